@@ -1,0 +1,333 @@
+"""RLHFConfig: every setting of a run, the essentials at the top, the rest grouped by room.
+
+Precedence: default < preset of the environment < YAML file < flag.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """How the environment is run."""
+
+    fixed_horizon: int | None = None
+    """Play every episode for exactly this many steps: a failure freezes the observation and pays nothing until then.
+    None keeps the environment's own terminations."""
+
+
+@dataclass(frozen=True)
+class QueryConfig:
+    """Which pairs are asked about, and when."""
+
+    scheme: Literal["uniform", "disagreement"] = "disagreement"
+    """How queries are chosen among candidates; the first round is always uniform."""
+    candidates_per_query: int = 10
+    """Candidates looked at for each query asked (Lee et al. 2021)."""
+    schedule: Literal["constant", "christiano"] = "christiano"
+    """How the labels are spread over the rounds."""
+    rounds: int = 20
+    """Rounds of collect, ask, answer, fit, improve."""
+    first_fraction: float = 0.25
+    """Share of the labels asked before any policy update (schedule christiano)."""
+    first_steps: int = 1024
+    """Environment steps of the untrained policy watched before any policy update; they count as steps of the run."""
+    memory_steps: int = 4096
+    """Most recent environment steps that queries are cut from."""
+
+
+@dataclass(frozen=True)
+class FeedbackConfig:
+    """Who answers, by what goal, and where answers are kept."""
+
+    goal: str | None = None
+    """`module:function` of (observations, actions, next observations) giving a reward per step, which the oracle sums
+    in place of the environment's reward."""
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """The reward model and its fit, or what is paid instead of it."""
+
+    source: Literal["learned", "true", "untrained", "constant"] = "learned"
+    """What PPO is paid. `learned` is the method; the others are its controls and ask for no labels: the true reward
+    (or `feedback.goal`, if set), a reward model that is never fitted, a constant."""
+    constant: float = 1.0
+    """Reward of every step for source `constant`."""
+    ensemble_size: int = 3
+    """Networks in the ensemble (Christiano et al. 2017)."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of the hidden layers of each network (Christiano et al. 2017)."""
+    inputs: Literal["observation", "observation_action", "transition"] = "observation_action"
+    """What the networks see: s, (s, a), or (s, a, s')."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    steps: int = 60
+    """Gradient steps of each fit, at most."""
+    batch_size: int = 32
+    """Preferences in each gradient step."""
+    l2: float = 1e-4
+    """Weight decay at the start; it adapts to the held-out loss."""
+    random_share: float = 0.1
+    """Share of answers the likelihood takes to be random (Christiano et al. 2017, section 2.2.3)."""
+    shift: Literal["auto", "never"] = "auto"
+    """Subtract the mean reward: `auto` does where no episode has ever terminated, and only there."""
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """Stable-Baselines3's PPO; names and meanings are its own."""
+
+    n_envs: int = 8
+    n_steps: int = 256
+    batch_size: int = 256
+    n_epochs: int = 10
+    learning_rate: float = 3e-4
+    clip_range: float = 0.2
+    schedule: Literal["constant", "linear"] = "constant"
+    """`linear` takes learning rate and clip range to 0 over the whole run."""
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    ent_coef: float = 0.0
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    net_arch: tuple[int, ...] = (64, 64)
+    log_std_init: float = 0.0
+    torch_threads: int = 1
+    """Threads of torch; networks this small want one."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How the learned policy is judged."""
+
+    n_episodes: int = 20
+    """Episodes of the deterministic policy on the unmodified environment."""
+
+
+@dataclass(frozen=True)
+class RLHFConfig:
+    """All settings of a run.
+
+    Raises:
+        ValueError: On a value out of its range; the message names the setting.
+    """
+
+    env_id: str = "CartPole-v1"
+    """Gymnasium id of the environment."""
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of `gymnasium.make`."""
+    labels: int = 50
+    """Budget: answered queries the teacher gives; 0 only where no reward is learned."""
+    total_timesteps: int = 60_000
+    """Environment steps of the run, the watched ones included."""
+    segment_length: int = 50
+    """Steps of a segment."""
+    seed: int = 0
+    """The one seed that everything random descends from."""
+    run_dir: str | None = None
+    """Directory of the run's files; None keeps everything in memory."""
+    teacher: Literal["oracle", "random"] = "oracle"
+    """Who answers; `random` is a control."""
+    algo: Literal["ppo"] = "ppo"
+    """Who learns the policy."""
+    env: EnvConfig = field(default_factory=EnvConfig)
+    query: QueryConfig = field(default_factory=QueryConfig)
+    feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        learned = self.reward.source == "learned"
+        _at_least("labels", self.labels, 1 if learned else 0, "1, or reward.source other than learned")
+        for name in ("total_timesteps", "segment_length"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("seed", self.seed, 0)
+        for group, names in POSITIVE.items():
+            for name in names.split():
+                _at_least(f"{group}.{name}", getattr(getattr(self, group), name), 1)
+        for group, names in NOT_NEGATIVE.items():
+            for name in names.split():
+                _at_least(f"{group}.{name}", getattr(getattr(self, group), name), 0)
+        for name in ("query.first_fraction", "reward.random_share", "agent.gamma", "agent.gae_lambda"):
+            value = _get(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}; use a number from 0 to 1")
+        if self.env.fixed_horizon is not None:
+            _at_least("env.fixed_horizon", self.env.fixed_horizon, 1)
+        if self.agent.batch_size > self.rollout_steps:
+            raise ValueError(
+                f"agent.batch_size is {self.agent.batch_size} but a rollout has {self.rollout_steps} steps "
+                f"(agent.n_envs x agent.n_steps); use agent.batch_size <= {self.rollout_steps}"
+            )
+        if self.total_timesteps < self.query.first_steps + self.rollout_steps:
+            raise ValueError(
+                f"total_timesteps is {self.total_timesteps}; use at least "
+                f"{self.query.first_steps + self.rollout_steps}: query.first_steps and one rollout of PPO"
+            )
+
+    @property
+    def rollout_steps(self) -> int:
+        """Environment steps of one PPO rollout, over all environments."""
+        return self.agent.n_envs * self.agent.n_steps
+
+    @classmethod
+    def for_env(cls, env_id: str, **settings: Any) -> RLHFConfig:
+        """The preset of an environment (or plain defaults), with some settings replaced.
+
+        Args:
+            env_id: Gymnasium id.
+            **settings: Top-level settings, or a mapping for a group: ``query={"rounds": 5}``.
+        """
+        return cls.over_preset({"env_id": env_id, **settings})
+
+    @classmethod
+    def over_preset(cls, settings: Mapping[str, Any]) -> RLHFConfig:
+        """Settings laid over the preset of the environment that they name."""
+        return cls.from_dict(merge(preset(settings.get("env_id", cls.env_id)), settings))
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> RLHFConfig:
+        """Build from nested mappings.
+
+        Raises:
+            ValueError: On an unknown name (with a suggestion) or a value of the wrong type.
+        """
+        config: RLHFConfig = _build(cls, settings, "")
+        return config
+
+    def replace(self, **settings: Any) -> RLHFConfig:
+        """A copy with some settings replaced; a group takes a mapping of what to replace in it."""
+        return type(self).from_dict(merge(asdict(self), settings))
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> RLHFConfig:
+        """Read a file as :meth:`to_yaml` writes it; what it leaves out keeps the preset of its environment."""
+        return cls.over_preset(read_yaml(path))
+
+    def to_yaml(self, path: str | Path) -> None:
+        """Write every setting."""
+        Path(path).write_text(yaml.safe_dump(_plain(asdict(self)), sort_keys=False))
+
+
+POSITIVE = {
+    "query": "candidates_per_query rounds first_steps memory_steps",
+    "reward": "ensemble_size steps batch_size",
+    "agent": "n_envs n_steps batch_size n_epochs torch_threads",
+    "evaluation": "n_episodes",
+}
+NOT_NEGATIVE = {"reward": "learning_rate l2", "agent": "learning_rate clip_range ent_coef vf_coef max_grad_norm"}
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A mapping from a YAML file.
+
+    Raises:
+        ValueError: If there is no such file, or it holds something else.
+    """
+    try:
+        settings = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"config {path} can't be read: {' '.join(str(error).split())}") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"config {path} holds {type(settings).__name__}; expected settings as `name: value` lines")
+    return settings
+
+
+def preset(env_id: str) -> dict[str, Any]:
+    """The tuned settings of an environment, empty where there are none."""
+    for file in sorted(resources.files("rlhf_gym.presets").iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(".yaml"):
+            found: dict[str, Any] | None = yaml.safe_load(file.read_text()).get(env_id)
+            if found is not None:
+                return found
+    return {}
+
+
+def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` with `changes` laid over it, groups merged name by name; `env_kwargs` is one value."""
+    merged = dict(settings)
+    for name, value in changes.items():
+        if is_dataclass(value) and not isinstance(value, type):
+            value = asdict(value)
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping) and name != "env_kwargs"
+        merged[name] = merge(merged[name], value) if both else value
+    return merged
+
+
+def unknown_name(name: str, known: list[str], prefix: str = "") -> str:
+    """One line about a misspelt setting, with the nearest known name or all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"unknown setting {prefix}{name}; " + (
+        f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(known)}"
+    )
+
+
+def _at_least(name: str, value: float, least: int, remedy: str | None = None) -> None:
+    if not value >= least:
+        raise ValueError(f"{name} is {value}; use at least {remedy or least}")
+
+
+def _get(config: object, dotted: str) -> Any:
+    for name in dotted.split("."):
+        config = getattr(config, name)
+    return config
+
+
+def _build(cls: type, settings: Mapping[str, Any], prefix: str) -> Any:
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"{prefix.rstrip('.')} is {settings!r}; expected a group of settings")
+    types_, known = get_type_hints(cls), [f.name for f in fields(cls)]
+    values = {}
+    for name, value in settings.items():
+        if name not in known:
+            raise ValueError(unknown_name(str(name), known, prefix))
+        values[name] = _convert(value, types_[name], prefix + name)
+    return cls(**values)
+
+
+def _convert(value: Any, wanted: Any, name: str) -> Any:
+    """`value` as the annotated type, or a ValueError that says what came and what was expected."""
+    if is_dataclass(wanted):
+        return value if isinstance(value, wanted) else _build(wanted, value, name + ".")  # type: ignore[arg-type]
+    origin, args = get_origin(wanted), get_args(wanted)
+    if origin in (Union, types.UnionType):
+        return None if value is None else _convert(value, next(a for a in args if a is not type(None)), name)
+    if origin is Literal:
+        if value in args:
+            return value
+        raise ValueError(f"{name} is {value!r}; use one of {', '.join(map(str, args))}")
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(_convert(item, args[0], name) for item in value)
+    if origin is dict and isinstance(value, Mapping):
+        return dict(value)
+    if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if wanted is str and isinstance(value, (str, Path)):
+        return str(value)
+    if wanted is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"{name} is {value!r}; expected {getattr(wanted, '__name__', wanted)}")
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that YAML stays readable."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+__all__ = [
+    "AgentConfig", "EnvConfig", "EvaluationConfig", "FeedbackConfig", "QueryConfig", "RLHFConfig", "RewardConfig",
+    "merge", "preset", "read_yaml", "replace", "unknown_name",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tuned settings, a YAML file per family of environments."""
