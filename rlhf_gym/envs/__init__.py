@@ -1,0 +1,23 @@
+"""Make environments, record what happens in them, replay it, and pay the learned reward."""
+
+from rlhf_gym.envs.clips import frames_per_second, write_clip
+from rlhf_gym.envs.horizon import FixedHorizon
+from rlhf_gym.envs.learned_reward import Episode, LearnedReward, RewardFunction, VecLearnedReward
+from rlhf_gym.envs.make import SeededEpisodes, make_env, make_vec_env
+from rlhf_gym.envs.recorder import Recorder
+from rlhf_gym.envs.replay import replay
+
+__all__ = [
+    "Episode",
+    "FixedHorizon",
+    "LearnedReward",
+    "Recorder",
+    "RewardFunction",
+    "SeededEpisodes",
+    "VecLearnedReward",
+    "frames_per_second",
+    "make_env",
+    "make_vec_env",
+    "replay",
+    "write_clip",
+]

@@ -1,0 +1,53 @@
+"""Moving pictures on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from rlhf_gym.envs.make import make_env
+from rlhf_gym.segments import Array, Origin
+
+FORMATS = (".gif", ".webp")
+
+
+def frames_per_second(env_id: str) -> int:
+    """The environment's own speed, 30 where it names none.
+
+    Raises:
+        ValueError: If the environment can't be made.
+    """
+    env = make_env(Origin(env_id, seed=0))  # MuJoCo's environments know their speed only once they are made
+    env.close()
+    return int(env.metadata.get("render_fps") or 30)
+
+
+def write_clip(frames: Array, path: str | Path, *, fps: float, width: int = 360) -> Path:
+    """Write frames as an endlessly looping clip.
+
+    Args:
+        frames: uint8, shape (n, height, width, 3).
+        path: Ends in .gif (shown everywhere) or .webp (smaller, smoother).
+        fps: Frames per second; GIF can't show more than 50, so frames are left out to keep the speed.
+        width: Pixels; frames are scaled to it.
+
+    Raises:
+        ValueError: On no frames, an ending that can't be written, or a speed that isn't positive.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise ValueError(f"clip {path} ends in {path.suffix!r}; use one of {', '.join(FORMATS)}")
+    if len(frames) == 0:
+        raise ValueError(f"clip {path} got no frames; expected at least one")
+    if not fps > 0:
+        raise ValueError(f"fps is {fps}; use a number above 0")
+    every = max(1, round(fps / 25))
+    height = round(frames.shape[1] * width / frames.shape[2])
+    images = [Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS) for frame in frames[::every]]
+    if path.suffix == ".gif":  # one palette for all frames: flat drawings stay flat, and the file small
+        palette = images[len(images) // 2].quantize(64)
+        images = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images[0].save(path, save_all=True, append_images=images[1:], duration=round(1000 * every / fps), loop=0)
+    return path

@@ -1,0 +1,109 @@
+"""The one place where the learned reward is paid: a wrapper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, SupportsFloat
+
+import gymnasium
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from rlhf_gym.envs.recorder import endings
+from rlhf_gym.segments import Array
+
+RewardFunction = Callable[[Array, Array, Array, Array], Array]
+"""(observations (S, *obs), actions (S, *act), next observations (S, *obs), terminated (S,)) -> rewards (S,)."""
+
+
+class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Pay a reward function in place of the environment's reward, which stays in ``info["true_reward"]``.
+
+    Args:
+        env: Environment to wrap.
+        reward_function: Called with a batch of one.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], reward_function: RewardFunction) -> None:
+        # Not copied: a bound method would take its whole model along.
+        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, reward_function=reward_function)
+        gymnasium.Wrapper.__init__(self, env)
+        self.reward_function = reward_function
+        self._observation: Any = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._observation = np.array(observation)
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """One step, paid by the reward function."""
+        observation, true_reward, terminated, truncated, info = self.env.step(action)
+        reward = self.reward_function(
+            self._observation[None], np.asarray(action)[None], np.asarray(observation)[None], np.array([terminated])
+        )
+        self._observation = np.array(observation)
+        return observation, float(reward[0]), terminated, truncated, {**info, "true_reward": float(true_reward)}
+
+
+class Episode(NamedTuple):
+    """What one finished episode came to."""
+
+    true_return: float
+    learned_return: float
+    length: int
+
+
+class VecLearnedReward(VecEnvWrapper):
+    """The same for SB3's vectorised environments: one batched call a step.
+
+    Args:
+        venv: Environments to wrap.
+        reward_function: None pays the true reward.
+
+    Attributes:
+        reward_function: May be replaced, at a rollout's border only: no advantage may mix two rewards.
+    """
+
+    def __init__(self, venv: VecEnv, reward_function: RewardFunction | None = None) -> None:
+        super().__init__(venv)
+        self.reward_function = reward_function
+        self._episodes: list[Episode] = []
+
+    def reset(self) -> VecEnvObs:
+        """Start new episodes."""
+        self._observations = self.venv.reset()
+        self._returns = np.zeros((self.num_envs, 3))  # true return, learned return, length
+        return self._observations
+
+    def step_async(self, actions: Array) -> None:
+        """Remember the actions and pass them on."""
+        self._actions = actions
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """One step of all environments, paid by the reward function."""
+        observations, true_rewards, dones, infos = self.venv.step_wait()
+        rewards = np.array(true_rewards)
+        if self.reward_function is not None:
+            next_observations, terminated = endings(observations, dones, infos)  # type: ignore[arg-type]
+            paid = self.reward_function(self._observations, self._actions, next_observations, terminated)  # type: ignore[arg-type]
+            # A copy, and no whole numbers: SB3's PPO adds to the array it is given.
+            rewards = np.array(paid, np.result_type(paid, np.float32))
+        for info, true_reward in zip(infos, true_rewards, strict=True):
+            info["true_reward"] = float(true_reward)
+        self._observations = observations
+        self._returns += np.stack([true_rewards, rewards, np.ones(self.num_envs)], axis=1)
+        for i in np.flatnonzero(dones):
+            true_return, learned_return, length = self._returns[i].tolist()
+            self._episodes.append(Episode(true_return, learned_return, int(length)))
+            self._returns[i] = 0
+        return observations, rewards, dones, infos
+
+    def pop_episodes(self) -> list[Episode]:
+        """The episodes finished since the last call."""
+        episodes, self._episodes = self._episodes, []
+        return episodes

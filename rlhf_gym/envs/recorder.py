@@ -1,0 +1,153 @@
+"""What PPO's own rollouts looked like, before any reward was replaced."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from rlhf_gym.segments import Array, Ending, Origin, Trajectory
+
+
+def endings(observations: Array, dones: Array, infos: list[dict[str, Any]]) -> tuple[Array, Array]:
+    """What the step really led to, and which episodes ended for good.
+
+    SB3 resets in the same step: where an episode ended, the observation returned is the next episode's first one and
+    the true last one is in ``info``.
+
+    Returns:
+        Next observations, shape (n_envs, *obs), and terminated, shape (n_envs,).
+    """
+    if not dones.any():
+        return observations, dones
+    next_observations, terminated = observations.copy(), dones.copy()
+    for i in np.flatnonzero(dones):
+        next_observations[i] = infos[i]["terminal_observation"]
+        terminated[i] = not infos[i].get("TimeLimit.truncated", False)
+    return next_observations, terminated
+
+
+class Recorder(VecEnvWrapper):
+    """Keep the trajectories of the most recent steps, with the true rewards.
+
+    Sits below whatever replaces the reward. Finished episodes are kept whole, the oldest dropped first as soon as the
+    others hold `memory_steps`, so memory is bounded by `memory_steps`, one episode, and the episodes still running.
+
+    Args:
+        venv: Environments whose resets report ``info["episode_seed"]``.
+        origin: What each environment is; the seed is filled in for each episode.
+        memory_steps: Environment steps to keep.
+
+    Attributes:
+        steps: Environment steps so far, of all environments together.
+        terminations: How many episodes have terminated so far, the forgotten ones included.
+
+    Raises:
+        ValueError: If `memory_steps` isn't positive.
+    """
+
+    def __init__(self, venv: VecEnv, *, origin: Origin, memory_steps: int) -> None:
+        super().__init__(venv)
+        if memory_steps < 1:
+            raise ValueError(f"memory_steps is {memory_steps}; use at least 1")
+        self._origin, self._memory_steps = origin, memory_steps
+        self._finished: deque[Trajectory] = deque()
+        self._kept = 0
+        # One entry a step: observations before it, actions, rewards. `_starts` says where each running episode begins.
+        self._log: deque[tuple[Array, Array, Array]] = deque()
+        self._starts = np.zeros(self.num_envs, np.int64)
+        self._episode_seeds = np.zeros(self.num_envs, np.int64)
+        self.terminations = 0
+        self.steps = 0
+
+    def reset(self) -> VecEnvObs:
+        """Start new episodes; the running ones are kept as unfinished."""
+        for trajectory in self._running():
+            self._keep(trajectory)
+        self._log.clear()
+        self._starts[:] = 0
+        observations = self.venv.reset()
+        assert isinstance(observations, np.ndarray)
+        self._observations = observations.copy()
+        self._episode_seeds[:] = [info["episode_seed"] for info in self.venv.reset_infos]
+        self._check_finite(observations, np.zeros(self.num_envs))
+        return observations
+
+    def step_async(self, actions: Array) -> None:
+        """Remember the actions and pass them on."""
+        self._actions = np.array(actions)
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """One step of all environments, unchanged.
+
+        Raises:
+            ValueError: On NaN or infinity in an observation or reward, naming the step.
+        """
+        observations, rewards, dones, infos = self.venv.step_wait()
+        assert isinstance(observations, np.ndarray)
+        next_observations, terminated = endings(observations, dones, infos)
+        # Copies, here as of observations and actions: SB3's PPO adds to the rewards it is given.
+        self._log.append((self._observations, self._actions, rewards.copy()))
+        self._check_finite(next_observations, rewards)
+        self.steps += self.num_envs
+        for i in np.flatnonzero(dones):
+            ending = Ending.TERMINATED if terminated[i] else Ending.TRUNCATED
+            self._keep(self._trajectory(i, next_observations[i], ending))
+            self._starts[i] = len(self._log)
+            self._episode_seeds[i] = self.venv.reset_infos[i]["episode_seed"]
+        self._observations = observations.copy()
+        if dones.any():
+            self._forget_log()
+            self._check_finite(observations, np.zeros(self.num_envs))  # of the episodes that begin
+        return observations, rewards, dones, infos
+
+    def trajectories(self) -> list[Trajectory]:
+        """The last `memory_steps` steps, oldest first: finished episodes, then the ones still running."""
+        return [*self._finished, *self._running()]
+
+    def _running(self) -> list[Trajectory]:
+        running = np.flatnonzero(self._starts < len(self._log))
+        return [self._trajectory(i, self._observations[i], Ending.UNFINISHED) for i in running]
+
+    def _trajectory(self, env: np.intp, last_observation: Array, ending: Ending) -> Trajectory:
+        steps = [self._log[k] for k in range(self._starts[env], len(self._log))]
+        return Trajectory(
+            observations=np.stack([*(step[0][env] for step in steps), last_observation]),
+            actions=np.stack([step[1][env] for step in steps]),
+            rewards=np.array([step[2][env] for step in steps]),
+            ending=ending,
+            origin=replace(self._origin, seed=int(self._episode_seeds[env])),
+        )
+
+    def _keep(self, trajectory: Trajectory) -> None:
+        self.terminations += trajectory.ending is Ending.TERMINATED
+        self._finished.append(trajectory)
+        self._kept += len(trajectory)
+        while self._kept - len(self._finished[0]) >= self._memory_steps:
+            self._kept -= len(self._finished.popleft())
+
+    def _forget_log(self) -> None:
+        """Drop the steps that no running episode needs."""
+        needless = int(self._starts.min())
+        for _ in range(needless):
+            self._log.popleft()
+        self._starts -= needless
+
+    def _check_finite(self, observations: Array, rewards: Array) -> None:
+        # A sum is finite only if its terms are (or very large), so one cheap test serves the usual case.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(observations.sum() + rewards.sum()):
+                return
+        for what, values in (("observation", observations), ("true reward", rewards)):
+            for i, value in enumerate(values):
+                if not np.isfinite(value).all():
+                    raise ValueError(
+                        f"{what} of {self._origin.env_id} holds {np.asarray(value)[~np.isfinite(value)].flat[0]} after "
+                        f"step {len(self._log) - self._starts[i]} of the episode with seed {self._episode_seeds[i]}; "
+                        "expected finite numbers: mend the environment"
+                    )

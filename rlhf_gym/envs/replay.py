@@ -1,0 +1,81 @@
+"""A clip is a recipe: play the recorded actions again from the recorded seed, and check that it is the same episode."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from rlhf_gym.envs.make import make_env
+from rlhf_gym.segments import Array, Segment, Trajectory
+
+
+def replay(what: Segment | Trajectory, *, draw: bool = True, **drawing: Any) -> Array:
+    """Simulate a segment (or a whole trajectory) again.
+
+    Args:
+        what: Has an origin and all actions since its episode began.
+        draw: Whether to draw it; without, only the check is made.
+        **drawing: Keyword arguments of the environment that change only how it is drawn (MuJoCo: width, height).
+
+    Returns:
+        One frame for each observation, uint8, shape (steps + 1, height, width, 3); empty without `draw`.
+
+    Raises:
+        ValueError: If it has no origin, can't be drawn, or the replayed observations differ from the stored ones.
+    """
+    if what.origin is None:
+        raise ValueError(f"{what!r} has no origin to replay it from; record it through envs.make_vec_env")
+    earlier = what.earlier_actions if isinstance(what, Segment) else what.actions[:0]
+    if draw:
+        draw_without_screen()
+    env = make_env(what.origin, render_mode="rgb_array" if draw else None, **(drawing if draw else {}))
+    try:
+        if draw:
+            check_drawable(env, what.origin.env_id)
+            plain_light(env)
+        observation, _ = env.reset(seed=what.origin.seed)
+        for action in earlier:
+            observation = env.step(action)[0]
+        frames = []
+        for step, action in enumerate([*what.actions, None]):
+            if not np.array_equal(np.asarray(observation, what.observations.dtype), what.observations[step]):
+                raise ValueError(
+                    f"{what.origin.env_id} doesn't replay: observation {len(earlier) + step} of the episode with seed "
+                    f"{what.origin.seed} differs from the stored one; it may depend on more than its seed and actions"
+                )
+            if draw:
+                frames.append(env.render())
+            if action is not None:
+                observation = env.step(action)[0]
+    finally:
+        env.close()
+    return np.array(frames, dtype=np.uint8)
+
+
+def check_drawable(env: gymnasium.Env[Any, Any], env_id: str) -> None:
+    """Refuse environments that can't draw themselves."""
+    modes = env.metadata.get("render_modes", [])
+    if "rgb_array" not in modes:
+        raise ValueError(
+            f"{env_id} can't be drawn: its render_modes are {modes}; expected rgb_array among them, "
+            "or replay with draw=False"
+        )
+
+
+def draw_without_screen() -> None:
+    """Let SDL and MuJoCo draw where no display is (a server over ssh); what the user has set stays."""
+    if sys.platform == "linux" and "DISPLAY" not in os.environ and "WAYLAND_DISPLAY" not in os.environ:
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        os.environ.setdefault("MUJOCO_GL", "egl")
+
+
+def plain_light(env: gymnasium.Env[Any, Any]) -> None:
+    """Switch off MuJoCo's shadows and reflections: drawn in software they cost most of the time."""
+    model: Any = getattr(env.unwrapped, "model", None)
+    if hasattr(model, "light_castshadow"):
+        model.light_castshadow[:] = 0
+        model.mat_reflectance[:] = 0
