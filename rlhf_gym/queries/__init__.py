@@ -1,0 +1,16 @@
+"""Which pairs are worth asking about, and how many per round."""
+
+from rlhf_gym.queries.schedules import SCHEDULES, apportion, christiano, constant
+from rlhf_gym.queries.selection import SELECTORS, choose_queries, disagreement, sample_queries, uniform
+
+__all__ = [
+    "SCHEDULES",
+    "SELECTORS",
+    "apportion",
+    "choose_queries",
+    "christiano",
+    "constant",
+    "disagreement",
+    "sample_queries",
+    "uniform",
+]
