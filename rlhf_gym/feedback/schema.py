@@ -1,0 +1,59 @@
+"""The tables of the preference store. Rows are added and never changed."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+SCHEMA_VERSION = 1
+TABLES = MetaData()
+
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER keys alone
+
+META = Table(
+    "rlhf_gym_meta",
+    TABLES,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+QUERIES = Table(
+    "queries",
+    TABLES,
+    Column("number", _NUMBER, primary_key=True),  # the order of posting
+    Column("id", Text, nullable=False, unique=True),
+    Column("why", Text, nullable=False),
+    Column("value", Double),  # NULL is NaN, which SQLite can't hold
+    Column("policy_step", BigInteger, nullable=False),
+    Column("reward_version", Integer, nullable=False),
+    Column("posted_at", Double, nullable=False),
+    Column("length", Integer, nullable=False),
+    *(
+        Column(f"{side}_{name}", kind, nullable=name == "origin")
+        for side in ("left", "right")
+        for name, kind in (("arrays", LargeBinary), ("terminated", Boolean), ("origin", Text))
+    ),
+)
+
+ANSWERS = Table(
+    "answers",
+    TABLES,
+    Column("number", _NUMBER, primary_key=True),  # the order of answering
+    Column("query_id", Text, ForeignKey("queries.id"), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("answer", Text),  # NULL withdraws what the same person said before
+    Column("shown_at", Double),
+    Column("answered_at", Double, nullable=False),
+    Index("answers_by_query_and_person", "query_id", "who", "number"),
+)

@@ -1,0 +1,150 @@
+import os
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rlhf_gym.feedback import PreferenceStore
+from rlhf_gym.feedback.contracts import example_queries
+
+
+def refusal(url):
+    """The one line with which opening `url` is refused."""
+    with pytest.raises(ValueError) as refused:
+        PreferenceStore(url)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def run_sql(path, *statements):
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+@pytest.mark.parametrize("content", [b"not a database at all\n" * 100, b"hello", os.urandom(4096)])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, content):
+    path = tmp_path / "preferences.db"
+    path.write_bytes(content)
+    message = refusal(path)
+    assert str(path) in message
+    assert "file is not a database; move it away" in message
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "preferences.db"
+    run_sql(path, "CREATE TABLE recipes (name TEXT)", "CREATE TABLE queries (name TEXT)")
+    before = path.read_bytes()
+    message = refusal(path)
+    assert f"{path} is a database of something else (it holds queries, recipes)" in message
+    assert "give preferences one of their own" in message
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["preferences.db"]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("UPDATE rlhf_gym_meta SET value = '2'", "version 2"),
+        ("UPDATE rlhf_gym_meta SET value = 'x'", "version x"),
+        ("DELETE FROM rlhf_gym_meta", "version None"),
+    ],
+)
+def test_another_version_of_the_tables_is_refused(tmp_path, change, found):
+    path = tmp_path / "preferences.db"
+    PreferenceStore(path).close()
+    run_sql(path, change)
+    assert f"{path} has {found} of the tables and this rlhf_gym reads 1; use the rlhf_gym that wrote it" in refusal(
+        path
+    )
+
+
+def test_a_file_cut_short_is_refused(tmp_path):
+    path = tmp_path / "preferences.db"
+    with PreferenceStore(path) as store:
+        store.post(example_queries(30))
+    path.write_bytes(path.read_bytes()[:12_288])
+    with pytest.raises(ValueError, match="preferences.db .*malformed"), PreferenceStore(path) as store:
+        store.pending()
+
+
+def test_damaged_arrays_are_refused(tmp_path):
+    path = tmp_path / "preferences.db"
+    with PreferenceStore(path) as store:
+        store.post(example_queries(1))
+    run_sql(path, "UPDATE queries SET left_arrays = x'00'")
+    with pytest.raises(ValueError, match="preferences.db is damaged: .*restore"), PreferenceStore(path) as store:
+        store.pending()
+
+
+def test_an_empty_file_becomes_a_store(tmp_path):
+    path = tmp_path / "preferences.db"
+    path.touch()
+    with PreferenceStore(path) as store:
+        store.post(example_queries(1))
+        assert len(store.pending()) == 1
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    path = tmp_path / "nowhere" / "preferences.db"
+    message = refusal(path)
+    assert str(path) in message
+    assert "a folder that exists" in message
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("preferences.db", "is 'preferences.db'; expected a database URL such as sqlite:///preferences.db"),
+        ("nosuchsql://me:secret@there/db", "nosuchsql://me:***@there/db"),
+    ],
+)
+def test_an_url_that_names_no_database_is_refused_without_telling_passwords(url, message):
+    assert message in refusal(url)
+    assert "secret" not in refusal(url)
+
+
+def test_a_driver_that_is_not_installed_is_named():
+    with pytest.raises(
+        ImportError, match=r"postgresql\+pg8000://me:\*\*\*@there/db needs a driver: pip install pg8000"
+    ):
+        PreferenceStore("postgresql+pg8000://me:secret@there/db")
+
+
+def test_a_path_may_hold_any_character(tmp_path):
+    path = Path(tmp_path / "50% of & what?.db")
+    with PreferenceStore(path) as store:
+        store.post(example_queries(1))
+    assert path.exists()
+
+
+def test_every_connection_is_set_up_for_readers_beside_a_writer(tmp_path):
+    path = tmp_path / "preferences.db"
+    with PreferenceStore(path) as store, store._engine.connect() as connection:
+        settings = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
+        }
+    assert settings == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30000, "synchronous": 1}
+
+
+def test_stores_opened_at_once_on_a_new_file_all_find_its_tables(tmp_path):
+    together, failures = threading.Barrier(8), []
+
+    def open_it():
+        together.wait()
+        try:
+            PreferenceStore(tmp_path / "preferences.db").close()
+        except Exception as error:
+            failures.append(error)
+
+    openers = [threading.Thread(target=open_it) for _ in range(8)]
+    for opener in openers:
+        opener.start()
+    for opener in openers:
+        opener.join()
+    assert failures == []
