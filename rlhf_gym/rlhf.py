@@ -1,0 +1,368 @@
+"""RLHF: the main loop. Collect, ask, answer, fit, improve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from tqdm import tqdm
+
+from rlhf_gym.agents import improve, make_ppo
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.envs import RewardFunction, VecLearnedReward, make_vec_env
+from rlhf_gym.evaluation import play
+from rlhf_gym.feedback import OracleTeacher, PreferenceStore, RandomTeacher, Teacher, goal_rewards, load_goal
+from rlhf_gym.provenance import peak_rss_mb, provenance
+from rlhf_gym.queries import SCHEDULES, choose_queries, disagreement
+from rlhf_gym.rewards import RewardFit, RewardLearner, RewardModel
+from rlhf_gym.runs import Round, RunDirectory, Stopwatch
+from rlhf_gym.segments import Answer, Array, Origin, Preference, Query, Trajectory
+
+STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation")
+
+
+def _pick(group: object, names: str) -> dict[str, Any]:
+    """Some settings of a group, as keyword arguments."""
+    return {name: getattr(group, name) for name in names.split()}
+
+
+class RLHF:
+    """Learn a policy from preferences.
+
+    Args:
+        config: All settings.
+        teacher: Who answers; None takes `config.teacher`.
+
+    Raises:
+        ValueError: On settings that don't fit the environment, or a `run_dir` that already holds a run.
+    """
+
+    def __init__(self, config: RLHFConfig, *, teacher: Teacher | None = None) -> None:
+        self.config = config
+        self._rng = {
+            name: np.random.default_rng(seed)
+            for name, seed in zip(STREAMS, np.random.SeedSequence(config.seed).spawn(len(STREAMS)), strict=True)
+        }
+        self.goal = load_goal(config.feedback.goal) if config.feedback.goal else None
+        self.teacher = teacher or self._make_teacher()
+        self.recorder = make_vec_env(
+            Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon),
+            n_envs=config.agent.n_envs,
+            memory_steps=config.query.memory_steps,
+            rng=self._rng["envs"],
+        )
+        self._check_segment_length()
+        self.venv = VecLearnedReward(self.recorder)
+        self.agent = self._make_agent()
+        self.reward = self._make_reward()
+        self.run = RunDirectory(config.run_dir) if config.run_dir else None
+        self.store = PreferenceStore(self.run / "preferences.db") if self.run else PreferenceStore()
+        self.preferences: list[Preference] = []
+        self.stopwatch = Stopwatch()
+        self._fit: RewardFit | None = None
+
+    def rounds(self) -> Iterator[Round]:
+        """Run the loop; each turn of it yields what it did."""
+        self._begin()
+        wanted = 0
+        for number, (labels, rollouts) in enumerate(self.plan()):
+            wanted += labels
+            queries = self._ask_until(wanted) if self.learned else []
+            fit = self.fit_reward() if queries else None
+            self.improve(rollouts)
+            yield self._report(number, queries, fit)
+
+    def plan(self) -> list[tuple[int, int]]:
+        """Labels and rollouts of PPO of every round; a run has no more rounds than rollouts."""
+        query, size = self.config.query, self.config.rollout_steps
+        rollouts = (self.config.total_timesteps - self._first_steps) // size
+        borders = np.linspace(0, rollouts, min(query.rounds, rollouts) + 1).round().astype(int)
+        steps = self._first_steps + borders[:-1] * size
+        labels = SCHEDULES[query.schedule](self.config.labels, steps, first_fraction=query.first_fraction)
+        return list(zip(labels, np.diff(borders).tolist(), strict=True))
+
+    def learn(self, *, progress: bool = False) -> dict[str, Any]:
+        """Run all rounds, then judge the policy.
+
+        Args:
+            progress: Show a bar.
+
+        Returns:
+            The contents of ``summary.json``; with a `run_dir` it and the other files are there too.
+        """
+        with tqdm(total=self.config.total_timesteps, unit="step", disable=not progress) as bar:
+            for done in self.rounds():
+                bar.set_postfix(labels=done.labels, true_return=f"{done.true_return:.1f}")
+                bar.update(done.env_steps - bar.n)
+        summary = self.judge()
+        if self.run:
+            self.save(self.run.path)
+            self.run.write_json("summary.json", summary)
+        return summary
+
+    # 1 watch, 2 choose
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps so far, the watched ones included."""
+        return self.recorder.steps
+
+    @property
+    def labels(self) -> int:
+        """Answered queries so far; skipped ones are not labels."""
+        return sum(preference.answer is not Answer.SKIP for preference in self.preferences)
+
+    def collect(self) -> list[Trajectory]:
+        """What the current policy did lately; before any policy update it is watched first."""
+        if self.env_steps == 0:
+            observations = self.venv.reset()
+            while self.env_steps < self._first_steps:
+                observations = self.venv.step(self.agent.predict(observations)[0])[0]  # type: ignore[arg-type]
+        return self.recorder.trajectories()
+
+    def ask(self, n: int) -> list[Query]:
+        """Choose `n` queries and post them to the store.
+
+        Raises:
+            ValueError: If fewer can be asked.
+        """
+        queries = choose_queries(
+            self.collect(),
+            length=self.config.segment_length,
+            n=n,
+            scheme=self.config.query.scheme if self.reward.version else "uniform",
+            candidates_per_query=self.config.query.candidates_per_query,
+            probabilities=self.reward.probabilities,
+            rng=self._rng["queries"],
+        )
+        queries = [
+            replace(q, policy_step=self.agent.num_timesteps, reward_version=self.reward.version) for q in queries
+        ]
+        self.store.post(queries)
+        return queries
+
+    # 4 into the store
+
+    def tell(self, queries: Sequence[Query], answers: Sequence[Answer]) -> None:
+        """Keep the teacher's answers to queries that :meth:`ask` posted.
+
+        Raises:
+            ValueError: If there are not as many answers as queries.
+        """
+        if len(queries) != len(answers):
+            raise ValueError(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
+        now = time.time()
+        who = self.teacher.name
+        self.store.record_all([q.id for q in queries], answers, teacher=who, shown_at=now, answered_at=now)
+        self.preferences += [Preference(q, a, who, now, now) for q, a in zip(queries, answers, strict=True)]
+
+    # 5 maximum likelihood
+
+    def fit_reward(self) -> RewardFit:
+        """Fit the reward model to all answers, and pay it from the next rollout on."""
+        with self.stopwatch.timing("reward"):
+            fit = self.reward.fit(self.preferences)
+            self.reward.scale(self.recorder.trajectories(), shift=self._may_shift())
+        self._fit = fit
+        return fit
+
+    # 6 PPO on the learned reward
+
+    def improve(self, rollouts: int) -> None:
+        """Train the policy for so many rollouts of PPO, paid by the reward as it is now."""
+        self.venv.reward_function = self._reward_function()
+        with self.stopwatch.timing("policy"):
+            improve(
+                self.agent,
+                timesteps=rollouts * self.config.rollout_steps,
+                total_timesteps=sum(n for _, n in self.plan()) * self.config.rollout_steps,
+                schedule=self.config.agent.schedule,
+                clip_range=self.config.agent.clip_range,
+            )
+
+    def predict(self, observation: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
+        """The policy's action for one observation or a batch, as `PPO.predict` answers."""
+        return self.agent.predict(observation, deterministic=deterministic)
+
+    def save(self, directory: str | Path) -> None:
+        """Write settings, policy, reward model and preferences; :meth:`load` reads them back."""
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        self.config.to_yaml(directory / "config.yaml")
+        self.agent.save(directory / "policy.zip")
+        self.reward.model.save(directory / "reward_model")
+        if self.run is None or directory.resolve() != self.run.path.resolve():
+            with closing(PreferenceStore(directory / "preferences.db")) as store:
+                store.post([preference.query for preference in self.preferences])
+                for p in self.preferences:
+                    store.record(
+                        p.query.id, p.answer, teacher=p.teacher, shown_at=p.shown_at, answered_at=p.answered_at
+                    )
+
+    @classmethod
+    def load(cls, directory: str | Path) -> RLHF:
+        """A run as :meth:`save` or :meth:`learn` left it, to predict with, look into, and fit further in memory."""
+        directory = Path(directory)
+        loaded = cls(RLHFConfig.from_yaml(directory / "config.yaml").replace(run_dir=None))
+        loaded.agent = PPO.load(directory / "policy.zip", env=loaded.venv, device="cpu")
+        spaces = loaded.venv.observation_space, loaded.venv.action_space
+        loaded.reward.model = RewardModel.load(directory / "reward_model", *spaces)
+        with closing(PreferenceStore(directory / "preferences.db")) as store:
+            loaded.preferences = store.preferences()
+        return loaded
+
+    def close(self) -> None:
+        """Let go of the environments and the store."""
+        self.venv.close()
+        self.store.close()
+
+    # What the loop stands on
+
+    @property
+    def learned(self) -> bool:
+        """Whether a reward is learned at all; the controls pay something else."""
+        return self.config.reward.source == "learned"
+
+    @property
+    def _first_steps(self) -> int:
+        """Steps watched before any policy update, in whole steps of all environments."""
+        n_envs = self.config.agent.n_envs
+        watches = self.config.reward.source in ("learned", "untrained")
+        return -(-self.config.query.first_steps // n_envs) * n_envs if watches else 0
+
+    def _make_teacher(self) -> Teacher:
+        if self.config.teacher == "random":
+            return RandomTeacher(seed=int(self._rng["teacher"].integers(2**31)))
+        return OracleTeacher(goal=self.goal)
+
+    def _make_agent(self) -> PPO:
+        config = self.config.agent
+        torch.set_num_threads(config.torch_threads)
+        agent = make_ppo(
+            self.venv,
+            seed=int(self._rng["agent"].integers(2**31)),
+            **_pick(config, "n_steps batch_size n_epochs learning_rate clip_range gamma gae_lambda ent_coef vf_coef"),
+            **_pick(config, "max_grad_norm net_arch log_std_init"),
+        )
+        folder: list[KVWriter] = (
+            [TensorBoardOutputFormat(f"{self.config.run_dir}/tensorboard")] if self.config.run_dir else []
+        )
+        agent.set_logger(Logger(None, folder))
+        return agent
+
+    def _make_reward(self) -> RewardLearner:
+        config = self.config.reward
+        model = RewardModel(
+            self.venv.observation_space,
+            self.venv.action_space,
+            seed=int(self._rng["model"].integers(2**31)),
+            **_pick(config, "ensemble_size hidden inputs"),
+        )
+        settings = _pick(config, "steps batch_size learning_rate l2 random_share")
+        return RewardLearner(model, rng=self._rng["reward"], **settings)
+
+    def _reward_function(self) -> RewardFunction | None:
+        source, goal, constant = self.config.reward.source, self.goal, self.config.reward.constant
+        if source == "constant":
+            return lambda observations, *_: np.full(len(observations), constant, np.float32)
+        if source == "true":
+            return (lambda obs, act, next_obs, _: goal_rewards(goal, obs, act, next_obs)) if goal else None
+        return self.reward.model.paid()
+
+    def _may_shift(self) -> bool:
+        """Where an episode has terminated, the reward's sign says whether living is good, and must be kept."""
+        return self.config.reward.shift == "auto" and self.recorder.terminations == 0
+
+    def _check_segment_length(self) -> None:
+        spec = self.recorder.get_attr("spec", 0)[0]
+        longest = self.config.env.fixed_horizon or (spec.max_episode_steps if spec else None)
+        if longest is not None and self.config.segment_length > longest:
+            raise ValueError(
+                f"segment_length is {self.config.segment_length} but an episode of {self.config.env_id} has at most "
+                f"{longest} steps; use segment_length <= {longest}"
+            )
+
+    def _begin(self) -> None:
+        self.stopwatch = Stopwatch()
+        if self.run:
+            self.config.to_yaml(self.run / "config.yaml")
+            self.run.write_json("provenance.json", provenance())
+        if self.config.reward.source == "untrained":
+            self.reward.scale(self.collect(), shift=self._may_shift())
+
+    def _ask_until(self, wanted: int) -> list[Query]:
+        """Ask until so many labels are there in all; a skipped query is asked for again, ten times at most."""
+        asked: list[Query] = []
+        with self.stopwatch.timing("query"):
+            for _ in range(10):
+                if wanted <= self.labels:
+                    break
+                queries = self.ask(wanted - self.labels)
+                self.tell(queries, self.teacher.answer(queries))
+                asked += queries
+        return asked
+
+    def _report(self, number: int, queries: list[Query], fit: RewardFit | None) -> Round:
+        episodes = self.venv.pop_episodes()
+        true_return, learned_return, length = np.mean(episodes, axis=0).tolist() if episodes else [np.nan] * 3
+        answers = [preference.answer for preference in self.preferences[len(self.preferences) - len(queries) :]]
+        done = Round(
+            round=number,
+            env_steps=self.env_steps,
+            labels=self.labels,
+            asked=len(self.preferences),
+            true_return=true_return,
+            learned_return=learned_return,
+            episode_length=length,
+            reward_loss=fit.loss if fit else np.nan,
+            reward_loss_heldout=fit.loss_heldout if fit else np.nan,
+            reward_accuracy=fit.accuracy if fit else np.nan,
+            reward_accuracy_heldout=fit.accuracy_heldout if fit else np.nan,
+            disagreement=float(disagreement(self.reward.probabilities(queries)).mean()) if queries else np.nan,
+            tie_rate=float(np.mean([answer is Answer.TIE for answer in answers])) if answers else np.nan,
+            seconds=self.stopwatch.seconds,
+        )
+        if self.run:
+            self.run.add_round(done)
+            for name, value in asdict(done).items():
+                self.agent.logger.record(f"rlhf/{name}", value)
+            self.agent.logger.dump(done.env_steps)
+        return done
+
+    def judge(self) -> dict[str, Any]:
+        """Play the deterministic policy on the unmodified environment: the contents of ``summary.json``."""
+        config, watch = self.config, self.stopwatch
+        with watch.timing("evaluation"):
+            episodes = play(
+                self.predict,
+                config.env_id,
+                env_kwargs=config.env_kwargs,
+                n_episodes=config.evaluation.n_episodes,
+                seed=int(self._rng["evaluation"].integers(2**31)),
+            )
+        returns = [episode.true_return for episode in episodes]
+        return {
+            "env_id": config.env_id,
+            "seed": config.seed,
+            "teacher": self.teacher.name if self.learned else None,
+            "reward_source": config.reward.source,
+            "labels": self.labels,
+            "asked": len(self.preferences),
+            "total_timesteps": self.env_steps,
+            "true_return_mean": float(np.mean(returns)),
+            "true_return_std": float(np.std(returns)),
+            "n_eval_episodes": len(returns),
+            "reward_accuracy_heldout": self._fit.accuracy_heldout if self._fit else None,
+            "wall_seconds": watch.seconds,
+            **{f"wall_seconds_{part}": watch.parts[part] for part in ("policy", "reward", "query", "evaluation")},
+            "env_steps_per_second": self.env_steps / watch.seconds,
+            "peak_rss_mb": peak_rss_mb(),
+        }

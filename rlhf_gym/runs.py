@@ -1,0 +1,143 @@
+"""The run directory: config, provenance, metrics, summary. Nothing in it is ever overwritten by another run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rlhf_gym.config import RLHFConfig
+
+FILES = ("config.yaml", "provenance.json", "metrics.csv", "summary.json", "policy.zip", "preferences.db")
+
+
+@dataclass(frozen=True)
+class Round:
+    """One row of ``metrics.csv``: what one round did. A figure that doesn't exist is nan.
+
+    Args:
+        round: Its number, from 0.
+        env_steps: Environment steps so far, the watched ones included.
+        labels: Answered queries so far.
+        asked: Queries asked so far, skipped ones included.
+        true_return: Mean true return of the episodes PPO finished in this round.
+        learned_return: Mean of what it was paid in them.
+        episode_length: Mean length of them, in steps.
+        reward_loss: Loss of the reward model on the answers it was fitted to.
+        reward_loss_heldout: Likewise on the held-out ones.
+        reward_accuracy: Share of the fitted answers it gives itself.
+        reward_accuracy_heldout: Likewise of the held-out ones.
+        disagreement: Mean over candidates of the members' standard deviation of P(left preferred).
+        tie_rate: Share of this round's answers that are ties.
+        seconds: Wall time since the run began.
+    """
+
+    round: int
+    env_steps: int
+    labels: int
+    asked: int
+    true_return: float
+    learned_return: float
+    episode_length: float
+    reward_loss: float
+    reward_loss_heldout: float
+    reward_accuracy: float
+    reward_accuracy_heldout: float
+    disagreement: float
+    tie_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read back.
+
+    Args:
+        path: Its directory.
+        config: Its settings.
+        summary: Contents of ``summary.json``.
+        metrics: Rows of ``metrics.csv``, one a round.
+    """
+
+    path: Path
+    config: RLHFConfig
+    summary: dict[str, Any]
+    metrics: list[dict[str, float]]
+
+
+class RunDirectory:
+    """Where a run writes its files.
+
+    Args:
+        path: A directory that doesn't hold a run yet; made if it is missing.
+
+    Raises:
+        ValueError: If it holds a run, or is a file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"run_dir {path} is a file; use a directory")
+        if held := [name for name in FILES if (self.path / name).exists()]:
+            raise ValueError(f"run_dir {path} already holds a run ({', '.join(held)}); use another directory")
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write one JSON file."""
+        (self.path / name).write_text(json.dumps(content, indent=1) + "\n")
+
+    def add_round(self, done: Round) -> None:
+        """Append one row to ``metrics.csv``."""
+        path = self.path / "metrics.csv"
+        new, row = not path.exists(), asdict(done)
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def read_run(path: str | Path) -> Run:
+    """Read a run directory.
+
+    Raises:
+        ValueError: If it doesn't hold a finished run.
+    """
+    path = Path(path)
+    if missing := [name for name in FILES[:4] if not (path / name).exists()]:
+        raise ValueError(f"{path} holds no finished run ({', '.join(missing)} missing); use the --run-dir of a train")
+    with (path / "metrics.csv").open(newline="") as file:
+        metrics = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    config = RLHFConfig.from_yaml(path / "config.yaml")
+    return Run(path, config, json.loads((path / "summary.json").read_text()), metrics)
+
+
+class Stopwatch:
+    """Wall time since the start, and what of it went where."""
+
+    def __init__(self) -> None:
+        self._started, self.parts = time.perf_counter(), defaultdict[str, float](float)
+
+    @property
+    def seconds(self) -> float:
+        """Since the stopwatch was made."""
+        return time.perf_counter() - self._started
+
+    @contextmanager
+    def timing(self, part: str) -> Iterator[None]:
+        """Count what happens inside towards a part."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.parts[part] += time.perf_counter() - started
