@@ -53,6 +53,6 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
             observation, reward, terminated, truncated, info = self.env.step(action)
             self._failed = copy(observation) if terminated else None
         else:
-            observation = copy(self._failed)  # or who changes what they were given would change the frozen one
+            observation = copy(self._failed)  # a copy each time: whoever is given it may change it
         info = {**info, "failed": self._failed is not None}
         return observation, reward, False, bool(truncated or self._steps >= self._horizon), info

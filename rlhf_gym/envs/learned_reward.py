@@ -92,7 +92,7 @@ class VecLearnedReward(VecEnvWrapper):
             next_observations, terminated = endings(observations, dones, infos)  # type: ignore[arg-type]
             paid = self.reward_function(self._observations, self._actions, next_observations, terminated)  # type: ignore[arg-type]
             # A copy, and no whole numbers: SB3's PPO adds to the array it is given.
-            rewards = np.array(paid, np.result_type(paid, np.float32))
+            rewards = np.array(paid, np.result_type(np.asarray(paid), np.float32))
         for info, true_reward in zip(infos, true_rewards, strict=True):
             info["true_reward"] = float(true_reward)
         self._observations = observations

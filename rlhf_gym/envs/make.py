@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -38,18 +39,21 @@ class SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def check_spaces(env: gymnasium.Env[Any, Any], env_id: str) -> None:
-    """Refuse spaces the reward model can't take in.
+    """Refuse spaces that the reward model or Stable-Baselines3's PPO can't take in.
 
     Raises:
         ValueError: Naming the space and what is supported.
     """
-    supported = {"observation": (spaces.Box,), "action": (spaces.Box, spaces.Discrete)}
-    for what, kinds in supported.items():
-        space = getattr(env, f"{what}_space")
-        if not isinstance(space, kinds):
-            names = " or ".join(kind.__name__ for kind in kinds)
+    observation, action = env.observation_space, env.action_space
+    bounded = isinstance(action, spaces.Box) and action.is_bounded()
+    counted = isinstance(action, spaces.Discrete) and action.start == 0  # PPO's own count starts at 0, silently
+    for what, space, fits, supported in (
+        ("observation", observation, isinstance(observation, spaces.Box), "Box"),
+        ("action", action, bounded or counted, "Box with finite bounds, or Discrete counted from 0"),
+    ):
+        if not fits:
             raise ValueError(
-                f"env_id is {env_id}, whose {what} space is {type(space).__name__}; supported: {names}. "
+                f"env_id is {env_id}, whose {what} space is {type(space).__name__}; supported: {supported}. "
                 "Wrap the environment (gymnasium.wrappers has FlattenObservation) and register the wrapped one"
             )
 
@@ -69,6 +73,8 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
     if render_mode is None:  # not every environment takes the argument, and none shall open a window while it trains
         del kwargs["render_mode"]
     try:
+        if newest := _newest_version(origin.env_id):
+            raise ValueError(f"env_id is {origin.env_id!r}, which leaves the version open; use {newest}")
         env = gymnasium.make(origin.env_id, disable_env_checker=True, **kwargs)
     except gymnasium.error.UnregisteredEnv as error:
         near = difflib.get_close_matches(origin.env_id, list(gymnasium.registry), n=3)
@@ -76,10 +82,20 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
         raise ValueError(f"env_id is {origin.env_id!r}, which Gymnasium doesn't know; {hint}") from error
     except (TypeError, ImportError, OSError, gymnasium.error.Error) as error:
         raise ValueError(
-            f"env_id {origin.env_id} with {kwargs} can't be made: {' '.join(str(error).split())}"
+            f"env_id {origin.env_id} with env_kwargs {dict(origin.env_kwargs)} can't be made: "
+            f"{' '.join(str(error).split())}"
         ) from error
     check_spaces(env, origin.env_id)
     return env if origin.fixed_horizon is None else FixedHorizon(env, origin.fixed_horizon)
+
+
+def _newest_version(env_id: str) -> str | None:
+    """What Gymnasium would take an id without a version for; None if it has one, or isn't known."""
+    if ":" in env_id or env_id in gymnasium.registry:
+        return None
+    namespace, name, version = parse_env_id(env_id)
+    newest = find_highest_version(namespace, name) if version is None else None
+    return None if newest is None else get_env_id(namespace, name, newest)
 
 
 def make_vec_env(origin: Origin, *, n_envs: int, memory_steps: int, rng: np.random.Generator) -> Recorder:
