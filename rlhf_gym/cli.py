@@ -1,0 +1,222 @@
+"""The command line: verbs, and nothing but verbs.
+
+What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it runs: ``--help`` shouldn't wait for it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from statistics import fmean, pstdev
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import Positional, arg
+
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.flags import read_flags, settings_before_flags
+
+if TYPE_CHECKING:
+    from rlhf_gym.segments import Trajectory
+
+RunDir = Annotated[Path, Positional, arg(metavar="DIR")]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Learn a policy from a teacher's answers.
+
+    Precedence of settings: default < preset of the environment < --config < flag. The defaults shown are what
+    this --env-id and --config give.
+    """
+
+    settings: Annotated[RLHFConfig, arg(name="")]
+    config: Path | None = None
+    """YAML file of settings, such as config.yaml in a run directory."""
+
+    def run(self) -> None:
+        """Train, judge, leave a run directory, and say what came of it."""
+        from rlhf_gym.rlhf import RLHF
+
+        config = replace(self.settings, run_dir=self.settings.run_dir or default_run_dir(self.settings))
+        with closing(RLHF(config)) as rlhf:
+            summary = rlhf.learn(progress=True)
+        print(
+            f"{config.env_id}, seed {config.seed}: {summary['labels']} labels, {summary['total_timesteps']} "
+            f"environment steps, {summary['wall_seconds']:.0f} s\n{_true_return(summary)}\n"
+            f"files in {config.run_dir}; to see the policy: rlhf-gym watch {config.run_dir}"
+        )
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Play a run's policy again, on the unmodified environment."""
+
+    run_dir: RunDir
+    """A run directory."""
+    n_episodes: int = 20
+    """Episodes to play."""
+    seed: int = 0
+    """The episodes' seeds are drawn from it."""
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> None:
+        """Play, and print the true return."""
+        env_id, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
+        returns = [episode.true_return for episode in episodes]
+        found = {
+            "env_id": env_id,
+            "seed": self.seed,
+            "n_eval_episodes": len(returns),
+            "true_return_mean": fmean(returns),
+            "true_return_std": pstdev(returns),
+            "episode_length_mean": fmean(map(len, episodes)),
+        }
+        print(json.dumps(found) if self.json else f"{env_id}: {_true_return(found)}")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Write a video of a run's policy."""
+
+    run_dir: RunDir
+    """A run directory."""
+    output: Path | None = None
+    """File to write, .gif or .webp; None is policy.gif in the run directory."""
+    episodes: int = 1
+    """Episodes to show, one after the other."""
+    seed: int = 0
+    """The episodes' seeds are drawn from it."""
+
+    def run(self) -> None:
+        """Play, draw, write."""
+        import numpy as np
+
+        from rlhf_gym.envs import frames_per_second, replay, write_clip
+
+        env_id, episodes = _play(self.run_dir, n_episodes=self.episodes, seed=self.seed)
+        frames = np.concatenate([replay(episode) for episode in episodes])
+        clip = write_clip(frames, self.output or self.run_dir / "policy.gif", fps=frames_per_second(env_id))
+        print(f"true return {', '.join(f'{episode.true_return:.4g}' for episode in episodes)}\nwrote {clip}")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw the learning curve of one run or many."""
+
+    run_dirs: Annotated[tuple[Path, ...], Positional, arg(metavar="DIR...")]
+    """Run directories."""
+    output: Path = Path("curve.png")
+    """File to write; its ending says whether png, svg or pdf."""
+
+    def run(self) -> None:
+        """Draw and write."""
+        from rlhf_gym.plots import learning_curve
+        from rlhf_gym.runs import read_run
+
+        if self.output.suffix not in (".png", ".svg", ".pdf"):
+            raise ValueError(f"output is {self.output}; use a name that ends in .png, .svg or .pdf")
+        learning_curve([read_run(run_dir) for run_dir in self.run_dirs], self.output)
+        print(f"wrote {self.output}")
+
+
+VERBS: dict[str, Any] = {"train": Train, "evaluate": Evaluate, "watch": Watch, "plot": Plot}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        args: Words of the command line; None takes this process's.
+
+    Returns:
+        Exit status: 0, 2 on bad input (one line on stderr says which), 130 when interrupted.
+
+    Raises:
+        ValueError: From a library or a goal's own code: that is no bad input, and its traceback is needed.
+    """
+    try:
+        parse(sys.argv[1:] if args is None else args).run()
+    except SystemExit as stop:  # help or version were shown
+        return int(stop.code or 0)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the files written so far stay", 130)
+    except (OSError, ImportError) as error:
+        return _complain(str(error), 2)
+    except ValueError as error:
+        *_, (frame, _line) = walk_tb(error.__traceback__)
+        if frame.f_globals["__name__"].partition(".")[0] != "rlhf_gym":
+            raise
+        return _complain(str(error), 2)
+    return 0
+
+
+def default_run_dir(config: RLHFConfig) -> str:
+    """Where a run goes that names no directory: told apart by what people vary most."""
+    source = config.teacher if config.reward.source == "learned" else config.reward.source
+    return f"runs/{config.env_id.replace('/', '-')}_{source}_{config.labels}_seed{config.seed}"
+
+
+def parse(args: Sequence[str]) -> Any:
+    """The verb that `args` ask for, ready to run.
+
+    Raises:
+        ValueError: On an unknown verb or flag, or a value that doesn't fit.
+        SystemExit: After showing help or the version.
+    """
+    verb, *rest = args or [""]
+    if verb in ("-h", "--help", "--version"):
+        print(_usage() if verb != "--version" else f"rlhf-gym {metadata.version('rlhf-gym')}")
+        raise SystemExit(0)
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(VERBS)};"
+        raise ValueError(f"verb is {verb!r}; {hint} see rlhf-gym --help")
+    prog = f"rlhf-gym {verb}"
+    default = {"default": Train(*settings_before_flags(rest, prog=prog))} if verb == "train" else {}
+    return read_flags(VERBS[verb], rest, prog=prog, **default)
+
+
+def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[str, list[Trajectory]]:
+    """The environment's id, and episodes of a run's policy on it, unmodified."""
+    for name, value, least in (("episodes", n_episodes, 1), ("seed", seed, 0)):
+        if value < least:
+            raise ValueError(f"{name} is {value}; use at least {least}")
+    from stable_baselines3 import PPO
+
+    from rlhf_gym.evaluation import play
+    from rlhf_gym.runs import read_run
+
+    config, file = read_run(run_dir).config, run_dir / "policy.zip"
+    try:
+        policy = PPO.load(file, device="cpu")
+    except ValueError as error:
+        raise ValueError(f"{file} can't be read: {error}; use the directory of a whole run") from error
+    predict = partial(policy.predict, deterministic=True)
+    return config.env_id, play(predict, config.env_id, env_kwargs=config.env_kwargs, n_episodes=n_episodes, seed=seed)
+
+
+def _true_return(found: Mapping[str, Any]) -> str:
+    mean, std, n = (found[name] for name in ("true_return_mean", "true_return_std", "n_eval_episodes"))
+    return f"true return {mean:.1f} ± {std:.1f} (mean and standard deviation of {n} episodes)"
+
+
+def _usage() -> str:
+    verbs = "\n".join(f"  {verb:<10}{kind.__doc__.splitlines()[0]}" for verb, kind in VERBS.items())
+    return (
+        "usage: rlhf-gym VERB [OPTIONS]\n\nReinforcement learning from human feedback on Gymnasium control tasks.\n\n"
+        f"verbs:\n{verbs}\n\nrlhf-gym VERB --help lists a verb's options; rlhf-gym --version says which this is."
+    )
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"rlhf-gym: {' '.join(message.split())}", file=sys.stderr)
+    return status

@@ -1,0 +1,108 @@
+"""Words of a command line to a verb's fields, through tyro; what doesn't fit is told in one line."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_origin
+
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from rlhf_gym.config import RLHFConfig, read_yaml
+
+REGISTRY = ConstructorRegistry()
+EXAMPLE = '{"gravity": 5}'
+
+
+def read_flags(kind: type, args: Sequence[str], *, prog: str, **options: Any) -> Any:
+    """An instance of a dataclass, its fields taken from flags.
+
+    Args:
+        kind: The dataclass.
+        args: Words of the command line.
+        prog: What was called, for help and errors.
+        **options: As `tyro.cli` takes them.
+
+    Raises:
+        ValueError: On an unknown flag, or a value that doesn't fit; the message is one line.
+        SystemExit: After showing help.
+    """
+    with redirect_stderr(io.StringIO()) as said:
+        try:
+            return tyro.cli(
+                kind, args=args, prog=prog, config=(tyro.conf.FlagCreatePairsOff,), registry=REGISTRY, **options
+            )
+        except SystemExit as stop:
+            if stop.code:
+                raise ValueError(f"{_unbox(said.getvalue())} see {prog} --help") from None
+            raise
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The flags that decide the defaults of all others."""
+
+    env_id: str | None = None
+    config: Path | None = None
+
+
+def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig, Path | None]:
+    """Default < preset of the environment < file: what holds where no flag says otherwise.
+
+    Args:
+        args: Words of the command line; of them only ``--env-id`` and ``--config`` count here.
+        prog: What was called, for errors.
+
+    Returns:
+        The settings, and the file they come from, if any.
+
+    Raises:
+        ValueError: If the file can't be read, or its settings don't hold.
+    """
+    asked, _ = read_flags(_Asked, args, prog=prog, return_unknown_args=True, add_help=False)
+    settings = read_yaml(asked.config) if asked.config else {}
+    if asked.env_id is not None:
+        settings["env_id"] = asked.env_id
+    return RLHFConfig.over_preset(settings), asked.config
+
+
+def _unbox(box: str) -> str:
+    """The gist of the box that tyro draws around an error: message, rule, hints, rule, ..."""
+    plain = re.sub(r"\x1b\[[\d;]*m|[│╭╮╰╯]", " ", box)
+    _title, message, hints, *_ = [*re.split("[─-]{5,}", plain), "", ""]
+    message = " ".join(message.partition("Got errors:")[0].split()).rstrip(".")
+    message = re.sub(r"^Error parsing (?:[A-Z]\w+: )?", "", message)  # flags keep their name, dataclasses don't
+    flags = ", ".join(line.strip() for line in hints.splitlines() if line.strip().startswith("--"))
+    if not flags:
+        return message + ";"
+    return message + (f"; expected {flags};" if "Argument helptext" in hints else f"; did you mean {flags}?")
+
+
+@REGISTRY.primitive_rule
+def _json_object(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] | None:
+    """A dict of anything, which tyro has no flag for, as one JSON object."""
+    if get_origin(info.type) is not dict:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="JSON",
+        instance_from_str=lambda words: _read_json_object(words[0]),
+        is_instance=lambda value: isinstance(value, Mapping),
+        str_from_instance=lambda value: [json.dumps(value)],
+    )
+
+
+def _read_json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError(f"{text} is no object such as {EXAMPLE}")
+    return value

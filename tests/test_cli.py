@@ -1,0 +1,239 @@
+"""Each verb does its work, and each bad input is told in one line."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from stable_baselines3 import PPO
+
+from rlhf_gym import cli
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.evaluation import mean_return, play
+from rlhf_gym.flags import settings_before_flags
+
+TINY = "--total-timesteps 3000 --labels 8 --query.rounds 3 --agent.n-steps 32 --evaluation.n-episodes 2".split()
+Say = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Runs the command line; gives exit status, stdout and stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = cli.main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a short run."""
+    run_dir = tmp_path_factory.mktemp("runs") / "short"
+    assert cli.main(["train", "--env-id", "CartPole-v1", "--seed", "3", "--run-dir", str(run_dir), *TINY]) == 0
+    return run_dir
+
+
+def test_train_leaves_the_files_that_scripts_rely_on(trained: Path) -> None:
+    files = "config.yaml provenance.json metrics.csv summary.json policy.zip reward_model preferences.db tensorboard"
+    assert set(files.split()) <= {path.name for path in trained.iterdir()}
+    summary = json.loads((trained / "summary.json").read_text())
+    assert (summary["env_id"], summary["seed"], summary["labels"]) == ("CartPole-v1", 3, 8)
+    assert 0 < summary["total_timesteps"] <= 3000
+
+
+def test_train_shows_its_progress_and_ends_with_the_true_return(say: Say, tmp_path: Path) -> None:
+    status, out, err = say("train", "--run-dir", tmp_path / "run", "--seed", 1, *TINY)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert status == 0
+    assert "labels=8" in err and "true_return=" in err
+    assert f"true return {summary['true_return_mean']:.1f} ± " in out and str(tmp_path / "run") in out
+
+
+def test_a_run_that_names_no_directory_gets_one_by_its_settings(
+    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert say("train", "--teacher", "random", "--seed", 2, *TINY)[0] == 0
+    assert (tmp_path / "runs" / "CartPole-v1_random_8_seed2" / "policy.zip").exists()
+
+
+def test_the_directory_of_a_control_is_named_after_what_it_pays() -> None:
+    config = RLHFConfig.for_env("room/Env-v0", labels=0, seed=4, reward={"source": "constant"})
+    assert cli.default_run_dir(config) == "runs/room-Env-v0_constant_0_seed4"
+
+
+def test_evaluate_prints_what_an_independent_evaluation_of_the_policy_gives(say: Say, trained: Path) -> None:
+    status, out, _ = say("evaluate", trained, "--n-episodes", 3, "--seed", 7, "--json")
+    policy = PPO.load(trained / "policy.zip")
+    episodes = play(lambda obs: policy.predict(obs, deterministic=True), "CartPole-v1", n_episodes=3, seed=7)
+    found = json.loads(out)
+    assert (status, found["n_eval_episodes"]) == (0, 3)
+    assert found["true_return_mean"] == pytest.approx(mean_return(episodes))
+    assert found["episode_length_mean"] == pytest.approx(mean_return(episodes))  # CartPole pays 1 a step
+
+
+def test_evaluate_says_mean_and_spread_in_words(say: Say, trained: Path) -> None:
+    status, out, err = say("evaluate", trained, "--n-episodes", 2)
+    assert (status, err) == (0, "")
+    assert out.startswith("CartPole-v1: true return ") and "2 episodes" in out
+
+
+@pytest.mark.parametrize("name", [None, "clip.webp"])
+def test_watch_writes_a_moving_picture(say: Say, trained: Path, tmp_path: Path, name: str | None) -> None:
+    words = ["--output", str(tmp_path / name)] if name else []
+    status, out, _ = say("watch", trained, *words)
+    clip = tmp_path / name if name else trained / "policy.gif"
+    assert status == 0 and str(clip) in out
+    with Image.open(clip) as image:
+        assert getattr(image, "n_frames", 1) > 1
+
+
+def test_plot_draws_many_runs_into_one_picture(say: Say, trained: Path, tmp_path: Path) -> None:
+    status, out, _ = say("plot", trained, trained, "--output", tmp_path / "curve.png")
+    assert status == 0 and "curve.png" in out
+    with Image.open(tmp_path / "curve.png") as image:
+        assert image.width > 400
+
+
+def test_a_flag_goes_before_the_file_the_file_before_the_preset_and_the_preset_before_the_default(
+    tmp_path: Path,
+) -> None:
+    assert RLHFConfig().agent.gamma == 0.99 and RLHFConfig.for_env("CartPole-v1").agent.gamma == 0.98
+    file = tmp_path / "settings.yaml"
+    file.write_text("seed: 5\nagent: {n_epochs: 7, n_envs: 4}\n")
+    command = cli.parse(["train", "--config", str(file), "--agent.n-envs", "16"])
+    agent = command.settings.agent
+    assert (agent.n_envs, agent.n_epochs, agent.gamma, agent.vf_coef) == (16, 7, 0.98, 0.5)
+    assert command.settings.seed == 5
+
+
+def test_the_preset_is_that_of_the_environment_asked_for_by_flag_or_else_by_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("env_id: Acrobot-v1\n")
+    by_file, _ = settings_before_flags(["--config", str(file)], prog="")
+    by_flag, _ = settings_before_flags(["--config", str(file), "--env-id", "CartPole-v1"], prog="")
+    assert by_file == RLHFConfig.for_env("Acrobot-v1")
+    assert by_flag == RLHFConfig.for_env("CartPole-v1")
+
+
+def test_every_setting_is_a_flag() -> None:
+    words = [
+        "--env-kwargs",
+        '{"sutton_barto_reward": true}',
+        "--reward.hidden",
+        "32",
+        "16",
+        "--env.fixed-horizon",
+        "200",
+    ]
+    settings = cli.parse(["train", *words, "--query.scheme", "uniform", "--feedback.goal", "my:goal"]).settings
+    assert settings.env_kwargs == {"sutton_barto_reward": True}
+    assert settings.reward.hidden == (32, 16)
+    assert (settings.env.fixed_horizon, settings.query.scheme, settings.feedback.goal) == (200, "uniform", "my:goal")
+
+
+def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path) -> None:
+    settings = cli.parse(["train", "--config", str(trained / "config.yaml"), "--run-dir", str(tmp_path)]).settings
+    assert settings == RLHFConfig.from_yaml(trained / "config.yaml").replace(run_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("", "use one of train, evaluate, watch, plot"),
+        ("trian", "did you mean train?"),
+        ("resume DIR", "use one of train, evaluate, watch, plot"),
+        ("train --env-id CartPoll-v1", "did you mean CartPole-v1"),
+        ("train --labels 0", "labels is 0; use at least 1"),
+        ("train --labels -1", "labels is -1; use at least 1"),
+        ("train --labels many", "'many'; expected --labels INT"),
+        ("train --labels", "Missing value for argument '--labels'"),
+        ("train --labesl 20", "did you mean --labels INT?"),
+        ("train --query.scheem uniform", "did you mean --query.scheme {uniform,disagreement}"),
+        ("train --query.scheme best", "'best' for argument '--query.scheme'. Expected one of ('uniform',"),
+        ("train CartPole-v1", "CartPole-v1; see rlhf-gym train --help"),
+        ("train --env-kwargs 5", "5 is no object such as"),
+        ("train --env-kwargs {x", "{x is no object such as"),
+        ("train --env-kwargs {\"colour\":1}", "colour"),
+        ("train --segment-length 501", "segment_length is 501"),
+        ("train --total-timesteps 1", "total_timesteps is 1; use at least"),
+        ("train --feedback.goal nothing", "expected module:function"),
+        ("train --config MISSPELT", "did you mean query.scheme?"),
+        ("train --config WRONG", "labels is 'few'; expected int"),
+        ("train --config nowhere.yaml", "nowhere.yaml can't be read"),
+        ("train --run-dir TRAINED", "already holds a run"),
+        ("evaluate", "DIR"),
+        ("evaluate EMPTY", "holds no finished run"),
+        ("evaluate nowhere", "holds no finished run"),
+        ("evaluate TRAINED --n-episodes 0", "episodes is 0; use at least 1"),
+        ("evaluate TRAINED --seed -1", "seed is -1; use at least 0"),
+        ("evaluate TRAINED --jsn", "did you mean --json"),
+        ("watch nowhere", "holds no finished run"),
+        ("watch TRAINED --output clip.avi", "use one of .gif, .webp"),
+        ("plot", "at least one run directory"),
+        ("plot TRAINED nowhere", "nowhere holds no finished run"),
+        ("plot TRAINED --output curve.doc", "ends in .png, .svg or .pdf"),
+    ],
+)  # fmt: skip
+def test_bad_input_ends_with_status_2_and_one_line(
+    say: Say, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "misspelt.yaml").write_text("query: {scheem: uniform}\n")
+    (tmp_path / "wrong.yaml").write_text("labels: few\n")
+    before = sorted(trained.rglob("*"))
+    places = {"TRAINED": trained, "EMPTY": "empty", "MISSPELT": "misspelt.yaml", "WRONG": "wrong.yaml"}
+    status, out, err = say(*(places.get(word, word) for word in words.split()))
+    assert (status, out) == (2, "")
+    assert err.startswith("rlhf-gym: ") and err.count("\n") == 1 and told in err
+    assert sorted(trained.rglob("*")) == before
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_policy_that_is_no_policy_is_refused_in_one_line(say: Say, trained: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(trained, broken)
+    (broken / "policy.zip").write_bytes(b"not a policy")
+    status, _, err = say("evaluate", broken)
+    assert status == 2 and err.count("\n") == 1 and "policy.zip can't be read" in err
+
+
+def test_a_fault_in_the_program_keeps_its_traceback(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: cli.Evaluate) -> None:
+        np.zeros(3).reshape(2, 2)
+
+    monkeypatch.setattr(cli.Evaluate, "run", fail)
+    with pytest.raises(ValueError, match="cannot reshape"):
+        cli.main(["evaluate", str(trained)])
+
+
+def test_a_stop_by_the_keyboard_is_one_line_and_status_130(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(self: cli.Evaluate) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.Evaluate, "run", stop)
+    status, _, err = say("evaluate", "runs/any")
+    assert status == 130 and err.count("\n") == 1
+
+
+def test_help_lists_the_verbs_there_are_and_a_verb_its_flags(say: Say) -> None:
+    status, out, _ = say("--help")
+    assert status == 0 and all(verb in out for verb in ("train", "evaluate", "watch", "plot"))
+    status, out, _ = say("train", "--help")
+    assert status == 0 and all(flag in out for flag in ("--labels", "--query.scheme", "--env-kwargs", "--config"))
+
+
+def test_the_installed_command_knows_its_version() -> None:
+    command = Path(sys.executable).with_name("rlhf-gym")
+    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert said.stdout == "rlhf-gym 0.1.0\n"

@@ -1,0 +1,125 @@
+"""Imports go one way: segments <- envs, queries, feedback, rewards <- agents <- rlhf <- cli."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "rlhf_gym"
+
+# What each room may import from the house, besides itself. Configuration stops at RLHF: below it, only what keeps a
+# run's files and draws them (runs, plots) knows RLHFConfig.
+MAY_IMPORT = {
+    "segments": set(),
+    "config": set(),
+    "stats": set(),
+    "presets": set(),
+    "envs": {"segments"},
+    "queries": {"segments"},
+    "feedback": {"segments"},
+    "rewards": {"segments"},
+    "agents": {"segments", "envs", "queries", "feedback", "rewards"},
+    "evaluation": {"segments", "envs"},
+    "provenance": set(),
+    "runs": {"config"},
+    "plots": {"stats", "runs", "config"},
+    "rlhf": {
+        "segments",
+        "config",
+        "envs",
+        "queries",
+        "feedback",
+        "rewards",
+        "agents",
+        "evaluation",
+        "runs",
+        "provenance",
+    },
+    "__init__": {"segments", "config", "rlhf", "runs"},
+    "flags": {"config"},
+    "cli": {"segments", "config", "envs", "evaluation", "runs", "plots", "rlhf", "flags"},
+}
+DRAWERS = {"utils", "util", "common", "core", "base", "helpers", "misc"}
+
+
+def imported_rooms(module: tuple[str, ...], source: str) -> Iterator[str]:
+    """Rooms that a module imports, wherever in it; `module` is its path in the package, `('envs', 'make')`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = ("rlhf_gym", *module)[: -node.level] if node.level else ()
+            origin = ".".join([*above, *filter(None, [node.module])])
+            names = [f"{origin}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            first, *rest = name.split(".")
+            if first == "rlhf_gym":
+                # A name that isn't a room, as in `from rlhf_gym import RLHF`, comes from the front door.
+                yield rest[0] if rest and rest[0] in MAY_IMPORT else "__init__"
+            elif first in ("experiments", "tests"):
+                yield first
+
+
+def crossings(module: tuple[str, ...], source: str) -> list[str]:
+    """Every import that goes the wrong way, as 'from -> to'."""
+    room = module[0]
+    allowed = MAY_IMPORT[room] | {room}
+    return [f"{'.'.join(module)} -> {to}" for to in imported_rooms(module, source) if to not in allowed]
+
+
+def modules() -> list[tuple[str, ...]]:
+    return [path.relative_to(PACKAGE).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+def test_every_room_has_its_place_in_the_order() -> None:
+    assert {module[0] for module in modules()} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("module", modules(), ids=".".join)
+def test_imports_go_one_way(module: tuple[str, ...]) -> None:
+    assert crossings(module, PACKAGE.joinpath(*module).with_suffix(".py").read_text()) == []
+
+
+@pytest.mark.parametrize("module", modules(), ids=".".join)
+def test_no_module_is_a_drawer(module: tuple[str, ...]) -> None:
+    assert not DRAWERS & set(module)
+
+
+def test_the_order_itself_has_no_circle() -> None:
+    left = dict(MAY_IMPORT)
+    while left:
+        lowest = {room for room, below in left.items() if not below & set(left)}
+        assert lowest, f"these import each other: {sorted(left)}"
+        left = {room: below for room, below in left.items() if room not in lowest}
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "found"),
+    [
+        ("segments", "from rlhf_gym.envs import make_env", ["segments -> envs"]),
+        ("queries.selection", "from rlhf_gym.rewards.model import RewardModel", ["queries.selection -> rewards"]),
+        ("queries.selection", "from ..rewards import RewardModel", ["queries.selection -> rewards"]),
+        ("queries.selection", "from .schedules import constant\nfrom .. import segments", []),
+        ("queries.__init__", "from .selection import uniform\nfrom ..cli import main", ["queries.__init__ -> cli"]),
+        ("agents.ppo", "def f():\n    import rlhf_gym.config", ["agents.ppo -> config"]),
+        ("rewards.model", "from rlhf_gym import config, segments", ["rewards.model -> config"]),
+        ("rewards.model", "from rlhf_gym import RLHF", ["rewards.model -> __init__"]),
+        ("evaluation", "import rlhf_gym", ["evaluation -> __init__"]),
+        ("rlhf", "import experiments.run", ["rlhf -> experiments"]),
+        ("rlhf", "import numpy\nfrom torch import nn\nfrom rlhf_gym.agents.ppo import make_ppo", []),
+    ],
+)
+def test_the_checker_sees_a_wrong_import(module: str, source: str, found: list[str]) -> None:
+    assert crossings(tuple(module.split(".")), source) == found
+
+
+def test_the_command_line_loads_nothing_heavy_before_a_verb_runs() -> None:
+    at_once = [
+        node
+        for node in ast.parse((PACKAGE / "cli.py").read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert set(imported_rooms(("cli",), "\n".join(map(ast.unparse, at_once)))) == {"config", "flags"}
