@@ -1,0 +1,274 @@
+"""Figures, drawn from plain tables: rows of `setting, seed, env_steps, labels, true_return, ...`.
+
+Matplotlib's objects only, no pyplot: nothing is shown, and nobody's global state is touched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+from numpy.typing import NDArray
+
+from rlhf_gym.stats import interquartile_mean
+
+if TYPE_CHECKING:
+    from rlhf_gym.config import RLHFConfig
+    from rlhf_gym.runs import Run
+
+Rows = Sequence[Mapping[str, Any]]
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # safe for colour-blind eyes: Okabe & Ito
+MUTED = ("#3b3b3b", "#8c8c8c", "#a58a5f", "#7391a8", "#a5809a", "#7d9a78")
+DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (3, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
+INK = "#333333"
+STEPS, LABELS, RETURN = "environment steps", "labels", "true return"
+
+
+@dataclass(frozen=True)
+class Line:
+    """How one setting is drawn.
+
+    Args:
+        title: Its name in the figure.
+        control: Whether it is there for comparison: muted and dashed.
+    """
+
+    title: str
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Final figures of every seed, side by side.
+
+    Args:
+        measure: Column of the table of runs.
+        title: What it measures, with its unit.
+        asked: The figure to reach, drawn as a line; None for none.
+        limits: Ends of the axis; None fits the data.
+    """
+
+    measure: str
+    title: str
+    asked: float | None = None
+    limits: tuple[float | None, float | None] = (None, None)
+
+
+def learning_curve(runs: Sequence[Run], output: str | Path | None = None) -> Figure:
+    """True return while learning, against environment steps and against labels.
+
+    Runs with the same environment, labels, teacher and reward become one line, the interquartile mean over them; the
+    band reaches from the lowest run to the highest. What is paid without labels is a level in the right panel.
+
+    Args:
+        runs: As :func:`rlhf_gym.runs.read_run` gives them; their steps may differ.
+        output: File to write, its format by its ending (png, svg, pdf); None writes nothing.
+
+    Raises:
+        ValueError: If there are no runs, or none has finished an episode.
+    """
+    if not runs:
+        raise ValueError("got no runs to draw; give at least one run directory")
+    envs = {run.config.env_id for run in runs}
+    lines = {line.title: line for line in (_line(run.config, name_env=len(envs) > 1) for run in runs)}
+    rows = [
+        {**row, "setting": _line(run.config, name_env=len(envs) > 1).title, "seed": number}
+        for number, run in enumerate(runs)
+        for row in run.metrics
+    ]
+    figure = Figure(figsize=(9.6, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    draw_curves(left, rows, lines, x="env_steps")
+    draw_curves(right, rows, lines, x="labels")
+    left.set(xlabel=STEPS, ylabel=RETURN)
+    right.set(xlabel=LABELS)
+    left.set_title(envs.pop() if len(envs) == 1 else "", loc="left", color=INK, fontweight="bold")
+    _legend(figure, left, rows)
+    if output is not None:
+        figure.savefig(output, dpi=150)
+    return figure
+
+
+def result_figure(
+    curves: Rows, runs: Rows, lines: Mapping[str, Line], panels: Sequence[Panel], *, y: str = RETURN
+) -> Figure:
+    """An experiment's result: curves of every setting, and beside them the final figures of every seed.
+
+    Args:
+        curves: A row per round: `setting, seed, env_steps, true_return`.
+        runs: A row per run: `setting, seed` and a column per panel.
+        lines: The settings to draw, in order; those without rows are left out.
+        panels: What to draw beside the curves.
+        y: What the curves show.
+
+    Raises:
+        ValueError: If there are rows for none of the settings.
+    """
+    runs = [row for row in runs if row["setting"] in lines]
+    lines = {name: line for name, line in lines.items() if any(row["setting"] == name for row in runs)}
+    height = max(3.2, 1.7 + 0.36 * len(lines))
+    figure = Figure(figsize=(7.4 + 2.6 * len(panels), height), layout="constrained")
+    axes = figure.subplots(1, 1 + len(panels), width_ratios=[1.5] + [1] * len(panels))
+    draw_curves(axes[0], curves, lines, x="env_steps")
+    axes[0].set(xlabel=STEPS, ylabel=y)
+    for ax, panel in zip(axes[1:], panels, strict=True):
+        draw_seeds(ax, runs, lines, panel)
+        ax.tick_params(axis="y", labelleft=ax is axes[1])
+    _line_samples(figure, axes[1], lines)
+    figure.supxlabel(_caption(runs, "line and bar", "band: lowest to highest seed · dot: one seed"), **_SMALL)
+    return figure
+
+
+def draw_curves(ax: Axes, rows: Rows, lines: Mapping[str, Line], *, x: str, y: str = "true_return") -> None:
+    """Draw the interquartile mean of each setting over its seeds, and a band from the lowest to the highest.
+
+    Against labels, a setting that asked for none is drawn as the level it ended at.
+
+    Raises:
+        ValueError: If there is nothing to draw.
+    """
+    drawn = False
+    for (name, line), style in zip(lines.items(), _styles(lines), strict=True):
+        curves = _curves([row for row in rows if row["setting"] == name], x, y)
+        if not curves:
+            continue
+        drawn = True
+        if x == "labels" and all(xs[-1] == 0 for xs, _ in curves):
+            ax.axhline(interquartile_mean([ys[-1] for _, ys in curves]), label=line.title, **style)
+            continue
+        grid, seeds = over_seeds(curves)
+        middle = [interquartile_mean(column) for column in seeds.T]
+        marker = "o" if len(grid) == 1 else None
+        ax.plot(grid, middle, label=line.title, marker=marker, zorder=2 if line.control else 3, **style)
+        if len(seeds) > 1:
+            low, high, alpha = seeds.min(axis=0), seeds.max(axis=0), 0.08 if line.control else 0.20
+            ax.fill_between(grid, low, high, color=style["color"], alpha=alpha, linewidth=0, zorder=1)
+    if not drawn:
+        raise ValueError(f"there is no {y} to draw: no episode has ended in these runs; train for longer")
+    _dress(ax)
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+
+
+def draw_seeds(ax: Axes, runs: Rows, lines: Mapping[str, Line], panel: Panel) -> None:
+    """Draw a row per setting: a dot per seed, and a bar at their interquartile mean."""
+    for place, (name, style) in enumerate(zip(lines, _styles(lines), strict=True)):
+        colour = style["color"]
+        values = np.array([float(row[panel.measure]) for row in runs if row["setting"] == name])
+        rows = place + np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else [place]
+        ax.plot(values, rows, "o", color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0, clip_on=False, zorder=3)
+        ax.plot([interquartile_mean(values)] * 2, [place - 0.34, place + 0.34], color=colour, linewidth=2.2, zorder=2)
+    if panel.asked is not None:
+        ax.axvline(panel.asked, color=INK, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+        above: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom"}
+        ax.text(panel.asked, 1.01, f"asked {panel.asked:g}", fontsize=8, color=INK, **above)
+    ax.set_yticks(range(len(lines)), [line.title for line in lines.values()])
+    ax.set_ylim(len(lines) - 0.5, -0.5)
+    ax.set(xlabel=panel.title, xlim=panel.limits)
+    _dress(ax)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x", color="#e6e6e6", linewidth=0.8)
+
+
+def over_seeds(curves: Sequence[Curve]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Put curves with different steps on one grid, by linear interpolation.
+
+    The grid ends where the shortest curve does: beyond it the seeds would no longer be the same ones. Before its own
+    first point a curve keeps its first value.
+
+    Args:
+        curves: Rising x and their y, for each of n seeds.
+
+    Returns:
+        The grid, shape (k,), and the curves on it, shape (n, k).
+    """
+    end = min(xs[-1] for xs, _ in curves)
+    grid = np.unique(np.concatenate([xs for xs, _ in curves]))
+    grid = grid[grid <= end]
+    return grid, np.stack([np.interp(grid, xs, ys) for xs, ys in curves])
+
+
+def _curves(rows: Rows, x: str, y: str) -> list[Curve]:
+    """One curve per seed; of several rows with the same x the last counts, and rows without a y are left out."""
+    seeds: dict[Any, dict[float, float]] = {}
+    for row in rows:
+        if row[y] != "" and math.isfinite(float(row[y])):
+            seeds.setdefault(row["seed"], {})[float(row[x])] = float(row[y])
+    return [(np.array(sorted(curve)), np.array([curve[at] for at in sorted(curve)])) for curve in seeds.values()]
+
+
+def _line(config: RLHFConfig, *, name_env: bool) -> Line:
+    """What tells this run's line from others."""
+    source = config.reward.source
+    title = {
+        "learned": f"{config.labels} labels",
+        "true": "PPO on the " + ("goal" if config.feedback.goal else "true reward"),
+        "untrained": "untrained reward model",
+        "constant": f"constant reward {config.reward.constant:+g}".replace("-", "−"),
+    }[source]
+    if source == "learned" and config.teacher == "random":
+        title = f"{config.labels} random answers"
+    if config.feedback.goal:
+        title += f", goal {config.feedback.goal.rpartition(':')[2]}"
+    if config.env.fixed_horizon is not None:
+        title += f", fixed horizon {config.env.fixed_horizon}"
+    title = f"{config.env_id}, {title}" if name_env else title
+    return Line(title, control=source != "learned" or config.teacher == "random")
+
+
+def _styles(lines: Mapping[str, Line]) -> list[dict[str, Any]]:
+    """Colour, dashes and width of each line, given out in order."""
+    muted = cycle({"color": colour, "linestyle": d, "linewidth": 1.4} for colour, d in zip(MUTED, DASHES, strict=True))
+    strong = cycle({"color": colour, "linestyle": "-", "linewidth": 2.2} for colour in COLOURS)
+    return [next(muted if line.control else strong) for line in lines.values()]
+
+
+_SMALL: dict[str, Any] = {"fontsize": 8.5, "color": "#6b6b6b"}
+
+
+def _dress(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color("#b0b0b0")
+    ax.tick_params(color="#b0b0b0", labelcolor=INK, labelsize=9)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.set_axisbelow(True)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        label.set_color(INK)
+
+
+def _caption(rows: Iterable[Mapping[str, Any]], mean: str, rest: str) -> str:
+    seeds: dict[Any, set[Any]] = {}
+    for row in rows:
+        seeds.setdefault(row["setting"], set()).add(row["seed"])
+    fewest, most = min(map(len, seeds.values())), max(map(len, seeds.values()))
+    count = f"{most} seed{'s' if most > 1 else ''}" if fewest == most else f"{fewest} to {most} seeds"
+    return f"{mean}: interquartile mean over {count} · {rest}"
+
+
+def _legend(figure: Figure, ax: Axes, rows: Rows) -> None:
+    legend = figure.legend(
+        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9,
+        handlelength=3, labelcolor=INK, title=_caption(rows, "line", "band: lowest to highest"),
+    )  # fmt: skip
+    legend.get_title().set(**_SMALL)
+
+
+def _line_samples(figure: Figure, ax: Axes, lines: Mapping[str, Line]) -> None:
+    """A stretch of each line beside its name, so that the names need no legend of their own."""
+    axis = ScaledTranslation(0, 0, ax.transAxes)  # type: ignore[arg-type]  # its stub is too narrow
+    beside = blended_transform_factory(figure.dpi_scale_trans + axis, ax.transData)  # inches across, rows down
+    for place, style in enumerate(_styles(lines)):
+        ax.plot([-0.5, -0.1], [place, place], transform=beside, clip_on=False, **style)
+    ax.tick_params(axis="y", pad=42)
