@@ -1,0 +1,36 @@
+"""Does the whole loop learn CartPole-v1 from a few answers, and does it learn what the teacher wants?
+
+The oracle compares pairs of segments of 50 steps. PPO is paid by the reward model that is fitted to its answers, and
+never sees the environment's reward.
+"""
+
+from experiments.asked import Alike, Ratio, Seeds
+from experiments.cartpole.settings import FAMILIES, SETTINGS, TESTING
+
+ASKED = (
+    Seeds("labels_50", least=5),
+    Seeds("labels_20", least=4),
+    Seeds("hold_at_one_100", least=4),
+    Seeds("hold_at_one_constant", most=0),
+    Ratio("fixed_horizon_100", "fixed_horizon_ppo_true_reward", least=0.9),
+    Alike("fixed_horizon_constant", "fixed_horizon_untrained_policy"),
+)
+
+HOW_TO_READ = """\
+Every return is that of the deterministic policy over 20 episodes of the unmodified CartPole-v1, where 500 is the most;
+the curves show the policy while it learns, which still explores. *PPO on the true reward* is the ceiling. The other
+controls show what is reached without the answers: random answers, a reward model that is never fitted, and constant
+rewards. `episode_length` is in steps; `distance_last_200` is the mean of |x − 1| over the last 200 steps of each
+episode (all of a shorter one); `goal_return` is the sum of exp(−|x − 1| / 0.5) over an episode.
+
+**What CartPole can and can't prove.** An episode ends when the pole falls, and nothing is paid after that. So any
+reward that is positive teaches to keep the pole up: the constant +1 carries no answer at all, and whatever it reaches,
+the task's ending gave away. A high return in the first family therefore shows that the loop runs from end to end and
+that the answers settle the reward's sign, and no more; it doesn't show that the reward model knows what the teacher
+wants. The two other families close that leak, and only they are evidence. Holding the cart at x = +1 is nothing that
+the environment pays for or ends for: who only survives misses it. In fixed horizon a failure doesn't end the episode,
+so a constant reward has nothing to teach, and what is learned can only come from the answers. Even so this is four
+numbers of state and two actions: nothing here says how many answers a larger task would need, or that people would
+answer as the oracle does."""
+
+__all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING"]

@@ -1,0 +1,104 @@
+"""Every setting of the CartPole experiment, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from experiments.cartpole.goals import distance_last_200, episode_length, goal_return
+from experiments.settings import Bound, Family, Setting
+from rlhf_gym.config import merge
+from rlhf_gym.plots import Panel
+
+SEEDS = (0, 1, 2, 3, 4)
+SOLVED = (Bound("true_return_mean", least=475),)
+HELD = (Bound("episode_length", least=475), Bound("distance_last_200", most=0.25))
+HOLDING = {"episode_length": episode_length, "distance_last_200": distance_last_200, "goal_return": goal_return}
+HORIZON = 200  # at 500, most of each early episode is the absorbing state, and even the true reward teaches slowly
+
+TRUE: Mapping[str, Any] = {"labels": 0, "reward": {"source": "true"}}
+UNTRAINED: Mapping[str, Any] = {"labels": 0, "reward": {"source": "untrained"}}
+PLUS_ONE: Mapping[str, Any] = {"labels": 0, "reward": {"source": "constant", "constant": 1.0}}
+MINUS_ONE: Mapping[str, Any] = {"labels": 0, "reward": {"source": "constant", "constant": -1.0}}
+# Learning rate 0 leaves the policy as it was born; one epoch only saves time.
+NO_LEARNING = merge(PLUS_ONE, {"agent": {"learning_rate": 0.0, "n_epochs": 1}})
+
+
+def _plain(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
+    shared = {"env_id": "CartPole-v1", "total_timesteps": 60_000}
+    return Setting(title, merge(shared, config), SEEDS, control=control, threshold=SOLVED)
+
+
+def _hold(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
+    goal = {"goal": "experiments.cartpole.goals:hold_at_one"}
+    shared = {"env_id": "CartPole-v1", "total_timesteps": 100_000, "feedback": goal}
+    return Setting(title, merge(shared, config), SEEDS, control=control, measures=HOLDING, threshold=HELD)
+
+
+def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
+    shared = {"env_id": "CartPole-v1", "total_timesteps": 100_000, "env": {"fixed_horizon": HORIZON}}
+    return Setting(title, merge(shared, config), SEEDS, control=control)
+
+
+SETTINGS = {
+    "labels_50": _plain("50 labels", {"labels": 50}, control=False),
+    "labels_20": _plain("20 labels", {"labels": 20}, control=False),
+    "ppo_true_reward": _plain("PPO on the true reward", TRUE),
+    "random_answers_50": _plain("50 random answers", {"labels": 50, "teacher": "random"}),
+    "untrained_reward": _plain("untrained reward model", UNTRAINED),
+    "constant_plus_one": _plain("constant reward +1", PLUS_ONE),
+    "constant_minus_one": _plain("constant reward −1", MINUS_ONE),
+    "hold_at_one_100": _hold("hold at x = +1, 100 labels", {"labels": 100}, control=False),
+    "hold_at_one_ppo_goal": _hold("PPO on the goal", TRUE),
+    "hold_at_one_random_answers": _hold("100 random answers", {"labels": 100, "teacher": "random"}),
+    "hold_at_one_untrained": _hold("untrained reward model", UNTRAINED),
+    "hold_at_one_constant": _hold("constant reward +1", PLUS_ONE),
+    "fixed_horizon_100": _fixed("fixed horizon, 100 labels", {"labels": 100}, control=False),
+    "fixed_horizon_ppo_true_reward": _fixed("PPO on the true reward", TRUE),
+    "fixed_horizon_random_answers": _fixed("100 random answers", {"labels": 100, "teacher": "random"}),
+    "fixed_horizon_untrained": _fixed("untrained reward model", UNTRAINED),
+    "fixed_horizon_constant": _fixed("constant reward +1", PLUS_ONE),
+    "fixed_horizon_untrained_policy": _fixed("untrained policy", NO_LEARNING),
+}
+
+
+def _named(start: str) -> tuple[str, ...]:
+    return tuple(name for name in SETTINGS if name.startswith(start))
+
+
+_HELD_OR_FIXED = _named("hold_at_one") + _named("fixed_horizon")
+RETURN = Panel("true_return_mean", "true return, 20 episodes", limits=(0, 500))
+FAMILIES = {
+    "labels": Family(
+        "CartPole-v1 as it is, 60k steps",
+        tuple(name for name in SETTINGS if name not in _HELD_OR_FIXED),
+        (replace(RETURN, asked=475),),
+    ),
+    "hold_at_one": Family(
+        "A goal the environment doesn't pay for: hold the cart at x = +1, 100k steps",
+        _named("hold_at_one"),
+        (
+            Panel("episode_length", "episode length [steps]", asked=475, limits=(0, 500)),
+            Panel("distance_last_200", "mean |x − 1|, last 200 steps", asked=0.25, limits=(0, None)),
+        ),
+    ),
+    "fixed_horizon": Family(
+        f"The leak closed: fixed horizon of {HORIZON}, 100k steps",
+        _named("fixed_horizon"),
+        (RETURN,),
+        curve=f"true return while learning, of {HORIZON}",
+    ),
+}
+
+_SHORT = {
+    "labels": 40,
+    "total_timesteps": 1024,
+    "query": {"rounds": 2, "first_steps": 256},
+    "agent": {"n_envs": 4, "n_steps": 64, "batch_size": 64, "n_epochs": 4},
+    "evaluation": {"n_episodes": 2},
+}
+TESTING = {
+    name: replace(SETTINGS[name], seeds=(0,), config=merge(SETTINGS[name].config, _SHORT))
+    for name in ("labels_50", "hold_at_one_100")
+}

@@ -1,0 +1,67 @@
+"""CSV files that only grow: rows are appended, never changed, and always under the header they began with."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """All rows, as text; none if there is no such file.
+
+    Raises:
+        ValueError: If the file is empty or cut short, or a row doesn't fit the header.
+    """
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    if not text:
+        raise ValueError(f"{path} is empty; remove it")
+    if not text.endswith("\n"):
+        raise ValueError(f"{path} ends in the middle of a line; remove that line")
+    header, *lines = csv.reader(io.StringIO(text))
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(header):
+            raise ValueError(f"{path}, row {number}, has {len(line)} values under {len(header)} columns; remove it")
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def read_header(path: Path) -> list[str] | None:
+    """Names of the columns; None if there is no such file."""
+    if not path.exists():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        return next(csv.reader(file), [])
+
+
+def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append rows in one write; the first ones bring the header.
+
+    Raises:
+        ValueError: If the file has another header; it is left as it is.
+    """
+    header = read_header(path)
+    if header is not None and header != list(rows[0]):
+        raise ValueError(refusal(path, header, rows[0]))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    if header is None:
+        writer.writeheader()
+    writer.writerows(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", newline="", encoding="utf-8") as file:
+        file.write(buffer.getvalue())
+
+
+def refusal(path: Path, header: Collection[str], wanted: Collection[str]) -> str:
+    """One line on how a header differs from what would be written."""
+    missing = [name for name in wanted if name not in header]
+    extra = [name for name in header if name not in wanted]
+    what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra) or 'the same names in another order'}"
+    return (
+        f"the header of {path} isn't the one this code writes: it {what}; "
+        f"nothing was written: move the file away or use another --results-dir"
+    )

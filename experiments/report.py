@@ -1,0 +1,152 @@
+"""Write the page of an experiment from its rows alone: `python -m experiments.report NAME`.
+
+Makes `summary.csv`, a figure per family and `README.md` anew beside `runs.csv` and `curves.csv`, which it only reads.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from experiments.records import append_rows, read_rows
+from experiments.run import results_folder
+from experiments.settings import Experiment, Family, Row, Setting, choose, load
+from rlhf_gym.plots import Line, result_figure
+from rlhf_gym.stats import bootstrap_interval, interquartile_mean
+
+Runs = Mapping[str, Sequence[Row]]
+VERDICTS = {True: "pass", False: "**short**", None: "open: runs are missing"}
+
+
+def report(name: str, *, testing: bool = False, results_dir: Path = Path("results")) -> Path:
+    """Write everything that follows from the rows.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: If there are no rows, or rows of settings that aren't there any more.
+    """
+    experiment, folder = load(name), results_folder(name, results_dir, testing=testing)
+    settings = choose(experiment, testing=testing)
+    rows, curves = read_rows(folder / "runs.csv"), read_rows(folder / "curves.csv")
+    if not rows:
+        raise ValueError(f"{folder} holds no runs; do them first: python -m experiments.run {name}")
+    if gone := sorted({row["setting"] for row in rows} - set(settings)):
+        raise ValueError(f"{folder / 'runs.csv'} has runs of {', '.join(gone)}, which aren't settings; move them away")
+    runs = {key: [row for row in rows if row["setting"] == key] for key in settings}
+    runs = {key: found for key, found in runs.items() if found}
+    (folder / "summary.csv").unlink(missing_ok=True)
+    append_rows(folder / "summary.csv", summarise(settings, runs))
+    families = {key: family for key, family in experiment.FAMILIES.items() if any(s in runs for s in family.settings)}
+    for key, family in families.items():
+        lines = {s: Line(settings[s].title, settings[s].control) for s in family.settings if s in runs}
+        figure = result_figure(curves, rows, lines, family.panels, y=family.curve)
+        figure.savefig(folder / f"{key}.png", dpi=130)
+    page = folder / "README.md"
+    page.write_text("\n".join(_page(name, experiment, settings, runs, families, testing)), encoding="utf-8")
+    return page
+
+
+def summarise(settings: Mapping[str, Setting], runs: Runs) -> list[dict[str, Any]]:
+    """A row per setting and measure: interquartile mean over seeds, its interval, range, share over the threshold."""
+    return [
+        {"setting": name, "measure": measure}
+        | _over_seeds([float(row[measure]) for row in found])
+        | _share(settings[name], found)
+        for name, found in runs.items()
+        for measure in ("true_return_mean", *settings[name].measures)
+    ]
+
+
+def _over_seeds(values: Sequence[float]) -> dict[str, float]:
+    low, high = bootstrap_interval(values, seed=0)
+    return {
+        "n_seeds": len(values),
+        "iqm": interquartile_mean(values),
+        "interval_low": low,
+        "interval_high": high,
+        "min": min(values),
+        "max": max(values),
+    }
+
+
+def _share(setting: Setting, found: Sequence[Row]) -> dict[str, Any]:
+    over = sum(map(setting.reached, found)) / len(found) if setting.threshold else ""
+    return {"threshold": setting.asked, "share_over_threshold": over}
+
+
+def _page(
+    name: str,
+    experiment: Experiment,
+    settings: Mapping[str, Setting],
+    runs: Runs,
+    families: Mapping[str, Family],
+    testing: bool,
+) -> Iterator[str]:
+    flag = " --testing" if testing else ""
+    yield f"<!-- Made by `python -m experiments.report {name}{flag}`; what is changed here by hand is lost. -->"
+    yield f"# {name}\n\n{experiment.__doc__.strip()}\n"
+    yield f"```\npython -m experiments.run {name} --jobs 2{flag}\npython -m experiments.report {name}{flag}\n```\n"
+    verdicts = [asked.judge({**experiment.SETTINGS, **settings}, runs) for asked in experiment.ASKED]
+    yield "## Asked and reached\n\n| asked | reached | |\n|---|---|---|"
+    yield from (f"| {v.asked} | {v.reached} | {VERDICTS[v.passed]} |" for v in verdicts)
+    for key, family in families.items():
+        yield f"\n## {family.title}\n\n![Curves and final figures of every seed]({key}.png)\n"
+        yield from _table({s: settings[s] for s in family.settings if s in runs}, runs)
+    yield f"\n## How to read it\n\n{experiment.HOW_TO_READ}\n"
+    yield from _made_with([row for found in runs.values() for row in found])
+
+
+def _table(settings: Mapping[str, Setting], runs: Runs) -> Iterator[str]:
+    """The settings of one family; figures are interquartile means with their 95 % bootstrap intervals."""
+    measures = list(dict.fromkeys(m for setting in settings.values() for m in ("true_return_mean", *setting.measures)))
+    summary = {(row["setting"], row["measure"]): row for row in summarise(settings, {s: runs[s] for s in settings})}
+    yield "Interquartile mean over seeds [95 % bootstrap interval], lowest to highest seed.\n"
+    yield f"| setting | {' | '.join(measures)} | seeds over threshold |"
+    yield "|---" * (len(measures) + 2) + "|"
+    for name, setting in settings.items():
+        cells = [_cell(summary[name, measure]) if (name, measure) in summary else "" for measure in measures]
+        over = f"{sum(map(setting.reached, runs[name]))} of {len(runs[name])}" if setting.threshold else ""
+        yield f"| {setting.title} (`{name}`) | {' | '.join(cells)} | {over} |"
+
+
+def _cell(row: Row) -> str:
+    iqm, low, high, least, most = (_number(row[key]) for key in ("iqm", "interval_low", "interval_high", "min", "max"))
+    return f"{iqm} [{low}, {high}], {least} to {most}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _made_with(rows: Sequence[Row]) -> Iterator[str]:
+    hours = sum(float(row["wall_seconds"]) for row in rows) / 3600
+    yield f"## Made with\n\n{len(rows)} runs, {hours:.1f} hours of wall time added up; `runs.csv` says it for each.\n"
+    for column in ("machine", "commit", "python", "versions"):
+        yield f"- {column}: {'; or '.join(sorted({row[column] or 'unknown' for row in rows}))}"
+    yield f"- dates: {min(row['date'] for row in rows)} to {max(row['date'] for row in rows)}\n"
+
+
+def main(name: tyro.conf.Positional[str], /, testing: bool = False, results_dir: Path = Path("results")) -> int:
+    """Write the page of an experiment.
+
+    Args:
+        name: Folder in experiments/.
+        testing: Report on the testing subset.
+        results_dir: Folder of results.
+    """
+    try:
+        print(report(name, testing=testing, results_dir=results_dir))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))

@@ -1,0 +1,100 @@
+"""One run in one process of its own: `python -m experiments.worker NAME SETTING SEED OUTPUT [--testing]`.
+
+:mod:`experiments.run` starts it; a fresh process keeps a run's memory, threads and random state to itself.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from experiments.settings import Setting, choose, known_columns, load, measure_names
+from rlhf_gym.evaluation import play
+from rlhf_gym.provenance import provenance
+from rlhf_gym.rlhf import RLHF
+from rlhf_gym.runs import read_run
+
+
+def run_setting(setting: Setting, seed: int) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, float]]:
+    """Learn, then play the episodes that the setting's measures are taken from.
+
+    Returns:
+        The summary of the run, its metrics by round, and the measures.
+    """
+    config = setting.run_config(seed)
+    with tempfile.TemporaryDirectory() as directory:
+        rlhf = RLHF(config.replace(run_dir=f"{directory}/run"))
+        summary = rlhf.learn()
+        metrics = read_run(f"{directory}/run").metrics
+    measures: dict[str, float] = {}
+    if setting.measures:
+        episodes = play(
+            rlhf.predict,
+            config.env_id,
+            env_kwargs=config.env_kwargs,
+            n_episodes=config.evaluation.n_episodes,
+            seed=seed,
+        )
+        measures = {name: measure(episodes) for name, measure in setting.measures.items()}
+    return summary, metrics, measures
+
+
+def run_row(
+    known: dict[str, Any],
+    summary: dict[str, Any],
+    measures: dict[str, float],
+    names: Sequence[str],
+    command: str,
+) -> dict[str, Any]:
+    """The run's row. A summary's name that is a setting's too, such as `labels`, is kept as `summary.labels`."""
+    made = provenance(command)
+    return (
+        known
+        | {f"summary.{name}" if name in known else name: value for name, value in summary.items()}
+        | {name: measures.get(name, "") for name in names}
+        | {
+            "versions": "; ".join(f"{package} {version}" for package, version in made["versions"].items()),
+            "python": made["python"],
+            "commit": _mark_changed(made["commit"]),
+            "machine": made["machine"],
+            "command": made["command"],
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+    )
+
+
+def main(
+    name: tyro.conf.Positional[str],
+    setting: tyro.conf.Positional[str],
+    seed: tyro.conf.Positional[int],
+    output: tyro.conf.Positional[Path],
+    /,
+    testing: bool = False,
+    command: Annotated[str, tyro.conf.arg(help="what to record as the command")] = "",
+) -> None:
+    """Run one setting with one seed, and write its rows as JSON."""
+    settings = choose(load(name), testing=testing)
+    summary, metrics, measures = run_setting(settings[setting], seed)
+    known = known_columns(name, setting, settings[setting].run_config(seed))
+    row = run_row(known, summary, measures, measure_names(settings), command)
+    curves = [{"setting": setting, "seed": seed} | row for row in metrics]
+    output.write_text(json.dumps({"run": row, "curves": curves}))
+
+
+def _mark_changed(commit: str | None) -> str | None:
+    """The commit, marked if code of the package or of the experiments isn't the committed one."""
+    if commit is None or commit.endswith("+dirty"):
+        return commit
+    git = ["git", "-C", str(Path(__file__).parents[1]), "status", "--porcelain", "--", "rlhf_gym", "experiments"]
+    return commit + ("+dirty" if subprocess.run(git, capture_output=True, check=True).stdout else "")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

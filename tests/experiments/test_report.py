@@ -1,0 +1,93 @@
+import pytest
+
+from experiments import cartpole
+from experiments.records import append_rows, read_rows
+from experiments.report import main, report
+from experiments.settings import known_columns, measure_names
+
+ROUNDS = [{"env_steps": 100 * n, "labels": n, "true_return": 9.0 * n} for n in (1, 2, 3)]
+MADE = {"wall_seconds": 36.0, "versions": "torch 2", "python": "3", "commit": "abc", "machine": "a machine"}
+
+
+def fill(folder, returns, **measures):
+    """Results as runs leave them: the true return of each seed, by setting."""
+    for setting, seeds in returns.items():
+        for seed, value in enumerate(seeds):
+            row = known_columns("cartpole", setting, cartpole.SETTINGS[setting].run_config(seed))
+            row |= {"true_return_mean": value} | dict.fromkeys(measure_names(cartpole.SETTINGS), "") | measures
+            append_rows(folder / "runs.csv", [row | MADE | {"date": f"2030-01-0{seed + 1}"}])
+            append_rows(folder / "curves.csv", [{"setting": setting, "seed": seed} | round_ for round_ in ROUNDS])
+
+
+def table_row(page, start):
+    return next(line for line in page.splitlines() if line.startswith(start))
+
+
+def test_page_says_asked_beside_reached(tmp_path):
+    fill(tmp_path / "cartpole", {"labels_50": [500, 500, 490, 480, 475], "labels_20": [500, 474, 9, 500, 500]})
+    page = report("cartpole", results_dir=tmp_path).read_text()
+    assert table_row(page, "| 50 labels").endswith("true_return_mean ≥ 475 on at least 5 of 5 seeds | 5 of 5 | pass |")
+    assert table_row(page, "| 20 labels").endswith("on at least 4 of 5 seeds | 3 of 5 | **short** |")
+    assert table_row(page, "| fixed horizon, 100 labels").endswith("| not run | open: runs are missing |")
+
+
+def test_page_holds_question_commands_reading_and_what_made_it(tmp_path):
+    fill(tmp_path / "cartpole", {"labels_50": [500, 400]})
+    page = report("cartpole", results_dir=tmp_path).read_text()
+    assert cartpole.__doc__.strip() in page and cartpole.HOW_TO_READ in page
+    assert "python -m experiments.run cartpole --jobs 2\npython -m experiments.report cartpole\n" in page
+    for line in ("- machine: a machine", "- commit: abc", "- versions: torch 2", "- dates: 2030-01-01 to 2030-01-02"):
+        assert line in page
+
+
+def test_summary_has_interquartile_mean_interval_range_and_share(tmp_path):
+    fill(tmp_path / "cartpole", {"labels_50": [500, 490, 480, 470, 9]})
+    report("cartpole", results_dir=tmp_path)
+    (row,) = read_rows(tmp_path / "cartpole" / "summary.csv")
+    assert (row["setting"], row["measure"], row["n_seeds"]) == ("labels_50", "true_return_mean", "5")
+    assert (float(row["iqm"]), float(row["min"]), float(row["max"])) == (480, 9, 500)
+    assert 9 <= float(row["interval_low"]) < 480 < float(row["interval_high"]) <= 500
+    assert (row["threshold"], float(row["share_over_threshold"])) == ("true_return_mean ≥ 475", 0.6)
+
+
+def test_every_measure_has_a_summary_of_its_own(tmp_path):
+    measures = {"episode_length": 480, "distance_last_200": 0.125, "goal_return": 300}
+    fill(tmp_path / "cartpole", {"hold_at_one_100": [480] * 5}, **measures)
+    page = report("cartpole", results_dir=tmp_path).read_text()
+    rows = {row["measure"]: row for row in read_rows(tmp_path / "cartpole" / "summary.csv")}
+    assert {name: float(row["iqm"]) for name, row in rows.items()} == {"true_return_mean": 480, **measures}
+    assert "| 0.12 [0.12, 0.12], 0.12 to 0.12 |" in page and "| 5 of 5 |" in page
+
+
+def test_report_is_made_anew_from_the_rows_alone_and_leaves_them(tmp_path):
+    folder = tmp_path / "cartpole"
+    fill(folder, {"labels_50": [500, 480], "constant_plus_one": [500, 500], "fixed_horizon_100": [300, 320]})
+    report("cartpole", results_dir=tmp_path)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(before) == {"runs.csv", "curves.csv", "summary.csv", "README.md", "labels.png", "fixed_horizon.png"}
+    for made in ("summary.csv", "README.md", "labels.png", "fixed_horizon.png"):
+        (folder / made).write_text("spoilt")
+    report("cartpole", results_dir=tmp_path)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    fill(folder, {"constant_minus_one": [9, 9]})
+    report("cartpole", results_dir=tmp_path)
+    assert (folder / "README.md").read_bytes() != before["README.md"]
+
+
+def test_pictures_of_all_settings_stay_below_300_kb(tmp_path):
+    measures = {"episode_length": 480, "distance_last_200": 0.125, "goal_return": 300}
+    fill(tmp_path / "cartpole", {name: [10, 200, 300, 400, 500] for name in cartpole.SETTINGS}, **measures)
+    page = report("cartpole", results_dir=tmp_path).read_text()
+    pictures = sorted((tmp_path / "cartpole").glob("*.png"))
+    assert [picture.stem for picture in pictures] == sorted(cartpole.FAMILIES)
+    assert all(picture.stat().st_size < 300_000 and f"]({picture.name})" in page for picture in pictures)
+
+
+def test_no_rows_and_rows_of_lost_settings_are_refused(tmp_path, capsys):
+    assert main("cartpole", results_dir=tmp_path) == 2
+    assert "holds no runs; do them first: python -m experiments.run cartpole" in capsys.readouterr().err
+    fill(tmp_path / "cartpole", {"labels_50": [500]})
+    path = tmp_path / "cartpole" / "runs.csv"
+    path.write_text(path.read_text().replace("labels_50", "labels_51"))
+    with pytest.raises(ValueError, match="runs of labels_51, which aren't settings; move them away"):
+        report("cartpole", results_dir=tmp_path)
