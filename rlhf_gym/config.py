@@ -41,7 +41,7 @@ class QueryConfig:
     """Share of the labels asked before any policy update (schedule christiano)."""
     first_steps: int = 1024
     """Environment steps of the untrained policy watched before any policy update; they count as steps of the run."""
-    memory_steps: int = 4096
+    memory_steps: int = 16_384
     """Most recent environment steps that queries are cut from."""
 
 
@@ -69,16 +69,18 @@ class RewardConfig:
     """Units of the hidden layers of each network (Christiano et al. 2017)."""
     inputs: Literal["observation", "observation_action", "transition"] = "observation_action"
     """What the networks see: s, (s, a), or (s, a, s')."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     """Adam's step size."""
     steps: int = 60
-    """Gradient steps of each fit, at most."""
-    batch_size: int = 32
+    """Gradient steps of each fit."""
+    batch_size: int = 16
     """Preferences in each gradient step."""
-    l2: float = 1e-4
-    """Weight decay at the start; it adapts to the held-out loss."""
-    random_share: float = 0.1
-    """Share of answers the likelihood takes to be random (Christiano et al. 2017, section 2.2.3)."""
+    l2: float = 1e-3
+    """Weight decay at the start, as the share by which weights shrink in a gradient step; it follows the held-out
+    loss."""
+    random_share: float = 0.0
+    """Share of answers the likelihood takes to be random. Christiano et al. 2017 take 0.1, for people; where the
+    teacher makes no mistakes it only keeps a model that is wrong from being put right."""
     shift: Literal["auto", "never"] = "auto"
     """Subtract the mean reward: `auto` does where no episode has ever terminated, and only there."""
 
@@ -170,10 +172,12 @@ class RLHFConfig:
                 f"agent.batch_size is {self.agent.batch_size} but a rollout has {self.rollout_steps} steps "
                 f"(agent.n_envs x agent.n_steps); use agent.batch_size <= {self.rollout_steps}"
             )
-        if self.total_timesteps < self.query.first_steps + self.rollout_steps:
+        # All environments step together, so that what is watched is a multiple of their number.
+        least = -(-self.query.first_steps // self.agent.n_envs) * self.agent.n_envs + self.rollout_steps
+        if self.total_timesteps < least:
             raise ValueError(
-                f"total_timesteps is {self.total_timesteps}; use at least "
-                f"{self.query.first_steps + self.rollout_steps}: query.first_steps and one rollout of PPO"
+                f"total_timesteps is {self.total_timesteps}; use at least {least}: query.first_steps and one rollout "
+                "of PPO"
             )
 
     @property

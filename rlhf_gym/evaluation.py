@@ -39,7 +39,8 @@ def play(
     seeds = np.random.default_rng(seed).integers(2**31, size=n_episodes)
     origins = [Origin(env_id, int(s), dict(env_kwargs or {}), fixed_horizon) for s in seeds]
     envs = [make_env(origin) for origin in origins]
-    observations = [[env.reset(seed=origin.seed)[0]] for env, origin in zip(envs, origins, strict=True)]
+    # Copies: an environment may hand out one array again and again.
+    observations = [[np.array(env.reset(seed=origin.seed)[0])] for env, origin in zip(envs, origins, strict=True)]
     actions: list[list[Array]] = [[] for _ in envs]
     rewards: list[list[float]] = [[] for _ in envs]
     ends: dict[int, Ending] = {}
@@ -48,7 +49,7 @@ def play(
         chosen, _ = predict(np.stack([observations[i][-1] for i in running]))
         for i, action in zip(running, chosen, strict=True):
             observation, reward, terminated, truncated, _ = envs[i].step(action)
-            observations[i].append(observation)
+            observations[i].append(np.array(observation))
             actions[i].append(action)
             rewards[i].append(float(reward))
             if terminated or truncated:

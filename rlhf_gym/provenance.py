@@ -43,9 +43,11 @@ def _version(package: str) -> str | None:
 
 def _commit() -> str | None:
     """The commit of the code that runs, '+dirty' if it was changed since; None outside a checkout."""
-    here = Path(__file__).parent
-    git = ["git", "-C", str(here)]
+    here = Path(__file__)
+    git = ["git", "-C", str(here.parent)]
     try:
+        # Or an installed package would take the commit of whatever checkout its virtual environment lies in.
+        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True)
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         changed = subprocess.run(
             [*git, "status", "--porcelain", "--untracked-files=no", "--", "."], capture_output=True

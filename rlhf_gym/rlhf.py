@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -26,6 +27,7 @@ from rlhf_gym.rewards import RewardFit, RewardLearner, RewardModel
 from rlhf_gym.runs import Round, RunDirectory, Stopwatch
 from rlhf_gym.segments import Answer, Array, Origin, Preference, Query, Trajectory
 
+SAVED = ("config.yaml", "policy.zip", "reward_model", "preferences.db")
 STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation")
 
 
@@ -60,10 +62,11 @@ class RLHF:
             rng=self._rng["envs"],
         )
         self._check_segment_length()
+        # Before the agent, which opens its TensorBoard file there.
+        self.run = RunDirectory(config.run_dir) if config.run_dir else None
         self.venv = VecLearnedReward(self.recorder)
         self.agent = self._make_agent()
         self.reward = self._make_reward()
-        self.run = RunDirectory(config.run_dir) if config.run_dir else None
         self.store = PreferenceStore(self.run / "preferences.db") if self.run else PreferenceStore()
         self.preferences: list[Preference] = []
         self.stopwatch = Stopwatch()
@@ -126,6 +129,7 @@ class RLHF:
             observations = self.venv.reset()
             while self.env_steps < self._first_steps:
                 observations = self.venv.step(self.agent.predict(observations)[0])[0]  # type: ignore[arg-type]
+            self.venv.pop_episodes()  # nothing learned was paid in them, so no round reports them
         return self.recorder.trajectories()
 
     def ask(self, n: int) -> list[Query]:
@@ -162,7 +166,9 @@ class RLHF:
         now = time.time()
         who = self.teacher.name
         self.store.record_all([q.id for q in queries], answers, teacher=who, shown_at=now, answered_at=now)
-        self.preferences += [Preference(q, a, who, now, now) for q, a in zip(queries, answers, strict=True)]
+        told = {q.id: Preference(q, a, who, now, now) for q, a in zip(queries, answers, strict=True)}
+        # A second answer takes the place of the first, in the store as here.
+        self.preferences = list(({p.query.id: p for p in self.preferences} | told).values())
 
     # 5 maximum likelihood
 
@@ -193,13 +199,19 @@ class RLHF:
         return self.agent.predict(observation, deterministic=deterministic)
 
     def save(self, directory: str | Path) -> None:
-        """Write settings, policy, reward model and preferences; :meth:`load` reads them back."""
+        """Write settings, policy, reward model and preferences; :meth:`load` reads them back.
+
+        Raises:
+            ValueError: If the directory holds another run, or is a file.
+        """
         directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
+        elsewhere = self.run is None or directory.resolve() != self.run.path.resolve()
+        if elsewhere:
+            RunDirectory(directory)
         self.config.to_yaml(directory / "config.yaml")
         self.agent.save(directory / "policy.zip")
         self.reward.model.save(directory / "reward_model")
-        if self.run is None or directory.resolve() != self.run.path.resolve():
+        if elsewhere:
             with closing(PreferenceStore(directory / "preferences.db")) as store:
                 store.post([preference.query for preference in self.preferences])
                 for p in self.preferences:
@@ -209,18 +221,30 @@ class RLHF:
 
     @classmethod
     def load(cls, directory: str | Path) -> RLHF:
-        """A run as :meth:`save` or :meth:`learn` left it, to predict with, look into, and fit further in memory."""
+        """A run as :meth:`save` or :meth:`learn` left it, to predict with, look into, and fit further in memory.
+
+        Raises:
+            ValueError: If the directory doesn't hold one, or its database is damaged.
+        """
         directory = Path(directory)
+        if missing := [name for name in SAVED if not (directory / name).exists()]:
+            raise ValueError(
+                f"{directory} holds no saved run ({', '.join(missing)} missing); use one that learn or save left"
+            )
         loaded = cls(RLHFConfig.from_yaml(directory / "config.yaml").replace(run_dir=None))
         loaded.agent = PPO.load(directory / "policy.zip", env=loaded.venv, device="cpu")
+        loaded.agent.set_logger(Logger(None, []))
         spaces = loaded.venv.observation_space, loaded.venv.action_space
         loaded.reward.model = RewardModel.load(directory / "reward_model", *spaces)
         with closing(PreferenceStore(directory / "preferences.db")) as store:
             loaded.preferences = store.preferences()
+        # The last fit came after the queries that were chosen by the one before it.
+        loaded.reward.version = 1 + max((p.query.reward_version for p in loaded.preferences), default=-1)
         return loaded
 
     def close(self) -> None:
-        """Let go of the environments and the store."""
+        """Let go of the environments, the store and TensorBoard's file."""
+        self.agent.logger.close()
         self.venv.close()
         self.store.close()
 
@@ -295,8 +319,9 @@ class RLHF:
         if self.run:
             self.config.to_yaml(self.run / "config.yaml")
             self.run.write_json("provenance.json", provenance())
-        if self.config.reward.source == "untrained":
-            self.reward.scale(self.collect(), shift=self._may_shift())
+        if self._first_steps:
+            with self.stopwatch.timing("query"):
+                self.reward.scale(self.collect(), shift=self._may_shift())
 
     def _ask_until(self, wanted: int) -> list[Query]:
         """Ask until so many labels are there in all; a skipped query is asked for again, ten times at most."""
@@ -349,6 +374,7 @@ class RLHF:
                 seed=int(self._rng["evaluation"].integers(2**31)),
             )
         returns = [episode.true_return for episode in episodes]
+        accuracy = self._fit.accuracy_heldout if self._fit else math.nan
         return {
             "env_id": config.env_id,
             "seed": config.seed,
@@ -360,7 +386,8 @@ class RLHF:
             "true_return_mean": float(np.mean(returns)),
             "true_return_std": float(np.std(returns)),
             "n_eval_episodes": len(returns),
-            "reward_accuracy_heldout": self._fit.accuracy_heldout if self._fit else None,
+            # JSON knows no nan, which it is where nothing was held out.
+            "reward_accuracy_heldout": accuracy if math.isfinite(accuracy) else None,
             "wall_seconds": watch.seconds,
             **{f"wall_seconds_{part}": watch.parts[part] for part in ("policy", "reward", "query", "evaluation")},
             "env_steps_per_second": self.env_steps / watch.seconds,

@@ -33,7 +33,8 @@ class Round:
         reward_loss_heldout: Likewise on the held-out ones.
         reward_accuracy: Share of the fitted answers it gives itself.
         reward_accuracy_heldout: Likewise of the held-out ones.
-        disagreement: Mean over candidates of the members' standard deviation of P(left preferred).
+        disagreement: Mean over this round's queries, once fitted, of the members' standard deviation of P(left
+            preferred).
         tie_rate: Share of this round's answers that are ties.
         seconds: Wall time since the run began.
     """
@@ -78,7 +79,7 @@ class RunDirectory:
         path: A directory that doesn't hold a run yet; made if it is missing.
 
     Raises:
-        ValueError: If it holds a run, or is a file.
+        ValueError: If it holds a run, is a file, or can't be made.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -87,7 +88,12 @@ class RunDirectory:
             raise ValueError(f"run_dir {path} is a file; use a directory")
         if held := [name for name in FILES if (self.path / name).exists()]:
             raise ValueError(f"run_dir {path} already holds a run ({', '.join(held)}); use another directory")
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"run_dir {path} can't be made ({error.strerror}); use a place you may write to"
+            ) from error
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -111,15 +117,18 @@ def read_run(path: str | Path) -> Run:
     """Read a run directory.
 
     Raises:
-        ValueError: If it doesn't hold a finished run.
+        ValueError: If it doesn't hold a finished run, or a file of it is damaged.
     """
     path = Path(path)
     if missing := [name for name in FILES[:4] if not (path / name).exists()]:
         raise ValueError(f"{path} holds no finished run ({', '.join(missing)} missing); use the --run-dir of a train")
-    with (path / "metrics.csv").open(newline="") as file:
-        metrics = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     config = RLHFConfig.from_yaml(path / "config.yaml")
-    return Run(path, config, json.loads((path / "summary.json").read_text()), metrics)
+    try:
+        with (path / "metrics.csv").open(newline="") as file:
+            metrics = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return Run(path, config, json.loads((path / "summary.json").read_text()), metrics)
+    except (ValueError, TypeError) as error:  # TypeError: a row has more or fewer values than there are columns
+        raise ValueError(f"metrics.csv or summary.json of {path} is damaged ({error}); run it again") from error
 
 
 class Stopwatch:

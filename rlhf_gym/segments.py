@@ -104,8 +104,14 @@ class Trajectory:
         """How many segments of `length` steps can be cut (see :func:`sample_segments` for the rule)."""
         if self.ending is Ending.TERMINATED:
             return len(self)
-        whole = max(0, len(self) - length + 1)
+        whole = min(max(0, len(self) - length + 1), self.settled + 1)
         return max(whole, 1) if self.ending is Ending.TRUNCATED else whole
+
+    @property
+    def settled(self) -> int:
+        """First step from which the observation never changes again, as after a failure in fixed horizon."""
+        changed = (self.observations[1:] != self.observations[:-1]).reshape(len(self), -1).any(axis=1)
+        return int(np.flatnonzero(changed).max(initial=-1)) + 1
 
     def cut(self, start: int, length: int) -> Segment:
         """The segment that starts at step `start` and nominally lasts `length` steps."""
@@ -269,7 +275,9 @@ def count_windows(trajectories: Sequence[Trajectory], length: int) -> Array:
 
     A window never crosses from one episode into the next. Before a termination it may start anywhere, so that endings
     are seen as often as they happen. Before a truncation it must fit, except that an episode which is shorter than
-    `length` as a whole gives one window of its own length instead of being dropped.
+    `length` as a whole gives one window of its own length instead of being dropped. A stretch in which nothing moves
+    any more gives one window and not one for each of its steps, or an absorbing state would be most of what is asked
+    about.
 
     Raises:
         ValueError: If no segment can be cut at all.

@@ -58,8 +58,8 @@ def test_replace_changes_what_is_named_and_leaves_the_rest() -> None:
     old = RLHFConfig.for_env("CartPole-v1", seed=1)
     new = old.replace(seed=2, query={"rounds": 5}, reward={"hidden": [8]})
     assert (new.seed, new.query.rounds, new.reward.hidden) == (2, 5, (8,))
-    assert (old.seed, old.query.rounds, old.reward.hidden) == (1, 20, (64, 64))
-    assert new.replace(seed=1, query={"rounds": 20}, reward={"hidden": [64, 64]}) == old
+    assert (old.seed, old.query.rounds, old.reward.hidden) == (1, 20, (32, 32))
+    assert new.replace(seed=1, query={"rounds": 20}, reward={"hidden": [32, 32]}) == old
 
 
 def test_a_group_may_be_given_as_an_object_as_well_as_a_mapping() -> None:
@@ -95,7 +95,7 @@ def test_a_file_says_every_setting_by_its_plain_name(tmp_path: Path) -> None:
     RLHFConfig.for_env("CartPole-v1").to_yaml(tmp_path / "config.yaml")
     settings = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert set(settings) == {field.name for field in dataclasses.fields(RLHFConfig)}
-    assert settings["reward"]["hidden"] == [64, 64] and settings["agent"]["gamma"] == 0.98
+    assert settings["reward"]["hidden"] == [32, 32] and settings["agent"]["gamma"] == 0.98
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,13 @@ def _hold(title: str, config: Mapping[str, Any], *, control: bool = True) -> Set
 
 
 def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
-    shared = {"env_id": "CartPole-v1", "total_timesteps": 100_000, "env": {"fixed_horizon": HORIZON}}
+    # Every episode lasts, so that it takes more steps to see as many failures before the first answers.
+    shared = {
+        "env_id": "CartPole-v1",
+        "total_timesteps": 100_000,
+        "env": {"fixed_horizon": HORIZON},
+        "query": {"first_steps": 4096},
+    }
     return Setting(title, merge(shared, config), SEEDS, control=control)
 
 

@@ -44,7 +44,7 @@ def improve(
         schedule: Of learning rate and clip range.
         clip_range: Its value at the start of the run; the learning rate's is the agent's own.
     """
-    left = 1 - (ppo.num_timesteps + timesteps) / total_timesteps if schedule == "linear" else 1.0
+    left = max(0.0, 1 - (ppo.num_timesteps + timesteps) / total_timesteps) if schedule == "linear" else 1.0
     start = float(ppo.learning_rate)  # type: ignore[arg-type]
     ppo.lr_schedule = FloatSchedule(LinearSchedule(start, start * left, 1.0))
     ppo.clip_range = FloatSchedule(LinearSchedule(clip_range, clip_range * left, 1.0))

@@ -16,7 +16,7 @@ from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.segments import Answer, Array, Preference, pad
 
 # Weights shrink by this share in each gradient step.
-L2_LEAST, L2_MOST = 1e-5, 1e-1
+L2_LEAST, L2_MOST = 1e-5, 1e-2
 
 
 class Bootstrap:
@@ -72,10 +72,10 @@ def fit_reward_model(
     bootstrap: Bootstrap,
     rng: np.random.Generator,
     steps: int = 60,
-    batch_size: int = 32,
-    learning_rate: float = 1e-3,
-    l2: float = 1e-4,
-    random_share: float = 0.1,
+    batch_size: int = 16,
+    learning_rate: float = 3e-3,
+    l2: float = 1e-3,
+    random_share: float = 0.0,
 ) -> RewardFit:
     """Go on fitting a reward model to all preferences so far.
 
@@ -94,7 +94,7 @@ def fit_reward_model(
         steps: Gradient steps.
         batch_size: Preferences in each.
         learning_rate: Of Adam.
-        l2: Weight decay to start from: the share by which weights shrink in each gradient step.
+        l2: Weight decay to start from: the share by which weights shrink in each gradient step; 0 is none, for good.
         random_share: See :func:`rlhf_gym.rewards.likelihood.preference_loss`.
 
     Raises:
@@ -120,7 +120,7 @@ def fit_reward_model(
         with torch.no_grad():
             for weight in model.weights:
                 weight *= 1 - l2
-        if step % 10 == 9:
+        if l2 > 0 and step % 10 == 9:
             l2 = _adapted(l2, data, (weights == 0).float(), random_share)
     loss_train, loss_heldout, accuracy, accuracy_heldout = _judge(data, weights, random_share)
     return RewardFit(

@@ -197,8 +197,9 @@ class RewardModel(nn.Module):
         try:
             model.load_state_dict(load_file(Path(directory) / "model.safetensors"))
         except RuntimeError as error:
-            raise ValueError(
-                f"reward model {directory} doesn't fit observation space {observation_space} and action space "
-                f"{action_space}; use the environment it was trained on"
+            spaces_given = f"observation space {observation_space} and action space {action_space}"
+            raise ValueError(  # in one line, which a space of many bounds is not
+                f"reward model {directory} doesn't fit {' '.join(spaces_given.split())}; "
+                "use the environment it was trained on"
             ) from error
         return model

@@ -97,6 +97,6 @@ def test_every_setting_of_a_run_has_a_column_with_a_dotted_name():
     columns = known_columns("cartpole", "labels_50", config)
     assert (columns["experiment"], columns["setting"], columns["seed"]) == ("cartpole", "labels_50", 3)
     assert (columns["labels"], columns["agent.gamma"], columns["env_kwargs"]) == (50, config.agent.gamma, "{}")
-    assert columns["reward.hidden"] == "[64, 64]"
+    assert columns["reward.hidden"] == "[32, 32]"
     assert columns["env.fixed_horizon"] is None
     assert "run_dir" not in columns

@@ -1,0 +1,240 @@
+"""Maximum likelihood: what is fitted, what is held out, and what the figures say."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from rlhf_gym.rewards import Bootstrap, RewardFit, RewardModel, fit_reward_model
+from rlhf_gym.segments import Answer, Array, Preference, Query, Segment, pad
+
+TWO = spaces.Box(-np.inf, np.inf, (2,))
+LEFT_RIGHT = spaces.Discrete(2)
+FLIPPED = {Answer.LEFT: Answer.RIGHT, Answer.RIGHT: Answer.LEFT}
+
+
+def segment(rng: np.random.Generator, length: int = 5) -> Segment:
+    """A segment paid the first number it observes; one in two terminates early."""
+    lived = int(rng.integers(1, length + 1)) if rng.random() < 0.5 else length
+    observations = rng.normal([1, 3], 1, (lived + 1, 2)).astype(np.float32)
+    actions = rng.integers(2, size=lived)
+    return Segment(observations, actions, observations[:-1, 0], length, lived < length, earlier_actions=actions[:0])
+
+
+def preferences(n: int, *, seed: int = 0) -> list[Preference]:
+    """Answered by the sum of what the segments are paid."""
+    rng = np.random.default_rng(seed)
+    queries = [Query(segment(rng), segment(rng), id=str(i)) for i in range(n)]
+    return [Preference(q, Answer.LEFT if q.left.true_return > q.right.true_return else Answer.RIGHT) for q in queries]
+
+
+def answered(kept: list[Preference], answer: Answer | None = None) -> list[Preference]:
+    """The same queries with one answer to all, or with the opposite of theirs."""
+    return [dataclasses.replace(p, answer=answer or FLIPPED[p.answer]) for p in kept]
+
+
+class Fixed(Bootstrap):
+    """Weights as they are given, shape (M, N)."""
+
+    def __init__(self, weights: Array) -> None:
+        self.given = np.asarray(weights, float)
+
+    def weights(self, n: int) -> Array:
+        assert self.given.shape[1] == n
+        return self.given
+
+
+def fresh(ensemble_size: int = 3, seed: int = 0) -> RewardModel:
+    return RewardModel(TWO, LEFT_RIGHT, ensemble_size=ensemble_size, hidden=(8,), seed=seed)
+
+
+def fit(
+    model: RewardModel, kept: list[Preference], *, bootstrap: Bootstrap | None = None, **settings: Any
+) -> RewardFit:
+    rng = np.random.default_rng(7)
+    bootstrap = bootstrap or Bootstrap(model.ensemble_size, rng=np.random.default_rng(8))
+    plain = {"steps": 40, "batch_size": 16, "learning_rate": 0.01, "l2": 1e-3, "random_share": 0.1}
+    return fit_reward_model(model, kept, bootstrap=bootstrap, rng=rng, **(plain | settings))
+
+
+# Bootstrap
+
+
+def test_weights_of_old_preferences_never_change_when_new_ones_arrive() -> None:
+    bootstrap = Bootstrap(3, rng=np.random.default_rng(0))
+    first = bootstrap.weights(10).copy()
+    more = bootstrap.weights(25).copy()
+    assert (first.shape, more.shape) == ((3, 10), (3, 25))
+    np.testing.assert_array_equal(more[:, :10], first)
+    np.testing.assert_array_equal(bootstrap.weights(25), more)
+    np.testing.assert_array_equal(bootstrap.weights(4), first[:, :4])
+
+
+def test_weights_are_on_average_1_and_a_share_of_1_over_e_is_held_out() -> None:
+    weights = Bootstrap(3, rng=np.random.default_rng(0)).weights(20_000)
+    # 5 standard deviations of the mean of 60000 draws: 0.020 and 0.010.
+    assert weights.mean() == pytest.approx(1, abs=0.020)
+    assert (weights == 0).mean() == pytest.approx(1 / math.e, abs=0.010)
+
+
+def test_members_hold_out_different_preferences() -> None:
+    held_out = Bootstrap(2, rng=np.random.default_rng(0)).weights(100) == 0
+    assert (held_out[0] != held_out[1]).sum() > 20
+
+
+# What a fit is made of
+
+
+def test_a_fit_reports_finite_figures_and_how_long_it_took() -> None:
+    result = fit(fresh(), preferences(60), steps=30)
+    assert all(math.isfinite(value) for value in dataclasses.astuple(result))
+    assert (result.n, result.steps) == (60, 30)
+    assert result.seconds > 0 and 0 <= result.accuracy_heldout <= 1 and 0 <= result.accuracy <= 1
+
+
+def test_fitting_makes_the_answers_more_probable() -> None:
+    before, after = (fit(fresh(), preferences(100), steps=steps) for steps in (1, 150))
+    assert after.loss < 0.5 * before.loss and after.loss_heldout < 0.7 * before.loss_heldout
+    assert after.accuracy > 0.95 and after.accuracy_heldout > 0.85
+
+
+def test_fitting_goes_on_from_the_model_as_it_is() -> None:
+    model, kept = fresh(), preferences(100)
+    first = fit(model, kept, steps=60)
+    assert fit(model, kept, steps=10).loss < first.loss
+
+
+def test_the_same_data_and_random_numbers_give_the_same_weights() -> None:
+    one, other, kept = fresh(), fresh(), preferences(40)
+    results = [dataclasses.replace(fit(model, kept), seconds=0) for model in (one, other)]
+    assert results[0] == results[1]
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_skipped_queries_are_left_out() -> None:
+    kept, weights = preferences(30), np.random.default_rng(3).poisson(1, (3, 30))
+    with_skips = [*kept[:4], *answered(kept[:2], Answer.SKIP), *kept[4:]]
+    wider = np.insert(weights, 4, [[1], [5]], axis=1)
+    plain, skipping = fresh(), fresh()
+    result = fit(plain, kept, bootstrap=Fixed(weights))
+    assert dataclasses.replace(fit(skipping, with_skips, bootstrap=Fixed(wider)), seconds=result.seconds) == result
+    assert result.n == 30
+    assert torch.equal(plain.weights[0], skipping.weights[0])
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_a_fit_without_any_answer_is_refused(n: int) -> None:
+    with pytest.raises(ValueError, match=f"none of {n} preferences has an answer"):
+        fit(fresh(), answered(preferences(n), Answer.SKIP))
+
+
+def test_input_statistics_are_those_of_the_lived_steps() -> None:
+    model, kept = fresh(), preferences(30)
+    fit(model, kept)
+    lived = np.concatenate([side.observations[:-1] for p in kept for side in (p.query.left, p.query.right)])
+    np.testing.assert_allclose(model.input_mean[:2].tolist(), lived.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(model.input_std[:2].tolist(), lived.std(axis=0), rtol=1e-5)
+
+
+def test_a_fit_does_not_rescale_what_is_paid() -> None:
+    model = fresh()
+    fit(model, preferences(30))
+    assert (model.output_scale.tolist(), model.output_shift.tolist()) == ([1, 1, 1], [0, 0, 0])
+
+
+def test_ties_pull_two_segments_together() -> None:
+    kept = preferences(60)
+    fitted, tied = fresh(1), fresh(1)
+    for model, said in ((fitted, kept), (tied, answered(kept, Answer.TIE))):
+        fit(model, kept, steps=100)
+        fit(model, said, steps=100, random_share=0)
+    steps = pad([side for p in kept for side in (p.query.left, p.query.right)])
+    apart = [np.abs(np.diff(model.returns(steps)[0].reshape(-1, 2), axis=1)).mean() for model in (fitted, tied)]
+    assert apart[1] < 0.2 * apart[0]
+
+
+def test_a_member_learns_nothing_from_batches_in_which_it_weighs_everything_0() -> None:
+    model, kept = fresh(2), preferences(24)
+    before = [weight[0].clone() for weight in model.weights]
+    weights = np.array([np.zeros(24), np.ones(24)])
+    result = fit(model, kept, bootstrap=Fixed(weights), batch_size=4, l2=0, steps=8)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    assert all(torch.equal(weight[0], old) for weight, old in zip(model.weights, before, strict=True))
+    assert math.isfinite(result.loss)  # of the one that was fitted
+
+
+def test_batches_with_one_weighed_preference_among_zeros_leave_finite_weights() -> None:
+    model, weights = fresh(3), np.zeros((3, 20))
+    weights[[0, 1, 2], [0, 7, 19]] = [1, 4, 2]
+    result = fit(model, preferences(20), bootstrap=Fixed(weights), batch_size=2, steps=50)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    assert math.isfinite(result.loss) and math.isfinite(result.loss_heldout)
+
+
+def test_a_single_preference_can_be_fitted() -> None:
+    model, kept = fresh(), preferences(1)
+    result = fit(model, kept, bootstrap=Fixed(np.ones((3, 1))), batch_size=16, steps=40)
+    assert result.accuracy == 1
+    assert math.isnan(result.loss_heldout) and math.isnan(result.accuracy_heldout)  # nothing was held out
+
+
+# What the figures say
+
+
+def test_losses_and_accuracies_are_weighted_means_by_hand() -> None:
+    model, kept = fresh(2), preferences(12)
+    kept[3:5] = answered(kept[3:5], Answer.TIE)
+    weights = np.array([[2, 0, 1, 1, 0, 3, 0, 1, 1, 0, 2, 1], [0, 1, 1, 0, 0, 1, 2, 0, 1, 1, 0, 0]])
+    result = fit(model, kept, bootstrap=Fixed(weights), learning_rate=0, l2=0, steps=1, random_share=0.1)
+    returns = model.returns(pad([side for p in kept for side in (p.query.left, p.query.right)])).astype(float)
+    logits, targets = returns[:, ::2] - returns[:, 1::2], np.array([p.answer.target for p in kept])
+    left = 0.9 / (1 + np.exp(-logits)) + 0.05
+    losses = -(targets * np.log(left) + (1 - targets) * np.log(1 - left))
+    right = np.where(targets == 0.5, 0.5, (logits > 0) == (targets == 1))
+
+    def mean(values: Array, member_weights: Array) -> float:
+        return float(np.mean([np.average(values[m], weights=member_weights[m]) for m in range(2)]))
+
+    assert result.loss == pytest.approx(mean(losses, weights), rel=1e-5)
+    assert result.loss_heldout == pytest.approx(mean(losses, weights == 0), rel=1e-5)
+    assert result.accuracy == pytest.approx(mean(right, weights), rel=1e-5)
+    assert result.accuracy_heldout == pytest.approx(mean(right, weights == 0), rel=1e-5)
+
+
+def test_held_out_figures_are_not_of_answers_that_were_fitted() -> None:
+    kept = preferences(120)
+    contradicted = [*kept[:60], *answered(kept[60:])]
+    weights = np.repeat([[1, 0]], 60, axis=1).reshape(1, 120)
+    result = fit(fresh(1), contradicted, bootstrap=Fixed(weights), steps=150)
+    assert result.accuracy > 0.95 and result.accuracy_heldout < 0.15
+    assert result.loss_heldout > 4 * result.loss
+
+
+# Weight decay
+
+
+def test_each_gradient_step_shrinks_the_weights_by_the_decay_and_leaves_the_biases() -> None:
+    model = fresh()
+    weights, biases = ([p.clone() for p in group] for group in (model.weights, model.biases))
+    fit(model, preferences(20), learning_rate=0, l2=0.1, steps=5)
+    for old, new in zip(weights, model.weights, strict=True):
+        torch.testing.assert_close(new, old * 0.9**5, rtol=1e-5, atol=0)
+    assert all(torch.equal(old, new) for old, new in zip(biases, model.biases, strict=True))
+
+
+def test_decay_falls_while_larger_weights_would_serve_the_held_out_answers_and_rises_otherwise() -> None:
+    kept = preferences(80)
+    weights = np.repeat([[1, 0]], 40, axis=1).reshape(1, 80)
+    agreeing, contradicting = kept, [*kept[:40], *answered(kept[40:])]
+    falling, rising = (
+        fit(fresh(1), said, bootstrap=Fixed(weights), l2=1e-3, steps=30).l2 for said in (agreeing, contradicting)
+    )
+    assert falling < 1e-3 < rising
+
+
+def test_decay_stays_where_nothing_is_held_out() -> None:
+    assert fit(fresh(1), preferences(20), bootstrap=Fixed(np.ones((1, 20))), l2=1e-3, steps=30).l2 == 1e-3

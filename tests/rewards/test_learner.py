@@ -1,0 +1,133 @@
+"""One reward model over a whole run."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from rlhf_gym.rewards import Bootstrap, RewardLearner, RewardModel
+from rlhf_gym.segments import Answer, Array, Ending, Preference, Query, Trajectory
+
+TWO = spaces.Box(-np.inf, np.inf, (2,))
+SETTINGS: dict[str, Any] = {"steps": 20, "batch_size": 8, "learning_rate": 0.01, "random_share": 0.1}
+
+
+def episodes(n: int = 4, *, seed: int = 0) -> list[Trajectory]:
+    """Episodes of 20 steps, paid the first number observed."""
+    rng = np.random.default_rng(seed)
+
+    def one() -> Trajectory:
+        observations = rng.normal([2, -1], [1, 3], (21, 2)).astype(np.float32)
+        return Trajectory(observations, rng.integers(2, size=20), observations[:-1, 0], Ending.TERMINATED)
+
+    return [one() for _ in range(n)]
+
+
+def preferences(n: int, *, seed: int = 0) -> list[Preference]:
+    rng = np.random.default_rng(seed)
+    cuts = [[t.cut(int(rng.integers(20)), 5) for t in episodes(2, seed=int(rng.integers(99)))] for _ in range(n)]
+    queries = [Query(left, right, id=str(i)) for i, (left, right) in enumerate(cuts)]
+    return [Preference(q, Answer.LEFT if q.left.true_return > q.right.true_return else Answer.RIGHT) for q in queries]
+
+
+def learner(*, l2: float = 1e-3, seed: int = 0, **changes: Any) -> RewardLearner:
+    model = RewardModel(TWO, spaces.Discrete(2), ensemble_size=3, hidden=(8,), seed=seed)
+    return RewardLearner(model, rng=np.random.default_rng(seed), l2=l2, **(SETTINGS | changes))
+
+
+def scaled_rewards(one: RewardLearner, watched: list[Trajectory]) -> torch.Tensor:
+    """Each member's normalised rewards of all steps, shape (M, S)."""
+    model = one.model
+    inputs = [model.encode(t.observations[:-1], t.actions, t.observations[1:]) for t in watched]
+    raw: torch.Tensor = model(torch.from_numpy(np.concatenate(inputs))).detach()
+    return raw * model.output_scale[:, None] + model.output_shift[:, None]
+
+
+def test_the_version_counts_fits() -> None:
+    one, kept = learner(), preferences(10)
+    versions = [one.version]
+    for n in (5, 10):
+        one.fit(kept[:n])
+        versions.append(one.version)
+    assert versions == [0, 1, 2]
+
+
+def test_a_fit_starts_from_the_weight_decay_where_the_last_one_left_it() -> None:
+    one, kept = learner(steps=10), preferences(30)
+    first = one.fit(kept).l2
+    assert first != 1e-3
+    # One adaptation a fit: by e to the power of 0.1, one way or the other.
+    assert one.fit(kept).l2 / first == pytest.approx(first / 1e-3, rel=1e-6)
+
+
+def test_each_member_keeps_its_own_data_from_fit_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    draw = Bootstrap.weights
+
+    def spy(bootstrap: Bootstrap, n: int) -> Array:
+        seen.append(draw(bootstrap, n))
+        return seen[-1]
+
+    monkeypatch.setattr(Bootstrap, "weights", spy)
+    one, kept = learner(), preferences(20)
+    one.fit(kept[:12])
+    one.fit(kept)
+    np.testing.assert_array_equal(seen[1][:, :12], seen[0])
+
+
+def test_learners_of_the_same_seed_learn_the_same() -> None:
+    one, same, other = (learner(seed=seed) for seed in (1, 1, 2))
+    for n in (6, 12):
+        for each in (one, same, other):
+            each.fit(preferences(12)[:n])
+    weights = [each.model.weights[0] for each in (one, same, other)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+def test_rewards_are_scaled_by_all_steps_of_what_was_watched() -> None:
+    one, watched = learner(), episodes()
+    one.fit(preferences(12))
+    one.scale(watched, shift=False)
+    np.testing.assert_allclose(scaled_rewards(one, watched).square().mean(dim=1).tolist(), [1, 1, 1], rtol=1e-5)
+    one.scale(watched, shift=True)
+    np.testing.assert_allclose(scaled_rewards(one, watched).mean(dim=1).tolist(), [0, 0, 0], atol=1e-5)
+
+
+def test_scaling_leaves_the_inputs_statistics_of_a_fitted_model() -> None:
+    one = learner()
+    one.fit(preferences(12))
+    frozen = one.model.input_mean.clone()
+    one.scale(episodes(seed=5), shift=False)
+    assert torch.equal(one.model.input_mean, frozen)
+
+
+def test_scaling_freezes_the_inputs_statistics_of_a_model_that_was_never_fitted() -> None:
+    one, watched = learner(), episodes()
+    one.scale(watched, shift=False)
+    seen = np.concatenate([t.observations[:-1] for t in watched])
+    np.testing.assert_allclose(one.model.input_mean[:2].tolist(), seen.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(one.model.input_std[:2].tolist(), seen.std(axis=0), rtol=1e-5)
+
+
+def test_probabilities_are_logistic_in_the_difference_of_each_members_sums() -> None:
+    one, queries = learner(), [p.query for p in preferences(7)]
+    one.fit(preferences(12))
+    probabilities = one.probabilities(queries)
+    assert probabilities.shape == (3, 7)
+
+    def total(member: int, query: Query, side: str) -> float:
+        segment = getattr(query, side)
+        inputs = one.model.encode(segment.observations[:-1], segment.actions, segment.observations[1:])
+        return float(one.model(torch.from_numpy(inputs))[member].sum().detach())
+
+    by_hand = [[1 / (1 + np.exp(total(m, q, "right") - total(m, q, "left"))) for q in queries] for m in range(3)]
+    np.testing.assert_allclose(probabilities, by_hand, rtol=1e-4)
+
+
+def test_probabilities_of_swapped_queries_sum_to_1() -> None:
+    one, queries = learner(), [p.query for p in preferences(7)]
+    one.fit(preferences(12))
+    swapped = [Query(q.right, q.left, id=q.id) for q in queries]
+    np.testing.assert_allclose(one.probabilities(queries) + one.probabilities(swapped), 1, rtol=1e-6)

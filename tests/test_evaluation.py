@@ -1,0 +1,133 @@
+"""A policy is judged on whole episodes of the unmodified environment."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from rlhf_gym.envs import replay
+from rlhf_gym.evaluation import mean_return, play
+from rlhf_gym.segments import Array, Ending, Trajectory
+
+
+def lean(observations: Array) -> tuple[Array, None]:
+    """Push the cart to where the pole leans, which keeps it up for some fifty steps."""
+    return (observations[:, 2] > 0).astype(np.int64), None
+
+
+class Countdown(gymnasium.Env[Array, np.int64]):
+    """Lives as many steps as its seed says; observes how many are left, always in the same array."""
+
+    observation_space = spaces.Box(0, 100, (1,))
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        super().reset(seed=seed)
+        assert seed is not None
+        self.left = np.array([3 + seed % 7], np.float32)
+        return self.left, {}
+
+    def step(self, action: np.int64) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        self.left -= 1
+        return self.left, float(action), bool(self.left[0] == 0), False, {}
+
+
+@pytest.fixture
+def countdown() -> Iterator[str]:
+    gymnasium.register("EvaluationTest/Countdown-v0", entry_point=lambda **kwargs: Countdown())
+    yield "EvaluationTest/Countdown-v0"
+    del gymnasium.registry["EvaluationTest/Countdown-v0"]
+
+
+def test_returns_are_those_of_playing_the_same_seeds_one_by_one() -> None:
+    episodes = play(lean, "CartPole-v1", seed=3, n_episodes=6)
+    env = gymnasium.make("CartPole-v1")
+    for episode in episodes:
+        assert episode.origin is not None
+        observation, _ = env.reset(seed=episode.origin.seed)
+        total, steps, over, terminated = 0.0, 0, False, False
+        while not over:
+            observation, reward, terminated, truncated, _ = env.step(lean(observation[None])[0][0])
+            total, steps, over = total + float(reward), steps + 1, terminated or truncated
+        assert (episode.true_return, len(episode)) == (total, steps)
+        assert (episode.ending is Ending.TERMINATED) == terminated
+        np.testing.assert_array_equal(episode.observations[-1], observation)
+    env.close()
+
+
+def test_every_episode_has_a_seed_of_its_own_drawn_from_the_one_given() -> None:
+    seeds = [
+        [episode.origin.seed for episode in play(lean, "CartPole-v1", seed=seed, n_episodes=5) if episode.origin]
+        for seed in (0, 0, 1)
+    ]
+    assert len(set(seeds[0])) == 5
+    assert seeds[0] == seeds[1] and not set(seeds[0]) & set(seeds[2])
+
+
+def test_episodes_can_be_replayed() -> None:
+    for episode in play(lean, "CartPole-v1", seed=0, n_episodes=3):
+        replay(episode, draw=False)  # raises if an observation differs
+
+
+def test_the_environment_is_not_modified() -> None:
+    steady = play(lambda observations: (np.ones(len(observations), np.int64), None), "CartPole-v1", seed=0)
+    assert len(steady) == 20
+    assert all(episode.ending is Ending.TERMINATED and 5 < len(episode) < 15 for episode in steady)
+
+
+def test_a_time_limit_truncates() -> None:
+    episodes = play(
+        lambda observations: (np.zeros((len(observations), 1), np.float32), None), "Pendulum-v1", seed=0, n_episodes=2
+    )
+    assert [(len(episode), episode.ending) for episode in episodes] == [(200, Ending.TRUNCATED)] * 2
+    assert all(episode.actions.shape == (200, 1) and episode.observations.shape == (201, 3) for episode in episodes)
+
+
+def test_a_fixed_horizon_can_be_asked_for() -> None:
+    episodes = play(lean, "CartPole-v1", seed=0, n_episodes=3, fixed_horizon=400)
+    assert [(len(episode), episode.ending) for episode in episodes] == [(400, Ending.TRUNCATED)] * 3
+    assert all(episode.true_return < 400 for episode in episodes)
+
+
+def test_keyword_arguments_reach_the_environment() -> None:
+    ways = play(
+        lambda observations: (np.zeros((len(observations), 1), np.float32), None),
+        "Pendulum-v1",
+        seed=0,
+        n_episodes=1,
+        env_kwargs={"g": 0.0},
+    )[0]
+    speeds = ways.observations[:, 2]  # without gravity or torque, it keeps turning as it began
+    np.testing.assert_allclose(speeds, speeds[0], rtol=1e-5)
+
+
+def test_the_batch_shrinks_as_episodes_end(countdown: str) -> None:
+    batches = []
+
+    def watch(observations: Array) -> tuple[Array, None]:
+        batches.append(observations[:, 0].tolist())
+        return np.zeros(len(observations), np.int64), None
+
+    episodes = play(watch, countdown, seed=0, n_episodes=6)
+    lengths = [len(episode) for episode in episodes]
+    assert lengths == [3 + episode.origin.seed % 7 for episode in episodes if episode.origin]
+    assert len(set(lengths)) > 1
+    assert [len(batch) for batch in batches] == [sum(step < n for n in lengths) for step in range(max(lengths))]
+    assert all(left > 0 for batch in batches for left in batch)  # nobody is asked about an episode that has ended
+
+
+def test_observations_are_copies_of_an_array_that_the_environment_uses_again(countdown: str) -> None:
+    episode = play(lambda observations: (np.ones(len(observations), int), None), countdown, seed=0, n_episodes=1)[0]
+    np.testing.assert_array_equal(episode.observations[:, 0], np.arange(len(episode), -1, -1))
+    assert episode.true_return == len(episode)
+
+
+def test_the_mean_return_is_over_episodes() -> None:
+    made = [
+        Trajectory(np.zeros((n + 1, 1)), np.zeros(n), np.full(n, reward), Ending.TERMINATED)
+        for n, reward in [(1, 4.0), (4, 0.5), (3, 0.0)]
+    ]
+    assert mean_return(made) == 2  # 4 + 2 + 0 over 3
