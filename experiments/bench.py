@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-import numpy as np
+import torch
 import tyro
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
@@ -52,8 +52,6 @@ def time_ppo(config: RLHFConfig) -> dict[str, Any]:
     if settings.pop("schedule") == "linear":
         for name in ("learning_rate", "clip_range"):
             settings[name] = LinearSchedule(settings[name], 0.0, 1.0)
-    import torch
-
     torch.set_num_threads(settings.pop("torch_threads"))
     policy_kwargs = {name: settings.pop(name) for name in ("net_arch", "log_std_init")}
     policy_kwargs["net_arch"] = list(policy_kwargs["net_arch"])
@@ -145,6 +143,7 @@ def main(
     """
     if one is not None:
         env_id, kind, seed = one
+        torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # torch's first optimizer imports a lot, for either
         config = RLHFConfig.for_env(env_id, seed=seed, **PAIRS[env_id])
         print(json.dumps({"rlhf": time_rlhf, "ppo": time_ppo}[kind](config), default=float))
         return
@@ -163,5 +162,4 @@ def main(
 
 
 if __name__ == "__main__":
-    np.seterr(all="raise", under="ignore")
     tyro.cli(main)

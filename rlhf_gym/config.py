@@ -39,6 +39,8 @@ class QueryConfig:
     """Rounds of collect, ask, answer, fit, improve."""
     first_fraction: float = 0.25
     """Share of the labels asked before any policy update (schedule christiano)."""
+    halving_steps: int = 2_000_000
+    """Environment steps after which labels are asked for half as often (schedule christiano)."""
     first_steps: int = 1024
     """Environment steps of the untrained policy watched before any policy update; they count as steps of the run."""
     memory_steps: int = 16_384
@@ -225,7 +227,7 @@ class RLHFConfig:
 
 
 POSITIVE = {
-    "query": "candidates_per_query rounds first_steps memory_steps",
+    "query": "candidates_per_query rounds first_steps memory_steps halving_steps",
     "reward": "ensemble_size steps batch_size",
     "agent": "n_envs n_steps batch_size n_epochs torch_threads",
     "evaluation": "n_episodes",

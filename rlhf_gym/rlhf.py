@@ -89,7 +89,7 @@ class RLHF:
         rollouts = (self.config.total_timesteps - self._first_steps) // size
         borders = np.linspace(0, rollouts, min(query.rounds, rollouts) + 1).round().astype(int)
         steps = self._first_steps + borders[:-1] * size
-        labels = SCHEDULES[query.schedule](self.config.labels, steps, first_fraction=query.first_fraction)
+        labels = SCHEDULES[query.schedule](self.config.labels, steps, **_pick(query, "first_fraction halving_steps"))
         return list(zip(labels, np.diff(borders).tolist(), strict=True))
 
     def learn(self, *, progress: bool = False) -> dict[str, Any]:

@@ -31,8 +31,15 @@ def _plain(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
 
 
 def _hold(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
-    goal = {"goal": "experiments.cartpole.goals:hold_at_one"}
-    shared = {"env_id": "CartPole-v1", "total_timesteps": 100_000, "feedback": goal}
+    # Most labels early: the policy has to follow what they say while its learning rate is still high.
+    shared = {
+        "env_id": "CartPole-v1",
+        "total_timesteps": 100_000,
+        "segment_length": 50,
+        "feedback": {"goal": "experiments.cartpole.goals:hold_at_one"},
+        "query": {"first_fraction": 0.1, "halving_steps": 20_000},
+        "reward": {"steps": 60},
+    }
     return Setting(title, merge(shared, config), SEEDS, control=control, measures=HOLDING, threshold=HELD)
 
 
@@ -43,6 +50,7 @@ def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
         "total_timesteps": 100_000,
         "env": {"fixed_horizon": HORIZON},
         "query": {"first_steps": 4096},
+        "reward": {"steps": 60},
     }
     return Setting(title, merge(shared, config), SEEDS, control=control)
 

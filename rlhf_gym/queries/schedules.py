@@ -9,18 +9,19 @@ import numpy as np
 from rlhf_gym.segments import Array
 
 
-def constant(labels: int, steps: Array, *, first_fraction: float) -> list[int]:
-    """The same number of labels every round; `first_fraction` isn't used."""
+def constant(labels: int, steps: Array, *, first_fraction: float, halving_steps: float) -> list[int]:
+    """The same number of labels every round; the other arguments aren't used."""
     return apportion(labels, np.ones(len(steps)))
 
 
-def christiano(labels: int, steps: Array, *, first_fraction: float) -> list[int]:
-    """A share before any policy update, then a rate that decays as 2e6 / (t + 2e6) (Christiano et al. 2017, A.1).
+def christiano(labels: int, steps: Array, *, first_fraction: float, halving_steps: float) -> list[int]:
+    """A share before any policy update, then a rate that decays as h / (t + h) (Christiano et al. 2017, A.1).
 
     Args:
         labels: Budget.
         steps: Environment steps done when each round begins, shape (rounds,).
         first_fraction: Share of the first round (0.25 in the paper).
+        halving_steps: h, environment steps after which the rate has halved (2e6 in the paper).
 
     Returns:
         Labels of each round; they sum to `labels`.
@@ -28,7 +29,7 @@ def christiano(labels: int, steps: Array, *, first_fraction: float) -> list[int]
     if len(steps) == 1:
         return [labels]
     first = round(labels * first_fraction)
-    return [first, *apportion(labels - first, 2e6 / (steps[1:] + 2e6))]
+    return [first, *apportion(labels - first, halving_steps / (steps[1:] + halving_steps))]
 
 
 def apportion(labels: int, weights: Array) -> list[int]:

@@ -17,6 +17,7 @@ from rlhf_gym.segments import Answer, Array, Preference, pad
 
 # Weights shrink by this share in each gradient step.
 L2_LEAST, L2_MOST = 1e-5, 1e-2
+ADAPT_EVERY = 10  # steps; it takes a pass over all preferences
 
 
 class Bootstrap:
@@ -120,7 +121,7 @@ def fit_reward_model(
         with torch.no_grad():
             for weight in model.weights:
                 weight *= 1 - l2
-        if l2 > 0 and step % 10 == 9:
+        if l2 > 0 and step % ADAPT_EVERY == ADAPT_EVERY - 1:
             l2 = _adapted(l2, data, (weights == 0).float(), random_share)
     loss_train, loss_heldout, accuracy, accuracy_heldout = _judge(data, weights, random_share)
     return RewardFit(

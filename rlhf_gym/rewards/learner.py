@@ -12,6 +12,8 @@ from rlhf_gym.rewards.fitting import Bootstrap, RewardFit, fit_reward_model
 from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.segments import Array, Preference, Query, Trajectory, pad
 
+SCALE_STEPS = 2048
+
 
 class RewardLearner:
     """Fit one model again and again to growing data.
@@ -56,6 +58,9 @@ class RewardLearner:
                 *((t.observations[:-1], t.observations[1:], t.actions) for t in trajectories), strict=True
             )
         )
+        if len(actions) > SCALE_STEPS:  # evenly spread: more would cost time and change nothing
+            some = np.linspace(0, len(actions) - 1, SCALE_STEPS).astype(int)
+            observations, actions, next_observations = observations[some], actions[some], next_observations[some]
         inputs = torch.from_numpy(self.model.encode(observations, actions, next_observations))
         if self.version == 0:
             self.model.freeze_inputs(inputs)
