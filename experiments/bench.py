@@ -1,4 +1,4 @@
-"""What RLHF costs over plain SB3 PPO: `python -m experiments.bench [--pairs 5]`.
+"""What RLHF costs over plain SB3 PPO: `python -m experiments.bench [--pairs 7]`.
 
 The two run in turn, each in a fresh process, with the same environment, steps and settings of PPO, and the same
 evaluation at the end; the ratio is taken pair by pair, so that it holds when the machine's speed drifts. Imports are
@@ -132,14 +132,14 @@ def pair(env_id: str, seed: int) -> dict[str, Any]:
 
 
 def main(
-    pairs: int = 5, one: tuple[str, Literal["rlhf", "ppo"], int] | None = None, results_dir: Path = Path("results")
+    pairs: int = 7, one: tuple[str, Literal["rlhf", "ppo"], int] | None = None, results_dir: Path = Path("results")
 ) -> None:
     """Time pairs of runs and print one table.
 
     Args:
         pairs: Pairs of runs for each task, after one that isn't counted.
         one: Time one run only and print its figures: task, kind, seed.
-        results_dir: Each pair is appended to `bench/pairs.csv` in it.
+        results_dir: Each pair is appended to `bench/pairs.csv` in it, and `bench/README.md` is made anew.
     """
     if one is not None:
         env_id, kind, seed = one
@@ -157,8 +157,14 @@ def main(
                 append_rows(
                     results_dir / "bench" / "pairs.csv", [row | {k: made[k] for k in ("commit", "machine", "python")}]
                 )
-    print(table(rows))
-    print(f"\nmedian (range) of {pairs} pairs; {made['machine']}; commit {made['commit']}")
+    how = (__doc__ or "").partition("\n\n")[2]
+    page = (
+        f"<!-- Made by `make bench`. -->\n# What it costs over plain PPO\n\n{how}\n"
+        f"```\nmake bench\n```\n\n{table(rows)}\n\nMedian (range) of {pairs} pairs of one run; `pairs.csv` has every "
+        f"pair ever run. {made['machine']}; Python {made['python']}; commit {made['commit']}.\n"
+    )
+    (results_dir / "bench" / "README.md").write_text(page, encoding="utf-8")
+    print(page)
 
 
 if __name__ == "__main__":
