@@ -56,7 +56,8 @@ def time_ppo(config: RLHFConfig) -> dict[str, Any]:
     policy_kwargs = {name: settings.pop(name) for name in ("net_arch", "log_std_init")}
     policy_kwargs["net_arch"] = list(policy_kwargs["net_arch"])
     ppo = PPO("MlpPolicy", venv, seed=config.seed, device="cpu", policy_kwargs=policy_kwargs, **settings)
-    ppo.learn(config.total_timesteps)
+    # As many rollouts as ours has steps for, watched ones included: SB3 would round up, ours rounds down.
+    ppo.learn(config.total_timesteps // config.rollout_steps * config.rollout_steps)
     with tempfile.TemporaryDirectory() as directory:
         ppo.save(f"{directory}/policy.zip")
     episodes = play(
@@ -122,6 +123,8 @@ def pair(env_id: str, seed: int) -> dict[str, Any]:
         "ratio": ours["wall_seconds"] / plain["wall_seconds"],
         "rlhf_seconds": ours["wall_seconds"],
         "ppo_seconds": plain["wall_seconds"],
+        "rlhf_env_steps": ours["total_timesteps"],
+        "ppo_env_steps": plain["total_timesteps"],
         **{f"{part}_seconds": ours[f"wall_seconds_{part}"] for part in PARTS},
         "rlhf_steps_per_second": ours["total_timesteps"] / ours["wall_seconds"],
         "ppo_steps_per_second": plain["total_timesteps"] / plain["wall_seconds"],

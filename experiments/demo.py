@@ -5,6 +5,7 @@ Trains, prints the return beside the stored results of the controls, and writes 
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -24,7 +25,7 @@ BESIDE = {
 }
 
 
-def main() -> None:
+def main() -> int:
     """Train, compare, draw."""
     run_dir = next(path for i in count(1) if not (path := Path(f"runs/demo-{i}")).exists())
     print("CartPole-v1 from 50 answers of an oracle; PPO never sees the environment's reward.", flush=True)
@@ -36,11 +37,11 @@ def main() -> None:
     for setting, title in BESIDE.items():
         if row := stored.get(setting):
             iqm, low, high = (float(row[name]) for name in ("iqm", "min", "max"))
-            print(f"{title:<28}{iqm:6.1f}   ({low:.1f} to {high:.1f}, {row['n_seeds']} seeds, results/cartpole)")
+            print(f"{title:<28}{iqm:6.1f}   ({low:.1f} to {high:.1f}, {row['n_seeds']} seeds, stored)")
+    print("Stored: interquartile mean (lowest to highest) in results/cartpole/summary.csv.")
     print("The constant reward +1 shows what CartPole gives away by ending; results/cartpole/README.md says more.\n")
-    rlhf_gym(["plot", str(run_dir), "--output", str(run_dir / "curve.png")])
-    rlhf_gym(["watch", str(run_dir)])
+    return rlhf_gym(["plot", str(run_dir), "--output", str(run_dir / "curve.png")]) or rlhf_gym(["watch", str(run_dir)])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

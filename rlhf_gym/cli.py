@@ -70,17 +70,17 @@ class Evaluate:
 
     def run(self) -> None:
         """Play, and print the true return."""
-        env_id, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
+        config, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
         returns = [episode.true_return for episode in episodes]
         found = {
-            "env_id": env_id,
+            "env_id": config.env_id,
             "seed": self.seed,
             "n_eval_episodes": len(returns),
             "true_return_mean": fmean(returns),
             "true_return_std": pstdev(returns),
             "episode_length_mean": fmean(map(len, episodes)),
         }
-        print(json.dumps(found) if self.json else f"{env_id}: {_true_return(found)}")
+        print(json.dumps(found) if self.json else f"{config.env_id}: {_true_return(found)}")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Watch:
     """A run directory."""
     output: Path | None = None
     """File to write, .gif or .webp; None is policy.gif in the run directory."""
-    episodes: int = 1
+    n_episodes: int = 1
     """Episodes to show, one after the other."""
     seed: int = 0
     """The episodes' seeds are drawn from it."""
@@ -102,9 +102,13 @@ class Watch:
 
         from rlhf_gym.envs import frames_per_second, replay, write_clip
 
-        env_id, episodes = _play(self.run_dir, n_episodes=self.episodes, seed=self.seed)
+        config, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
         frames = np.concatenate([replay(episode) for episode in episodes])
-        clip = write_clip(frames, self.output or self.run_dir / "policy.gif", fps=frames_per_second(env_id))
+        clip = write_clip(
+            frames,
+            self.output or self.run_dir / "policy.gif",
+            fps=frames_per_second(config.env_id, config.env_kwargs),
+        )
         print(f"true return {', '.join(f'{episode.true_return:.4g}' for episode in episodes)}\nwrote {clip}")
 
 
@@ -161,8 +165,9 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def default_run_dir(config: RLHFConfig) -> str:
     """Where a run goes that names no directory: told apart by what people vary most."""
-    source = config.teacher if config.reward.source == "learned" else config.reward.source
-    return f"runs/{config.env_id.replace('/', '-')}_{source}_{config.labels}_seed{config.seed}"
+    reward = config.reward
+    paid = {"learned": f"{config.teacher}_{config.labels}", "constant": f"constant_{reward.constant:g}"}
+    return f"runs/{config.env_id.replace('/', '-')}_{paid.get(reward.source, reward.source)}_seed{config.seed}"
 
 
 def parse(args: Sequence[str]) -> Any:
@@ -185,9 +190,9 @@ def parse(args: Sequence[str]) -> Any:
     return read_flags(VERBS[verb], rest, prog=prog, **default)
 
 
-def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[str, list[Trajectory]]:
-    """The environment's id, and episodes of a run's policy on it, unmodified."""
-    for name, value, least in (("episodes", n_episodes, 1), ("seed", seed, 0)):
+def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:
+    """A run's settings, and episodes of its policy on the unmodified environment."""
+    for name, value, least in (("n_episodes", n_episodes, 1), ("seed", seed, 0)):
         if value < least:
             raise ValueError(f"{name} is {value}; use at least {least}")
     from stable_baselines3 import PPO
@@ -201,7 +206,7 @@ def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[str, list[Traje
     except ValueError as error:
         raise ValueError(f"{file} can't be read: {error}; use the directory of a whole run") from error
     predict = partial(policy.predict, deterministic=True)
-    return config.env_id, play(predict, config.env_id, env_kwargs=config.env_kwargs, n_episodes=n_episodes, seed=seed)
+    return config, play(predict, config.env_id, env_kwargs=config.env_kwargs, n_episodes=n_episodes, seed=seed)
 
 
 def _true_return(found: Mapping[str, Any]) -> str:

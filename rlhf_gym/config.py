@@ -6,9 +6,10 @@ Precedence: default < preset of the environment < YAML file < flag.
 from __future__ import annotations
 
 import difflib
+import math
 import types
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -22,7 +23,7 @@ class EnvConfig:
 
     fixed_horizon: int | None = None
     """Play every episode for exactly this many steps: a failure freezes the observation and pays nothing until then.
-    None keeps the environment's own terminations."""
+    None keeps the environment's own terminations. A `feedback.goal` judges the frozen observation like any other."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class RLHFConfig:
     labels: int = 50
     """Budget: answered queries the teacher gives; 0 only where no reward is learned."""
     total_timesteps: int = 60_000
-    """Environment steps of the run, the watched ones included."""
+    """Environment steps of the run, at most, in whole rollouts; the watched ones are included."""
     segment_length: int = 50
     """Steps of a segment."""
     seed: int = 0
@@ -152,6 +153,7 @@ class RLHFConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
+        _check_types(self, "")
         learned = self.reward.source == "learned"
         _at_least("labels", self.labels, 1 if learned else 0, "1, or reward.source other than learned")
         for name in ("total_timesteps", "segment_length"):
@@ -163,12 +165,15 @@ class RLHFConfig:
         for group, names in NOT_NEGATIVE.items():
             for name in names.split():
                 _at_least(f"{group}.{name}", getattr(getattr(self, group), name), 0)
-        for name in ("query.first_fraction", "reward.random_share", "agent.gamma", "agent.gae_lambda"):
+        for name in ("reward.hidden", "agent.net_arch"):
+            _at_least(name, min(_get(self, name), default=1), 1)
+        for name in ("query.first_fraction", "reward.random_share", "reward.l2", "agent.gamma", "agent.gae_lambda"):
             value = _get(self, name)
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} is {value}; use a number from 0 to 1")
         if self.env.fixed_horizon is not None:
             _at_least("env.fixed_horizon", self.env.fixed_horizon, 1)
+        _at_least("agent.batch_size", self.agent.batch_size, 2)  # PPO takes the advantages' standard deviation
         if self.agent.batch_size > self.rollout_steps:
             raise ValueError(
                 f"agent.batch_size is {self.agent.batch_size} but a rollout has {self.rollout_steps} steps "
@@ -254,7 +259,7 @@ def preset(env_id: str) -> dict[str, Any]:
     """The tuned settings of an environment, empty where there are none."""
     for file in sorted(resources.files("rlhf_gym.presets").iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".yaml"):
-            found: dict[str, Any] | None = yaml.safe_load(file.read_text()).get(env_id)
+            found: dict[str, Any] | None = yaml.safe_load(file.read_text()).get(str(env_id))
             if found is not None:
                 return found
     return {}
@@ -318,12 +323,24 @@ def _convert(value: Any, wanted: Any, name: str) -> Any:
     if origin is dict and isinstance(value, Mapping):
         return dict(value)
     if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        if math.isfinite(value):
+            return float(value)
+        raise ValueError(f"{name} is {value}; use a finite number")
     if wanted is str and isinstance(value, (str, Path)):
         return str(value)
     if wanted is int and isinstance(value, int) and not isinstance(value, bool):
         return value
     raise ValueError(f"{name} is {value!r}; expected {getattr(wanted, '__name__', wanted)}")
+
+
+def _check_types(config: Any, prefix: str) -> None:
+    """Python takes anything for a field: hold every value against its annotation."""
+    for name, wanted in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if is_dataclass(value):
+            _check_types(value, f"{prefix}{name}.")
+        else:
+            _convert(value, wanted, prefix + name)
 
 
 def _plain(value: Any) -> Any:
@@ -335,5 +352,5 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "AgentConfig", "EnvConfig", "EvaluationConfig", "FeedbackConfig", "QueryConfig", "RLHFConfig", "RewardConfig",
-    "merge", "preset", "read_yaml", "replace", "unknown_name",
+    "merge", "preset", "read_yaml", "unknown_name",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -24,7 +25,7 @@ def provenance(command: str | None = None) -> dict[str, Any]:
         "python": platform.python_version(),
         "commit": _commit(),
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
-        "command": command if command is not None else " ".join(sys.argv),
+        "command": command if command is not None else shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 
 

@@ -67,10 +67,12 @@ class RLHF:
         self.venv = VecLearnedReward(self.recorder)
         self.agent = self._make_agent()
         self.reward = self._make_reward()
+        self.venv.reward_function = self._reward_function()  # from the start, or the true reward would be paid
         self.store = PreferenceStore(self.run / "preferences.db") if self.run else PreferenceStore()
         self.preferences: list[Preference] = []
         self.stopwatch = Stopwatch()
         self._fit: RewardFit | None = None
+        self._evaluation_seed = int(self._rng["evaluation"].integers(2**31))
 
     def rounds(self) -> Iterator[Round]:
         """Run the loop; each turn of it yields what it did."""
@@ -101,10 +103,17 @@ class RLHF:
         Returns:
             The contents of ``summary.json``; with a `run_dir` it and the other files are there too.
         """
-        with tqdm(total=self.config.total_timesteps, unit="step", disable=not progress) as bar:
-            for done in self.rounds():
-                bar.set_postfix(labels=done.labels, true_return=f"{done.true_return:.1f}")
-                bar.update(done.env_steps - bar.n)
+        planned = self._first_steps + sum(n for _, n in self.plan()) * self.config.rollout_steps
+        with tqdm(total=planned, unit="step", disable=not progress, leave=False) as bar:
+            try:
+                for done in self.rounds():
+                    bar.set_postfix(labels=done.labels, true_return=f"{done.true_return:.1f}")
+                    bar.update(done.env_steps - bar.n)
+            except ValueError:
+                if self.run and not self.preferences:  # nothing is lost, and the directory can be used again
+                    self.close()
+                    self.run.discard()
+                raise
         summary = self.judge()
         if self.run:
             self.save(self.run.path)
@@ -155,18 +164,30 @@ class RLHF:
 
     # 4 into the store
 
-    def tell(self, queries: Sequence[Query], answers: Sequence[Answer]) -> None:
-        """Keep the teacher's answers to queries that :meth:`ask` posted.
+    def tell(
+        self,
+        queries: Sequence[Query],
+        answers: Sequence[Answer],
+        *,
+        teacher: str | None = None,
+        shown_at: float | None = None,
+    ) -> None:
+        """Keep the answers to queries that :meth:`ask` posted.
+
+        Args:
+            queries: What was asked.
+            answers: One for each.
+            teacher: Who answered; None is the run's own teacher.
+            shown_at: When the queries were shown, seconds since 1970; None where nobody looked.
 
         Raises:
             ValueError: If there are not as many answers as queries.
         """
         if len(queries) != len(answers):
             raise ValueError(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
-        now = time.time()
-        who = self.teacher.name
-        self.store.record_all([q.id for q in queries], answers, teacher=who, shown_at=now, answered_at=now)
-        told = {q.id: Preference(q, a, who, now, now) for q, a in zip(queries, answers, strict=True)}
+        who, now = teacher or self.teacher.name, time.time()
+        self.store.record_all([q.id for q in queries], answers, teacher=who, shown_at=shown_at, answered_at=now)
+        told = {q.id: Preference(q, a, who, shown_at, now) for q, a in zip(queries, answers, strict=True)}
         # A second answer takes the place of the first, in the store as here.
         self.preferences = list(({p.query.id: p for p in self.preferences} | told).values())
 
@@ -236,6 +257,7 @@ class RLHF:
         loaded.agent.set_logger(Logger(None, []))
         spaces = loaded.venv.observation_space, loaded.venv.action_space
         loaded.reward.model = RewardModel.load(directory / "reward_model", *spaces)
+        loaded.venv.reward_function = loaded._reward_function()
         with closing(PreferenceStore(directory / "preferences.db")) as store:
             loaded.preferences = store.preferences()
         # The last fit came after the queries that were chosen by the one before it.
@@ -307,8 +329,14 @@ class RLHF:
 
     def _check_segment_length(self) -> None:
         spec = self.recorder.get_attr("spec", 0)[0]
-        longest = self.config.env.fixed_horizon or (spec.max_episode_steps if spec else None)
-        if longest is not None and self.config.segment_length > longest:
+        limit = spec.max_episode_steps if spec else None
+        if limit is None:
+            raise ValueError(
+                f"env_id is {self.config.env_id}, which sets no limit to its episodes, so that an evaluation may never "
+                'end; set one: env_kwargs {"max_episode_steps": 1000}'
+            )
+        longest = self.config.env.fixed_horizon or limit
+        if self.config.segment_length > longest:
             raise ValueError(
                 f"segment_length is {self.config.segment_length} but an episode of {self.config.env_id} has at most "
                 f"{longest} steps; use segment_length <= {longest}"
@@ -371,7 +399,7 @@ class RLHF:
                 config.env_id,
                 env_kwargs=config.env_kwargs,
                 n_episodes=config.evaluation.n_episodes,
-                seed=int(self._rng["evaluation"].integers(2**31)),
+                seed=self._evaluation_seed,
             )
         returns = [episode.true_return for episode in episodes]
         accuracy = self._fit.accuracy_heldout if self._fit else math.nan

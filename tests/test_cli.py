@@ -68,7 +68,7 @@ def test_a_run_that_names_no_directory_gets_one_by_its_settings(
 
 def test_the_directory_of_a_control_is_named_after_what_it_pays() -> None:
     config = RLHFConfig.for_env("room/Env-v0", labels=0, seed=4, reward={"source": "constant"})
-    assert cli.default_run_dir(config) == "runs/room-Env-v0_constant_0_seed4"
+    assert cli.default_run_dir(config) == "runs/room-Env-v0_constant_1_seed4"
 
 
 def test_evaluate_prints_what_an_independent_evaluation_of_the_policy_gives(say: Say, trained: Path) -> None:
@@ -174,7 +174,7 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("evaluate", "DIR"),
         ("evaluate EMPTY", "holds no finished run"),
         ("evaluate nowhere", "holds no finished run"),
-        ("evaluate TRAINED --n-episodes 0", "episodes is 0; use at least 1"),
+        ("evaluate TRAINED --n-episodes 0", "n_episodes is 0; use at least 1"),
         ("evaluate TRAINED --seed -1", "seed is -1; use at least 0"),
         ("evaluate TRAINED --jsn", "did you mean --json"),
         ("watch nowhere", "holds no finished run"),

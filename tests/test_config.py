@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rlhf_gym.config import RLHFConfig, merge, preset, read_yaml
+from rlhf_gym.config import AgentConfig, RewardConfig, RLHFConfig, merge, preset, read_yaml
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -181,3 +181,20 @@ def test_the_smallest_run_is_the_watched_steps_and_one_rollout() -> None:
     assert smallest.rollout_steps == 2048
     with pytest.raises(ValueError, match="total_timesteps is 3071; use at least 3072"):
         smallest.replace(total_timesteps=3071)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda: RLHFConfig(teacher="person"), "teacher is 'person'; use one of oracle, random"),
+        (lambda: RLHFConfig(reward=RewardConfig(source="lerned")), "reward.source is 'lerned'; use one of"),
+        (lambda: RLHFConfig(segment_length=2.5), "segment_length is 2.5; expected int"),
+        (lambda: RLHFConfig(reward=RewardConfig(constant=float("nan"))), "reward.constant is nan; use a finite number"),
+        (lambda: RLHFConfig(agent=AgentConfig(net_arch=(8, -1))), "agent.net_arch is -1; use at least 1"),
+        (lambda: RLHFConfig.over_preset({"env_id": [1]}), "env_id is [1]; expected str"),
+    ],
+)
+def test_a_config_built_in_python_is_checked_like_one_from_a_file(wrong, said):
+    with pytest.raises(ValueError) as caught:
+        wrong()
+    assert str(caught.value).startswith(said)

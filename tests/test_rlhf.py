@@ -103,7 +103,7 @@ class Watched:
 
     def __init__(self, rlhf: RLHF, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[dict[str, Any]] = []
-        self._venv, self._rlhf = rlhf.venv, rlhf
+        self._rlhf = rlhf
         self._reset, self._async, self._wait = rlhf.venv.reset, rlhf.venv.step_async, rlhf.venv.step_wait
         for name in ("reset", "step_async", "step_wait"):
             monkeypatch.setattr(rlhf.venv, name, getattr(self, name))
@@ -127,7 +127,7 @@ class Watched:
             "dones": dones.copy(),
             "true_rewards": [info["true_reward"] for info in infos],
             "monitor": [info["episode"] for info in infos if "episode" in info],
-            "reward_function": self._venv.reward_function,
+            "trained": self._rlhf.env_steps > self._rlhf._first_steps,
             "rollout": self._rlhf.agent.num_timesteps // self._rlhf.config.rollout_steps,
         }
         self.steps.append(step)
@@ -136,7 +136,7 @@ class Watched:
 
     def take(self) -> list[dict[str, Any]]:
         """The rollouts' steps since the last call, those that were only watched left out."""
-        taken = [step for step in self.steps if step["reward_function"] is not None]
+        taken = [step for step in self.steps if step["trained"]]
         self.steps = []
         return taken
 
@@ -411,7 +411,7 @@ def test_the_paid_reward_changes_at_the_borders_of_rollouts_only(make: Make, mon
 
     def step_wait() -> Any:
         stepped = wait()
-        if rlhf.venv.reward_function is not None:
+        if watched.steps[-1]["trained"]:
             probed = rlhf.venv.reward_function(*probe, np.zeros(5, bool)).tobytes()
             by_rollout.setdefault(watched.steps[-1]["rollout"], set()).add(probed)
         return stepped
@@ -735,7 +735,7 @@ class Breaks(gymnasium.Env[Array, np.int64]):
 
 
 def test_an_observation_that_is_nan_is_refused_by_the_name_of_its_step(make: Make) -> None:
-    gymnasium.register("RLHFTest/Breaks-v0", entry_point=lambda **kwargs: Breaks())
+    gymnasium.register("RLHFTest/Breaks-v0", entry_point=lambda **kwargs: Breaks(), max_episode_steps=100)
     try:
         with pytest.raises(ValueError, match="observation of RLHFTest/Breaks-v0 holds nan after step 4 of the episode"):
             make(env_id="RLHFTest/Breaks-v0").learn()
@@ -824,3 +824,48 @@ def test_cartpole_is_learned_from_50_labels(seed: int) -> None:
     rlhf.close()
     assert (summary["labels"], summary["n_eval_episodes"]) == (50, 20)
     assert summary["true_return_mean"] >= 475
+
+
+def test_the_true_reward_is_never_paid_where_one_is_learned(make: Make, tmp_path: Path) -> None:
+    """Not before the first fit, and not by a run that was read back."""
+    rlhf = make()
+    assert rlhf.venv.reward_function is not None
+    rlhf.learn()
+    rlhf.save(tmp_path / "kept")
+    loaded = RLHF.load(tmp_path / "kept")
+    paid = loaded.venv.reward_function
+    assert paid is not None
+    probe = np.ones((3, 4), np.float32), np.array([0, 1, 1]), np.zeros((3, 4), np.float32), np.zeros(3, bool)
+    np.testing.assert_array_equal(paid(*probe), rlhf.reward.model.paid()(*probe))
+    loaded.close()
+
+
+def test_a_run_that_comes_to_nothing_leaves_its_directory_free(make: Make, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="use fewer labels"):
+        make(run_dir=str(tmp_path / "run"), labels=10_000_000).learn()
+    assert not (tmp_path / "run").exists()
+    make(run_dir=str(tmp_path / "run")).learn()
+
+
+def test_an_environment_without_a_time_limit_is_refused(make: Make) -> None:
+    gymnasium.register("RLHFTest/Endless-v0", entry_point=lambda **kwargs: Breaks())
+    try:
+        with pytest.raises(ValueError, match="sets no limit to its episodes"):
+            make(env_id="RLHFTest/Endless-v0")
+    finally:
+        del gymnasium.registry["RLHFTest/Endless-v0"]
+
+
+def test_answers_given_by_hand_carry_who_gave_them_and_when_they_were_asked(make: Make) -> None:
+    rlhf = make()
+    queries = rlhf.ask(1)
+    rlhf.tell(queries, [Answer.LEFT], teacher="ann", shown_at=12.5)
+    (kept,) = rlhf.store.preferences()
+    assert (kept.teacher, kept.shown_at) == ("ann", 12.5)
+    rlhf.tell(queries, [Answer.RIGHT], teacher="ann")
+    assert [p.answer for p in rlhf.preferences] == [p.answer for p in rlhf.store.preferences()] == [Answer.RIGHT]
+
+
+def test_judging_twice_plays_the_same_episodes(make: Make) -> None:
+    rlhf = make()
+    assert rlhf.learn()["true_return_mean"] == rlhf.judge()["true_return_mean"]

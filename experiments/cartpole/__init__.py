@@ -19,7 +19,8 @@ ASKED = (
 
 HOW_TO_READ = """\
 Every return is that of the deterministic policy over 20 episodes of the unmodified CartPole-v1, where 500 is the most;
-the curves show the policy while it learns, which still explores. *PPO on the true reward* is the ceiling. The other
+the curves show the policy while it learns, which still explores. The other measures are of another 20 episodes of the
+same policy. *PPO on the true reward* is the ceiling. The other
 controls show what is reached without the answers: random answers, a reward model that is never fitted, and constant
 rewards. `episode_length` is in steps; `distance_last_200` is the mean of |x − 1| over the last 200 steps of each
 episode (all of a shorter one); `goal_return` is the sum of exp(−|x − 1| / 0.5) over an episode.
@@ -28,9 +29,10 @@ episode (all of a shorter one); `goal_return` is the sum of exp(−|x − 1| / 0
 reward that is positive teaches to keep the pole up: the constant +1 carries no answer at all, and whatever it reaches,
 the task's ending gave away. A high return in the first family therefore shows that the loop runs from end to end and
 that the answers settle the reward's sign, and no more; it doesn't show that the reward model knows what the teacher
-wants. The two other families close that leak, and only they are evidence. Holding the cart at x = +1 is nothing that
-the environment pays for or ends for: who only survives misses it. In fixed horizon a failure doesn't end the episode,
-so a constant reward has nothing to teach, and what is learned can only come from the answers. Even so this is four
+wants. Random answers, too, can settle the sign by luck. Only the two other families are evidence. Holding the cart at
+x = +1 doesn't close the leak, but asks for something that the leak can't give: read its distance, not its length. Fixed
+horizon closes it: a failure doesn't end the episode, so a constant reward has nothing to teach, and the controls with
+random answers and an untrained model show what a reward of any other shape teaches. Even so this is four
 numbers of state and two actions: nothing here says how many answers a larger task would need, or that people would
 answer as the oracle does."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -12,13 +14,14 @@ from rlhf_gym.segments import Array, Origin
 FORMATS = (".gif", ".webp")
 
 
-def frames_per_second(env_id: str) -> int:
+def frames_per_second(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> int:
     """The environment's own speed, 30 where it names none.
 
     Raises:
         ValueError: If the environment can't be made.
     """
-    env = make_env(Origin(env_id, seed=0))  # MuJoCo's environments know their speed only once they are made
+    # MuJoCo's environments know their speed only once they are made.
+    env = make_env(Origin(env_id, seed=0, env_kwargs=env_kwargs or {}))
     env.close()
     return int(env.metadata.get("render_fps") or 30)
 
@@ -29,7 +32,8 @@ def write_clip(frames: Array, path: str | Path, *, fps: float, width: int = 360)
     Args:
         frames: uint8, shape (n, height, width, 3).
         path: Ends in .gif (shown everywhere) or .webp (smaller, smoother).
-        fps: Frames per second; GIF can't show more than 50, so frames are left out to keep the speed.
+        fps: Frames per second; of fast ones every second or third is left out, down to about 25 a second, which keeps
+            the speed and halves the file.
         width: Pixels; frames are scaled to it.
 
     Raises:

@@ -50,7 +50,8 @@ class RewardFit:
         loss: Mean negative log-likelihood of the answers each member was fitted to.
         loss_heldout: Likewise of the answers it was not.
         accuracy: Share of the fitted answers that the model gives itself; ties count one half.
-        accuracy_heldout: Likewise of the held-out ones.
+        accuracy_heldout: Likewise of the held-out ones, each member judged alone; they steer the weight decay, so this
+            is no untouched test set.
         l2: Weight decay at the end.
         steps: Gradient steps taken.
         seconds: Wall time.
