@@ -31,13 +31,13 @@ def _plain(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
 
 
 def _hold(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
-    # Most labels early: the policy has to follow what they say while its learning rate is still high.
+    # Few at a time and most of them early: the policy has to follow what they say while its learning rate is high.
     shared = {
         "env_id": "CartPole-v1",
         "total_timesteps": 100_000,
         "segment_length": 50,
         "feedback": {"goal": "experiments.cartpole.goals:hold_at_one"},
-        "query": {"first_fraction": 0.1, "halving_steps": 20_000},
+        "query": {"rounds": 40, "first_fraction": 0.1, "halving_steps": 40_000},
         "reward": {"steps": 60},
     }
     return Setting(title, merge(shared, config), SEEDS, control=control, measures=HOLDING, threshold=HELD)
@@ -45,13 +45,15 @@ def _hold(title: str, config: Mapping[str, Any], *, control: bool = True) -> Set
 
 def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
     # Every episode lasts, so that it takes more steps to see as many failures before the first answers.
-    shared = {
+    shared: dict[str, Any] = {
         "env_id": "CartPole-v1",
         "total_timesteps": 100_000,
         "env": {"fixed_horizon": HORIZON},
         "query": {"first_steps": 4096},
         "reward": {"steps": 60},
     }
+    if config.get("labels"):  # half of them before the policy has learned anything: the sign has to be right first
+        shared["query"] |= {"first_fraction": 0.5, "halving_steps": 20_000}
     return Setting(title, merge(shared, config), SEEDS, control=control)
 
 
