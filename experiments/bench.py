@@ -1,4 +1,4 @@
-"""What RLHF costs over plain SB3 PPO: `python -m experiments.bench [--pairs 7]`.
+"""What RLHF costs over plain SB3 PPO: `python -m experiments.bench [--pairs 5]`.
 
 The two run in turn, each in a fresh process, with the same environment, steps and settings of PPO, and the same
 evaluation at the end; the ratio is taken pair by pair, so that it holds when the machine's speed drifts. Imports are
@@ -135,7 +135,7 @@ def pair(env_id: str, seed: int) -> dict[str, Any]:
 
 
 def main(
-    pairs: int = 7, one: tuple[str, Literal["rlhf", "ppo"], int] | None = None, results_dir: Path = Path("results")
+    pairs: int = 5, one: tuple[str, Literal["rlhf", "ppo"], int] | None = None, results_dir: Path = Path("results")
 ) -> None:
     """Time pairs of runs and print one table.
 

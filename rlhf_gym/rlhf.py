@@ -61,7 +61,7 @@ class RLHF:
             memory_steps=config.query.memory_steps,
             rng=self._rng["envs"],
         )
-        self._check_segment_length()
+        self._check_episodes()
         # Before the agent, which opens its TensorBoard file there.
         self.run = RunDirectory(config.run_dir) if config.run_dir else None
         self.venv = VecLearnedReward(self.recorder)
@@ -327,7 +327,7 @@ class RLHF:
         """Where an episode has terminated, the reward's sign says whether living is good, and must be kept."""
         return self.config.reward.shift == "auto" and self.recorder.terminations == 0
 
-    def _check_segment_length(self) -> None:
+    def _check_episodes(self) -> None:
         spec = self.recorder.get_attr("spec", 0)[0]
         limit = spec.max_episode_steps if spec else None
         if limit is None:
