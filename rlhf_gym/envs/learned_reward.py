@@ -76,7 +76,7 @@ class VecLearnedReward(VecEnvWrapper):
     def reset(self) -> VecEnvObs:
         """Start new episodes."""
         self._observations = self.venv.reset()
-        self._returns = np.zeros((self.num_envs, 3))  # true return, learned return, length
+        self._returns = np.zeros((3, self.num_envs))  # true return, learned return, length
         return self._observations
 
     def step_async(self, actions: Array) -> None:
@@ -91,16 +91,17 @@ class VecLearnedReward(VecEnvWrapper):
         if self.reward_function is not None:
             next_observations, terminated = endings(observations, dones, infos)  # type: ignore[arg-type]
             paid = self.reward_function(self._observations, self._actions, next_observations, terminated)  # type: ignore[arg-type]
-            # A copy, and no whole numbers: SB3's PPO adds to the array it is given.
-            rewards = np.array(paid, np.result_type(np.asarray(paid), np.float32))
-        for info, true_reward in zip(infos, true_rewards, strict=True):
-            info["true_reward"] = float(true_reward)
+            rewards = np.array(paid, np.float32)  # a copy: SB3's PPO adds to the array it is given
+        for info, true_reward in zip(infos, true_rewards.tolist(), strict=True):
+            info["true_reward"] = true_reward
         self._observations = observations
-        self._returns += np.stack([true_rewards, rewards, np.ones(self.num_envs)], axis=1)
+        self._returns[0] += true_rewards
+        self._returns[1] += rewards
+        self._returns[2] += 1
         for i in np.flatnonzero(dones):
-            true_return, learned_return, length = self._returns[i].tolist()
+            true_return, learned_return, length = self._returns[:, i].tolist()
             self._episodes.append(Episode(true_return, learned_return, int(length)))
-            self._returns[i] = 0
+            self._returns[:, i] = 0
         return observations, rewards, dones, infos
 
     def pop_episodes(self) -> list[Episode]:

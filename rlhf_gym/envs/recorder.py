@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
@@ -29,6 +31,60 @@ def endings(observations: Array, dones: Array, infos: list[dict[str, Any]]) -> t
         next_observations[i] = infos[i]["terminal_observation"]
         terminated[i] = not infos[i].get("TimeLimit.truncated", False)
     return next_observations, terminated
+
+
+class _Log:
+    """The latest steps of all environments, in arrays that are made longer when they are full."""
+
+    def __init__(self, venv: VecEnv, steps: int = 64) -> None:
+        def room(space: spaces.Space[Any], steps: int) -> Array:
+            return np.zeros((steps, venv.num_envs, *(space.shape or ())), space.dtype)
+
+        self._observations = room(venv.observation_space, steps + 1)  # the one after the last step included
+        self._actions = room(venv.action_space, steps)
+        self._rewards = np.zeros((steps, venv.num_envs), np.float32)  # as SB3 has them
+        self._end = 0
+
+    def __len__(self) -> int:
+        return self._end
+
+    @property
+    def full(self) -> bool:
+        return self._end == len(self._rewards)
+
+    @property
+    def last_observations(self) -> Array:
+        return np.asarray(self._observations[self._end])
+
+    def restart(self, observations: Array) -> None:
+        self._end = 0
+        self._observations[0] = observations
+
+    def add(self, actions: Array, rewards: Array, observations: Array) -> None:
+        """Actions, rewards and what was observed then: where an episode ended, the next one's first observation."""
+        self._actions[self._end], self._rewards[self._end] = actions, rewards
+        self._end += 1
+        self._observations[self._end] = observations
+
+    def since(self, start: int, env: np.intp) -> tuple[Array, Array, Array]:
+        """One environment's observations before each step from `start` on, its actions and rewards: views."""
+        steps = slice(start, self._end)
+        return self._observations[steps, env], self._actions[steps, env], self._rewards[steps, env]
+
+    def make_room(self, needless: int) -> int:
+        """Drop the first `needless` steps, and double the room if that frees less than half; how many went."""
+        extra = 0 if needless >= len(self._rewards) // 2 else len(self._rewards)
+
+        def moved(array: Array) -> Array:
+            new = np.zeros((len(array) + extra, *array.shape[1:]), array.dtype)
+            new[: len(array) - needless] = array[needless:]
+            return new
+
+        self._observations, self._actions, self._rewards = map(
+            moved, (self._observations, self._actions, self._rewards)
+        )
+        self._end -= needless
+        return needless
 
 
 class Recorder(VecEnvWrapper):
@@ -57,9 +113,8 @@ class Recorder(VecEnvWrapper):
         self._origin, self._memory_steps = origin, memory_steps
         self._finished: deque[Trajectory] = deque()
         self._kept = 0
-        # One entry a step: observations before it, actions, rewards. `_starts` says where each running episode begins.
-        self._log: deque[tuple[Array, Array, Array]] = deque()
-        self._starts = np.zeros(self.num_envs, np.int64)
+        self._log = _Log(venv)
+        self._starts = np.zeros(self.num_envs, np.int64)  # where in the log each running episode begins
         self._episode_seeds = np.zeros(self.num_envs, np.int64)
         self.terminations = 0
         self.steps = 0
@@ -68,19 +123,18 @@ class Recorder(VecEnvWrapper):
         """Start new episodes; the running ones are kept as unfinished."""
         for trajectory in self._running():
             self._keep(trajectory)
-        self._log.clear()
         self._starts[:] = 0
         observations = self.venv.reset()
         assert isinstance(observations, np.ndarray)
-        self._observations = observations.copy()
+        self._log.restart(observations)
         self._episode_seeds[:] = [info["episode_seed"] for info in self.venv.reset_infos]
         self._check_finite(observations, np.zeros(self.num_envs))
         return observations
 
     def step_async(self, actions: Array) -> None:
-        """Remember the actions and pass them on."""
-        self._actions = np.array(actions)
-        self.venv.step_async(actions)
+        """Remember the actions and pass them on, as the action space's own kind of number."""
+        self._actions = np.array(actions, self.action_space.dtype)
+        self.venv.step_async(self._actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """One step of all environments, unchanged.
@@ -91,18 +145,17 @@ class Recorder(VecEnvWrapper):
         observations, rewards, dones, infos = self.venv.step_wait()
         assert isinstance(observations, np.ndarray)
         next_observations, terminated = endings(observations, dones, infos)
-        # Copies, here as of observations and actions: SB3's PPO adds to the rewards it is given.
-        self._log.append((self._observations, self._actions, rewards.copy()))
+        if self._log.full:
+            self._starts -= self._log.make_room(needless=int(self._starts.min()))
+        self._log.add(self._actions, rewards, observations)
         self._check_finite(next_observations, rewards)
         self.steps += self.num_envs
-        for i in np.flatnonzero(dones):
-            ending = Ending.TERMINATED if terminated[i] else Ending.TRUNCATED
-            self._keep(self._trajectory(i, next_observations[i], ending))
-            self._starts[i] = len(self._log)
-            self._episode_seeds[i] = self.venv.reset_infos[i]["episode_seed"]
-        self._observations = observations.copy()
-        if dones.any():
-            self._forget_log()
+        if next_observations is not observations:  # somewhere an episode ended
+            for i in np.flatnonzero(dones):
+                ending = Ending.TERMINATED if terminated[i] else Ending.TRUNCATED
+                self._keep(self._trajectory(i, next_observations[i], ending))
+                self._starts[i] = len(self._log)
+                self._episode_seeds[i] = self.venv.reset_infos[i]["episode_seed"]
             self._check_finite(observations, np.zeros(self.num_envs))  # of the episodes that begin
         return observations, rewards, dones, infos
 
@@ -112,14 +165,14 @@ class Recorder(VecEnvWrapper):
 
     def _running(self) -> list[Trajectory]:
         running = np.flatnonzero(self._starts < len(self._log))
-        return [self._trajectory(i, self._observations[i], Ending.UNFINISHED) for i in running]
+        return [self._trajectory(i, self._log.last_observations[i], Ending.UNFINISHED) for i in running]
 
     def _trajectory(self, env: np.intp, last_observation: Array, ending: Ending) -> Trajectory:
-        steps = [self._log[k] for k in range(self._starts[env], len(self._log))]
+        observations, actions, rewards = self._log.since(int(self._starts[env]), env)
         return Trajectory(
-            observations=np.stack([*(step[0][env] for step in steps), last_observation]),
-            actions=np.stack([step[1][env] for step in steps]),
-            rewards=np.array([step[2][env] for step in steps]),
+            observations=np.concatenate([observations, last_observation[None]]),
+            actions=actions.copy(),
+            rewards=rewards.copy(),
             ending=ending,
             origin=replace(self._origin, seed=int(self._episode_seeds[env])),
         )
@@ -131,17 +184,10 @@ class Recorder(VecEnvWrapper):
         while self._kept - len(self._finished[0]) >= self._memory_steps:
             self._kept -= len(self._finished.popleft())
 
-    def _forget_log(self) -> None:
-        """Drop the steps that no running episode needs."""
-        needless = int(self._starts.min())
-        for _ in range(needless):
-            self._log.popleft()
-        self._starts -= needless
-
     def _check_finite(self, observations: Array, rewards: Array) -> None:
         # A sum is finite only if its terms are (or very large), so one cheap test serves the usual case.
         with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(observations.sum() + rewards.sum()):
+            if math.isfinite(np.add.reduce(observations, axis=None) + np.add.reduce(rewards)):
                 return
         for what, values in (("observation", observations), ("true reward", rewards)):
             for i, value in enumerate(values):

@@ -111,9 +111,10 @@ class RewardModel(nn.Module):
         """
         hidden = ((inputs - self.input_mean) / self.input_std).reshape(1, -1, inputs.shape[-1])
         hidden = hidden.expand(self.ensemble_size, -1, -1)
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+        *layers, last = zip(self.weights, self.biases, strict=True)
+        for weight, bias in layers:
             hidden = F.leaky_relu(torch.baddbmm(bias, hidden, weight))
-        rewards = torch.baddbmm(self.biases[-1], hidden, self.weights[-1])
+        rewards = torch.baddbmm(last[1], hidden, last[0])
         return rewards.reshape(self.ensemble_size, *inputs.shape[:-1])
 
     def paid(self) -> Callable[[Array, Array, Array, Array], Array]:
@@ -127,18 +128,21 @@ class RewardModel(nn.Module):
             last not used: a step is paid the same whether or not it ends the episode, and what follows pays nothing
             because it is never stepped. It gives float32, shape (S,).
         """
-        parameters = [*self.weights, *self.biases, self.input_mean, self.input_std]
-        *arrays, mean, std = (parameter.detach().numpy().copy() for parameter in parameters)
-        weights, biases = arrays[: len(self.weights)], arrays[len(self.weights) :]
-        scale, shift = self.output_scale.numpy().copy(), self.output_shift.numpy().copy()
+        weights, biases = ([p.detach().numpy().copy() for p in ps] for ps in (self.weights, self.biases))
+        mean, std = self.input_mean.numpy().copy(), self.input_std.numpy()
+        # Scales and means that a step would have to work out again are worked into the weights.
+        weights[0] = weights[0] / std[:, None]
+        share = self.output_scale.numpy()[:, None, None] / self.ensemble_size
+        weights[-1] = weights[-1] * share
+        constant = (biases.pop() * share).sum() + self.output_shift.numpy().mean()
 
         def reward(observations: Array, actions: Array, next_observations: Array, terminated: Array) -> Array:
-            hidden = (self.encode(observations, actions, next_observations) - mean) / std
-            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-                hidden = hidden @ weight + bias
-                hidden = np.maximum(hidden, 0.01 * hidden)
-            members = (hidden @ weights[-1] + biases[-1])[..., 0]
-            return np.asarray((members.T * scale + shift).mean(axis=1))
+            hidden = self.encode(observations, actions, next_observations) - mean
+            for weight, bias in zip(weights[:-1], biases, strict=True):
+                hidden = hidden @ weight
+                hidden += bias
+                np.maximum(hidden, 0.01 * hidden, out=hidden)
+            return np.asarray((hidden @ weights[-1]).sum(axis=0)[:, 0] + constant)
 
         return reward
 
