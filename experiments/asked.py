@@ -34,21 +34,32 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Ratio:
-    """The interquartile mean of a setting's true return is at least so many times another's."""
+    """The interquartile mean of a setting's true return is at least so many times another's.
+
+    Args:
+        setting: The one that is judged.
+        other: What it is measured against.
+        least: The ratio asked for.
+        floor: A setting whose return counts as 0, where returns are negative and a ratio would say nothing.
+    """
 
     setting: str
     other: str
     least: float
+    floor: str | None = None
 
     def judge(self, settings: Settings, runs: Runs) -> Verdict:
         """Compare the two interquartile means."""
         ours_called, theirs_called = _called(self.setting, settings), _called(self.other, settings)
         asked = f"{ours_called}: true return at least {self.least:g} times that of {theirs_called}"
+        asked += f", both above that of {_called(self.floor, settings)}" if self.floor else ""
         ours, theirs, whole = _returns(self.setting, self.other, settings, runs)
-        if not ours or not theirs:
+        lowest = [float(row[RETURN]) for row in runs.get(self.floor, ())] if self.floor else [0.0]
+        if not ours or not theirs or not lowest:
             return Verdict(asked, "not run", None)
-        a, b = interquartile_mean(ours), interquartile_mean(theirs)
-        return Verdict(asked, f"{a / b:.2f} ({a:.1f} to {b:.1f})", a >= self.least * b if whole else None)
+        a, b, zero = (interquartile_mean(values) for values in (ours, theirs, lowest))
+        reached = f"{(a - zero) / (b - zero):.2f} ({a:.1f} to {b:.1f}" + (f", above {zero:.1f})" if self.floor else ")")
+        return Verdict(asked, reached, a - zero >= self.least * (b - zero) if whole else None)
 
 
 @dataclass(frozen=True)

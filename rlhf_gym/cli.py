@@ -22,6 +22,7 @@ from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.flags import read_flags, settings_before_flags
+from rlhf_gym.presets import preset
 
 if TYPE_CHECKING:
     from rlhf_gym.segments import Trajectory
@@ -46,6 +47,8 @@ class Train:
         from rlhf_gym.rlhf import RLHF
 
         config = replace(self.settings, run_dir=self.settings.run_dir or default_run_dir(self.settings))
+        if not preset(config.env_id):
+            print(f"{config.env_id} has no preset: settings that aren't given are general defaults", file=sys.stderr)
         with closing(RLHF(config)) as rlhf:
             summary = rlhf.learn(progress=True)
         print(

@@ -5,16 +5,15 @@ Precedence: default < preset of the environment < YAML file < flag.
 
 from __future__ import annotations
 
-import difflib
-import math
-import types
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from importlib import resources
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 import yaml
+
+from rlhf_gym.mappings import build, check_types, merge, plain, read_yaml
+from rlhf_gym.presets import preset
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,9 @@ class AgentConfig:
     max_grad_norm: float = 0.5
     net_arch: tuple[int, ...] = (64, 64)
     log_std_init: float = 0.0
+    normalize_observations: bool = True
+    """Give the policy observations of mean 0 and standard deviation 1, by running statistics that are saved with it;
+    the reward model always gets them raw."""
     torch_threads: int = 1
     """Threads of torch; networks this small want one."""
 
@@ -153,7 +155,7 @@ class RLHFConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        _check_types(self, "")
+        check_types(self)
         learned = self.reward.source == "learned"
         _at_least("labels", self.labels, 1 if learned else 0, "1, or reward.source other than learned")
         for name in ("total_timesteps", "segment_length"):
@@ -214,7 +216,7 @@ class RLHFConfig:
         Raises:
             ValueError: On an unknown name (with a suggestion) or a value of the wrong type.
         """
-        config: RLHFConfig = _build(cls, settings, "")
+        config: RLHFConfig = build(cls, settings)
         return config
 
     def replace(self, **settings: Any) -> RLHFConfig:
@@ -228,7 +230,7 @@ class RLHFConfig:
 
     def to_yaml(self, path: str | Path) -> None:
         """Write every setting."""
-        Path(path).write_text(yaml.safe_dump(_plain(asdict(self)), sort_keys=False))
+        Path(path).write_text(yaml.safe_dump(plain(asdict(self)), sort_keys=False))
 
 
 POSITIVE = {
@@ -238,50 +240,6 @@ POSITIVE = {
     "evaluation": "n_episodes",
 }
 NOT_NEGATIVE = {"reward": "learning_rate l2", "agent": "learning_rate clip_range ent_coef vf_coef max_grad_norm"}
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """A mapping from a YAML file.
-
-    Raises:
-        ValueError: If there is no such file, or it holds something else.
-    """
-    try:
-        settings = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(f"config {path} can't be read: {' '.join(str(error).split())}") from error
-    if not isinstance(settings, dict):
-        raise ValueError(f"config {path} holds {type(settings).__name__}; expected settings as `name: value` lines")
-    return settings
-
-
-def preset(env_id: str) -> dict[str, Any]:
-    """The tuned settings of an environment, empty where there are none."""
-    for file in sorted(resources.files("rlhf_gym.presets").iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".yaml"):
-            found: dict[str, Any] | None = yaml.safe_load(file.read_text()).get(str(env_id))
-            if found is not None:
-                return found
-    return {}
-
-
-def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`settings` with `changes` laid over it, groups merged name by name; `env_kwargs` is one value."""
-    merged = dict(settings)
-    for name, value in changes.items():
-        if is_dataclass(value) and not isinstance(value, type):
-            value = asdict(value)
-        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping) and name != "env_kwargs"
-        merged[name] = merge(merged[name], value) if both else value
-    return merged
-
-
-def unknown_name(name: str, known: list[str], prefix: str = "") -> str:
-    """One line about a misspelt setting, with the nearest known name or all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"unknown setting {prefix}{name}; " + (
-        f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(known)}"
-    )
 
 
 def _at_least(name: str, value: float, least: int, remedy: str | None = None) -> None:
@@ -295,62 +253,6 @@ def _get(config: object, dotted: str) -> Any:
     return config
 
 
-def _build(cls: type, settings: Mapping[str, Any], prefix: str) -> Any:
-    if not isinstance(settings, Mapping):
-        raise ValueError(f"{prefix.rstrip('.')} is {settings!r}; expected a group of settings")
-    types_, known = get_type_hints(cls), [f.name for f in fields(cls)]
-    values = {}
-    for name, value in settings.items():
-        if name not in known:
-            raise ValueError(unknown_name(str(name), known, prefix))
-        values[name] = _convert(value, types_[name], prefix + name)
-    return cls(**values)
-
-
-def _convert(value: Any, wanted: Any, name: str) -> Any:
-    """`value` as the annotated type, or a ValueError that says what came and what was expected."""
-    if is_dataclass(wanted):
-        return value if isinstance(value, wanted) else _build(wanted, value, name + ".")  # type: ignore[arg-type]
-    origin, args = get_origin(wanted), get_args(wanted)
-    if origin in (Union, types.UnionType):
-        return None if value is None else _convert(value, next(a for a in args if a is not type(None)), name)
-    if origin is Literal:
-        if value in args:
-            return value
-        raise ValueError(f"{name} is {value!r}; use one of {', '.join(map(str, args))}")
-    if origin is tuple and isinstance(value, (list, tuple)):
-        return tuple(_convert(item, args[0], name) for item in value)
-    if origin is dict and isinstance(value, Mapping):
-        return dict(value)
-    if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return float(value)
-        raise ValueError(f"{name} is {value}; use a finite number")
-    if wanted is str and isinstance(value, (str, Path)):
-        return str(value)
-    if wanted is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise ValueError(f"{name} is {value!r}; expected {getattr(wanted, '__name__', wanted)}")
-
-
-def _check_types(config: Any, prefix: str) -> None:
-    """Python takes anything for a field: hold every value against its annotation."""
-    for name, wanted in get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        if is_dataclass(value):
-            _check_types(value, f"{prefix}{name}.")
-        else:
-            _convert(value, wanted, prefix + name)
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, so that YAML stays readable."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
 __all__ = [
     "AgentConfig", "EnvConfig", "EvaluationConfig", "FeedbackConfig", "QueryConfig", "RLHFConfig", "RewardConfig",
-    "merge", "preset", "read_yaml", "unknown_name",
 ]  # fmt: skip

@@ -14,7 +14,8 @@ from typing import Any, get_origin
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from rlhf_gym.config import RLHFConfig, read_yaml
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.mappings import read_yaml
 
 REGISTRY = ConstructorRegistry()
 EXAMPLE = '{"gravity": 5}'

@@ -296,7 +296,7 @@ class RLHF:
             self.venv,
             seed=int(self._rng["agent"].integers(2**31)),
             **_pick(config, "n_steps batch_size n_epochs learning_rate clip_range gamma gae_lambda ent_coef vf_coef"),
-            **_pick(config, "max_grad_norm net_arch log_std_init"),
+            **_pick(config, "max_grad_norm net_arch log_std_init normalize_observations"),
         )
         folder: list[KVWriter] = (
             [TensorBoardOutputFormat(f"{self.config.run_dir}/tensorboard")] if self.config.run_dir else []

@@ -62,7 +62,7 @@ def test_runs_are_grouped_by_labels_teacher_and_reward():
 
 def test_environments_are_named_where_there_are_several():
     figure = learning_curve([run([1, 2, 3]), run([1, 2, 3], env_id="Pendulum-v1")])
-    assert legend(figure) == ["CartPole-v1, 50 labels", "Pendulum-v1, 50 labels"]
+    assert legend(figure) == ["CartPole-v1, 50 labels", "Pendulum-v1, 100 labels"]
 
 
 def test_a_goal_and_a_fixed_horizon_are_named():

@@ -18,9 +18,10 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.utils import set_random_seed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
-from rlhf_gym.config import RLHFConfig, merge
+from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import make_vec_env
 from rlhf_gym.feedback import OracleTeacher, PreferenceStore, RandomTeacher, Teacher
+from rlhf_gym.mappings import merge
 from rlhf_gym.rlhf import RLHF, STREAMS
 from rlhf_gym.runs import read_run
 from rlhf_gym.segments import Answer, Array, Origin, Query

@@ -9,9 +9,17 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
+from rlhf_gym.agents.normalisation import NormalizedObservations, UpdateStatistics
+
 
 def make_ppo(
-    venv: VecEnv, *, seed: int, net_arch: Sequence[int] = (64, 64), log_std_init: float = 0.0, **settings: Any
+    venv: VecEnv,
+    *,
+    seed: int,
+    net_arch: Sequence[int] = (64, 64),
+    log_std_init: float = 0.0,
+    normalize_observations: bool = False,
+    **settings: Any,
 ) -> PPO:
     """A PPO with a multi-layer perceptron, on the CPU.
 
@@ -21,10 +29,13 @@ def make_ppo(
             are seeded here; the environments are not, as their episodes have seeds of their own.
         net_arch: Hidden units of policy and value networks.
         log_std_init: Log standard deviation of continuous actions at the start.
+        normalize_observations: Have the policy normalise what it is given (:class:`NormalizedObservations`).
         **settings: As SB3's PPO takes them.
     """
     set_random_seed(seed)
-    policy_kwargs = {"net_arch": list(net_arch), "log_std_init": log_std_init}
+    policy_kwargs: dict[str, Any] = {"net_arch": list(net_arch), "log_std_init": log_std_init}
+    if normalize_observations:
+        policy_kwargs["features_extractor_class"] = NormalizedObservations
     return PPO("MlpPolicy", venv, device="cpu", policy_kwargs=policy_kwargs, **settings)
 
 
@@ -48,4 +59,6 @@ def improve(
     start = float(ppo.learning_rate)  # type: ignore[arg-type]
     ppo.lr_schedule = FloatSchedule(LinearSchedule(start, start * left, 1.0))
     ppo.clip_range = FloatSchedule(LinearSchedule(clip_range, clip_range * left, 1.0))
-    ppo.learn(timesteps, reset_num_timesteps=False, log_interval=1)
+    normalizes = isinstance(ppo.policy.features_extractor, NormalizedObservations)
+    callback = UpdateStatistics() if normalizes else None
+    ppo.learn(timesteps, callback, reset_num_timesteps=False, log_interval=1)

@@ -61,6 +61,15 @@ def test_ratio_is_of_interquartile_means():
     assert verdict.passed is False
 
 
+def test_above_a_floor_the_ratio_is_of_what_was_gained():
+    reacher = {"ours": runs(-10, -10, -10), "ceiling": runs(-5, -5, -5), "control": runs(-45, -45, -45)}
+    verdict = Ratio("ours", "ceiling", least=0.9, floor="control").judge(SETTINGS, reacher)
+    assert (verdict.reached, verdict.passed) == ("0.88 (-10.0 to -5.0, above -45.0)", False)
+    verdict = Ratio("ours", "ceiling", least=0.85, floor="control").judge(SETTINGS, reacher)
+    assert verdict.passed is True
+    assert Ratio("ours", "ceiling", least=0, floor="control").judge(SETTINGS, reacher | {"control": []}).passed is None
+
+
 def test_alike_means_that_the_intervals_overlap():
     same = Alike("control", "ours").judge(SETTINGS, {"control": runs(9, 9, 9), "ours": runs(8, 9, 10)})
     assert same.passed is True and same.reached.endswith("probability of improvement 0.50")

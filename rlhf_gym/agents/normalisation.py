@@ -1,0 +1,83 @@
+"""Observations normalised inside the policy, so that whoever loads the policy has the right numbers with it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor
+
+from rlhf_gym.segments import Array
+
+CLIP = 10.0  # standard deviations, as SB3's VecNormalize
+
+
+class NormalizedObservations(BaseFeaturesExtractor):
+    """Features extractor: observations minus their running mean, divided by their running standard deviation.
+
+    What VecNormalize does, moved from the environment into the policy: environments, recorder and reward model see
+    raw observations, and the statistics are saved and loaded as part of the policy. They change only in
+    :meth:`update`, so that PPO compares actions under the numbers they were chosen by.
+
+    Args:
+        observation_space: Box of any shape; observations are flattened.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    count: Tensor
+
+    def __init__(self, observation_space: spaces.Box) -> None:
+        super().__init__(observation_space, features_dim=math.prod(observation_space.shape))
+        self.register_buffer("mean", torch.zeros(self.features_dim))
+        self.register_buffer("variance", torch.ones(self.features_dim))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Shape (S, *obs) to (S, D), clipped to 10 standard deviations."""
+        centred = observations.flatten(start_dim=1) - self.mean
+        return (centred * torch.rsqrt(self.variance + 1e-8)).clamp(-CLIP, CLIP)
+
+    @torch.no_grad()
+    def update(self, observations: Array) -> None:
+        """Take these observations, shape (S, *obs), into the statistics of all so far (Chan et al. 1979)."""
+        batch = np.asarray(observations, np.float64).reshape(len(observations), -1)
+        seen, new = self.count.item(), len(batch)
+        share = new / (seen + new)
+        mean, variance = self.mean.numpy().astype(np.float64), self.variance.numpy().astype(np.float64)
+        apart = batch.mean(axis=0) - mean
+        variance += share * (batch.var(axis=0) - variance) + share * (1 - share) * apart**2
+        self.mean.copy_(torch.from_numpy(mean + share * apart))
+        self.variance.copy_(torch.from_numpy(variance))
+        self.count += new
+
+
+class UpdateStatistics(BaseCallback):
+    """Take each rollout's observations into the statistics once PPO has trained on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._collected = False
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._seen = np.array(self.model.rollout_buffer.observations)  # type: ignore[attr-defined]
+        self._collected = True
+
+    def _on_rollout_start(self) -> None:
+        self._update()
+
+    def _on_training_end(self) -> None:
+        self._update()
+
+    def _update(self) -> None:
+        if self._collected:
+            extractor = self.model.policy.features_extractor
+            extractor.update(self._seen.reshape(-1, *self.model.observation_space.shape))  # type: ignore
+            self._collected = False

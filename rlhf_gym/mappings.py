@@ -1,0 +1,114 @@
+"""Settings as nested mappings: read from YAML, laid over one another, turned into typed dataclasses and back."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A mapping from a YAML file.
+
+    Raises:
+        ValueError: If there is no such file, or it holds something else.
+    """
+    try:
+        settings = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"config {path} can't be read: {' '.join(str(error).split())}") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"config {path} holds {type(settings).__name__}; expected settings as `name: value` lines")
+    return settings
+
+
+def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` with `changes` laid over it, groups merged name by name; `env_kwargs` is one value."""
+    merged = dict(settings)
+    for name, value in changes.items():
+        if is_dataclass(value) and not isinstance(value, type):
+            value = asdict(value)
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping) and name != "env_kwargs"
+        merged[name] = merge(merged[name], value) if both else value
+    return merged
+
+
+def unknown_name(name: str, known: list[str], prefix: str = "") -> str:
+    """One line about a misspelt setting, with the nearest known name or all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"unknown setting {prefix}{name}; " + (
+        f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(known)}"
+    )
+
+
+def build(cls: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
+    """An instance of a dataclass, its groups included.
+
+    Args:
+        cls: The dataclass.
+        settings: Values of its fields, nested as they are.
+        prefix: Of names in error messages.
+
+    Raises:
+        ValueError: On an unknown name (with a suggestion) or a value of the wrong type.
+    """
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"{prefix.rstrip('.')} is {settings!r}; expected a group of settings")
+    types_, known = get_type_hints(cls), [f.name for f in fields(cls)]
+    values = {}
+    for name, value in settings.items():
+        if name not in known:
+            raise ValueError(unknown_name(str(name), known, prefix))
+        values[name] = convert(value, types_[name], prefix + name)
+    return cls(**values)
+
+
+def convert(value: Any, wanted: Any, name: str) -> Any:
+    """`value` as the annotated type, or a ValueError that says what came and what was expected."""
+    if is_dataclass(wanted):
+        return value if isinstance(value, wanted) else build(wanted, value, name + ".")  # type: ignore[arg-type]
+    origin, args = get_origin(wanted), get_args(wanted)
+    if origin in (Union, types.UnionType):
+        return None if value is None else convert(value, next(a for a in args if a is not type(None)), name)
+    if origin is Literal:
+        if value in args:
+            return value
+        raise ValueError(f"{name} is {value!r}; use one of {', '.join(map(str, args))}")
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(convert(item, args[0], name) for item in value)
+    if origin is dict and isinstance(value, Mapping):
+        return dict(value)
+    if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return float(value)
+        raise ValueError(f"{name} is {value}; use a finite number")
+    if wanted is str and isinstance(value, (str, Path)):
+        return str(value)
+    if wanted is bool and isinstance(value, bool):
+        return value
+    if wanted is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"{name} is {value!r}; expected {getattr(wanted, '__name__', wanted)}")
+
+
+def check_types(config: Any, prefix: str = "") -> None:
+    """Python takes anything for a field: hold every value against its annotation."""
+    for name, wanted in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if is_dataclass(value):
+            check_types(value, f"{prefix}{name}.")
+        else:
+            convert(value, wanted, prefix + name)
+
+
+def plain(value: Any) -> Any:
+    """A value with its tuples as lists, so that YAML stays readable."""
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
