@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "feedback": {"segments"},
     "rewards": {"segments"},
     "agents": {"segments", "envs", "queries", "feedback", "rewards"},
-    "evaluation": {"segments", "envs"},
+    "evaluation": {"segments", "envs", "feedback"},
     "provenance": set(),
     "runs": {"config"},
     "plots": {"stats", "runs", "config"},
@@ -38,7 +38,7 @@ MAY_IMPORT = {
     },
     "__init__": {"segments", "config", "rlhf", "runs"},
     "flags": {"config"},
-    "cli": {"segments", "config", "envs", "evaluation", "runs", "plots", "rlhf", "flags"},
+    "cli": {"segments", "config", "envs", "feedback", "evaluation", "runs", "plots", "rlhf", "flags"},
 }
 DRAWERS = {"utils", "util", "common", "core", "base", "helpers", "misc"}
 
