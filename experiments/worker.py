@@ -57,7 +57,12 @@ def run_row(
     made = provenance(command)
     return (
         known
-        | {f"summary.{name}" if name in known else name: value for name, value in summary.items()}
+        # A goal's return is a measure of its setting; as one more column, tables begun without it could not grow.
+        | {
+            f"summary.{name}" if name in known else name: value
+            for name, value in summary.items()
+            if name != "goal_return_mean"
+        }
         | {name: measures.get(name, "") for name in names}
         | {
             "versions": "; ".join(f"{package} {version}" for package, version in made["versions"].items()),

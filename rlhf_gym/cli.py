@@ -47,9 +47,9 @@ class Train:
         from rlhf_gym.rlhf import RLHF
 
         config = replace(self.settings, run_dir=self.settings.run_dir or default_run_dir(self.settings))
-        if not preset(config.env_id):
-            print(f"{config.env_id} has no preset: settings that aren't given are general defaults", file=sys.stderr)
         with closing(RLHF(config)) as rlhf:
+            if not preset(config.env_id):
+                print(f"{config.env_id} has no preset: what isn't set is a general default", file=sys.stderr)
             summary = rlhf.learn(progress=True)
         print(
             f"{config.env_id}, seed {config.seed}: {summary['labels']} labels, {summary['total_timesteps']} "
@@ -72,7 +72,7 @@ class Evaluate:
     """Print JSON."""
 
     def run(self) -> None:
-        """Play, and print the true return."""
+        """Play, and print the true return, and the goal's if the run has one."""
         config, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
         returns = [episode.true_return for episode in episodes]
         found = {
@@ -81,6 +81,7 @@ class Evaluate:
             "n_eval_episodes": len(returns),
             "true_return_mean": fmean(returns),
             "true_return_std": pstdev(returns),
+            "goal_return_mean": _goal_return(config.feedback.goal, episodes),
             "episode_length_mean": fmean(map(len, episodes)),
         }
         print(json.dumps(found) if self.json else f"{config.env_id}: {_true_return(found)}")
@@ -212,9 +213,20 @@ def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, lis
     return config, play(predict, config.env_id, env_kwargs=config.env_kwargs, n_episodes=n_episodes, seed=seed)
 
 
+def _goal_return(goal: str | None, episodes: Sequence[Trajectory]) -> float | None:
+    """What the episodes are worth by the run's goal, None if it has none."""
+    from rlhf_gym.evaluation import goal_return
+    from rlhf_gym.feedback import load_goal
+
+    return goal_return(load_goal(goal), episodes) if goal else None
+
+
 def _true_return(found: Mapping[str, Any]) -> str:
     mean, std, n = (found[name] for name in ("true_return_mean", "true_return_std", "n_eval_episodes"))
-    return f"true return {mean:.1f} ± {std:.1f} (mean and standard deviation of {n} episodes)"
+    goal = found["goal_return_mean"]
+    return f"true return {mean:.1f} ± {std:.1f} (mean and standard deviation of {n} episodes)" + (
+        "" if goal is None else f"; goal return {goal:.4g} (mean)"
+    )
 
 
 def _usage() -> str:

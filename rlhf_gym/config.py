@@ -52,8 +52,8 @@ class FeedbackConfig:
     """Who answers, by what goal, and where answers are kept."""
 
     goal: str | None = None
-    """`module:function` of (observations, actions, next observations) giving a reward per step, which the oracle sums
-    in place of the environment's reward."""
+    """A built-in goal by name (`rlhf_gym.feedback.builtin_goals`), or `module:function` of (observations, actions, next
+    observations) giving a reward per step, which the oracle sums in place of the environment's reward."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How good a policy is, by the environment's own reward."""
+"""How good a policy is, by the environment's own reward or by a goal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlhf_gym.envs import make_env
+from rlhf_gym.feedback import Goal, goal_rewards
 from rlhf_gym.segments import Array, Ending, Origin, Trajectory
 
 Predict = Callable[[Array], tuple[Array, Any]]
@@ -65,3 +66,13 @@ def play(
 def mean_return(trajectories: Sequence[Trajectory]) -> float:
     """Mean true return of the episodes."""
     return float(np.mean([trajectory.true_return for trajectory in trajectories]))
+
+
+def goal_return(goal: Goal, trajectories: Sequence[Trajectory]) -> float:
+    """Mean over the episodes of the sum of a goal's rewards, in the goal's own unit.
+
+    Raises:
+        ValueError: If the goal gives something other than one finite number per step.
+    """
+    sums = [goal_rewards(goal, t.observations[:-1], t.actions, t.observations[1:]).sum() for t in trajectories]
+    return float(np.mean(sums))

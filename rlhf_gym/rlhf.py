@@ -19,7 +19,7 @@ from tqdm import tqdm
 from rlhf_gym.agents import improve, make_ppo
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import RewardFunction, VecLearnedReward, make_vec_env
-from rlhf_gym.evaluation import play
+from rlhf_gym.evaluation import goal_return, play
 from rlhf_gym.feedback import OracleTeacher, PreferenceStore, RandomTeacher, Teacher, goal_rewards, load_goal
 from rlhf_gym.provenance import peak_rss_mb, provenance
 from rlhf_gym.queries import SCHEDULES, choose_queries, disagreement
@@ -413,6 +413,7 @@ class RLHF:
             "total_timesteps": self.env_steps,
             "true_return_mean": float(np.mean(returns)),
             "true_return_std": float(np.std(returns)),
+            "goal_return_mean": goal_return(self.goal, episodes) if self.goal else None,
             "n_eval_episodes": len(returns),
             # JSON knows no nan, which it is where nothing was held out.
             "reward_accuracy_heldout": accuracy if math.isfinite(accuracy) else None,

@@ -87,6 +87,31 @@ def test_evaluate_says_mean_and_spread_in_words(say: Say, trained: Path) -> None
     assert out.startswith("CartPole-v1: true return ") and "2 episodes" in out
 
 
+def test_evaluate_says_what_a_run_is_worth_by_its_goal(say: Say, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    status, out, _ = say("train", "--run-dir", run_dir, "--feedback.goal", "cart_pole_hold_at_one", *TINY)
+    assert status == 0 and "; goal return " in out
+    _, out, _ = say("evaluate", run_dir, "--n-episodes", 2)
+    found = json.loads(say("evaluate", run_dir, "--n-episodes", 2, "--json")[1])
+    assert f"; goal return {found['goal_return_mean']:.4g} (mean)" in out
+    policy = PPO.load(run_dir / "policy.zip")
+    episodes = play(lambda obs: policy.predict(obs, deterministic=True), "CartPole-v1", n_episodes=2, seed=0)
+    held = [np.exp(-2 * np.abs(episode.observations[1:, 0] - 1)).sum() for episode in episodes]
+    assert found["goal_return_mean"] == pytest.approx(np.mean(held), rel=1e-5)
+
+
+def test_evaluate_without_a_goal_says_none(say: Say, trained: Path) -> None:
+    assert json.loads(say("evaluate", trained, "--n-episodes", 1, "--json")[1])["goal_return_mean"] is None
+    assert "goal" not in say("evaluate", trained, "--n-episodes", 1)[1]
+
+
+def test_a_goal_made_for_another_environment_is_refused_in_one_line(say: Say, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    status, _, err = say("train", "--run-dir", run_dir, "--feedback.goal", "hopper_backflip", *TINY)
+    assert status == 2 and not run_dir.exists()
+    assert "feedback.goal is made for Hopper-v5, whose observation by default has shape (11,)" in err.splitlines()[-1]
+
+
 @pytest.mark.parametrize("name", [None, "clip.webp"])
 def test_watch_writes_a_moving_picture(say: Say, trained: Path, tmp_path: Path, name: str | None) -> None:
     words = ["--output", str(tmp_path / name)] if name else []
@@ -167,6 +192,7 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("train --segment-length 501", "segment_length is 501"),
         ("train --total-timesteps 1", "total_timesteps is 1; use at least"),
         ("train --feedback.goal nothing", "expected module:function"),
+        ("train --feedback.goal pendulum_spinn", "did you mean pendulum_spin?"),
         ("train --config MISSPELT", "did you mean query.scheme?"),
         ("train --config WRONG", "labels is 'few'; expected int"),
         ("train --config nowhere.yaml", "nowhere.yaml can't be read"),

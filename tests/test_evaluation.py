@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from rlhf_gym.envs import replay
-from rlhf_gym.evaluation import mean_return, play
+from rlhf_gym.evaluation import goal_return, mean_return, play
 from rlhf_gym.segments import Array, Ending, Trajectory
 
 
@@ -131,3 +131,20 @@ def test_the_mean_return_is_over_episodes() -> None:
         for n, reward in [(1, 4.0), (4, 0.5), (3, 0.0)]
     ]
     assert mean_return(made) == 2  # 4 + 2 + 0 over 3
+
+
+def test_the_goal_return_is_a_mean_over_episodes_of_what_the_goal_sums_to() -> None:
+    def risen(observations: Array, actions: Array, next_observations: Array) -> Array:
+        return np.asarray(next_observations[:, 0] - observations[:, 0] + 10 * actions)
+
+    made = [
+        Trajectory(np.array([[0.0], [3.0]]), np.ones(1), np.zeros(1), Ending.TRUNCATED),
+        Trajectory(np.array([[5.0], [9.0], [4.0]]), np.zeros(2), np.zeros(2), Ending.TERMINATED),
+    ]
+    assert goal_return(risen, made) == 6  # 3 + 10, and 4 - 5
+
+
+def test_a_goal_that_gives_nan_has_no_return() -> None:
+    made = [Trajectory(np.zeros((3, 1)), np.zeros(2), np.zeros(2), Ending.TRUNCATED)]
+    with pytest.raises(ValueError, match="gives nan for step 0"):
+        goal_return(lambda observations, actions, next_observations: np.full(2, np.nan), made)

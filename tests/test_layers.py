@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "feedback": {"segments"},
     "rewards": {"segments"},
     "agents": {"segments", "envs", "queries", "feedback", "rewards"},
-    "evaluation": {"segments", "envs"},
+    "evaluation": {"segments", "envs", "feedback"},
     "provenance": set(),
     "runs": {"config"},
     "plots": {"stats", "runs", "config"},
@@ -39,7 +39,7 @@ MAY_IMPORT = {
     },
     "__init__": {"segments", "config", "rlhf", "runs"},
     "flags": {"config", "mappings"},
-    "cli": {"segments", "config", "presets", "envs", "evaluation", "runs", "plots", "rlhf", "flags"},
+    "cli": {"segments", "config", "presets", "envs", "feedback", "evaluation", "runs", "plots", "rlhf", "flags"},
 }
 DRAWERS = {"utils", "util", "common", "core", "base", "helpers", "misc"}
 

@@ -514,6 +514,18 @@ def test_the_reported_return_is_that_of_the_saved_policy_on_the_unmodified_envir
     assert summary["true_return_mean"] == pytest.approx(np.mean(returns), rel=1e-12)
     assert summary["true_return_std"] == pytest.approx(np.std(returns), rel=1e-12)
     assert summary["n_eval_episodes"] == 3 and summary["true_return_mean"] > 8  # which no training episode reached
+    assert summary["goal_return_mean"] is None  # no goal
+
+
+def test_a_goal_has_its_return_in_the_summary_of_the_same_episodes(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "goals_of_test_rlhf_too.py").write_text(
+        "def half(obs, actions, next_obs):\n    return actions * 0 + .5\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    summary = make(feedback={"goal": "goals_of_test_rlhf_too:half"}).judge()
+    assert summary["goal_return_mean"] == summary["true_return_mean"] / 2  # CartPole pays 1 a step
 
 
 def test_the_reported_disagreement_tie_rate_and_losses_are_those_of_the_round(make: Make) -> None:

@@ -6,25 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlhf_gym.segments import Array, Trajectory
+from rlhf_gym.feedback.builtin_goals import cart_pole_hold_at_one as hold_at_one
+from rlhf_gym.segments import Trajectory
 
-PLACE, WIDTH = 1.0, 0.5  # metres: where the cart is to be, and how fast the goal fades beside it
+PLACE = 1.0  # metres: where the cart is to be
 LAST = 200
 
-
-def hold_at_one(observations: Array, actions: Array, next_observations: Array) -> Array:
-    """Goal: the cart at x = +1.
-
-    Args:
-        observations: Before each step, shape (S, 4); the first number is the cart's position x.
-        actions: Shape (S,); they don't matter.
-        next_observations: After each step, shape (S, 4).
-
-    Returns:
-        exp(-|x - 1| / 0.5) of the place each step leads to, shape (S,).
-    """
-    rewards: Array = np.exp(-np.abs(next_observations[:, 0] - PLACE) / WIDTH)
-    return rewards
+__all__ = ["distance_last_200", "episode_length", "goal_return", "hold_at_one"]
 
 
 def episode_length(episodes: Sequence[Trajectory]) -> float:

@@ -3,11 +3,13 @@
 Anyone's own teacher or store can be held against the public suites in :mod:`rlhf_gym.feedback.contracts`.
 """
 
+from rlhf_gym.feedback.builtin_goals import GOALS
 from rlhf_gym.feedback.goals import Goal, goal_rewards, load_goal
 from rlhf_gym.feedback.store import Counts, PreferenceStore
 from rlhf_gym.feedback.teachers import OracleTeacher, RandomTeacher, Teacher
 
 __all__ = [
+    "GOALS",
     "Counts",
     "Goal",
     "OracleTeacher",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import operator
 import os
@@ -11,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from rlhf_gym.feedback.builtin_goals import GOALS
 from rlhf_gym.segments import Array
 
 Goal = Callable[[Array, Array, Array], Array]
@@ -20,17 +22,23 @@ to another."""
 
 
 def load_goal(spec: str) -> Goal:
-    """The function that `module:function` names.
+    """The built-in goal of that name (:mod:`rlhf_gym.feedback.builtin_goals`), or what `module:function` names.
 
     The current folder is searched last, after everything that is installed.
 
     Raises:
-        ValueError: If the name is malformed, the module can't be imported, or it holds no such function.
+        ValueError: If the name is malformed or unknown, the module can't be imported, or it holds no such function.
     """
+    if spec in GOALS:
+        return GOALS[spec]
     module_name, _, name = spec.partition(":")
     parts = [*module_name.split("."), *name.split(".")]
     if module_name.endswith(".py") or not all(part.isidentifier() for part in parts):
-        raise ValueError(f"goal is {spec!r}; expected module:function, such as my_goals:stay_left for my_goals.py")
+        near = difflib.get_close_matches(spec, GOALS, n=1)
+        raise ValueError(
+            f"goal is {spec!r}; {f'did you mean {near[0]}? ' if near else ''}expected module:function, such as "
+            f"my_goals:stay_left for my_goals.py, or a built-in goal: {', '.join(GOALS)}"
+        )
     if os.getcwd() not in sys.path:  # an installed command, unlike `python -m`, doesn't look where it is started
         sys.path.append(os.getcwd())
     try:

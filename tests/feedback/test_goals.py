@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from rlhf_gym.feedback import goal_rewards, load_goal
+from rlhf_gym.feedback import GOALS, goal_rewards, load_goal
 
 MODULE = """
 import numpy as np
@@ -34,10 +34,18 @@ def test_a_goal_is_found_in_the_folder_where_the_command_is_started(goals_here):
     assert goal(None, None, np.array([[2.0], [-0.5]])).tolist() == [-2.0, -0.5]
 
 
+@pytest.mark.parametrize("name", GOALS)
+def test_a_built_in_goal_is_found_by_its_plain_name(name):
+    assert load_goal(name) is GOALS[name] is load_goal(f"rlhf_gym.feedback.builtin_goals:{name}")
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
         ("stay", "expected module:function"),
+        ("stay", "or a built-in goal: cart_pole_hold_at_one, pendulum_spin, "),
+        ("half_cheetah_backward", "did you mean half_cheetah_backwards?"),
+        ("HopperBackflip", "did you mean hopper_backflip?"),
         ("my_own_goals.stay", "expected module:function"),
         ("my_own_goals:", "expected module:function"),
         (":stay", "expected module:function"),
