@@ -325,7 +325,7 @@ def page(results: Path) -> str:
 
 
 def main(
-    turns: int = 5,
+    turns: int = 4,
     run_steps: int = 12_288,
     env_ids: tuple[str, ...] = ENV_IDS,
     n_envs: tuple[int, ...] = N_ENVS,
