@@ -48,7 +48,7 @@ def report(name: str, *, testing: bool = False, results_dir: Path = Path("result
         figure = result_figure(curves, rows, lines, family.panels, y=family.curve)
         figure.savefig(folder / f"{key}.png", dpi=130)
     page = folder / "README.md"
-    page.write_text("\n".join(_page(name, experiment, settings, runs, families, testing)), encoding="utf-8")
+    page.write_text("\n".join(_page(name, experiment, settings, runs, families, folder, testing)), encoding="utf-8")
     return page
 
 
@@ -86,6 +86,7 @@ def _page(
     settings: Mapping[str, Setting],
     runs: Runs,
     families: Mapping[str, Family],
+    folder: Path,
     testing: bool,
 ) -> Iterator[str]:
     flag = " --testing" if testing else ""
@@ -97,6 +98,9 @@ def _page(
     yield from (f"| {v.asked} | {v.reached} | {VERDICTS[v.passed]} |" for v in verdicts)
     for key, family in families.items():
         yield f"\n## {family.title}\n\n![Curves and final figures of every seed]({key}.png)\n"
+        for s in family.settings:
+            if s in runs and settings[s].clip and (folder / f"{s}.webp").exists():
+                yield f"![{settings[s].title}, the policy of seed {settings[s].seeds[0]}]({s}.webp)\n"
         yield from _table({s: settings[s] for s in family.settings if s in runs}, runs)
     yield f"\n## How to read it\n\n{experiment.HOW_TO_READ}\n"
     yield from _made_with([row for found in runs.values() for row in found])

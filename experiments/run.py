@@ -50,7 +50,7 @@ class Job:
 
 Rows = dict[str, Any]
 Execute = Callable[[Job], Rows]
-"""Does a job; gives `run`, its row, and `curves`, a row per round."""
+"""Does a job; gives `run`, its row, `curves`, a row per round, and, where its setting wants one, `clip`."""
 
 
 def results_folder(name: str, results_dir: Path, *, testing: bool) -> Path:
@@ -59,7 +59,7 @@ def results_folder(name: str, results_dir: Path, *, testing: bool) -> Path:
 
 
 def in_fresh_process(job: Job) -> Rows:
-    """Do a job in a new Python process with one thread.
+    """Do a job in a new Python process with one thread; its clip, if it makes one, comes as bytes.
 
     Raises:
         RuntimeError: If the process fails; the message is what it said.
@@ -73,7 +73,8 @@ def in_fresh_process(job: Job) -> Rows:
         if done.returncode:
             raise RuntimeError((done.stderr or done.stdout).strip())
         rows: Rows = json.loads(output.read_text())
-        return rows
+        clip = output.with_suffix(".webp")
+        return rows | ({"clip": clip.read_bytes()} if clip.exists() else {})
 
 
 def run(
@@ -176,6 +177,8 @@ def _keep(folder: Path, rows: Rows) -> None:
     key = (rows["run"]["setting"], str(rows["run"]["seed"]))
     if key not in {(row["setting"], row["seed"]) for row in read_rows(folder / "curves.csv")}:
         append_rows(folder / "curves.csv", rows["curves"])
+    if "clip" in rows:
+        (folder / f"{key[0]}.webp").write_bytes(rows["clip"])
     append_rows(folder / "runs.csv", [rows["run"]])
 
 

@@ -54,6 +54,7 @@ class Setting:
         control: Whether it is there for comparison.
         measures: Figures of the evaluation's episodes that are recorded beside the true return.
         threshold: What a run has to reach, all of it.
+        clip: Whether to keep a clip of the policy that the first seed learns.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Setting:
     control: bool = False
     measures: Mapping[str, Measure] = field(default_factory=dict)
     threshold: tuple[Bound, ...] = ()
+    clip: bool = False
 
     def run_config(self, seed: int) -> RLHFConfig:
         """All settings of one run."""

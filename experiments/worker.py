@@ -16,14 +16,24 @@ from typing import Annotated, Any
 import tyro
 
 from experiments.settings import Setting, choose, known_columns, load, measure_names
+from rlhf_gym.envs import frames_per_second, replay, write_clip
 from rlhf_gym.evaluation import play
 from rlhf_gym.provenance import provenance
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
 
+CLIP_SECONDS, CLIP_WIDTH = 8, 240
 
-def run_setting(setting: Setting, seed: int) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, float]]:
+
+def run_setting(
+    setting: Setting, seed: int, clip: Path
+) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, float]]:
     """Learn, then play the episodes that the setting's measures are taken from.
+
+    Args:
+        setting: What to run.
+        seed: Of the run.
+        clip: Where to write the clip, if the setting wants one.
 
     Returns:
         The summary of the run, its metrics by round, and the measures.
@@ -34,7 +44,7 @@ def run_setting(setting: Setting, seed: int) -> tuple[dict[str, Any], list[dict[
         summary = rlhf.learn()
         metrics = read_run(f"{directory}/run").metrics
     measures: dict[str, float] = {}
-    if setting.measures:
+    if setting.measures or setting.clip:
         episodes = play(
             rlhf.predict,
             config.env_id,
@@ -43,6 +53,10 @@ def run_setting(setting: Setting, seed: int) -> tuple[dict[str, Any], list[dict[
             seed=seed,
         )
         measures = {name: measure(episodes) for name, measure in setting.measures.items()}
+        if setting.clip and seed == setting.seeds[0]:
+            fps = frames_per_second(config.env_id, config.env_kwargs)
+            begin = episodes[0].cut(0, CLIP_SECONDS * fps)
+            write_clip(replay(begin), clip, fps=fps, width=CLIP_WIDTH)
     return summary, metrics, measures
 
 
@@ -86,7 +100,7 @@ def main(
 ) -> None:
     """Run one setting with one seed, and write its rows as JSON."""
     settings = choose(load(name), testing=testing)
-    summary, metrics, measures = run_setting(settings[setting], seed)
+    summary, metrics, measures = run_setting(settings[setting], seed, output.with_suffix(".webp"))
     known = known_columns(name, setting, settings[setting].run_config(seed))
     row = run_row(known, summary, measures, measure_names(settings), command)
     curves = [{"setting": setting, "seed": seed} | row for row in metrics]

@@ -1,0 +1,21 @@
+"""Does the loop learn Gymnasium's other classic-control tasks from 100 answers, sparse ones included?
+
+100k environment steps, five seeds. On Pendulum the oracle sums the environment's reward. Acrobot and MountainCar pay
+the same for every step until the goal is reached, so that such an oracle would see nothing but ties until luck reaches
+it: there the oracle judges progress by a goal that comes with the package (`rlhf_gym.feedback.builtin_goals`): the
+height of Acrobot's tip, the energy of the car. A teacher who watches would judge alike; but it is more than the
+environment says, and *PPO on the oracle's goal* is what that alone is worth.
+"""
+
+from experiments.asked import Seeds
+from experiments.classic_control.settings import FAMILIES, SETTINGS, TASKS, TESTING
+
+ASKED = tuple(Seeds(f"{task}_100", least=3) for task in TASKS)
+
+HOW_TO_READ = """\
+Every return is that of the deterministic policy over 20 episodes of the unmodified environment, by its own reward.
+Thresholds are −180 on Pendulum (rl-zoo's tuned PPO has −172), and Gymnasium's own on Acrobot (−100), MountainCar (−110)
+and MountainCarContinuous (90). All but Pendulum terminate at the goal, so that a constant reward of −1 already teaches
+to end soon: read every figure beside that control. Episodes are played as they are, under the absorbing rule."""
+
+__all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING"]

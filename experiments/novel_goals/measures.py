@@ -1,0 +1,43 @@
+"""How far a policy gets towards goals that no environment pays for, in units that one can picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlhf_gym.segments import Trajectory
+
+SECONDS = {"Pendulum-v1": 0.05, "HalfCheetah-v5": 0.05, "Hopper-v5": 0.008, "Walker2d-v5": 0.008}  # of one step
+
+
+def _travelled(episodes: Sequence[Trajectory], number: int) -> float:
+    """Mean over episodes of what a velocity in the observation adds up to, in its unit times seconds."""
+    sums = [episode.observations[1:, number].sum() for episode in episodes]
+    seconds = {SECONDS[episode.origin.env_id] for episode in episodes if episode.origin}
+    return float(np.mean(sums) * seconds.pop())
+
+
+def pendulum_turns(episodes: Sequence[Trajectory]) -> float:
+    """Whole turns counter-clockwise per episode of 10 s."""
+    return _travelled(episodes, 2) / (2 * np.pi)
+
+
+def metres_backwards(episodes: Sequence[Trajectory]) -> float:
+    """HalfCheetah: metres backwards per episode of 50 s."""
+    return -_travelled(episodes, 8)
+
+
+def metres_forwards(episodes: Sequence[Trajectory]) -> float:
+    """HalfCheetah, Walker2d: metres forwards per episode."""
+    return _travelled(episodes, 8)
+
+
+def flips_forwards(episodes: Sequence[Trajectory]) -> float:
+    """HalfCheetah: somersaults per episode of 50 s."""
+    return _travelled(episodes, 10) / (2 * np.pi)
+
+
+def flips_backwards(episodes: Sequence[Trajectory]) -> float:
+    """Hopper: backflips per episode of 8 s, by a velocity that the environment cuts to 10 rad/s."""
+    return -_travelled(episodes, 7) / (2 * np.pi)

@@ -1,0 +1,123 @@
+"""Every setting of the experiment on goals that no environment pays for, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from experiments.novel_goals.measures import (
+    flips_backwards,
+    flips_forwards,
+    metres_backwards,
+    metres_forwards,
+    pendulum_turns,
+)
+from experiments.settings import Bound, Family, Measure, Setting
+from rlhf_gym.mappings import merge
+from rlhf_gym.plots import Panel
+
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A goal, where it is to be reached, and from when on it counts as learned."""
+
+    goal: str
+    title: str
+    config: Mapping[str, Any]
+    labels: int
+    measure: Measure
+    learned: Bound
+    unit: str
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+
+
+FALLING = {"env_kwargs": {"terminate_when_unhealthy": False}}
+TASKS = {
+    "pendulum_spin": Task(
+        "pendulum_spin",
+        "Pendulum-v1, spinning",
+        {"env_id": "Pendulum-v1", "total_timesteps": 50_000},
+        50,
+        pendulum_turns,
+        Bound("pendulum_turns", least=8),
+        "turns in 10 s",
+    ),
+    "cheetah_backwards": Task(
+        "half_cheetah_backwards",
+        "HalfCheetah-v5, backwards",
+        {"env_id": "HalfCheetah-v5", "total_timesteps": 300_000},
+        100,
+        metres_backwards,
+        Bound("metres_backwards", least=50),
+        "metres backwards in 50 s",
+    ),
+    "cheetah_flip": Task(
+        "half_cheetah_flip",
+        "HalfCheetah-v5, somersaults",
+        {"env_id": "HalfCheetah-v5", "total_timesteps": 300_000},
+        100,
+        flips_forwards,
+        Bound("flips_forwards", least=10),
+        "somersaults in 50 s",
+    ),
+    "cheetah_one_leg": Task(
+        "half_cheetah_one_leg",
+        "HalfCheetah-v5, on the back leg",
+        {"env_id": "HalfCheetah-v5", "total_timesteps": 300_000},
+        200,
+        metres_forwards,
+        Bound("goal_return_mean", least=500),
+        "metres forwards in 50 s",
+    ),
+    "hopper_backflip": Task(
+        "hopper_backflip",
+        "Hopper-v5, backflips",
+        {"env_id": "Hopper-v5", "total_timesteps": 300_000, **FALLING},
+        200,
+        flips_backwards,
+        Bound("flips_backwards", least=4),
+        "backflips in 8 s",
+    ),
+}
+CONTROLS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "ppo_goal": ("PPO on the goal", {"labels": 0, "reward": {"source": "true"}}),
+    "random_answers": ("random answers", {"teacher": "random"}),
+    "constant": ("constant reward +1", {"labels": 0, "reward": {"source": "constant", "constant": 1.0}}),
+}
+
+
+def _settings(name: str) -> dict[str, Setting]:
+    task = TASKS[name]
+    shared = merge(task.config, {"feedback": {"goal": task.goal}, "labels": task.labels})
+    more: dict[str, Any] = {"measures": {task.measure.__name__: task.measure}, "threshold": (task.learned,)}
+    learned = {name: Setting(f"{task.labels} labels", shared, SEEDS, clip=True, **more)}
+    return learned | {
+        f"{name}_{control}": Setting(title, merge(shared, config), SEEDS, control=True, **more)
+        for control, (title, config) in CONTROLS.items()
+    }
+
+
+SETTINGS = {name: setting for task in TASKS for name, setting in _settings(task).items()}
+FAMILIES = {
+    name: Family(
+        f"{task.title}: {task.labels} labels, {task.config['total_timesteps'] // 1000}k steps",
+        tuple(_settings(name)),
+        (Panel(task.measure.__name__, task.unit),),
+        curve="the environment's own return",
+    )
+    for name, task in TASKS.items()
+}
+
+_SHORT = {
+    "total_timesteps": 2048,
+    "query": {"rounds": 2, "first_steps": 512},
+    "agent": {"n_envs": 4, "n_steps": 64, "batch_size": 64, "n_epochs": 4},
+    "evaluation": {"n_episodes": 2},
+}
+TESTING = {
+    name: replace(SETTINGS[name], seeds=(0,), config=merge(SETTINGS[name].config, _SHORT))
+    for name in ("pendulum_spin",)
+}
