@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,26 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         file.write(buffer.getvalue())
 
 
+def widen(path: Path, header: Sequence[str], fill: Callable[[Mapping[str, str]], Mapping[str, Any]]) -> None:
+    """Give old rows the columns that came after them; what they have stays as it is.
+
+    Args:
+        path: The file; replaced as a whole, or not at all.
+        header: All columns, in order.
+        fill: Values of a row's new columns; those it doesn't name are empty.
+
+    Raises:
+        ValueError: If the file has a column that the header lacks.
+    """
+    rows = read_rows(path)
+    if gone := [name for name in read_header(path) or [] if name not in header]:
+        raise ValueError(f"{path} has {', '.join(gone)}, which this code doesn't write; move the file away")
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    append_rows(new, [dict.fromkeys(header, "") | {**fill(row), **row} for row in rows])
+    new.replace(path)
+
+
 def refusal(path: Path, header: Collection[str], wanted: Collection[str]) -> str:
     """One line on how a header differs from what would be written."""
     missing = [name for name in wanted if name not in header]
@@ -63,5 +83,6 @@ def refusal(path: Path, header: Collection[str], wanted: Collection[str]) -> str
     what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra) or 'the same names in another order'}"
     return (
         f"the header of {path} isn't the one this code writes: it {what}; "
-        f"nothing was written: move the file away or use another --results-dir"
+        f"nothing was written: move the file away, use another --results-dir, or, where rows are only older than a "
+        f"setting, widen them with --adopt"
     )

@@ -20,7 +20,7 @@ from typing import Any
 
 import tyro
 
-from experiments.records import append_rows, read_header, read_rows, refusal
+from experiments.records import append_rows, read_header, read_rows, refusal, widen
 from experiments.settings import Setting, choose, known_columns, load, measure_names
 
 try:
@@ -85,6 +85,7 @@ def run(
     jobs: int = 2,
     testing: bool = False,
     results_dir: Path = Path("results"),
+    adopt: bool = False,
     execute: Execute = in_fresh_process,
 ) -> dict[Job, str]:
     """Do the runs that have no row yet.
@@ -96,6 +97,7 @@ def run(
         jobs: Runs at the same time.
         testing: Run the testing subset, in a folder of its own.
         results_dir: Where `NAME/runs.csv` is.
+        adopt: Give rows that are older than a setting the value it has today; only where it is what they were run with.
         execute: Does one run.
 
     Returns:
@@ -110,6 +112,8 @@ def run(
     wanted = _wanted(name, choose(load(name), testing=testing, only=only), seeds, testing)
     failed: dict[Job, str] = {}
     with _alone(folder):
+        if adopt:
+            _adopt_new_columns(name, settings, folder / "runs.csv")
         missing = _missing(wanted, settings, folder / "runs.csv")
         print(f"{name}: {len(missing)} runs to do, {len(wanted) - len(missing)} already there", flush=True)
         for number, (job, rows) in enumerate(_execute_all(missing, execute, jobs), start=1):
@@ -156,6 +160,18 @@ def _missing(wanted: Sequence[Job], settings: Mapping[str, Setting], path: Path)
                     f"says {value!r}; give the setting a new name or use another --results-dir"
                 )
     return missing
+
+
+def _adopt_new_columns(name: str, settings: Mapping[str, Setting], path: Path) -> None:
+    """Widen the table by the settings that its rows are older than, with the values of today."""
+
+    def known(row: Mapping[str, str]) -> dict[str, Any]:
+        return known_columns(name, row["setting"], settings[row["setting"]].run_config(int(row["seed"])))
+
+    rows, header = read_rows(path), read_header(path)
+    if rows and header:
+        first = known(rows[0])
+        widen(path, [*first, *(column for column in header if column not in first)], known)
 
 
 def _execute_all(missing: Sequence[Job], execute: Execute, jobs: int) -> Iterator[tuple[Job, Rows | Exception]]:
@@ -208,6 +224,7 @@ def main(
     jobs: int = 2,
     testing: bool = False,
     results_dir: Path = Path("results"),
+    adopt: bool = False,
 ) -> int:
     """Run what is missing of an experiment.
 
@@ -218,9 +235,10 @@ def main(
         jobs: Runs at the same time.
         testing: Run the small testing subset, kept in a folder of its own.
         results_dir: Folder of results.
+        adopt: Give rows that are older than a setting the value it has today; only where it is what they were run with.
     """
     try:
-        failed = run(name, only=only, seeds=seeds, jobs=jobs, testing=testing, results_dir=results_dir)
+        failed = run(name, only=only, seeds=seeds, jobs=jobs, testing=testing, results_dir=results_dir, adopt=adopt)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

@@ -5,7 +5,7 @@ import pytest
 
 from experiments import cartpole
 from experiments import run as run_module
-from experiments.records import read_rows
+from experiments.records import append_rows, read_rows, widen
 from experiments.run import Job, in_fresh_process, main, run
 from experiments.settings import known_columns, measure_names
 
@@ -168,3 +168,37 @@ def test_status_is_1_when_a_run_failed_and_0_otherwise(tmp_path, monkeypatch):
     assert main("cartpole", results_dir=Path(tmp_path)) == 1
     monkeypatch.setattr(run_module, "run", lambda *args, **kwargs: {})
     assert main("cartpole", results_dir=Path(tmp_path)) == 0
+
+
+def test_rows_that_are_older_than_a_setting_are_widened_only_when_told_to(tmp_path):
+    run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, execute=pretend)
+    path = tmp_path / "cartpole" / "runs.csv"
+    now = read_rows(path)
+    without = [{name: value for name, value in row.items() if name != "agent.gamma"} for row in now]
+    path.unlink()
+    append_rows(path, without)
+    with pytest.raises(ValueError, match=r"lacks agent\.gamma; .* widen them with --adopt"):
+        run("cartpole", only=["labels_50"], results_dir=tmp_path, execute=never)
+    run("cartpole", only=["labels_50"], results_dir=tmp_path, adopt=True, execute=pretend)
+    assert read_rows(path)[0] == now[0]
+    assert [row["agent.gamma"] for row in read_rows(path)] == ["0.98"] * 5
+
+
+def test_a_column_that_this_code_does_not_write_is_not_dropped_by_widening(tmp_path):
+    run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, execute=pretend)
+    path = tmp_path / "cartpole" / "runs.csv"
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="has seed, which this code doesn't write"):
+        widen(path, [name for name in read_rows(path)[0] if name != "seed"], lambda row: {})
+    assert path.read_bytes() == before
+
+
+def test_a_clip_is_kept_beside_the_rows(tmp_path):
+    run(
+        "cartpole",
+        only=["labels_50"],
+        seeds=[0],
+        results_dir=tmp_path,
+        execute=lambda job: pretend(job) | {"clip": b"x"},
+    )
+    assert (tmp_path / "cartpole" / "labels_50.webp").read_bytes() == b"x"
