@@ -21,8 +21,10 @@ class EnvConfig:
     """How the environment is run."""
 
     fixed_horizon: int | None = None
-    """Play every episode for exactly this many steps: a failure freezes the observation and pays nothing until then.
-    None keeps the environment's own terminations. A `feedback.goal` judges the frozen observation like any other."""
+    """Play every episode for exactly this many steps while learning: a failure ends nothing. MuJoCo's bodies lie there
+    (made with `terminate_when_unhealthy` False, unless `env_kwargs` say otherwise); elsewhere the observation freezes
+    and pays nothing, and a `feedback.goal` judges it like any other. None keeps the environment's own terminations.
+    Which to choose: rlhf_gym/envs/HORIZON.md."""
 
 
 @dataclass(frozen=True)

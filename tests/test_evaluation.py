@@ -92,6 +92,16 @@ def test_a_fixed_horizon_can_be_asked_for() -> None:
     assert all(episode.true_return < 400 for episode in episodes)
 
 
+def test_a_body_that_falls_ends_an_episode_unless_a_fixed_horizon_is_asked_for() -> None:
+    def limp(observations: Array) -> tuple[Array, None]:
+        return np.zeros((len(observations), 3), np.float32), None
+
+    (plain,) = play(limp, "Hopper-v5", seed=0, n_episodes=1)
+    (whole,) = play(limp, "Hopper-v5", seed=0, n_episodes=1, fixed_horizon=300)
+    assert (plain.ending, whole.ending, len(whole)) == (Ending.TERMINATED, Ending.TRUNCATED, 300)
+    np.testing.assert_array_equal(whole.observations[: len(plain) + 1], plain.observations)
+
+
 def test_keyword_arguments_reach_the_environment() -> None:
     ways = play(
         lambda observations: (np.zeros((len(observations), 1), np.float32), None),

@@ -12,10 +12,12 @@ from gymnasium.utils import RecordConstructorArgs
 class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Play every episode for exactly `horizon` steps.
 
-    Where the environment would terminate, the observation freezes at the last one (so it stays as bounded as the
+    Where the environment terminates, the observation freezes at the last one (so it stays as bounded as the
     environment keeps it; stepping CartPole on would let the pole spin) and every further step pays
-    `absorbing_reward`, until the episode is truncated. Closes the leak of variable horizons: without terminations a
-    constant reward teaches nothing (Kostrikov et al. 2021).
+    `absorbing_reward`, until the episode is truncated. One that doesn't terminate is only truncated: `make_env` sees
+    to it that MuJoCo's bodies that can fall are made like that. Closes the leak of variable horizons: without
+    terminations a constant reward teaches nothing (Kostrikov et al. 2021). When to use it: HORIZON.md, beside this
+    file.
 
     Args:
         env: Environment to wrap.
@@ -44,7 +46,7 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """One step; ``info["failed"]`` says whether the absorbing state has been entered."""
+        """One step; ``info["failed"]`` says whether it is frozen; a body that only lies there isn't."""
         self._steps += 1
         truncated = False
         info: dict[str, Any] = {}

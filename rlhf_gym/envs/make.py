@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import inspect
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+from gymnasium.envs.registration import find_highest_version, get_env_id, load_env_creator, parse_env_id
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -61,6 +63,10 @@ def check_spaces(env: gymnasium.Env[Any, Any], env_id: str) -> None:
 def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) -> gymnasium.Env[Any, Any]:
     """One environment as `origin` describes it; its seed is for the caller to use.
 
+    With a fixed horizon, an environment whose constructor names `terminate_when_unhealthy` is made with False, unless
+    `env_kwargs` say otherwise: a fallen body lies there and physics goes on. Any other is frozen where it would
+    terminate (:class:`FixedHorizon`).
+
     Args:
         origin: Id, keyword arguments and horizon.
         render_mode: As Gymnasium takes it.
@@ -75,6 +81,8 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
     try:
         if newest := _newest_version(origin.env_id):
             raise ValueError(f"env_id is {origin.env_id!r}, which leaves the version open; use {newest}")
+        if origin.fixed_horizon is not None and _takes(origin.env_id, "terminate_when_unhealthy"):
+            kwargs.setdefault("terminate_when_unhealthy", False)
         env = gymnasium.make(origin.env_id, disable_env_checker=True, **kwargs)
     except gymnasium.error.UnregisteredEnv as error:
         near = difflib.get_close_matches(origin.env_id, list(gymnasium.registry), n=3)
@@ -87,6 +95,16 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
         ) from error
     check_spaces(env, origin.env_id)
     return env if origin.fixed_horizon is None else FixedHorizon(env, origin.fixed_horizon)
+
+
+def _takes(env_id: str, argument: str) -> bool:
+    """Whether the constructor that an id is registered with names the argument; False for an unknown id."""
+    module, _, name = env_id.rpartition(":")
+    if module:  # `module:id` is an id that the module registers when it is imported
+        importlib.import_module(module)
+    entry = gymnasium.registry[name].entry_point if name in gymnasium.registry else None
+    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    return creator is not None and argument in inspect.signature(creator).parameters
 
 
 def _newest_version(env_id: str) -> str | None:

@@ -69,17 +69,16 @@ def mountain_car_progress(observations: Array, actions: Array, next_observations
     alone would mislead: the way up begins with backing off.
 
     Returns:
-        -1 - (the energy it lacks, as a share of all it could lack): from -2, at rest in the valley, to -1. A sum is the
-        number of steps it took, each counted up to twice for lack of energy. Meant with termination, at the top: as
-        every step costs at least 1 and nothing is paid afterwards, an episode half as long always wins, and lingering
-        below the top never pays. In fixed horizon the top's -1 a step is the best there is, so that sooner wins as
-        well.
+        Minus the energy it lacks, as a share of all it could lack: from -1, at rest in the valley, to 0, where coasting
+        on leads over the top. A sum is the number of steps, each counted by that share. Meant with termination, at the
+        top, after which nothing is paid: whoever has the energy gets there, and whoever hangs about below goes on
+        paying, so that there is nothing to gain by not finishing. In fixed horizon the top's 0 is the best there is.
     """
     x, v = _of("MountainCar-v0 or MountainCarContinuous-v0", 2, next_observations).T
     steepest = 0.0025 / 3
     needed = steepest * np.sin(3 * 0.5)
     lacking = needed - (v**2 / 2 + steepest * np.sin(3 * x))
-    rewards: Array = -1 - np.clip(lacking / (needed + steepest), 0, 1)
+    rewards: Array = -np.clip(lacking / (needed + steepest), 0, 1)
     return rewards
 
 

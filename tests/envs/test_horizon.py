@@ -1,10 +1,15 @@
+import re
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
-from rlhf_gym.envs import FixedHorizon
+from rlhf_gym.envs import FixedHorizon, make_env
+from rlhf_gym.envs import horizon as module
+from rlhf_gym.segments import Origin
 
 
 class Buffer(gymnasium.Env):
@@ -127,3 +132,59 @@ def test_an_environment_without_a_limit_takes_any_horizon():
 def test_environment_checkers_pass(env_id, check, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")  # all render modes are tried, the window too
     check(FixedHorizon(gymnasium.make(env_id, disable_env_checker=True), 50))
+
+
+# What HORIZON.md says of each task
+
+PAGE = Path(module.__file__).with_name("HORIZON.md").read_text(encoding="utf-8")
+TASKS = dict(re.findall(r"^\| ([\w-]+-v\d) \|(?:[^|]*\|){2} (freezes|goes on|only cuts) \|", PAGE, flags=re.MULTILINE))
+
+
+def random_steps(env, n):
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    return [env.step(env.action_space.sample()) for _ in range(n)]
+
+
+def test_the_page_has_every_task():
+    assert len(TASKS) == 13 and {"Hopper-v5", "Reacher-v5", "CartPole-v1"} <= set(TASKS)
+
+
+@pytest.mark.parametrize("env_id", [task for task, does in TASKS.items() if does == "only cuts"])
+def test_a_task_of_which_the_page_says_that_it_never_ends_early_does_not(env_id):
+    limit = gymnasium.spec(env_id).max_episode_steps
+    steps = random_steps(make_env(Origin(env_id, 0)), limit)
+    assert [truncated for *_, truncated, _ in steps] == [False] * (limit - 1) + [True]
+    assert not any(terminated for _, _, terminated, _, _ in steps)
+
+
+@pytest.mark.parametrize("env_id", [task for task, does in TASKS.items() if does == "goes on"])
+def test_a_body_of_which_the_page_says_that_it_goes_on_leaves_its_healthy_range_and_goes_on(env_id):
+    env = make_env(Origin(env_id, 0, fixed_horizon=300))
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    healthy, before = [], None
+    for _ in range(300):
+        observation, _, terminated, _, info = env.step(env.action_space.sample())
+        healthy.append(env.unwrapped.is_healthy)
+        assert not terminated and not info["failed"]
+        assert not np.array_equal(observation, before)
+        before = observation.copy()
+    assert not all(healthy)
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "InvertedPendulum-v5", "InvertedDoublePendulum-v5"])
+def test_a_task_of_which_the_page_says_that_it_freezes_does(env_id):
+    assert TASKS[env_id] == "freezes"
+    observations = [step[0] for step in random_steps(make_env(Origin(env_id, 0, fixed_horizon=100)), 100)]
+    assert all(np.array_equal(observation, observations[-1]) for observation in observations[70:])
+
+
+def test_an_ant_ends_its_episode_by_leaping_and_stands_for_all_of_it_when_it_does_nothing():
+    env = make_env(Origin("Ant-v5", 0))
+    steps = [step for step in random_steps(env, 300) if step[2]]
+    assert steps[0][0][0] > 1
+    env.reset(seed=0)
+    still = [env.step(np.zeros(8))[:4] for _ in range(1000)]
+    assert not any(terminated for _, _, terminated, _ in still)
+    assert sum(reward for _, reward, _, _ in still) == pytest.approx(995, abs=10)

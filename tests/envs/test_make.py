@@ -128,6 +128,78 @@ def test_a_fixed_horizon_is_part_of_what_an_environment_is():
     assert [env.step(0)[3] for _ in range(3)] == [False, False, True]
 
 
+class Body(Spaces):
+    """Falls at its third step, unless told to lie there."""
+
+    def __init__(self, terminate_when_unhealthy=True):
+        super().__init__()
+        self.terminate_when_unhealthy = terminate_when_unhealthy
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        observation = np.full(2, self.steps / 10, np.float32)
+        return observation, 1.0, self.terminate_when_unhealthy and self.steps == 3, False, {}
+
+
+@pytest.fixture
+def body():
+    gymnasium.register("MakeTest/Body-v0", entry_point=Body)
+    yield "MakeTest/Body-v0"
+    del gymnasium.registry["MakeTest/Body-v0"]
+
+
+def episode(env):
+    """First number of each observation, sum of rewards, and whether anything was called a failure."""
+    env.reset(seed=0)
+    steps = [env.step(env.action_space.sample()) for _ in range(6)]
+    assert [truncated for *_, truncated, _ in steps] == [False] * 5 + [True]
+    return [round(float(step[0][0]), 1) for step in steps], sum(step[1] for step in steps), steps[-1][4]["failed"]
+
+
+def test_a_body_that_can_be_told_to_lie_there_goes_on_in_fixed_horizon(body):
+    assert episode(make_env(Origin(body, 0, fixed_horizon=6))) == ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 6, False)
+
+
+def test_it_freezes_where_its_keyword_arguments_ask_for_the_termination(body):
+    env = make_env(Origin(body, 0, {"terminate_when_unhealthy": True}, fixed_horizon=6))
+    assert episode(env) == ([0.1, 0.2, 0.3, 0.3, 0.3, 0.3], 3, True)
+
+
+def test_it_terminates_without_fixed_horizon(body):
+    env = make_env(Origin(body, 0))
+    env.reset(seed=0)
+    assert [env.step(env.action_space.sample())[2] for _ in range(3)] == [False, False, True]
+
+
+def test_an_origin_is_not_changed_by_what_is_made_of_it(body):
+    origin = Origin(body, 0, {}, fixed_horizon=6)
+    make_env(origin)
+    assert origin == Origin(body, 0, {}, fixed_horizon=6)
+
+
+def test_an_id_that_a_module_registers_when_it_is_imported_is_looked_into_as_well(tmp_path, monkeypatch):
+    (tmp_path / "bodies_of_test_make.py").write_text(
+        "import gymnasium\n"
+        "gymnasium.register('TestMakeLater-v0', entry_point='gymnasium.envs.mujoco.hopper_v5:HopperEnv')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    env = make_env(Origin("bodies_of_test_make:TestMakeLater-v0", 0, fixed_horizon=200))
+    del gymnasium.registry["TestMakeLater-v0"]
+    env.reset(seed=0)
+    assert not any(env.step(env.action_space.sample())[4]["failed"] for _ in range(200))
+
+
+def test_an_unknown_environment_is_refused_in_fixed_horizon_too():
+    with pytest.raises(ValueError, match="did you mean CartPole-v1"):
+        make_env(Origin("CartPoll-v1", 0, fixed_horizon=6))
+    with pytest.raises(ValueError, match="No module named 'nowhere_at_all'"):
+        make_env(Origin("nowhere_at_all:Cart-v0", 0, fixed_horizon=6))
+
+
 # Seeds
 
 

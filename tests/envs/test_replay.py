@@ -46,6 +46,17 @@ def test_an_episode_with_a_fixed_horizon_replays_through_its_absorbing_state():
     replay(episode.cut(50, 10), draw=False)
 
 
+def test_a_body_that_fell_in_fixed_horizon_replays_while_it_lies_there():
+    (episode,) = record("Hopper-v5", steps=300, n_envs=1, fixed_horizon=300)
+    assert len(episode) == 300 and episode.ending is Ending.TRUNCATED
+    assert episode.observations[200:, 0].max() < 0.7  # it lies, below the height at which an episode would end
+    assert (episode.observations[1:] != episode.observations[:-1]).any(axis=1).all()  # and is never frozen
+    replay(episode, draw=False)
+    replay(episode.cut(250, 30), draw=False)
+    plain = changed(episode.origin, fixed_horizon=None)
+    replay(changed(episode.cut(0, 5), origin=plain), draw=False)  # the same physics until it falls
+
+
 def test_an_episode_with_keyword_arguments_replays():
     (episode,) = record("Pendulum-v1", steps=20, n_envs=1, g=3.0)
     replay(episode, draw=False)

@@ -184,7 +184,6 @@ def test_mountain_car_progress_prefers_the_sooner_way_up_and_any_way_up_to_none(
     assert (up, up_later, up_never) == (True, True, False)
     assert n_soon < n_later
     assert soon > later > stuck
-    assert -2 * n_soon <= soon <= -n_soon  # every step costs 1 to 2
 
 
 def test_mountain_car_progress_reads_energy_which_coasting_keeps_and_pushing_along_raises():
@@ -203,22 +202,28 @@ def test_mountain_car_progress_reads_energy_which_coasting_keeps_and_pushing_alo
 @pytest.mark.parametrize(
     ("state", "value"),
     [
-        ((-np.pi / 6, 0), -2),  # at rest in the valley
-        ((0.5, 0), -1),  # on top
-        ((-np.pi / 6, 0.07), -1),  # fast enough to get there: 0.07^2 / 2 > 0.001665
-        ((0, 0), -1 - np.sin(1.5) / (1 + np.sin(1.5))),
+        ((-np.pi / 6, 0), -1),  # at rest in the valley
+        ((0.5, 0), 0),  # on top
+        ((-np.pi / 6, 0.07), 0),  # fast enough to get there: 0.07^2 / 2 > 0.001665
+        ((0, 0), -np.sin(1.5) / (1 + np.sin(1.5))),
     ],
 )
 def test_mountain_car_progress_by_hand(state, value):
-    assert reward("mountain_car_progress", state) == pytest.approx(value)
+    assert reward("mountain_car_progress", state) == pytest.approx(value, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["acrobot_height", "mountain_car_progress"])
-def test_a_step_of_progress_never_costs_less_than_one_nor_more_than_two(name):
-    n = 6 if name == "acrobot_height" else 2
-    seen = np.random.default_rng(0).uniform(-1, 1, (1000, n))
+def test_whoever_hangs_about_below_the_top_goes_on_paying_and_whoever_goes_on_does_not():
+    waiting = reward("mountain_car_progress", [0.49, 0])  # where full throttle outweighs the slope
+    assert waiting < 0 == reward("mountain_car_progress", [0.5, 0.01])
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "least", "most"), [("acrobot_height", 6, -2, -1), ("mountain_car_progress", 2, -1, 0)]
+)
+def test_a_step_of_progress_is_never_worth_more_than_having_arrived(name, numbers, least, most):
+    seen = np.random.default_rng(0).uniform(-1, 1, (1000, numbers))
     rewards = GOALS[name](seen, np.zeros(1000), seen)
-    assert rewards.min() >= -2 and rewards.max() <= -1
+    assert rewards.min() >= least and rewards.max() <= most <= 0
 
 
 # MuJoCo
