@@ -62,9 +62,10 @@ class FeedbackConfig:
 class RewardConfig:
     """The reward model and its fit, or what is paid instead of it."""
 
-    source: Literal["learned", "true", "untrained", "constant"] = "learned"
+    source: Literal["learned", "true", "true_scaled", "untrained", "constant"] = "learned"
     """What PPO is paid. `learned` is the method; the others are its controls and ask for no labels: the true reward
-    (or `feedback.goal`, if set), a reward model that is never fitted, a constant."""
+    (or `feedback.goal`, if set) as it is, or given unit size as a learned one is; a reward model that is never fitted;
+    a constant."""
     constant: float = 1.0
     """Reward of every step for source `constant`."""
     ensemble_size: int = 3

@@ -215,6 +215,7 @@ def _line(config: RLHFConfig, *, name_env: bool) -> Line:
     title = {
         "learned": f"{config.labels} labels",
         "true": "PPO on the " + ("goal" if config.feedback.goal else "true reward"),
+        "true_scaled": "PPO on the " + ("goal" if config.feedback.goal else "true reward") + ", scaled",
         "untrained": "untrained reward model",
         "constant": f"constant reward {config.reward.constant:+g}".replace("-", "−"),
     }[source]

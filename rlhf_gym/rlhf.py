@@ -206,6 +206,8 @@ class RLHF:
     def improve(self, rollouts: int) -> None:
         """Train the policy for so many rollouts of PPO, paid by the reward as it is now."""
         self.venv.reward_function = self._reward_function()
+        if self.config.reward.source == "true_scaled":
+            self.venv.zero, self.venv.unit = self._true_size()
         with self.stopwatch.timing("policy"):
             improve(
                 self.agent,
@@ -281,7 +283,7 @@ class RLHF:
     def _first_steps(self) -> int:
         """Steps watched before any policy update, in whole steps of all environments."""
         n_envs = self.config.agent.n_envs
-        watches = self.config.reward.source in ("learned", "untrained")
+        watches = self.config.reward.source in ("learned", "untrained", "true_scaled")
         return -(-self.config.query.first_steps // n_envs) * n_envs if watches else 0
 
     def _make_teacher(self) -> Teacher:
@@ -319,9 +321,20 @@ class RLHF:
         source, goal, constant = self.config.reward.source, self.goal, self.config.reward.constant
         if source == "constant":
             return lambda observations, *_: np.full(len(observations), constant, np.float32)
-        if source == "true":
+        if source in ("true", "true_scaled"):
             return (lambda obs, act, next_obs, _: goal_rewards(goal, obs, act, next_obs)) if goal else None
         return self.reward.model.paid()
+
+    def _true_size(self) -> tuple[float, float]:
+        """What to subtract from the true reward and to divide it by, for the size that a learned one has."""
+        seen = self.collect()
+        if self.goal is None:
+            rewards = np.concatenate([t.rewards for t in seen])
+        else:
+            steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in seen]
+            rewards = goal_rewards(self.goal, *(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
+        zero = float(rewards.mean()) if self._may_shift() else 0.0
+        return zero, max(float(np.sqrt(np.square(rewards - zero).mean())), 1e-6)
 
     def _may_shift(self) -> bool:
         """Where an episode has terminated, the reward's sign says whether living is good, and must be kept."""

@@ -667,6 +667,32 @@ def test_the_true_reward_may_be_a_goal(make: Make, monkeypatch: pytest.MonkeyPat
         np.testing.assert_allclose(step["rewards"], 2 * step["transition"][0][:, 0], rtol=1e-6)
 
 
+def test_a_scaled_true_reward_has_mean_0_and_size_1_where_nothing_terminates(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rlhf = make(env_id="Pendulum-v1", reward={"source": "true_scaled"}, labels=0, query={"rounds": 1})
+    watched = Watched(rlhf, monkeypatch)
+    rewards = np.concatenate([trajectory.rewards for trajectory in rlhf.collect()])
+    list(rlhf.rounds())
+    steps = watched.take()
+    true = np.concatenate([step["true_rewards"] for step in steps])
+    paid = np.concatenate([step["rewards"] for step in steps])
+    np.testing.assert_allclose(paid, (true - rewards.mean()) / rewards.std(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_scaled_true_reward_keeps_its_sign_where_episodes_terminate(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "minus_of_test_rlhf.py").write_text(
+        "def minus(obs, actions, next_obs):\n    return 0 * obs[:, 0] - 4\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    rlhf = make(reward={"source": "true_scaled"}, feedback={"goal": "minus_of_test_rlhf:minus"}, labels=0)
+    watched = Watched(rlhf, monkeypatch)
+    list(rlhf.rounds())
+    assert {reward for step in watched.take() for reward in step["rewards"].tolist()} == {-1}
+
+
 @pytest.mark.parametrize("constant", [1.0, -1.0])
 def test_a_constant_reward_is_paid_for_every_step(make: Make, monkeypatch: pytest.MonkeyPatch, constant: float) -> None:
     rlhf = make(reward={"source": "constant", "constant": constant}, labels=0)
@@ -685,7 +711,7 @@ def test_an_untrained_model_is_never_fitted_asks_nothing_and_stays(make: Make, m
     assert not any(scale == 1 for scale in rlhf.reward.model.output_scale.tolist())
 
 
-@pytest.mark.parametrize("source", ["true", "untrained", "constant"])
+@pytest.mark.parametrize("source", ["true", "true_scaled", "untrained", "constant"])
 def test_controls_without_labels_have_no_teacher_and_ask_nobody(make: Make, source: str, tmp_path: Path) -> None:
     rlhf = make(reward={"source": source}, labels=16, run_dir=str(tmp_path / "run"), teacher=Miscounts())
     summary = rlhf.learn()

@@ -31,6 +31,7 @@ FLOOR = {  # learning rate 0 leaves the policy as it was born
 }
 CONTROLS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ppo_true_reward": ("PPO on the true reward", {"labels": 0, "reward": {"source": "true"}}),
+    "ppo_scaled": ("PPO on the true reward, scaled", {"labels": 0, "reward": {"source": "true_scaled"}}),
     "random_answers": ("100 random answers", {"labels": 100, "teacher": "random"}),
     "untrained": ("untrained reward model", {"labels": 0, "reward": {"source": "untrained"}}),
     "untrained_policy": ("untrained policy", FLOOR),

@@ -66,11 +66,14 @@ class VecLearnedReward(VecEnvWrapper):
 
     Attributes:
         reward_function: May be replaced, at a rollout's border only: no advantage may mix two rewards.
+        zero: Subtracted from every reward paid; likewise.
+        unit: Then every reward is divided by it; likewise.
     """
 
     def __init__(self, venv: VecEnv, reward_function: RewardFunction | None = None) -> None:
         super().__init__(venv)
         self.reward_function = reward_function
+        self.zero, self.unit = 0.0, 1.0
         self._episodes: list[Episode] = []
 
     def reset(self) -> VecEnvObs:
@@ -92,6 +95,8 @@ class VecLearnedReward(VecEnvWrapper):
             next_observations, terminated = endings(observations, dones, infos)  # type: ignore[arg-type]
             paid = self.reward_function(self._observations, self._actions, next_observations, terminated)  # type: ignore[arg-type]
             rewards = np.array(paid, np.float32)  # a copy: SB3's PPO adds to the array it is given
+        if (self.zero, self.unit) != (0, 1):
+            rewards = (rewards - np.float32(self.zero)) / np.float32(self.unit)
         for info, true_reward in zip(infos, true_rewards.tolist(), strict=True):
             info["true_reward"] = true_reward
         self._observations = observations
