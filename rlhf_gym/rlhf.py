@@ -11,29 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import Logger
 from tqdm import tqdm
 
-from rlhf_gym.agents import improve, make_ppo
+from rlhf_gym.agents import improve
+from rlhf_gym.assembly import (
+    make_agent,
+    make_recorder,
+    make_reward,
+    make_teacher,
+    random_streams,
+    reward_function,
+    true_size,
+)
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.envs import RewardFunction, VecLearnedReward, make_vec_env
+from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.evaluation import goal_return, play
-from rlhf_gym.feedback import OracleTeacher, PreferenceStore, RandomTeacher, Teacher, goal_rewards, load_goal
+from rlhf_gym.feedback import PreferenceStore, Teacher, load_goal
 from rlhf_gym.provenance import peak_rss_mb, provenance
 from rlhf_gym.queries import SCHEDULES, choose_queries, disagreement
-from rlhf_gym.rewards import RewardFit, RewardLearner, RewardModel
+from rlhf_gym.rewards import RewardFit, RewardModel
 from rlhf_gym.runs import Round, RunDirectory, Stopwatch
-from rlhf_gym.segments import Answer, Array, Origin, Preference, Query, Trajectory
+from rlhf_gym.segments import Answer, Array, Preference, Query, Trajectory
 
 SAVED = ("config.yaml", "policy.zip", "reward_model", "preferences.db")
-STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation")
-
-
-def _pick(group: object, names: str) -> dict[str, Any]:
-    """Some settings of a group, as keyword arguments."""
-    return {name: getattr(group, name) for name in names.split()}
 
 
 class RLHF:
@@ -49,25 +51,18 @@ class RLHF:
 
     def __init__(self, config: RLHFConfig, *, teacher: Teacher | None = None) -> None:
         self.config = config
-        self._rng = {
-            name: np.random.default_rng(seed)
-            for name, seed in zip(STREAMS, np.random.SeedSequence(config.seed).spawn(len(STREAMS)), strict=True)
-        }
+        self._rng = rng = random_streams(config.seed)
         self.goal = load_goal(config.feedback.goal) if config.feedback.goal else None
-        self.teacher = teacher or self._make_teacher()
-        self.recorder = make_vec_env(
-            Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon),
-            n_envs=config.agent.n_envs,
-            memory_steps=config.query.memory_steps,
-            rng=self._rng["envs"],
-        )
-        self._check_episodes()
+        self.teacher = teacher or make_teacher(config, self.goal, rng["teacher"])
+        self.recorder = make_recorder(config, rng["envs"])
         # Before the agent, which opens its TensorBoard file there.
         self.run = RunDirectory(config.run_dir) if config.run_dir else None
         self.venv = VecLearnedReward(self.recorder)
-        self.agent = self._make_agent()
-        self.reward = self._make_reward()
-        self.venv.reward_function = self._reward_function()  # from the start, or the true reward would be paid
+        self.agent = make_agent(config, self.venv, rng["agent"])
+        self.reward = make_reward(config, self.venv, rng["model"], rng["reward"])
+        self.venv.reward_function = reward_function(
+            self.config, self.goal, self.reward.model
+        )  # from the start, or the true reward would be paid
         self.store = PreferenceStore(self.run / "preferences.db") if self.run else PreferenceStore()
         self.preferences: list[Preference] = []
         self.stopwatch = Stopwatch()
@@ -91,7 +86,9 @@ class RLHF:
         rollouts = (self.config.total_timesteps - self._first_steps) // size
         borders = np.linspace(0, rollouts, min(query.rounds, rollouts) + 1).round().astype(int)
         steps = self._first_steps + borders[:-1] * size
-        labels = SCHEDULES[query.schedule](self.config.labels, steps, **_pick(query, "first_fraction halving_steps"))
+        labels = SCHEDULES[query.schedule](
+            self.config.labels, steps, first_fraction=query.first_fraction, halving_steps=query.halving_steps
+        )
         return list(zip(labels, np.diff(borders).tolist(), strict=True))
 
     def learn(self, *, progress: bool = False) -> dict[str, Any]:
@@ -205,9 +202,9 @@ class RLHF:
 
     def improve(self, rollouts: int) -> None:
         """Train the policy for so many rollouts of PPO, paid by the reward as it is now."""
-        self.venv.reward_function = self._reward_function()
+        self.venv.reward_function = reward_function(self.config, self.goal, self.reward.model)
         if self.config.reward.source == "true_scaled":
-            self.venv.zero, self.venv.unit = self._true_size()
+            self.venv.zero, self.venv.unit = true_size(self.collect(), self.goal, shift=self._may_shift())
         with self.stopwatch.timing("policy"):
             improve(
                 self.agent,
@@ -259,7 +256,7 @@ class RLHF:
         loaded.agent.set_logger(Logger(None, []))
         spaces = loaded.venv.observation_space, loaded.venv.action_space
         loaded.reward.model = RewardModel.load(directory / "reward_model", *spaces)
-        loaded.venv.reward_function = loaded._reward_function()
+        loaded.venv.reward_function = reward_function(loaded.config, loaded.goal, loaded.reward.model)
         with closing(PreferenceStore(directory / "preferences.db")) as store:
             loaded.preferences = store.preferences()
         # The last fit came after the queries that were chosen by the one before it.
@@ -286,74 +283,9 @@ class RLHF:
         watches = self.config.reward.source in ("learned", "untrained", "true_scaled")
         return -(-self.config.query.first_steps // n_envs) * n_envs if watches else 0
 
-    def _make_teacher(self) -> Teacher:
-        if self.config.teacher == "random":
-            return RandomTeacher(seed=int(self._rng["teacher"].integers(2**31)))
-        return OracleTeacher(goal=self.goal)
-
-    def _make_agent(self) -> PPO:
-        config = self.config.agent
-        torch.set_num_threads(config.torch_threads)
-        agent = make_ppo(
-            self.venv,
-            seed=int(self._rng["agent"].integers(2**31)),
-            **_pick(config, "n_steps batch_size n_epochs learning_rate clip_range gamma gae_lambda ent_coef vf_coef"),
-            **_pick(config, "max_grad_norm net_arch log_std_init normalize_observations"),
-        )
-        folder: list[KVWriter] = (
-            [TensorBoardOutputFormat(f"{self.config.run_dir}/tensorboard")] if self.config.run_dir else []
-        )
-        agent.set_logger(Logger(None, folder))
-        return agent
-
-    def _make_reward(self) -> RewardLearner:
-        config = self.config.reward
-        model = RewardModel(
-            self.venv.observation_space,
-            self.venv.action_space,
-            seed=int(self._rng["model"].integers(2**31)),
-            **_pick(config, "ensemble_size hidden inputs"),
-        )
-        settings = _pick(config, "steps batch_size learning_rate l2 random_share")
-        return RewardLearner(model, rng=self._rng["reward"], **settings)
-
-    def _reward_function(self) -> RewardFunction | None:
-        source, goal, constant = self.config.reward.source, self.goal, self.config.reward.constant
-        if source == "constant":
-            return lambda observations, *_: np.full(len(observations), constant, np.float32)
-        if source in ("true", "true_scaled"):
-            return (lambda obs, act, next_obs, _: goal_rewards(goal, obs, act, next_obs)) if goal else None
-        return self.reward.model.paid()
-
-    def _true_size(self) -> tuple[float, float]:
-        """What to subtract from the true reward and to divide it by, for the size that a learned one has."""
-        seen = self.collect()
-        if self.goal is None:
-            rewards = np.concatenate([t.rewards for t in seen])
-        else:
-            steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in seen]
-            rewards = goal_rewards(self.goal, *(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
-        zero = float(rewards.mean()) if self._may_shift() else 0.0
-        return zero, max(float(np.sqrt(np.square(rewards - zero).mean())), 1e-6)
-
     def _may_shift(self) -> bool:
         """Where an episode has terminated, the reward's sign says whether living is good, and must be kept."""
         return self.config.reward.shift == "auto" and self.recorder.terminations == 0
-
-    def _check_episodes(self) -> None:
-        spec = self.recorder.get_attr("spec", 0)[0]
-        limit = spec.max_episode_steps if spec else None
-        if limit is None:
-            raise ValueError(
-                f"env_id is {self.config.env_id}, which sets no limit to its episodes, so that an evaluation may never "
-                'end; set one: env_kwargs {"max_episode_steps": 1000}'
-            )
-        longest = self.config.env.fixed_horizon or limit
-        if self.config.segment_length > longest:
-            raise ValueError(
-                f"segment_length is {self.config.segment_length} but an episode of {self.config.env_id} has at most "
-                f"{longest} steps; use segment_length <= {longest}"
-            )
 
     def _begin(self) -> None:
         self.stopwatch = Stopwatch()

@@ -25,7 +25,9 @@ MAY_IMPORT = {
     "provenance": set(),
     "runs": {"config"},
     "plots": {"stats", "runs", "config"},
+    "assembly": {"segments", "config", "envs", "feedback", "rewards", "agents"},
     "rlhf": {
+        "assembly",
         "segments",
         "config",
         "envs",
