@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rlhf_gym.evaluation import goal_return
+from rlhf_gym.feedback.builtin_goals import half_cheetah_one_leg
 from rlhf_gym.segments import Trajectory
 
-SECONDS = {"Pendulum-v1": 0.05, "HalfCheetah-v5": 0.05, "Hopper-v5": 0.008, "Walker2d-v5": 0.008}  # of one step
+SECONDS = {"Pendulum-v1": 0.05, "HalfCheetah-v5": 0.05, "Hopper-v5": 0.008}  # of one step
 
 
 def _travelled(episodes: Sequence[Trajectory], number: int) -> float:
@@ -28,9 +30,9 @@ def metres_backwards(episodes: Sequence[Trajectory]) -> float:
     return -_travelled(episodes, 8)
 
 
-def metres_forwards(episodes: Sequence[Trajectory]) -> float:
-    """HalfCheetah, Walker2d: metres forwards per episode."""
-    return _travelled(episodes, 8)
+def metres_on_back_leg(episodes: Sequence[Trajectory]) -> float:
+    """HalfCheetah: metres forwards on the back leg, less those on the front one, per episode of 50 s."""
+    return goal_return(half_cheetah_one_leg, episodes) * SECONDS["HalfCheetah-v5"]
 
 
 def flips_forwards(episodes: Sequence[Trajectory]) -> float:
