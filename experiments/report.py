@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
+from matplotlib.figure import Figure
 
 from experiments.records import append_rows, read_rows
 from experiments.run import results_folder
@@ -18,15 +20,46 @@ from experiments.settings import Experiment, Family, Row, Setting, choose, load
 from rlhf_gym.plots import Line, result_figure
 from rlhf_gym.stats import bootstrap_interval, interquartile_mean
 
-Runs = Mapping[str, Sequence[Row]]
 VERDICTS = {True: "pass", False: "**short**", None: "open: runs are missing"}
 
 
-def report(name: str, *, testing: bool = False, results_dir: Path = Path("results")) -> Path:
-    """Write everything that follows from the rows.
+@dataclass(frozen=True)
+class Results:
+    """The rows of an experiment, beside what its settings say of them.
 
-    Returns:
-        The page.
+    Args:
+        name: Folder in experiments/.
+        experiment: The question, in words and as data.
+        folder: Where the rows lie.
+        settings: All settings by name, run or not.
+        runs: Rows of runs.csv by setting; settings without any are left out.
+        curves: Rows of curves.csv.
+    """
+
+    name: str
+    experiment: Experiment
+    folder: Path
+    settings: Mapping[str, Setting]
+    runs: Mapping[str, Sequence[Row]]
+    curves: Sequence[Row]
+
+    @property
+    def families(self) -> dict[str, Family]:
+        """Families with at least one run, by the name of their figure's file."""
+        return {key: f for key, f in self.experiment.FAMILIES.items() if any(s in self.runs for s in f.settings)}
+
+    def of(self, family: Family) -> dict[str, Setting]:
+        """The settings of a family that have runs, in its order."""
+        return {name: self.settings[name] for name in family.settings if name in self.runs}
+
+
+def read_results(name: str, *, testing: bool = False, results_dir: Path = Path("results")) -> Results:
+    """Read the rows of an experiment.
+
+    Args:
+        name: Folder in experiments/.
+        testing: Read those of the testing subset.
+        results_dir: Folder of results.
 
     Raises:
         ValueError: If there are no rows, or rows of settings that aren't there any more.
@@ -39,20 +72,49 @@ def report(name: str, *, testing: bool = False, results_dir: Path = Path("result
     if gone := sorted({row["setting"] for row in rows} - set(settings)):
         raise ValueError(f"{folder / 'runs.csv'} has runs of {', '.join(gone)}, which aren't settings; move them away")
     runs = {key: [row for row in rows if row["setting"] == key] for key in settings}
-    runs = {key: found for key, found in runs.items() if found}
-    (folder / "summary.csv").unlink(missing_ok=True)
-    append_rows(folder / "summary.csv", summarise(settings, runs))
-    families = {key: family for key, family in experiment.FAMILIES.items() if any(s in runs for s in family.settings)}
-    for key, family in families.items():
-        lines = {s: Line(settings[s].title, settings[s].control) for s in family.settings if s in runs}
-        figure = result_figure(curves, rows, lines, family.panels, y=family.curve)
-        figure.savefig(folder / f"{key}.png", dpi=130)
-    page = folder / "README.md"
-    page.write_text("\n".join(_page(name, experiment, settings, runs, families, folder, testing)), encoding="utf-8")
+    return Results(name, experiment, folder, settings, {key: found for key, found in runs.items() if found}, curves)
+
+
+def report(name: str, *, testing: bool = False, results_dir: Path = Path("results")) -> Path:
+    """Write everything that follows from the rows.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: If there are no rows, or rows of settings that aren't there any more.
+    """
+    results = read_results(name, testing=testing, results_dir=results_dir)
+    (results.folder / "summary.csv").unlink(missing_ok=True)
+    append_rows(results.folder / "summary.csv", summarise(results.settings, results.runs))
+    for key, figure in figures(results).items():
+        figure.savefig(results.folder / f"{key}.png", dpi=130)
+    page = results.folder / "README.md"
+    page.write_text("\n".join(_page(results, testing)), encoding="utf-8")
     return page
 
 
-def summarise(settings: Mapping[str, Setting], runs: Runs) -> list[dict[str, Any]]:
+def figures(results: Results) -> dict[str, Figure]:
+    """A figure per family with runs, by the name of its file."""
+    rows = [row for found in results.runs.values() for row in found]
+    return {
+        key: result_figure(
+            results.curves,
+            rows,
+            {name: Line(setting.title, setting.control) for name, setting in results.of(family).items()},
+            family.panels,
+            y=family.curve,
+        )
+        for key, family in results.families.items()
+    }
+
+
+def table(results: Results, family: Family) -> str:
+    """The settings of a family in Markdown: interquartile means with their 95 % bootstrap intervals."""
+    return "\n".join(_table(results.of(family), results.runs))
+
+
+def summarise(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
     """A row per setting and measure: interquartile mean over seeds, its interval, range, share over the threshold."""
     return [
         {"setting": name, "measure": measure}
@@ -80,34 +142,25 @@ def _share(setting: Setting, found: Sequence[Row]) -> dict[str, Any]:
     return {"threshold": setting.asked, "share_over_threshold": over}
 
 
-def _page(
-    name: str,
-    experiment: Experiment,
-    settings: Mapping[str, Setting],
-    runs: Runs,
-    families: Mapping[str, Family],
-    folder: Path,
-    testing: bool,
-) -> Iterator[str]:
-    flag = " --testing" if testing else ""
+def _page(results: Results, testing: bool) -> Iterator[str]:
+    name, experiment, flag = results.name, results.experiment, " --testing" if testing else ""
     yield f"<!-- Made by `python -m experiments.report {name}{flag}`; what is changed here by hand is lost. -->"
     yield f"# {name}\n\n{experiment.__doc__.strip()}\n"
     yield f"```\npython -m experiments.run {name} --jobs 2{flag}\npython -m experiments.report {name}{flag}\n```\n"
-    verdicts = [asked.judge({**experiment.SETTINGS, **settings}, runs) for asked in experiment.ASKED]
+    verdicts = [asked.judge({**experiment.SETTINGS, **results.settings}, results.runs) for asked in experiment.ASKED]
     yield "## Asked and reached\n\n| asked | reached | |\n|---|---|---|"
     yield from (f"| {v.asked} | {v.reached} | {VERDICTS[v.passed]} |" for v in verdicts)
-    for key, family in families.items():
+    for key, family in results.families.items():
         yield f"\n## {family.title}\n\n![Curves and final figures of every seed]({key}.png)\n"
-        for s in family.settings:
-            if s in runs and settings[s].clip and (folder / f"{s}.webp").exists():
-                yield f"![{settings[s].title}, the policy of seed {settings[s].seeds[0]}]({s}.webp)\n"
-        yield from _table({s: settings[s] for s in family.settings if s in runs}, runs)
+        for s, setting in results.of(family).items():
+            if setting.clip and (results.folder / f"{s}.webp").exists():
+                yield f"![{setting.title}, the policy of seed {setting.seeds[0]}]({s}.webp)\n"
+        yield table(results, family)
     yield f"\n## How to read it\n\n{experiment.HOW_TO_READ}\n"
-    yield from _made_with([row for found in runs.values() for row in found])
+    yield from _made_with([row for found in results.runs.values() for row in found])
 
 
-def _table(settings: Mapping[str, Setting], runs: Runs) -> Iterator[str]:
-    """The settings of one family; figures are interquartile means with their 95 % bootstrap intervals."""
+def _table(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> Iterator[str]:
     measures = list(dict.fromkeys(m for setting in settings.values() for m in ("true_return_mean", *setting.measures)))
     summary = {(row["setting"], row["measure"]): row for row in summarise(settings, {s: runs[s] for s in settings})}
     yield "Interquartile mean over seeds [95 % bootstrap interval], lowest to highest seed.\n"

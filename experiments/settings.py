@@ -123,6 +123,12 @@ class Experiment(Protocol):
     HOW_TO_READ: str
 
 
+def names() -> list[str]:
+    """Every folder here that holds an experiment as this module knows it, sorted."""
+    folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/__init__.py"))
+    return [name for name in folders if hasattr(import_module(f"experiments.{name}"), "FAMILIES")]
+
+
 def load(name: str) -> Experiment:
     """The experiment in `experiments/NAME`.
 

@@ -32,6 +32,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # 
 MUTED = ("#3b3b3b", "#8c8c8c", "#a58a5f", "#7391a8", "#a5809a", "#7d9a78")
 DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (3, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
 INK = "#333333"
+SMALL: dict[str, Any] = {"fontsize": 8.5, "color": "#6b6b6b"}
 STEPS, LABELS, RETURN = "environment steps", "labels", "true return"
 
 
@@ -126,7 +127,7 @@ def result_figure(
         draw_seeds(ax, runs, lines, panel)
         ax.tick_params(axis="y", labelleft=ax is axes[1])
     _line_samples(figure, axes[1], lines)
-    figure.supxlabel(_caption(runs, "line and bar", "band: lowest to highest seed · dot: one seed"), **_SMALL)
+    figure.supxlabel(_caption(runs, "line and bar", "band: lowest to highest seed · dot: one seed"), **SMALL)
     return figure
 
 
@@ -156,7 +157,7 @@ def draw_curves(ax: Axes, rows: Rows, lines: Mapping[str, Line], *, x: str, y: s
             ax.fill_between(grid, low, high, color=style["color"], alpha=alpha, linewidth=0, zorder=1)
     if not drawn:
         raise ValueError(f"there is no {y} to draw: no episode has ended in these runs; train for longer")
-    _dress(ax)
+    dress(ax)
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.grid(axis="y", color="#e6e6e6", linewidth=0.8)
 
@@ -176,7 +177,7 @@ def draw_seeds(ax: Axes, runs: Rows, lines: Mapping[str, Line], panel: Panel) ->
     ax.set_yticks(range(len(lines)), [line.title for line in lines.values()])
     ax.set_ylim(len(lines) - 0.5, -0.5)
     ax.set(xlabel=panel.title, xlim=panel.limits)
-    _dress(ax)
+    dress(ax)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x", color="#e6e6e6", linewidth=0.8)
@@ -236,10 +237,8 @@ def _styles(lines: Mapping[str, Line]) -> list[dict[str, Any]]:
     return [next(muted if line.control else strong) for line in lines.values()]
 
 
-_SMALL: dict[str, Any] = {"fontsize": 8.5, "color": "#6b6b6b"}
-
-
-def _dress(ax: Axes) -> None:
+def dress(ax: Axes) -> None:
+    """Give axes the look that all figures here share."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color("#b0b0b0")
     ax.tick_params(color="#b0b0b0", labelcolor=INK, labelsize=9)
@@ -263,7 +262,7 @@ def _legend(figure: Figure, ax: Axes, rows: Rows) -> None:
         *ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9,
         handlelength=3, labelcolor=INK, title=_caption(rows, "line", "band: lowest to highest"),
     )  # fmt: skip
-    legend.get_title().set(**_SMALL)
+    legend.get_title().set(**SMALL)
 
 
 def _line_samples(figure: Figure, ax: Axes, lines: Mapping[str, Line]) -> None:

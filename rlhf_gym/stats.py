@@ -47,12 +47,63 @@ def bootstrap_interval(
     Raises:
         ValueError: If there are no values, one is NaN or infinite, or confidence isn't between 0 and 1.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}; use a number between 0 and 1, such as 0.95")
-    kept = _checked("values", values)
-    drawn = np.random.default_rng(seed).integers(len(kept), size=(n_resamples, len(kept)))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(trim_mean(kept[drawn], 0.25, axis=1), [tail, 1 - tail])
+    tails = _tails(confidence)
+    means = _resampled_means(_checked("values", values), n_resamples, np.random.default_rng(seed))
+    low, high = np.quantile(means, tails)
+    return float(low), float(high)
+
+
+def fraction_reached(ours: Numbers, theirs: Numbers, *, floor: Numbers = (0.0,)) -> float:
+    """How much of their interquartile mean ours reaches, both counted from the floor's.
+
+    Args:
+        ours: One number per seed, shape (n,), in any unit.
+        theirs: One number per seed, shape (m,), in the same unit.
+        floor: What counts as nothing, shape (k,); needed where theirs are negative.
+
+    Returns:
+        1 where both are the same, 0 at the floor, negative below it.
+
+    Raises:
+        ValueError: If theirs isn't above the floor, or any is empty or holds NaN or infinity.
+    """
+    a, b, zero = (interquartile_mean(values) for values in (ours, theirs, floor))
+    if b <= zero:
+        raise ValueError(f"theirs is {b:g}, which isn't above the floor of {zero:g}: there is nothing to be a part of")
+    return (a - zero) / (b - zero)
+
+
+def fraction_interval(
+    ours: Numbers,
+    theirs: Numbers,
+    *,
+    floor: Numbers = (0.0,),
+    seed: int,
+    confidence: float = 0.95,
+    n_resamples: int = 10_000,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of :func:`fraction_reached`; ours, theirs and the floor are resampled apart.
+
+    Args:
+        ours: One number per seed, shape (n,), in any unit.
+        theirs: One number per seed, shape (m,), in the same unit.
+        floor: What counts as nothing, shape (k,).
+        seed: Of the resampling; the same seed gives the same interval.
+        confidence: Share of resampled fractions inside the interval, between 0 and 1.
+        n_resamples: Samples drawn with replacement.
+
+    Returns:
+        Lower and upper end. The upper one is infinite where theirs falls to the floor in more resamples than lie
+        above the interval.
+
+    Raises:
+        ValueError: If any is empty or holds NaN or infinity, or confidence isn't between 0 and 1.
+    """
+    tails, rng = _tails(confidence), np.random.default_rng(seed)
+    named = {"ours": ours, "theirs": theirs, "floor": floor}
+    a, b, zero = (_resampled_means(_checked(name, values), n_resamples, rng) for name, values in named.items())
+    fractions = np.divide(a - zero, b - zero, out=np.full(n_resamples, np.inf), where=b > zero)
+    low, high = np.quantile(fractions, tails, method="nearest")  # interpolation between infinities isn't a number
     return float(low), float(high)
 
 
@@ -71,6 +122,18 @@ def probability_of_improvement(ours: Numbers, theirs: Numbers) -> float:
     """
     ours, theirs = _checked("ours", ours), _checked("theirs", theirs)
     return float(mannwhitneyu(ours, theirs).statistic / (len(ours) * len(theirs)))
+
+
+def _resampled_means(values: NDArray[np.float64], n_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    drawn = rng.integers(len(values), size=(n_resamples, len(values)))
+    means: NDArray[np.float64] = trim_mean(values[drawn], 0.25, axis=1)
+    return means
+
+
+def _tails(confidence: float) -> tuple[float, float]:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}; use a number between 0 and 1, such as 0.95")
+    return (1 - confidence) / 2, 1 - (1 - confidence) / 2
 
 
 def _checked(name: str, values: Numbers) -> NDArray[np.float64]:

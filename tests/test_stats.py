@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from rlhf_gym.stats import bootstrap_interval, interquartile_mean, probability_of_improvement
+from rlhf_gym.stats import (
+    bootstrap_interval,
+    fraction_interval,
+    fraction_reached,
+    interquartile_mean,
+    probability_of_improvement,
+)
 
 
 def test_interquartile_mean_drops_one_of_five_at_each_end():
@@ -46,6 +52,40 @@ def test_same_seed_gives_the_same_interval_and_another_seed_another():
     few = {"n_resamples": 50}
     assert bootstrap_interval(values, seed=3, **few) == bootstrap_interval(values, seed=3, **few)
     assert bootstrap_interval(values, seed=3, **few) != bootstrap_interval(values, seed=4, **few)
+
+
+def test_fraction_is_of_interquartile_means():
+    # The middle three of five are 60, 70 and 80, of four the middle two are 90 and 110.
+    assert fraction_reached([0, 60, 70, 80, 500], [110, 90, 0, 900]) == 0.7
+
+
+def test_above_a_floor_the_fraction_is_of_what_was_gained():
+    assert fraction_reached([-10], [-5], floor=[-45]) == 35 / 40
+    assert fraction_reached([-45], [-5], floor=[-45]) == 0
+    assert fraction_reached([-65], [-5], floor=[-45]) == -0.5
+
+
+def test_there_is_no_fraction_of_what_is_not_above_the_floor():
+    with pytest.raises(ValueError, match="theirs is -5, which isn't above the floor of 0"):
+        fraction_reached([-10], [-5])
+
+
+def test_fraction_interval_beside_a_certain_figure_is_that_of_the_mean():
+    # Of the samples of (100, 200) a quarter has mean 100 and a quarter 200.
+    assert fraction_interval([100, 200], [100], seed=0) == (1, 2)
+    assert fraction_interval([100, 200], [150], floor=[50], seed=0) == (0.5, 1.5)
+
+
+def test_fraction_interval_counts_what_is_uncertain_on_both_sides():
+    # 1/4 of the samples have the lowest of ours, 1/4 the highest of theirs: together 1/16, more than a tail of 1/40.
+    assert fraction_interval([100, 200], [50, 100], seed=0) == (1, 4)
+    assert fraction_interval([100, 200], [50, 100], seed=0, confidence=0.5) != (1, 4)
+
+
+def test_fraction_interval_has_no_upper_end_where_nothing_may_have_been_learned():
+    # A quarter of the samples of (-10, 100) has mean -10: no part of that can be taken.
+    low, high = fraction_interval([50], [-10, 100], seed=0)
+    assert (low, high) == (0.5, float("inf"))
 
 
 def test_probability_of_improvement_counts_pairs_and_half_of_ties():

@@ -1,7 +1,7 @@
 """How near do 50 and 100 answers come to the true reward on MuJoCo's tasks?
 
 Christiano et al. 2017's eight tasks in their present versions, 300k environment steps, three seeds. An oracle compares
-pairs of segments of 50 steps (25 on Reacher, whose episodes have 50). PPO has the same settings whatever it is paid.
+pairs of segments of 50 steps (10 on Reacher, whose episodes have 50). PPO has the same settings whatever it is paid.
 Every task is played as it is: where episodes terminate, termination is an absorbing state that pays nothing.
 
 Settings were tuned on other seeds, 100 and up.

@@ -2,7 +2,7 @@ import pytest
 
 from experiments import cartpole
 from experiments.records import append_rows, read_rows
-from experiments.report import main, report
+from experiments.report import figures, main, read_results, report, table
 from experiments.settings import known_columns, measure_names
 
 ROUNDS = [{"env_steps": 100 * n, "labels": n, "true_return": 9.0 * n} for n in (1, 2, 3)]
@@ -72,6 +72,21 @@ def test_report_is_made_anew_from_the_rows_alone_and_leaves_them(tmp_path):
     fill(folder, {"constant_minus_one": [9, 9]})
     report("cartpole", results_dir=tmp_path)
     assert (folder / "README.md").read_bytes() != before["README.md"]
+
+
+def test_figures_and_tables_can_be_had_without_writing_anything(tmp_path):
+    folder = tmp_path / "cartpole"
+    fill(folder, {"labels_50": [500, 480], "fixed_horizon_100": [300, 320]})
+    results = read_results("cartpole", results_dir=tmp_path)
+    drawn = figures(results)
+    assert list(drawn) == list(results.families) == ["labels", "fixed_horizon"]
+    assert [label.get_text() for label in drawn["labels"].axes[1].get_yticklabels()] == ["50 labels"]
+    written = table(results, results.families["fixed_horizon"])
+    assert written.splitlines()[-1].startswith(
+        "| fixed horizon, 100 labels (`fixed_horizon_100`) | 310.0 [300.0, 320.0]"
+    )
+    assert {path.name for path in folder.iterdir()} == {"runs.csv", "curves.csv"}
+    assert written in report("cartpole", results_dir=tmp_path).read_text()
 
 
 def test_pictures_of_all_settings_stay_below_300_kb(tmp_path):

@@ -1,0 +1,94 @@
+import pytest
+
+from experiments.fractions import ELSEWHERE, measured, results_with_rows
+from experiments.records import append_rows
+from experiments.settings import names
+
+
+def fill(results_dir, experiment, returns):
+    """Rows of an experiment, as far as they are looked at: the true return of each seed, by setting."""
+    rows = [
+        {"setting": setting, "seed": seed, "true_return_mean": value}
+        for setting, seeds in returns.items()
+        for seed, value in enumerate(seeds)
+    ]
+    append_rows(results_dir / experiment / "runs.csv", rows)
+
+
+def points(results_dir, kind="labels"):
+    found, _ = measured(results_with_rows(results_dir))
+    return {(point.task, point.labels): point for point in found if point.kind == kind}
+
+
+def test_a_point_is_a_part_of_what_the_same_task_pays_under_the_true_reward(tmp_path):
+    fill(tmp_path, "mujoco", {"hopper_50": [100, 200, 300], "hopper_100": [600], "hopper_ppo_true_reward": [400]})
+    found = points(tmp_path)
+    assert {key: point.fraction for key, point in found.items()} == {("Hopper-v5", 50): 0.5, ("Hopper-v5", 100): 1.5}
+    point = found["Hopper-v5", 50]
+    assert (point.low, point.high, point.n_seeds) == (0.25, 0.75, 3)
+    assert (point.source, point.above) == ("mujoco: hopper_50", "")
+
+
+def test_negative_returns_are_counted_from_an_untrained_policy(tmp_path):
+    returns = {"reacher_50": [-15], "reacher_ppo_true_reward": [-5], "reacher_untrained_policy": [-45]}
+    fill(tmp_path, "mujoco", returns)
+    (point,) = points(tmp_path).values()
+    assert (point.fraction, point.above) == (0.75, "reacher_untrained_policy")
+
+
+def test_negative_returns_without_an_untrained_policy_are_named_as_left_out(tmp_path):
+    fill(tmp_path, "classic_control", {"pendulum_100": [-200], "pendulum_ppo_true_reward": [-150]})
+    assert measured(results_with_rows(tmp_path)) == ([], ["Pendulum-v1"])
+
+
+def test_the_floor_is_not_used_where_returns_are_positive(tmp_path):
+    fill(tmp_path, "mujoco", {"ant_50": [50], "ant_ppo_true_reward": [200], "ant_untrained_policy": [-100]})
+    (point,) = points(tmp_path).values()
+    assert (point.fraction, point.above) == (0.25, "")
+
+
+def test_what_is_not_run_yet_is_skipped(tmp_path):
+    assert measured(results_with_rows(tmp_path)) == ([], [])
+    fill(tmp_path, "mujoco", {"ant_50": [50], "hopper_ppo_true_reward": [400], "hopper_random_answers": [100]})
+    assert measured(results_with_rows(tmp_path)) == ([], [])
+    fill(tmp_path, "cartpole", {"labels_20": [250], "ppo_true_reward": [500]})
+    assert {key: point.fraction for key, point in points(tmp_path).items()} == {("CartPole-v1", 20): 0.5}
+
+
+def test_the_better_constant_reward_stands_beside_without_labels(tmp_path):
+    returns = {"constant_plus_one": [400], "constant_minus_one": [10], "labels_20": [450], "ppo_true_reward": [500]}
+    fill(tmp_path, "cartpole", returns)
+    (point,) = points(tmp_path, "constant").values()
+    assert (point.labels, point.fraction, point.source) == (0, 0.8, "cartpole: constant_plus_one")
+
+
+def test_an_untrained_policy_is_not_a_constant_reward(tmp_path):
+    returns = {"hopper_50": [300], "hopper_ppo_true_reward": [400], "hopper_untrained_policy": [999]}
+    fill(tmp_path, "mujoco", returns)
+    assert points(tmp_path, "constant") == {}
+
+
+def test_fixed_horizon_is_a_task_of_its_own_and_other_goals_are_none(tmp_path):
+    returns = {"fixed_horizon_100": [100], "fixed_horizon_ppo_true_reward": [500]}
+    fill(tmp_path, "cartpole", returns | {"hold_at_one_100": [500], "hold_at_one_ppo_goal": [500]})
+    assert list(points(tmp_path)) == [("CartPole-v1, fixed horizon", 100)]
+
+
+def test_an_oracle_with_another_goal_is_not_compared_with_the_true_reward(tmp_path):
+    fill(
+        tmp_path,
+        "classic_control",
+        {"mountain_car_continuous_100": [90], "mountain_car_continuous_ppo_true_reward": [80]},
+    )
+    assert measured(results_with_rows(tmp_path)) == ([], [])
+
+
+def test_figures_from_elsewhere_follow_from_what_was_reported():
+    cheetah = next(point for point in ELSEWHERE if point.task == "HalfCheetah-v4")
+    assert cheetah.fraction == pytest.approx((959 + 758) / 2 / 2205)
+    assert (cheetah.low, cheetah.high) == pytest.approx((758 / 2205, 959 / 2205))
+    assert all(point.kind == "elsewhere" and point.source for point in ELSEWHERE)
+
+
+def test_experiments_are_found_by_their_families():
+    assert {"cartpole", "classic_control", "mujoco", "novel_goals"} <= set(names())
