@@ -18,11 +18,18 @@ TASKS = {
     "mountain_car_continuous": ("MountainCarContinuous-v0", {"feedback": {"goal": "mountain_car_progress"}}),
 }
 AIMS = {"pendulum": -180, "acrobot": -100, "mountain_car": -110, "mountain_car_continuous": 90}
+FLOOR = {  # learning rate 0 leaves the policy as it was born
+    "labels": 0,
+    "reward": {"source": "constant"},
+    "agent": {"learning_rate": 0.0, "n_epochs": 1},
+    "total_timesteps": 4096,
+}
 CONTROLS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ppo_true_reward": ("PPO on the true reward", {"labels": 0, "reward": {"source": "true"}, "feedback": {}}),
     "ppo_goal": ("PPO on the oracle's goal", {"labels": 0, "reward": {"source": "true"}}),
     "random_answers": ("100 random answers", {"labels": 100, "teacher": "random"}),
     "untrained": ("untrained reward model", {"labels": 0, "reward": {"source": "untrained"}}),
+    "untrained_policy": ("untrained policy", FLOOR),
     "constant": ("constant reward −1", {"labels": 0, "reward": {"source": "constant", "constant": -1.0}}),
 }
 

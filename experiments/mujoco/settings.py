@@ -27,7 +27,7 @@ FLOOR = {  # learning rate 0 leaves the policy as it was born
     "labels": 0,
     "reward": {"source": "constant"},
     "agent": {"learning_rate": 0.0, "n_epochs": 1},
-    "total_timesteps": 4096,
+    "total_timesteps": 8192,
 }
 CONTROLS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ppo_true_reward": ("PPO on the true reward", {"labels": 0, "reward": {"source": "true"}}),
