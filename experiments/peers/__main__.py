@@ -28,7 +28,7 @@ def main(
 
     Args:
         only: Tasks to run; all if left out.
-        who: Who runs them: imitation, imitation_ppo, rlhf_gym, rlhf_gym_ppo; all if left out.
+        who: Who runs them: rlhf_gym, imitation, either with _ppo for the true reward; all if left out.
         seeds: Seeds to run; all if left out.
         repeat: Another number does all runs again, beside those that are there: to take their times anew.
         python: Python 3.11, to make imitation's virtual environment with.

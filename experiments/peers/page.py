@@ -31,9 +31,10 @@ unmodified environment, with seeds that training never saw.
 
 **Steps.** *Agent steps* are those that PPO learned from; *sampling steps* were taken only to have something to ask
 about. Ours counts both against its budget of steps. imitation's `total_timesteps` are agent steps; it trains for one
-iteration more than it is asked to, each rounded up to whole rollouts, and samples on top. So it sees more steps than
-ours, which may only help its return; its wall time is comparable by *steps per s*, which counts every step, and by the
-ratio to its own PPO for as many agent steps.
+iteration more than it is asked to, each rounded up to whole rollouts, and samples on top: each time it explores, or
+lacks finished episodes to ask about, it plays at least one whole episode in each of its 8 environments. So it sees more
+steps than ours, which may only help its return; its wall time is comparable by *steps per s*, which counts every step,
+and by the ratio to its own PPO for as many agent steps.
 
 **Wall time.** Building everything and learning, without imports and without the final evaluation, on one thread each.
 The runs of one task and seed follow each other on one machine, who goes first changing with the seed; *wall ÷ own
@@ -49,14 +50,14 @@ with running normalisation for HalfCheetah, the named config `cartpole` for Cart
 ours. The agent that is judged is the one trained along with the reward, as its script does; its tutorial goes on to
 train a second one on the final reward, which would be twice the steps.
 
-**HalfCheetah** isn't the same environment in both: gymnasium 0.29 has v4 and ours has v5. Observations, actions and
-reward are the same; what differs is how the physics engine of that time computes contacts. Each stack's PPO on the
-true reward is the measure of its own.
+**HalfCheetah** isn't the same environment in both: gymnasium 0.29 has v4 and ours has v5, on another version of the
+physics engine each; observations, actions and reward are defined alike. Each stack's PPO on the true reward is the
+measure of its own.
 
 **CartPole-v1** is not a task that imitation is made for: it warns that episodes which end early tell the reward, and
 leaves them to whoever sets `allow_variable_horizon`, as its named config does. Its fragments are cut from single
-episodes, so that those of an untrained policy, 9 to 60 steps, are too short for its documented 100; the row shows what
-it said. With fragments of 8 it runs, but all pairs tie: every step pays 1, and the end of an episode isn't seen. That
+episodes, so that those of an untrained policy, about 20 steps long, are too short for its documented 100; the row
+shows what it said. With fragments of 8 it runs, but all pairs tie: every step pays 1, and the end of an episode isn't seen. That
 row is our choice and not its documentation's. What PPO reaches there is no merit of the answers."""
 
 
