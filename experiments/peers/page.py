@@ -57,8 +57,8 @@ measure of its own.
 **CartPole-v1** is not a task that imitation is made for: it warns that episodes which end early tell the reward, and
 leaves them to whoever sets `allow_variable_horizon`, as its named config does. Its fragments are cut from single
 episodes, so that those of an untrained policy, about 20 steps long, are too short for its documented 100; the row
-shows what it said. With fragments of 8 it runs, but all pairs tie: every step pays 1, and the end of an episode isn't seen. That
-row is our choice and not its documentation's. What PPO reaches there is no merit of the answers."""
+shows what it said. With fragments of 8 it runs, but all pairs tie: every step pays 1, and the end of an episode isn't
+seen. That row is our choice and not its documentation's. What PPO reaches there is no merit of the answers."""
 
 
 def page(path: Path, *, testing: bool = False) -> str:
