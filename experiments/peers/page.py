@@ -21,9 +21,10 @@ NAMES = {
     "imitation_ppo": "imitation, PPO on the true reward",
 }
 COLUMNS = (
-    "true return", "seeds", "labels", "agent steps", "sampling steps", "wall s", "CPU s", "fitting the reward, s",
-    "wall ÷ own PPO's", "steps per s",
+    "true return", "seeds", "labels", "agent steps", "sampling steps", "wall s", "CPU s", "fitting, % of wall",
+    "wall ÷ own PPO's", "CPU ÷ own PPO's", "steps per CPU s",
 )  # fmt: skip
+UNDISTURBED = 0.9
 
 HOW_TO_READ = """\
 **Return.** Mean over seeds (lowest to highest) of the deterministic policy's true return over 20 episodes of the
@@ -37,9 +38,10 @@ steps than ours, which may only help its return; its wall time is comparable by 
 and by the ratio to its own PPO for as many agent steps.
 
 **Wall time.** Building everything and learning, without imports and without the final evaluation, on one thread each.
-The runs of one task and seed follow each other on one machine, who goes first changing with the seed; *wall ÷ own
-PPO's* is the median of the pairs of one `repeat`, which is also whose times are shown: the latest. Where CPU seconds
-are well below wall seconds the machine was shared with something else, and CPU seconds are the ones to compare.
+The runs of one task and seed follow each other on one machine, who goes first changing with the seed; the ratios are
+medians of the pairs of one `repeat`, and of the repeats only the latest is shown. A run whose CPU seconds are less than
+0.9 of its wall seconds shared the machine with something else: its wall time stays in the table, but no ratio is taken
+of it, only of CPU seconds, which are what it would take on a core of its own.
 
 **Teacher.** The same in both: an oracle without mistakes. imitation's default draws answers from a softmax of the
 returns; its temperature is 0 here.
@@ -79,13 +81,21 @@ def latest(rows: Sequence[Row]) -> list[Row]:
     return list({(row["task"], row["who"], row["seed"]): row for row in ordered}.values())
 
 
-def ratios(rows: Sequence[Row], who: str, to: str) -> list[float]:
-    """Wall time over that of another run of the same task, seed and repeat, for each pair there is."""
+def ratios(rows: Sequence[Row], who: str, to: str, column: str) -> list[float]:
+    """Seconds over those of another run of the same task, seed and repeat, for each pair there is.
+
+    Wall seconds count only where the machine was the run's own.
+    """
     seconds: dict[str, dict[tuple[str, str, str], float]] = {who: {}, to: {}}
     for row in rows:
-        if row["who"] in seconds and row["wall_seconds"]:
-            seconds[row["who"]][row["task"], row["seed"], row["repeat"]] = float(row["wall_seconds"])
-    return [wall / seconds[to][pair] for pair, wall in seconds[who].items() if pair in seconds[to]]
+        if row["who"] in seconds and not row["error"] and (column != "wall_seconds" or undisturbed(row)):
+            seconds[row["who"]][row["task"], row["seed"], row["repeat"]] = float(row[column])
+    return [value / seconds[to][pair] for pair, value in seconds[who].items() if pair in seconds[to]]
+
+
+def undisturbed(row: Row) -> bool:
+    """Whether a run had a core to itself."""
+    return float(row["cpu_seconds"]) >= UNDISTURBED * float(row["wall_seconds"])
 
 
 def table(task: Task, rows: Sequence[Row]) -> Iterator[str]:
@@ -110,17 +120,19 @@ def _cells(found: Sequence[Row], rows: Sequence[Row], who: str) -> list[str]:
     def of(name: str) -> list[float]:
         return [float(row[name]) for row in done]
 
-    returns, wall = of("true_return_mean"), of("wall_seconds")
+    returns, wall, cpu = (of(name) for name in ("true_return_mean", "wall_seconds", "cpu_seconds"))
     steps = [agent + sampling for agent, sampling in zip(of("agent_steps"), of("sampling_steps"), strict=True)]
-    over = ratios(rows, who, f"{who.split('_fragments')[0]}_ppo")
+    ppo = f"{who.split('_fragments')[0].removesuffix('_ppo')}_ppo"
+    over = [ratios(rows, who, ppo, column) if who != ppo else [] for column in ("wall_seconds", "cpu_seconds")]
     return [
         f"{mean(returns):.0f} ({min(returns):.0f} to {max(returns):.0f})",
         str(len(done)) + (f", {len(found) - len(done)} stopped" if len(found) > len(done) else ""),
         f"{median(of('labels')):.0f}",
         *(f"{median(of(name)):,.0f}" for name in ("agent_steps", "sampling_steps")),
-        *(f"{median(of(name)):.0f}" for name in ("wall_seconds", "cpu_seconds", "wall_seconds_reward")),
-        f"{median(over):.2f}" if over else "",
-        f"{median(s / w for s, w in zip(steps, wall, strict=True)):.0f}",
+        *(f"{median(values):.0f}" for values in (wall, cpu)),
+        f"{median(100 * fit / w for fit, w in zip(of('wall_seconds_reward'), wall, strict=True)):.0f}",
+        *(f"{median(values):.2f}" if values else "" for values in over),
+        f"{median(s / c for s, c in zip(steps, cpu, strict=True)):.0f}",
     ]
 
 

@@ -147,17 +147,29 @@ def test_both_ppos_of_imitation_differ_in_nothing_but_what_they_are_paid():
 def test_ratios_are_taken_in_pairs_of_one_seed_and_repeat(tmp_path):
     run(chosen(**PENDULUM), tmp_path, pretend)
     rows = read_rows(tmp_path / "runs.csv")
-    assert ratios(rows, "imitation", "imitation_ppo") == [1.6, 1.6, 1.6]
+    assert ratios(rows, "imitation", "imitation_ppo", "wall_seconds") == [1.6, 1.6, 1.6]
+    assert ratios(rows, "imitation", "imitation_ppo", "cpu_seconds") == pytest.approx([79 / 49, 159 / 99, 79 / 49])
     apart = [dict(r, repeat="1") if r["who"] == "imitation_ppo" else r for r in rows]
-    assert ratios(apart, "imitation", "imitation_ppo") == []
+    assert ratios(apart, "imitation", "imitation_ppo", "wall_seconds") == []
+
+
+def test_no_ratio_is_taken_of_wall_times_on_a_shared_machine(tmp_path):
+    run(chosen(**PENDULUM), tmp_path, pretend)
+    rows = [dict(r, wall_seconds="89") if r["who"] == "imitation" else r for r in read_rows(tmp_path / "runs.csv")]
+    # 79 CPU seconds in 89 are 0.89, of seeds 0 and 2; seed 1 has 159 and keeps its ratio.
+    assert ratios(rows, "imitation", "imitation_ppo", "wall_seconds") == [0.89]
+    assert len(ratios(rows, "imitation", "imitation_ppo", "cpu_seconds")) == 3
 
 
 def test_the_page_has_a_line_for_each_with_its_figures(tmp_path):
     run(chosen(**PENDULUM), tmp_path, pretend)
     text = page(tmp_path / "runs.csv")
-    # Steps per s: 104,000 / 80, / 160 and / 80, whose median is 1,300.
-    line = "| -160 (-170 to -150) | 3 | 100 | 100,000 | 4,000 | 80 | 79 | 7 | 1.60 | 1300 |"
+    # Fitting: 7 of 80, of 160 and of 80 s. Steps per CPU s: 104,000 / 79, / 159 and / 79, whose median is 1,316.
+    line = "| -160 (-170 to -150) | 3 | 100 | 100,000 | 4,000 | 80 | 79 | 9 | 1.60 | 1.61 | 1316 |"
     assert f"| **imitation** {line}" in text and f"| **rlhf_gym** {line}" in text
+    assert (
+        "PPO on the true reward | -160 (-170 to -150) | 3 | 100 | 100,000 | 4,000 | 50 | 49 | 14 |  |  | 2122 |" in text
+    )
     assert "## Pendulum-v1, 100 labels" in text and "HalfCheetah, 700 labels" not in text
     assert '"fragment_length": 100' in text and (peers.__doc__ or "").strip() in text
 
