@@ -111,7 +111,7 @@ def run(
     settings, folder = choose(load(name), testing=testing), results_folder(name, results_dir, testing=testing)
     wanted = _wanted(name, choose(load(name), testing=testing, only=only), seeds, testing)
     failed: dict[Job, str] = {}
-    with _alone(folder):
+    with alone(folder):
         if adopt:
             _adopt_new_columns(name, settings, folder / "runs.csv")
         missing = _missing(wanted, settings, folder / "runs.csv")
@@ -199,7 +199,7 @@ def _keep(folder: Path, rows: Rows) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Keep a second command from doing the same runs: the lock is the folder's, and ends with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     if fcntl is None:
@@ -209,7 +209,7 @@ def _alone(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ValueError(f"{folder} is being written by another experiments.run; wait until it has ended") from None
+        raise ValueError(f"{folder} is being written by another command; wait until it has ended") from None
     else:
         yield
     finally:

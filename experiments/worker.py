@@ -81,7 +81,7 @@ def run_row(
         | {
             "versions": "; ".join(f"{package} {version}" for package, version in made["versions"].items()),
             "python": made["python"],
-            "commit": _mark_changed(made["commit"]),
+            "commit": mark_changed(made["commit"]),
             "machine": made["machine"],
             "command": made["command"],
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -107,7 +107,7 @@ def main(
     output.write_text(json.dumps({"run": row, "curves": curves}))
 
 
-def _mark_changed(commit: str | None) -> str | None:
+def mark_changed(commit: str | None) -> str | None:
     """The commit, marked if code of the package or of the experiments isn't the committed one."""
     if commit is None or commit.endswith("+dirty"):
         return commit

@@ -4,9 +4,9 @@ Christiano et al. 2017's eight tasks in their present versions, 300k environment
 pairs of segments of 50 steps (10 on Reacher, whose episodes have 50). PPO has the same settings whatever it is paid.
 Every task is played as it is: where episodes terminate, termination is an absorbing state that pays nothing.
 
-Settings were tuned on other seeds, 100 to 103. One was revised after HalfCheetah's first runs on seeds 0 to 2 had fallen
-short with 100 labels (0.84 of PPO's return): they had watched 1,024 steps before the first answers, where it is 4,096
-now; those runs are in `earlier_runs.csv`.
+Settings were tuned on other seeds, 100 to 103. One was revised after HalfCheetah's first runs on seeds 0 to 2 had
+fallen short with 100 labels (0.84 of PPO's return): they had watched 1,024 steps before the first answers, where it is
+4,096 now; those runs are in `earlier_runs.csv`.
 """
 
 from experiments.asked import Ratio

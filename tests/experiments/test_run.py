@@ -134,7 +134,7 @@ def test_rows_of_other_settings_under_the_same_name_are_refused(tmp_path):
 
 def test_two_commands_do_not_write_the_same_results(tmp_path):
     def execute(job):
-        with pytest.raises(ValueError, match="is being written by another experiments.run; wait"):
+        with pytest.raises(ValueError, match="is being written by another command; wait"):
             run("cartpole", only=["labels_50"], results_dir=tmp_path, execute=never)
         return pretend(job)
 

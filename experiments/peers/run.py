@@ -1,0 +1,173 @@
+"""Do the runs of the comparison that have no row yet, one after the other, and keep them in `runs.csv`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from experiments.peers.settings import TASKS, TESTING, Run, Task
+from experiments.records import append_rows, read_rows
+from experiments.run import ROOT, alone
+from experiments.worker import mark_changed
+from rlhf_gym.mappings import unknown_name
+from rlhf_gym.provenance import provenance
+
+FIGURES = (
+    "agent_steps", "sampling_steps", "true_return_mean", "true_return_std", "n_eval_episodes",
+    "wall_seconds", "cpu_seconds", "wall_seconds_reward", "wall_seconds_sampling", "error",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to do."""
+
+    task: str
+    who: str
+    seed: int
+    repeat: int = 0
+    testing: bool = False
+
+    @property
+    def run(self) -> Run:
+        """What it runs."""
+        return tasks(self.testing)[self.task].runs[self.who]
+
+    @property
+    def command(self) -> str:
+        """What does this run alone."""
+        flags = f" --repeat {self.repeat}" * (self.repeat > 0) + " --testing" * self.testing
+        return f"python -m experiments.peers --only {self.task} --who {self.who} --seeds {self.seed}{flags}"
+
+    @property
+    def settings(self) -> str:
+        """Every setting, as JSON."""
+        if self.run.stack == "imitation":
+            return json.dumps({**self.run.settings, "seed": self.seed})
+        settings = asdict(self.run.config(self.seed))
+        del settings["run_dir"]
+        return json.dumps(settings)
+
+
+Execute = Callable[[Job], Mapping[str, Any]]
+"""Does a run; gives its figures, or an `error`, with versions."""
+
+
+def tasks(testing: bool) -> Mapping[str, Task]:
+    """The tasks, or those made to take seconds."""
+    return TESTING if testing else TASKS
+
+
+def in_fresh_process(job: Job, *, peer_python: Path) -> dict[str, Any]:
+    """Do a run in a new Python process with one thread.
+
+    Raises:
+        RuntimeError: If the process fails; the message is what it said.
+    """
+    if job.run.stack == "imitation":  # isolated: neither PYTHONPATH nor the folder of the script is searched
+        command = [str(peer_python), "-I", str(Path(__file__).with_name("peer.py"))]
+    else:
+        command = [sys.executable, "-m", "experiments.peers.ours", job.task, job.who, str(job.seed)]
+        command += ["--testing"] * job.testing
+    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | threads, input=job.settings, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip())
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def chosen(
+    *, only: Sequence[str] = (), who: Sequence[str] = (), seeds: Sequence[int] = (), repeat: int = 0, testing: bool
+) -> list[Job]:
+    """The runs asked for. Those of a task and seed follow each other, and who goes first changes with the seed.
+
+    Raises:
+        ValueError: On a name or seed that isn't there.
+    """
+    known = tasks(testing)
+    for name in only:
+        if name not in known:
+            raise ValueError(unknown_name(name, list(known)))
+    all_who = list(dict.fromkeys(name for task in known.values() for name in task.runs))
+    for name in who:
+        if name not in all_who:
+            raise ValueError(unknown_name(name, all_who))
+    all_seeds = sorted({seed for task in known.values() for seed in task.seeds})
+    if unknown := sorted(set(seeds) - set(all_seeds)):
+        raise ValueError(f"seeds has {unknown[0]}; the seeds are {', '.join(map(str, all_seeds))}")
+    return [
+        Job(name, runner, seed, repeat, testing)
+        for seed in seeds or all_seeds
+        for name, task in known.items()
+        if seed in task.seeds and (name in only or not only)
+        for runner in (list(task.runs) if seed % 2 == 0 else list(task.runs)[::-1])
+        if runner in who or not who
+    ]
+
+
+def missing(jobs: Sequence[Job], path: Path) -> list[Job]:
+    """The runs without a row.
+
+    Raises:
+        ValueError: If one has a row of other settings.
+    """
+    rows = {(row["task"], row["who"], row["seed"], row["repeat"]): row for row in read_rows(path)}
+    todo = []
+    for job in jobs:
+        row = rows.get((job.task, job.who, str(job.seed), str(job.repeat)))
+        if row is None:
+            todo.append(job)
+        elif row["settings"] != job.settings:
+            raise ValueError(
+                f"{path} has {job.task} {job.who} seed {job.seed} with other settings than today's; "
+                f"use --repeat {job.repeat + 1} or another --results-dir"
+            )
+    return todo
+
+
+def row(job: Job, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's row; what a failed run doesn't have stays empty."""
+    made = provenance(job.command)
+    return {
+        "task": job.task,
+        "who": job.who,
+        "seed": job.seed,
+        "repeat": job.repeat,
+        "env_id": job.run.env_id,
+        "labels": figures.get("labels", ""),
+        **{name: figures.get(name, "") for name in FIGURES},
+        "versions": "; ".join(f"{package} {version}" for package, version in figures["versions"].items()),
+        "python": figures["python"],
+        "commit": mark_changed(made["commit"]),
+        "machine": made["machine"],
+        "command": made["command"],
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "settings": job.settings,
+    }
+
+
+def run(jobs: Sequence[Job], folder: Path, execute: Execute) -> None:
+    """Do the runs without a row, and append each as it ends.
+
+    Raises:
+        ValueError: If the rows that are there don't fit.
+        RuntimeError: If a run couldn't be started.
+    """
+    with alone(folder):
+        todo = missing(jobs, folder / "runs.csv")
+        print(f"peers: {len(todo)} runs to do, {len(jobs) - len(todo)} already there", flush=True)
+        for number, job in enumerate(todo, start=1):
+            done = row(job, execute(job))
+            append_rows(folder / "runs.csv", [done])
+            came = done["error"] or f"true return {done['true_return_mean']:.1f}, {done['wall_seconds']:.0f} s"
+            print(f"[{number}/{len(todo)}] {job.task} {job.who} seed {job.seed}: {came}", flush=True)
