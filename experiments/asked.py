@@ -33,6 +33,24 @@ class Seeds:
 
 
 @dataclass(frozen=True)
+class Reaches:
+    """The interquartile mean of a setting's true return is at least so much."""
+
+    setting: str
+    least: float
+
+    def judge(self, settings: Settings, runs: Runs) -> Verdict:
+        """Compare it with the figure."""
+        asked = f"{_called(self.setting, settings)}: true return at least {self.least:g}"
+        rows = runs.get(self.setting, ())
+        if not rows:
+            return Verdict(asked, "not run", None)
+        reached = interquartile_mean([float(row[RETURN]) for row in rows])
+        whole = len(rows) == len(settings[self.setting].seeds)
+        return Verdict(asked, f"{reached:.1f}", reached >= self.least if whole else None)
+
+
+@dataclass(frozen=True)
 class Ratio:
     """The interquartile mean of a setting's true return is at least so many times another's.
 

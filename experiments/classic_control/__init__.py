@@ -7,10 +7,10 @@ height of Acrobot's tip, the energy of the car. A teacher who watches would judg
 environment says, and *PPO on the oracle's goal* is what that alone is worth.
 """
 
-from experiments.asked import Seeds
-from experiments.classic_control.settings import FAMILIES, SETTINGS, TASKS, TESTING
+from experiments.asked import Reaches
+from experiments.classic_control.settings import AIMS, FAMILIES, SETTINGS, TESTING
 
-ASKED = tuple(Seeds(f"{task}_100", least=3) for task in TASKS)
+ASKED = tuple(Reaches(f"{task}_100", least=aim) for task, aim in AIMS.items())
 
 HOW_TO_READ = """\
 Every return is that of the deterministic policy over 20 episodes of the unmodified environment, by its own reward.

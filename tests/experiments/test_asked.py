@@ -1,4 +1,4 @@
-from experiments.asked import Alike, Ratio, Seeds
+from experiments.asked import Alike, Ratio, Reaches, Seeds
 from experiments.settings import Bound, Setting
 
 HELD = (Bound("length", least=475), Bound("distance", most=0.25))
@@ -59,6 +59,14 @@ def test_ratio_is_of_interquartile_means():
         SETTINGS, {"ours": runs(80, 89, 100), "ceiling": runs(*[100] * 3)}
     )
     assert verdict.passed is False
+
+
+def test_a_figure_is_reached_by_the_interquartile_mean_of_all_seeds():
+    asked = Reaches("ours", least=-180)
+    assert asked.judge(SETTINGS, {"ours": runs(-170, -180, -190)}).passed is True
+    assert asked.judge(SETTINGS, {"ours": runs(-171, -180, -190)}).reached == "-180.3"
+    assert asked.judge(SETTINGS, {"ours": runs(-171, -180, -190)}).passed is False
+    assert asked.judge(SETTINGS, {"ours": runs(-100)}).passed is None
 
 
 def test_above_a_floor_the_ratio_is_of_what_was_gained():
