@@ -38,7 +38,7 @@ TASKS = {
     "pendulum_spin": Task(
         "pendulum_spin",
         "Pendulum-v1, spinning",
-        {"env_id": "Pendulum-v1", "total_timesteps": 50_000},
+        {"env_id": "Pendulum-v1", "total_timesteps": 100_000},
         50,
         pendulum_turns,
         Bound("pendulum_turns", least=8),
