@@ -91,7 +91,9 @@ def make_reward(
         seed=int(model_rng.integers(2**31)),
         **pick(config.reward, "ensemble_size hidden inputs"),
     )
-    return RewardLearner(model, rng=fit_rng, **pick(config.reward, "steps batch_size learning_rate l2 random_share"))
+    return RewardLearner(
+        model, rng=fit_rng, **pick(config.reward, "steps batch_size learning_rate l2 l2_sample random_share")
+    )
 
 
 def reward_function(config: RLHFConfig, goal: Goal | None, model: RewardModel) -> RewardFunction | None:

@@ -83,6 +83,8 @@ class RewardConfig:
     l2: float = 1e-3
     """Weight decay at the start, as the share by which weights shrink in a gradient step; it follows the held-out
     loss."""
+    l2_sample: int = 128
+    """Preferences, drawn anew each time, that steer the weight decay: fewer cost less and steer less surely."""
     random_share: float = 0.0
     """Share of answers the likelihood takes to be random. Christiano et al. 2017 take 0.1, for people; where the
     teacher makes no mistakes it only keeps a model that is wrong from being put right."""
@@ -238,7 +240,7 @@ class RLHFConfig:
 
 POSITIVE = {
     "query": "candidates_per_query rounds first_steps memory_steps halving_steps",
-    "reward": "ensemble_size steps batch_size",
+    "reward": "ensemble_size steps batch_size l2_sample",
     "agent": "n_envs n_steps batch_size n_epochs torch_threads",
     "evaluation": "n_episodes",
 }

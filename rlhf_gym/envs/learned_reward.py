@@ -103,7 +103,7 @@ class VecLearnedReward(VecEnvWrapper):
         self._returns[0] += true_rewards
         self._returns[1] += rewards
         self._returns[2] += 1
-        for i in np.flatnonzero(dones):
+        for i in np.flatnonzero(dones) if dones.any() else ():
             true_return, learned_return, length = self._returns[:, i].tolist()
             self._episodes.append(Episode(true_return, learned_return, int(length)))
             self._returns[:, i] = 0

@@ -18,7 +18,6 @@ from rlhf_gym.segments import Answer, Array, Preference, pad
 # Weights shrink by this share in each gradient step.
 L2_LEAST, L2_MOST = 1e-5, 1e-2
 ADAPT_EVERY = 10  # steps
-ADAPT_ON = 32  # preferences, drawn anew each time: a sign doesn't take all of them
 
 
 class Bootstrap:
@@ -78,6 +77,7 @@ def fit_reward_model(
     batch_size: int = 16,
     learning_rate: float = 3e-3,
     l2: float = 1e-3,
+    l2_sample: int = 128,
     random_share: float = 0.0,
 ) -> RewardFit:
     """Go on fitting a reward model to all preferences so far.
@@ -98,6 +98,7 @@ def fit_reward_model(
         batch_size: Preferences in each.
         learning_rate: Of Adam.
         l2: Weight decay to start from: the share by which weights shrink in each gradient step; 0 is none, for good.
+        l2_sample: Preferences, drawn anew each time, that the step of the weight decay is taken on.
         random_share: See :func:`rlhf_gym.rewards.likelihood.preference_loss`.
 
     Raises:
@@ -110,21 +111,23 @@ def fit_reward_model(
         raise ValueError(f"none of {len(preferences)} preferences has an answer; expected at least one")
     weights = torch.from_numpy(weights_all[:, used]).float()
     data = _Data(model, [preferences[i] for i in used])
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    parameters, decaying = list(model.parameters()), list(model.weights)
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
     batches = _batches(len(used), min(batch_size, len(used)), rng)
     for step in range(steps):
         batch = next(batches)
         losses = preference_loss(data.logits(batch), data.targets[batch], random_share=random_share)
         # A member may weigh all of a batch 0; its loss is then 0, where a mean would be 0/0.
         loss = ((losses * weights[:, batch]).sum(dim=1) / weights[:, batch].sum(dim=1).clamp_min(1)).sum()
-        optimizer.zero_grad()
+        for parameter in parameters:
+            parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         with torch.no_grad():
-            for weight in model.weights:
-                weight *= 1 - l2
+            torch._foreach_mul_(decaying, 1 - l2)
         if l2 > 0 and step % ADAPT_EVERY == ADAPT_EVERY - 1:
-            some = torch.from_numpy(rng.permutation(len(used))[:ADAPT_ON])
+            few = len(used) > l2_sample
+            some = torch.from_numpy(rng.permutation(len(used))[:l2_sample]) if few else torch.arange(len(used))
             l2 = _adapted(l2, data, some, (weights[:, some] == 0).float(), random_share)
     loss_train, loss_heldout, accuracy, accuracy_heldout = _judge(data, weights, random_share)
     return RewardFit(
@@ -141,13 +144,13 @@ class _Data:
         inputs = model.encode_steps(steps)
         self.weights = torch.from_numpy(steps.weights)
         model.freeze_inputs(inputs[self.weights > 0])
-        self.inputs = inputs.reshape(len(preferences), 2, *inputs.shape[1:])
+        self.inputs = model.standardise(inputs).reshape(len(preferences), 2, *inputs.shape[1:])
         self.weights = self.weights.reshape(len(preferences), 2, -1)
         self.targets = torch.tensor([p.answer.target for p in preferences])
 
     def logits(self, batch: Tensor | slice) -> Tensor:
         """Shape (M, N)."""
-        rewards = self.model(self.inputs[batch]) * self.weights[batch]
+        rewards = self.model.members(self.inputs[batch]) * self.weights[batch]
         return preference_logits(rewards[:, :, 0], rewards[:, :, 1])
 
 

@@ -109,8 +109,15 @@ class RewardModel(nn.Module):
         Returns:
             Shape (M, ...).
         """
-        hidden = ((inputs - self.input_mean) / self.input_std).reshape(1, -1, inputs.shape[-1])
-        hidden = hidden.expand(self.ensemble_size, -1, -1)
+        return self.members(self.standardise(inputs))
+
+    def standardise(self, inputs: Tensor) -> Tensor:
+        """Inputs with the frozen mean and standard deviation taken out, same shape."""
+        return (inputs - self.input_mean) / self.input_std
+
+    def members(self, inputs: Tensor) -> Tensor:
+        """:meth:`forward` of inputs that are standardised already."""
+        hidden = inputs.reshape(1, -1, inputs.shape[-1]).expand(self.ensemble_size, -1, -1)
         *layers, last = zip(self.weights, self.biases, strict=True)
         for weight, bias in layers:
             hidden = F.leaky_relu(torch.baddbmm(bias, hidden, weight))

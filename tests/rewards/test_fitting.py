@@ -9,7 +9,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from rlhf_gym.rewards import Bootstrap, RewardFit, RewardModel, fit_reward_model
+from rlhf_gym.rewards import Bootstrap, RewardFit, RewardModel, fit_reward_model, fitting
 from rlhf_gym.segments import Answer, Array, Preference, Query, Segment, pad
 
 TWO = spaces.Box(-np.inf, np.inf, (2,))
@@ -238,3 +238,20 @@ def test_decay_falls_while_larger_weights_would_serve_the_held_out_answers_and_r
 
 def test_decay_stays_where_nothing_is_held_out() -> None:
     assert fit(fresh(1), preferences(20), bootstrap=Fixed(np.ones((1, 20))), l2=1e-3, steps=30).l2 == 1e-3
+
+
+def test_the_weight_decay_is_steered_by_a_sample_where_there_are_more_preferences(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[list[int]] = []
+
+    def spy(l2: float, data: Any, some: torch.Tensor, *rest: Any) -> float:
+        seen.append(some.tolist())
+        return l2
+
+    monkeypatch.setattr(fitting, "_adapted", spy)
+    for l2_sample in (12, 5):
+        fit(fresh(), preferences(12), steps=20, l2_sample=l2_sample)
+    whole, few = seen[:2], seen[2:]
+    assert whole == [list(range(12))] * 2
+    assert [len(set(some)) for some in few] == [5, 5] and few[0] != few[1]
