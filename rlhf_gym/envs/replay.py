@@ -37,6 +37,7 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, **drawing: Any) -> 
         if draw:
             check_drawable(env, what.origin.env_id)
             plain_light(env)
+            follow(env)
         observation, _ = env.reset(seed=what.origin.seed)
         for action in earlier:
             observation = env.step(action)[0]
@@ -71,6 +72,15 @@ def draw_without_screen() -> None:
     if sys.platform == "linux" and "DISPLAY" not in os.environ and "WAYLAND_DISPLAY" not in os.environ:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         os.environ.setdefault("MUJOCO_GL", "egl")
+
+
+def follow(env: gymnasium.Env[Any, Any]) -> None:
+    """Have MuJoCo's camera go along with a body that walks away, where the model has such a camera."""
+    bare: Any = env.unwrapped
+    if getattr(bare, "camera_id", 0) is None and getattr(bare, "camera_name", "") is None:  # none was asked for
+        for number in range(bare.model.ncam):
+            if bare.model.camera(number).name == "track":
+                bare.mujoco_renderer.camera_id = number
 
 
 def plain_light(env: gymnasium.Env[Any, Any]) -> None:

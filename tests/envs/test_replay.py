@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from rlhf_gym.envs import make_vec_env, replay
+from rlhf_gym.envs.make import make_env
+from rlhf_gym.envs.replay import follow
 from rlhf_gym.segments import Ending, Origin, Trajectory
 
 ENVIRONMENTS = [
@@ -178,3 +180,16 @@ def test_without_an_origin_there_is_nothing_to_replay():
             ValueError, match=r"\(.* has no origin to replay it from; record it through envs.make_vec_env"
         ):
             replay(what)
+
+
+def test_the_camera_goes_along_with_a_body_unless_another_is_asked_for() -> None:
+    env = make_env(Origin("HalfCheetah-v5", 0), render_mode="rgb_array")
+    follow(env)
+    assert env.unwrapped.model.camera(env.unwrapped.mujoco_renderer.camera_id).name == "track"  # type: ignore[attr-defined]
+    env.close()
+    env = make_env(Origin("HalfCheetah-v5", 0, {"camera_id": -1}), render_mode="rgb_array")
+    follow(env)
+    assert env.unwrapped.mujoco_renderer.camera_id == -1  # type: ignore[attr-defined]
+    env.close()
+    for without in ("CartPole-v1", "Reacher-v5"):
+        follow(make_env(Origin(without, 0)))
