@@ -175,8 +175,9 @@ def main(
     how = (__doc__ or "").partition("\n\n")[2]
     page = (
         f"<!-- Made by `make bench`. -->\n# What it costs over plain PPO\n\n{how}\n"
-        f"```\npython -m experiments.bench --pairs {pairs}\n```\n\n{table(rows)}\n\nMedian (range) of {pairs} pairs of one run; `pairs.csv` has every "
-        f"pair ever run. {made['machine']}; Python {made['python']}; commit {made['commit']}.\n"
+        f"```\npython -m experiments.bench --pairs {pairs}\n```\n\n{table(rows)}\n\n"
+        f"Median (range) of {pairs} pairs of one run; `pairs.csv` has every pair ever run. "
+        f"{made['machine']}; Python {made['python']}; commit {made['commit']}.\n"
     )
     (results_dir / "bench" / "README.md").write_text(page, encoding="utf-8")
     print(page)

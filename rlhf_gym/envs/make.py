@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from typing import Any
+from typing import Any, SupportsFloat
 
 import gymnasium
 import numpy as np
@@ -17,6 +17,17 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from rlhf_gym.envs.horizon import FixedHorizon
 from rlhf_gym.envs.recorder import Recorder
 from rlhf_gym.segments import Origin
+
+
+class StepInfo(dict[str, Any]):
+    """The info of one step, in a dict that nothing else holds.
+
+    SB3 copies every info in depth, in case the environment hands out one dict again and again; that takes longer than a
+    step of CartPole. One that is made anew each step needs no copy.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> StepInfo:
+        return self
 
 
 class SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -38,6 +49,11 @@ class SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
         seed = int(self._rng.integers(2**31)) if seed is None else seed
         observation, info = self.env.reset(seed=seed, options=options)
         return observation, {**info, "episode_seed": seed}
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """One step, unchanged; its info in a dict of its own."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated, truncated, StepInfo(info)
 
 
 def check_spaces(env: gymnasium.Env[Any, Any], env_id: str) -> None:

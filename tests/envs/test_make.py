@@ -1,7 +1,10 @@
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlhf_gym.envs import SeededEpisodes, make_env, make_vec_env
 from rlhf_gym.segments import Origin
@@ -245,3 +248,29 @@ def test_the_same_generator_plays_the_same_episodes_side_by_side():
 
 def test_an_id_without_a_version_is_refused_because_its_meaning_changes_with_gymnasium():
     assert refusal("CartPole") == "env_id is 'CartPole', which leaves the version open; use CartPole-v1"
+
+
+class OneInfo(gymnasium.Env[Any, Any]):
+    """Hands out one and the same dict at every step, as gymnasium doesn't forbid."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.info = {"step": 0}
+
+    def reset(self, **_: Any) -> tuple[Any, dict[str, Any]]:
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.info["step"] += 1
+        return np.zeros(1, np.float32), 0.0, False, False, self.info
+
+
+def test_the_info_of_a_step_is_its_own_though_nothing_copies_it_in_depth() -> None:
+    venv = DummyVecEnv([lambda: SeededEpisodes(OneInfo(), rng=np.random.default_rng(0))])
+    venv.reset()
+    infos = [venv.step(np.array([0]))[3][0] for _ in range(3)]
+    assert [info["step"] for info in infos] == [1, 2, 3]
+    infos[0]["true_reward"] = 1.0
+    assert "true_reward" not in infos[1] and "true_reward" not in venv.envs[0].unwrapped.info
