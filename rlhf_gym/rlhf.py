@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.utils import safe_mean
 from tqdm import tqdm
 
 from rlhf_gym.agents import improve
@@ -332,6 +333,10 @@ class RLHF:
             self.run.add_round(done)
             for name, value in asdict(done).items():
                 self.agent.logger.record(f"rlhf/{name}", value)
+            for name, key in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):  # as SB3 would, of the last 100 episodes
+                self.agent.logger.record(
+                    f"rollout/{name}", safe_mean([e[key] for e in self.agent.ep_info_buffer or ()])
+                )
             self.agent.logger.dump(done.env_steps)
         return done
 

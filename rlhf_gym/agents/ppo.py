@@ -61,4 +61,5 @@ def improve(
     ppo.clip_range = FloatSchedule(LinearSchedule(clip_range, clip_range * left, 1.0))
     normalizes = isinstance(ppo.policy.features_extractor, NormalizedObservations)
     callback = UpdateStatistics() if normalizes else None
-    ppo.learn(timesteps, callback, reset_num_timesteps=False, log_interval=1)
+    # Whoever calls this writes the log: TensorBoard's thread holds up the next update whenever it is given something.
+    ppo.learn(timesteps, callback, reset_num_timesteps=False, log_interval=None)  # type: ignore[arg-type]
