@@ -29,7 +29,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecNormalize
 from tqdm import tqdm
 
-from experiments.records import append_rows
+from experiments.records import append_rows, read_rows
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.evaluation import mean_return, play
 from rlhf_gym.provenance import peak_rss_mb, provenance
@@ -106,9 +106,9 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """One line a task, medians over pairs with their ranges."""
     lines = [
-        "| task | wall time ours ÷ PPO | ours s | PPO s | policy s | reward s | query s | evaluation s | "
+        "| task | pairs | wall time ours ÷ PPO | ours s | PPO s | policy s | reward s | query s | evaluation s | "
         "steps per s, ours | PPO | memory ours − PPO, MB |",
-        "|---" * 11 + "|",
+        "|---" * 12 + "|",
     ]
     for env_id in dict.fromkeys(row["env_id"] for row in rows):
         found = [row for row in rows if row["env_id"] == env_id]
@@ -116,9 +116,15 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         def of(name: str, digits: int = 1, found: Sequence[dict[str, Any]] = found) -> str:
             return spread([row[name] for row in found], digits)
 
-        cells = [of("ratio", 3), of("rlhf_seconds"), of("ppo_seconds"), *(of(f"{part}_seconds") for part in PARTS)]
+        cells = [
+            str(len(found)),
+            of("ratio", 3),
+            of("rlhf_seconds"),
+            of("ppo_seconds"),
+            *(of(f"{part}_seconds") for part in PARTS),
+        ]
         cells += [of("rlhf_steps_per_second", 0), of("ppo_steps_per_second", 0), of("extra_mb", 0)]
-        labels, steps = found[0]["labels"], found[0]["total_timesteps"]
+        labels, steps = int(found[0]["labels"]), int(found[0]["total_timesteps"])
         lines.append(f"| {env_id}, {steps} steps, {labels} labels | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -146,13 +152,27 @@ def pair(env_id: str, seed: int) -> dict[str, Any]:
     }
 
 
+def of_commit(path: Path, commit: str) -> list[dict[str, Any]]:
+    """Every pair run at a commit, its figures as numbers."""
+    texts = "env_id commit machine python"
+    return [
+        {name: value if name in texts.split() else float(value) for name, value in row.items()}
+        for row in read_rows(path)
+        if row["commit"] == commit
+    ]
+
+
 def main(
-    pairs: int = 5, one: tuple[str, Literal["rlhf", "ppo"], int] | None = None, results_dir: Path = Path("results")
+    pairs: int = 5,
+    tasks: tuple[str, ...] = tuple(PAIRS),
+    one: tuple[str, Literal["rlhf", "ppo"], int] | None = None,
+    results_dir: Path = Path("results"),
 ) -> None:
     """Time pairs of runs and print one table.
 
     Args:
         pairs: Pairs of runs for each task, after one that isn't counted.
+        tasks: Environments to time.
         one: Time one run only and print its figures: task, kind, seed.
         results_dir: Each pair is appended to `bench/pairs.csv` in it, and `bench/README.md` is made anew.
     """
@@ -162,21 +182,17 @@ def main(
         config = RLHFConfig.for_env(env_id, seed=seed, **PAIRS[env_id])
         print(json.dumps({"rlhf": time_rlhf, "ppo": time_ppo}[kind](config), default=float))
         return
-    made = provenance("python -m experiments.bench")
-    rows = []
-    for env_id in PAIRS:
+    made, kept = provenance("python -m experiments.bench"), results_dir / "bench" / "pairs.csv"
+    for env_id in tasks:
         for seed in tqdm(range(-1, pairs), desc=env_id, unit="pair"):
             row = pair(env_id, abs(seed))
             if seed >= 0:  # the first pair warms the machine's caches
-                rows.append(row)
-                append_rows(
-                    results_dir / "bench" / "pairs.csv", [row | {k: made[k] for k in ("commit", "machine", "python")}]
-                )
+                append_rows(kept, [row | {k: made[k] for k in ("commit", "machine", "python")}])
     how = (__doc__ or "").partition("\n\n")[2]
     page = (
         f"<!-- Made by `make bench`. -->\n# What it costs over plain PPO\n\n{how}\n"
-        f"```\npython -m experiments.bench --pairs {pairs}\n```\n\n{table(rows)}\n\n"
-        f"Median (range) of {pairs} pairs of one run; `pairs.csv` has every pair ever run. "
+        f"```\nmake bench\n```\n\n{table(of_commit(kept, made['commit']))}\n\n"
+        f"Median (range) of all pairs run at one commit; `pairs.csv` has every pair ever run. "
         f"{made['machine']}; Python {made['python']}; commit {made['commit']}.\n"
     )
     (results_dir / "bench" / "README.md").write_text(page, encoding="utf-8")
