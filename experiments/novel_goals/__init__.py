@@ -16,6 +16,7 @@ Measures are of the deterministic policy over 20 episodes: whole turns, somersau
 the velocities that the goal is about; on the back leg, by the goal itself.
 *PPO on the goal* is paid the goal itself, at every step; *random answers* and a *constant reward* are what is reached
 without the answers. The true return is the environment's own and says what the goal cost it. The clips show one
-episode's beginning of the policy of seed 0."""
+episode's beginning of the policy of seed 0; HalfCheetah's backwards one is of a run made again (309 metres), since the
+first clip's camera had stayed behind."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING"]
