@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -77,6 +77,14 @@ class Setting:
     def reached(self, run: Row) -> bool:
         """Whether a run is over the threshold."""
         return all(bound.holds(run) for bound in self.threshold)
+
+
+def shortened(settings: Mapping[str, Setting], names: Sequence[str], config: Mapping[str, Any]) -> dict[str, Setting]:
+    """Some settings, each with one seed and `config` laid over its own: what tests can run."""
+    return {
+        name: replace(settings[name], seeds=settings[name].seeds[:1], config=merge(settings[name].config, config))
+        for name in names
+    }
 
 
 @dataclass(frozen=True)

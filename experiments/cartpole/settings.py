@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.cartpole.goals import distance_last_200, episode_length, goal_return
-from experiments.settings import Bound, Family, Setting
+from experiments.settings import Bound, Family, Setting, shortened
 from rlhf_gym.mappings import merge
 from rlhf_gym.plots import Panel
 
@@ -114,7 +114,4 @@ _SHORT = {
     "agent": {"n_envs": 4, "n_steps": 64, "batch_size": 64, "n_epochs": 4},
     "evaluation": {"n_episodes": 2},
 }
-TESTING = {
-    name: replace(SETTINGS[name], seeds=(0,), config=merge(SETTINGS[name].config, _SHORT))
-    for name in ("labels_50", "hold_at_one_100")
-}
+TESTING = shortened(SETTINGS, ("labels_50", "hold_at_one_100"), _SHORT)

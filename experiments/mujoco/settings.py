@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from experiments.settings import Family, Setting
+from experiments.settings import Family, Setting, shortened
 from rlhf_gym.mappings import merge
 from rlhf_gym.plots import Panel
 
@@ -66,7 +65,4 @@ _SHORT = {
     "agent": {"n_envs": 4, "n_steps": 64, "batch_size": 64, "n_epochs": 4},
     "evaluation": {"n_episodes": 2},
 }
-TESTING = {
-    name: replace(SETTINGS[name], seeds=(0,), config=merge(SETTINGS[name].config, _SHORT))
-    for name in ("half_cheetah_50", "half_cheetah_ppo_true_reward")
-}
+TESTING = shortened(SETTINGS, ("half_cheetah_50", "half_cheetah_ppo_true_reward"), _SHORT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from experiments.novel_goals.measures import (
@@ -13,7 +13,7 @@ from experiments.novel_goals.measures import (
     metres_on_back_leg,
     pendulum_turns,
 )
-from experiments.settings import Bound, Family, Measure, Setting
+from experiments.settings import Bound, Family, Measure, Setting, shortened
 from rlhf_gym.mappings import merge
 from rlhf_gym.plots import Panel
 
@@ -116,7 +116,4 @@ _SHORT = {
     "agent": {"n_envs": 4, "n_steps": 64, "batch_size": 64, "n_epochs": 4},
     "evaluation": {"n_episodes": 2},
 }
-TESTING = {
-    name: replace(SETTINGS[name], seeds=(0,), config=merge(SETTINGS[name].config, _SHORT))
-    for name in ("pendulum_spin",)
-}
+TESTING = shortened(SETTINGS, ("pendulum_spin",), _SHORT)

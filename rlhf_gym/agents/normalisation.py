@@ -59,16 +59,14 @@ class NormalizedObservations(BaseFeaturesExtractor):
 class UpdateStatistics(BaseCallback):
     """Take each rollout's observations into the statistics once PPO has trained on it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._collected = False
+    _seen: Array | None = None
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        self._seen = np.array(self.model.rollout_buffer.observations)  # type: ignore[attr-defined]
-        self._collected = True
+        observations = self.model.rollout_buffer.observations  # type: ignore[attr-defined]
+        self._seen = observations.reshape(-1, *observations.shape[2:]).copy()  # SB3 clears the buffer
 
     def _on_rollout_start(self) -> None:
         self._update()
@@ -77,7 +75,6 @@ class UpdateStatistics(BaseCallback):
         self._update()
 
     def _update(self) -> None:
-        if self._collected:
-            extractor = self.model.policy.features_extractor
-            extractor.update(self._seen.reshape(-1, *self.model.observation_space.shape))  # type: ignore
-            self._collected = False
+        if self._seen is not None:
+            self.model.policy.features_extractor.update(self._seen)  # type: ignore
+            self._seen = None
