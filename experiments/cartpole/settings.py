@@ -49,7 +49,7 @@ def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
         "env_id": "CartPole-v1",
         "total_timesteps": 100_000,
         "env": {"fixed_horizon": HORIZON},
-        "query": {"first_steps": 4096},
+        "query": {"first_steps": 4096, "rounds": 20},
         "reward": {"steps": 60},
     }
     if config.get("labels"):  # half of them before the policy has learned anything: the sign has to be right first

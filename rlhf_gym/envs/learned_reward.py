@@ -103,9 +103,10 @@ class VecLearnedReward(VecEnvWrapper):
         self._returns[0] += true_rewards
         self._returns[1] += rewards
         self._returns[2] += 1
-        for i in np.flatnonzero(dones) if dones.any() else ():
+        for i in np.flatnonzero(dones) if any(dones.tolist()) else ():
             true_return, learned_return, length = self._returns[:, i].tolist()
             self._episodes.append(Episode(true_return, learned_return, int(length)))
+            infos[i]["episode"] = {"r": true_return, "l": int(length)}  # where SB3 looks for what it logs
             self._returns[:, i] = 0
         return observations, rewards, dones, infos
 

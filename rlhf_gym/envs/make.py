@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from typing import Any, SupportsFloat
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import find_highest_version, get_env_id, load_env_creator, parse_env_id
-from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlhf_gym.envs.horizon import FixedHorizon
@@ -19,15 +18,15 @@ from rlhf_gym.envs.recorder import Recorder
 from rlhf_gym.segments import Origin
 
 
-class StepInfo(dict[str, Any]):
-    """The info of one step, in a dict that nothing else holds.
+class FreshInfos(list[dict[str, Any]]):
+    """The infos of one step of all environments, of which SB3 hands out a deep copy.
 
-    SB3 copies every info in depth, in case the environment hands out one dict again and again; that takes longer than a
-    step of CartPole. One that is made anew each step needs no copy.
+    It makes that copy in case an environment changes a dict it has handed out before, which takes longer than a step of
+    CartPole; dicts of their own are enough.
     """
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> StepInfo:
-        return self
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[dict[str, Any]]:
+        return [dict(info) for info in self]
 
 
 class SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -49,11 +48,6 @@ class SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
         seed = int(self._rng.integers(2**31)) if seed is None else seed
         observation, info = self.env.reset(seed=seed, options=options)
         return observation, {**info, "episode_seed": seed}
-
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """One step, unchanged; its info in a dict of its own."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        return observation, reward, terminated, truncated, StepInfo(info)
 
 
 def check_spaces(env: gymnasium.Env[Any, Any], env_id: str) -> None:
@@ -143,7 +137,8 @@ def make_vec_env(origin: Origin, *, n_envs: int, memory_steps: int, rng: np.rand
     """
 
     def start(child: np.random.Generator) -> gymnasium.Env[Any, Any]:
-        return Monitor(SeededEpisodes(make_env(origin), rng=child))
+        return SeededEpisodes(make_env(origin), rng=child)
 
     venv = DummyVecEnv([lambda child=child: start(child) for child in rng.spawn(n_envs)])  # type: ignore[misc]
+    venv.buf_infos = FreshInfos(venv.buf_infos)
     return Recorder(venv, origin=origin, memory_steps=memory_steps)

@@ -24,7 +24,7 @@ def endings(observations: Array, dones: Array, infos: list[dict[str, Any]]) -> t
     Returns:
         Next observations, shape (n_envs, *obs), and terminated, shape (n_envs,).
     """
-    if not dones.any():
+    if not any(dones.tolist()):
         return observations, dones
     next_observations, terminated = observations.copy(), dones.copy()
     for i in np.flatnonzero(dones):
@@ -185,10 +185,9 @@ class Recorder(VecEnvWrapper):
             self._kept -= len(self._finished.popleft())
 
     def _check_finite(self, observations: Array, rewards: Array) -> None:
-        # A sum is finite only if its terms are (or very large), so one cheap test serves the usual case.
-        with np.errstate(over="ignore", invalid="ignore"):
-            if math.isfinite(np.add.reduce(observations, axis=None) + np.add.reduce(rewards)):
-                return
+        # A sum of squares is finite only if its terms are (or very large): one cheap test for the usual case.
+        if math.isfinite(np.vdot(observations, observations)) and math.isfinite(np.vdot(rewards, rewards)):
+            return
         for what, values in (("observation", observations), ("true reward", rewards)):
             for i, value in enumerate(values):
                 if not np.isfinite(value).all():

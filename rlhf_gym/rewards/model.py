@@ -136,20 +136,20 @@ class RewardModel(nn.Module):
             because it is never stepped. It gives float32, shape (S,).
         """
         weights, biases = ([p.detach().numpy().copy() for p in ps] for ps in (self.weights, self.biases))
-        mean, std = self.input_mean.numpy().copy(), self.input_std.numpy()
         # Scales and means that a step would have to work out again are worked into the weights.
-        weights[0] = weights[0] / std[:, None]
+        weights[0] = weights[0] / self.input_std.numpy()[:, None]
+        biases[0] = biases[0] - self.input_mean.numpy() @ weights[0][:, None]
         share = self.output_scale.numpy()[:, None, None] / self.ensemble_size
         weights[-1] = weights[-1] * share
         constant = (biases.pop() * share).sum() + self.output_shift.numpy().mean()
 
         def reward(observations: Array, actions: Array, next_observations: Array, terminated: Array) -> Array:
-            hidden = self.encode(observations, actions, next_observations) - mean
+            hidden = self.encode(observations, actions, next_observations)
             for weight, bias in zip(weights[:-1], biases, strict=True):
                 hidden = hidden @ weight
                 hidden += bias
                 np.maximum(hidden, 0.01 * hidden, out=hidden)
-            return np.asarray((hidden @ weights[-1]).sum(axis=0)[:, 0] + constant)
+            return np.asarray(np.add.reduce(hidden @ weights[-1])[:, 0] + constant)
 
         return reward
 
