@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -21,24 +22,31 @@ ADAPT_EVERY = 10  # steps
 
 
 class Bootstrap:
-    """Each member's weight of each preference: Poisson(1), drawn once when the preference arrives.
+    """Each member's weight of each preference: Poisson(1), and always the same one.
 
     Redrawn at every fit, the members' data would even out over a run. A weight of 0 (of probability 1/e) makes the
-    preference one of that member's held-out ones, for good.
+    preference one of that member's held-out ones, for good. A weight is drawn from the seed and from what it belongs
+    to, so that it outlasts an interruption, and an answer that is taken back.
 
     Args:
         ensemble_size: M.
-        rng: Source of the draws.
+        seed: Of all draws.
     """
 
-    def __init__(self, ensemble_size: int, *, rng: np.random.Generator) -> None:
-        self._weights, self._rng = np.zeros((0, ensemble_size)), rng
+    def __init__(self, ensemble_size: int, *, seed: int) -> None:
+        self._ensemble_size, self._seed = ensemble_size, seed
+        self._drawn: dict[str, Array] = {}
 
-    def weights(self, n: int) -> Array:
-        """Weights of the first `n` preferences, shape (M, n); those of old ones never change."""
-        new = self._rng.poisson(1.0, size=(max(0, n - len(self._weights)), self._weights.shape[1]))
-        self._weights = np.concatenate([self._weights, new])
-        return self._weights[:n].T
+    def weights(self, preferences: Sequence[Preference]) -> Array:
+        """Weights of N preferences, shape (M, N)."""
+        return np.array([self._of(f"{p.query.id} {p.teacher}") for p in preferences]).T
+
+    def _of(self, name: str) -> Array:
+        if name not in self._drawn:
+            digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
+            rng = np.random.default_rng([self._seed, int.from_bytes(digest, "little")])
+            self._drawn[name] = rng.poisson(1.0, size=self._ensemble_size)
+        return self._drawn[name]
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ def fit_reward_model(
 
     Args:
         model: Changed in place; its input statistics are frozen anew, its outputs are not rescaled.
-        preferences: N of them, in the order they arrived; skipped ones are left out.
+        preferences: N of them; skipped ones are left out.
         bootstrap: The members' weights, kept by the caller over the whole run.
         rng: Source of the batches.
         steps: Gradient steps.
@@ -105,12 +113,11 @@ def fit_reward_model(
         ValueError: If no preference has an answer.
     """
     started = time.perf_counter()
-    weights_all = bootstrap.weights(len(preferences))
-    used = [i for i, preference in enumerate(preferences) if preference.answer is not Answer.SKIP]
+    used = [preference for preference in preferences if preference.answer is not Answer.SKIP]
     if not used:
         raise ValueError(f"none of {len(preferences)} preferences has an answer; expected at least one")
-    weights = torch.from_numpy(weights_all[:, used]).float()
-    data = _Data(model, [preferences[i] for i in used])
+    weights = torch.from_numpy(bootstrap.weights(used)).float()
+    data = _Data(model, used)
     parameters, decaying = list(model.parameters()), list(model.weights)
     optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
     batches = _batches(len(used), min(batch_size, len(used)), rng)

@@ -31,7 +31,7 @@ class RewardLearner:
     def __init__(self, model: RewardModel, *, rng: np.random.Generator, l2: float, **settings: float) -> None:
         self.model, self.version = model, 0
         self._rng, self._l2, self._settings = rng, l2, settings
-        self._bootstrap = Bootstrap(model.ensemble_size, rng=rng.spawn(1)[0])
+        self._bootstrap = Bootstrap(model.ensemble_size, seed=int(rng.integers(2**63)))
 
     def fit(self, preferences: Sequence[Preference]) -> RewardFit:
         """Go on fitting to all preferences so far."""

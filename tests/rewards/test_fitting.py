@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,8 @@ class Fixed(Bootstrap):
     def __init__(self, weights: Array) -> None:
         self.given = np.asarray(weights, float)
 
-    def weights(self, n: int) -> Array:
-        assert self.given.shape[1] == n
+    def weights(self, preferences: Sequence[Preference]) -> Array:
+        assert self.given.shape[1] == len(preferences)
         return self.given
 
 
@@ -56,7 +57,7 @@ def fit(
     model: RewardModel, kept: list[Preference], *, bootstrap: Bootstrap | None = None, **settings: Any
 ) -> RewardFit:
     rng = np.random.default_rng(7)
-    bootstrap = bootstrap or Bootstrap(model.ensemble_size, rng=np.random.default_rng(8))
+    bootstrap = bootstrap or Bootstrap(model.ensemble_size, seed=8)
     plain = {"steps": 40, "batch_size": 16, "learning_rate": 0.01, "l2": 1e-3, "random_share": 0.1}
     return fit_reward_model(model, kept, bootstrap=bootstrap, rng=rng, **(plain | settings))
 
@@ -64,25 +65,32 @@ def fit(
 # Bootstrap
 
 
-def test_weights_of_old_preferences_never_change_when_new_ones_arrive() -> None:
-    bootstrap = Bootstrap(3, rng=np.random.default_rng(0))
-    first = bootstrap.weights(10).copy()
-    more = bootstrap.weights(25).copy()
-    assert (first.shape, more.shape) == ((3, 10), (3, 25))
-    np.testing.assert_array_equal(more[:, :10], first)
-    np.testing.assert_array_equal(bootstrap.weights(25), more)
-    np.testing.assert_array_equal(bootstrap.weights(4), first[:, :4])
+def test_a_preference_keeps_its_weights_whatever_stands_beside_it() -> None:
+    kept = preferences(25)
+    bootstrap, again = Bootstrap(3, seed=0), Bootstrap(3, seed=0)
+    first = bootstrap.weights(kept)
+    assert first.shape == (3, 25)
+    np.testing.assert_array_equal(bootstrap.weights(kept[4:9]), first[:, 4:9])
+    np.testing.assert_array_equal(again.weights(kept[::-1]), first[:, ::-1])
+    assert not np.array_equal(Bootstrap(3, seed=1).weights(kept), first)
+
+
+def test_two_peoples_answers_to_one_query_weigh_differently() -> None:
+    [one] = preferences(1)
+    both = [dataclasses.replace(one, teacher=f"person {n}") for n in range(30)]
+    assert len(set(map(tuple, Bootstrap(3, seed=0).weights(both).T.tolist()))) > 1
 
 
 def test_weights_are_on_average_1_and_a_share_of_1_over_e_is_held_out() -> None:
-    weights = Bootstrap(3, rng=np.random.default_rng(0)).weights(20_000)
+    [one] = preferences(1)
+    weights = Bootstrap(3, seed=0).weights([dataclasses.replace(one, teacher=str(n)) for n in range(20_000)])
     # 5 standard deviations of the mean of 60000 draws: 0.020 and 0.010.
     assert weights.mean() == pytest.approx(1, abs=0.020)
     assert (weights == 0).mean() == pytest.approx(1 / math.e, abs=0.010)
 
 
 def test_members_hold_out_different_preferences() -> None:
-    held_out = Bootstrap(2, rng=np.random.default_rng(0)).weights(100) == 0
+    held_out = Bootstrap(2, seed=0).weights(preferences(100)) == 0
     assert (held_out[0] != held_out[1]).sum() > 20
 
 
@@ -118,10 +126,9 @@ def test_the_same_data_and_random_numbers_give_the_same_weights() -> None:
 def test_skipped_queries_are_left_out() -> None:
     kept, weights = preferences(30), np.random.default_rng(3).poisson(1, (3, 30))
     with_skips = [*kept[:4], *answered(kept[:2], Answer.SKIP), *kept[4:]]
-    wider = np.insert(weights, 4, [[1], [5]], axis=1)
     plain, skipping = fresh(), fresh()
     result = fit(plain, kept, bootstrap=Fixed(weights))
-    assert dataclasses.replace(fit(skipping, with_skips, bootstrap=Fixed(wider)), seconds=result.seconds) == result
+    assert dataclasses.replace(fit(skipping, with_skips, bootstrap=Fixed(weights)), seconds=result.seconds) == result
     assert result.n == 30
     assert torch.equal(plain.weights[0], skipping.weights[0])
 

@@ -1,5 +1,6 @@
 """One reward model over a whole run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,8 @@ def test_each_member_keeps_its_own_data_from_fit_to_fit(monkeypatch: pytest.Monk
     seen = []
     draw = Bootstrap.weights
 
-    def spy(bootstrap: Bootstrap, n: int) -> Array:
-        seen.append(draw(bootstrap, n))
+    def spy(bootstrap: Bootstrap, kept: Sequence[Preference]) -> Array:
+        seen.append(draw(bootstrap, kept))
         return seen[-1]
 
     monkeypatch.setattr(Bootstrap, "weights", spy)

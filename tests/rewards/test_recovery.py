@@ -44,7 +44,7 @@ def rank_correlation(actions: spaces.Space[Any], *, seed: int, shuffled: bool) -
     fit_reward_model(
         model,
         [Preference(query, answer) for query, answer in zip(queries, answers, strict=True)],
-        bootstrap=Bootstrap(3, rng=rng),
+        bootstrap=Bootstrap(3, seed=seed),
         rng=rng,
         steps=200,
         batch_size=32,
