@@ -186,18 +186,24 @@ class RLHFConfig:
                 f"agent.batch_size is {self.agent.batch_size} but a rollout has {self.rollout_steps} steps "
                 f"(agent.n_envs x agent.n_steps); use agent.batch_size <= {self.rollout_steps}"
             )
-        # All environments step together, so that what is watched is a multiple of their number.
-        least = -(-self.query.first_steps // self.agent.n_envs) * self.agent.n_envs + self.rollout_steps
+        least = self.watched_steps + self.rollout_steps
         if self.total_timesteps < least:
+            watched = "query.first_steps and " if self.watched_steps else ""
             raise ValueError(
-                f"total_timesteps is {self.total_timesteps}; use at least {least}: query.first_steps and one rollout "
-                "of PPO"
+                f"total_timesteps is {self.total_timesteps}; use at least {least}: {watched}one rollout of PPO"
             )
 
     @property
     def rollout_steps(self) -> int:
         """Environment steps of one PPO rollout, over all environments."""
         return self.agent.n_envs * self.agent.n_steps
+
+    @property
+    def watched_steps(self) -> int:
+        """Environment steps before any policy update, in whole steps of all environments; 0 where none are needed."""
+        if self.reward.source in ("true", "constant"):
+            return 0
+        return -(-self.query.first_steps // self.agent.n_envs) * self.agent.n_envs
 
     @classmethod
     def for_env(cls, env_id: str, **settings: Any) -> RLHFConfig:

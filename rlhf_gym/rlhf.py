@@ -84,9 +84,9 @@ class RLHF:
     def plan(self) -> list[tuple[int, int]]:
         """Labels and rollouts of PPO of every round; a run has no more rounds than rollouts."""
         query, size = self.config.query, self.config.rollout_steps
-        rollouts = (self.config.total_timesteps - self._first_steps) // size
+        rollouts = (self.config.total_timesteps - self.config.watched_steps) // size
         borders = np.linspace(0, rollouts, min(query.rounds, rollouts) + 1).round().astype(int)
-        steps = self._first_steps + borders[:-1] * size
+        steps = self.config.watched_steps + borders[:-1] * size
         labels = SCHEDULES[query.schedule](
             self.config.labels, steps, first_fraction=query.first_fraction, halving_steps=query.halving_steps
         )
@@ -101,7 +101,7 @@ class RLHF:
         Returns:
             The contents of ``summary.json``; with a `run_dir` it and the other files are there too.
         """
-        planned = self._first_steps + sum(n for _, n in self.plan()) * self.config.rollout_steps
+        planned = self.config.watched_steps + sum(n for _, n in self.plan()) * self.config.rollout_steps
         with tqdm(total=planned, unit="step", disable=not progress, leave=False) as bar:
             try:
                 for done in self.rounds():
@@ -134,7 +134,7 @@ class RLHF:
         """What the current policy did lately; before any policy update it is watched first."""
         if self.env_steps == 0:
             observations = self.venv.reset()
-            while self.env_steps < self._first_steps:
+            while self.env_steps < self.config.watched_steps:
                 observations = self.venv.step(self.agent.predict(observations)[0])[0]  # type: ignore[arg-type]
             self.venv.pop_episodes()  # nothing learned was paid in them, so no round reports them
         return self.recorder.trajectories()
@@ -277,13 +277,6 @@ class RLHF:
         """Whether a reward is learned at all; the controls pay something else."""
         return self.config.reward.source == "learned"
 
-    @property
-    def _first_steps(self) -> int:
-        """Steps watched before any policy update, in whole steps of all environments."""
-        n_envs = self.config.agent.n_envs
-        watches = self.config.reward.source in ("learned", "untrained", "true_scaled")
-        return -(-self.config.query.first_steps // n_envs) * n_envs if watches else 0
-
     def _may_shift(self) -> bool:
         """Where an episode has terminated, the reward's sign says whether living is good, and must be kept."""
         return self.config.reward.shift == "auto" and self.recorder.terminations == 0
@@ -293,7 +286,7 @@ class RLHF:
         if self.run:
             self.config.to_yaml(self.run / "config.yaml")
             self.run.write_json("provenance.json", provenance())
-        if self._first_steps:
+        if self.config.watched_steps:
             with self.stopwatch.timing("query"):
                 self.reward.scale(self.collect(), shift=self._may_shift())
 

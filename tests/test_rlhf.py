@@ -129,7 +129,7 @@ class Watched:
             "dones": dones.copy(),
             "true_rewards": [info["true_reward"] for info in infos],
             "monitor": [info["episode"] for info in infos if "episode" in info],
-            "trained": self._rlhf.env_steps > self._rlhf._first_steps,
+            "trained": self._rlhf.env_steps > self._rlhf.config.watched_steps,
             "rollout": self._rlhf.agent.num_timesteps // self._rlhf.config.rollout_steps,
         }
         self.steps.append(step)

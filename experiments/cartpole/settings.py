@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.cartpole.goals import distance_last_200, episode_length, goal_return
+from experiments.controls import TRUE, UNTRAINED, constant, random_answers, untrained_policy
 from experiments.settings import Bound, Family, Setting, shortened
 from rlhf_gym.mappings import merge
 from rlhf_gym.plots import Panel
@@ -16,13 +17,6 @@ SOLVED = (Bound("true_return_mean", least=475),)
 HELD = (Bound("episode_length", least=475), Bound("distance_last_200", most=0.25))
 HOLDING = {"episode_length": episode_length, "distance_last_200": distance_last_200, "goal_return": goal_return}
 HORIZON = 200  # at 500, most of each early episode is the absorbing state, and even the true reward teaches slowly
-
-TRUE: Mapping[str, Any] = {"labels": 0, "reward": {"source": "true"}}
-UNTRAINED: Mapping[str, Any] = {"labels": 0, "reward": {"source": "untrained"}}
-PLUS_ONE: Mapping[str, Any] = {"labels": 0, "reward": {"source": "constant", "constant": 1.0}}
-MINUS_ONE: Mapping[str, Any] = {"labels": 0, "reward": {"source": "constant", "constant": -1.0}}
-# Learning rate 0 leaves the policy as it was born; one epoch only saves time.
-NO_LEARNING = merge(PLUS_ONE, {"agent": {"learning_rate": 0.0, "n_epochs": 1}})
 
 
 def _plain(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
@@ -61,21 +55,21 @@ SETTINGS = {
     "labels_50": _plain("50 labels", {"labels": 50}, control=False),
     "labels_20": _plain("20 labels", {"labels": 20}, control=False),
     "ppo_true_reward": _plain("PPO on the true reward", TRUE),
-    "random_answers_50": _plain("50 random answers", {"labels": 50, "teacher": "random"}),
+    "random_answers_50": _plain("50 random answers", random_answers(50)),
     "untrained_reward": _plain("untrained reward model", UNTRAINED),
-    "constant_plus_one": _plain("constant reward +1", PLUS_ONE),
-    "constant_minus_one": _plain("constant reward −1", MINUS_ONE),
+    "constant_plus_one": _plain("constant reward +1", constant(1.0)),
+    "constant_minus_one": _plain("constant reward −1", constant(-1.0)),
     "hold_at_one_100": _hold("hold at x = +1, 100 labels", {"labels": 100}, control=False),
     "hold_at_one_ppo_goal": _hold("PPO on the goal", TRUE),
-    "hold_at_one_random_answers": _hold("100 random answers", {"labels": 100, "teacher": "random"}),
+    "hold_at_one_random_answers": _hold("100 random answers", random_answers(100)),
     "hold_at_one_untrained": _hold("untrained reward model", UNTRAINED),
-    "hold_at_one_constant": _hold("constant reward +1", PLUS_ONE),
+    "hold_at_one_constant": _hold("constant reward +1", constant(1.0)),
     "fixed_horizon_100": _fixed("fixed horizon, 100 labels", {"labels": 100}, control=False),
     "fixed_horizon_ppo_true_reward": _fixed("PPO on the true reward", TRUE),
-    "fixed_horizon_random_answers": _fixed("100 random answers", {"labels": 100, "teacher": "random"}),
+    "fixed_horizon_random_answers": _fixed("100 random answers", random_answers(100)),
     "fixed_horizon_untrained": _fixed("untrained reward model", UNTRAINED),
-    "fixed_horizon_constant": _fixed("constant reward +1", PLUS_ONE),
-    "fixed_horizon_untrained_policy": _fixed("untrained policy", NO_LEARNING),
+    "fixed_horizon_constant": _fixed("constant reward +1", constant(1.0)),
+    "fixed_horizon_untrained_policy": _fixed("untrained policy", untrained_policy(100_000)),
 }
 
 

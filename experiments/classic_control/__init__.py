@@ -15,7 +15,9 @@ ASKED = tuple(Reaches(f"{task}_100", least=aim) for task, aim in AIMS.items())
 HOW_TO_READ = """\
 Every return is that of the deterministic policy over 20 episodes of the unmodified environment, by its own reward.
 Thresholds are −180 on Pendulum (rl-zoo's tuned PPO has −172), and Gymnasium's own on Acrobot (−100), MountainCar (−110)
-and MountainCarContinuous (90). All but Pendulum terminate at the goal, so that a constant reward of −1 already teaches
-to end soon: read every figure beside that control. Episodes are played as they are, under the absorbing rule."""
+and MountainCarContinuous (90). Acrobot's episodes are as they are, under the absorbing rule, and end at the goal: a
+constant reward of −1 already teaches to end soon, so read its figure beside that control. The MountainCars learn in a
+fixed horizon of 200 steps, in which the car that got to the top stays there: nothing terminates, and a constant reward
+teaches nothing. *PPO on the true reward* has the same horizon, in which the true reward pays nothing at the top."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING"]

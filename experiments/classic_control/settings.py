@@ -3,61 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from experiments.controls import TRUE, UNTRAINED, Settings, constant, random_answers, untrained_policy
 from experiments.settings import Bound, Family, Setting, shortened
+from rlhf_gym import RLHFConfig
 from rlhf_gym.mappings import merge
 from rlhf_gym.plots import Panel
 
 SEEDS = (0, 1, 2, 3, 4)
 TASKS = {
-    "pendulum": ("Pendulum-v1", {}),
-    "acrobot": ("Acrobot-v1", {"feedback": {"goal": "acrobot_height"}}),
-    "mountain_car": ("MountainCar-v0", {"feedback": {"goal": "mountain_car_progress"}}),
-    "mountain_car_continuous": ("MountainCarContinuous-v0", {"feedback": {"goal": "mountain_car_progress"}}),
+    "pendulum": "Pendulum-v1",
+    "acrobot": "Acrobot-v1",
+    "mountain_car": "MountainCar-v0",
+    "mountain_car_continuous": "MountainCarContinuous-v0",
 }
 AIMS = {"pendulum": -180, "acrobot": -100, "mountain_car": -110, "mountain_car_continuous": 90}
-FLOOR = {  # learning rate 0 leaves the policy as it was born
-    "labels": 0,
-    "reward": {"source": "constant"},
-    "agent": {"learning_rate": 0.0, "n_epochs": 1},
-    "total_timesteps": 4096,
+CONTROLS: Mapping[str, tuple[str, Settings]] = {
+    "ppo_true_reward": ("PPO on the true reward", merge(TRUE, {"feedback": {"goal": None}})),
+    "ppo_goal": ("PPO on the oracle's goal", TRUE),
+    "random_answers": ("100 random answers", random_answers(100)),
+    "untrained": ("untrained reward model", UNTRAINED),
+    "untrained_policy": ("untrained policy", untrained_policy(4096)),
+    "constant": ("constant reward −1", constant(-1.0)),
 }
-CONTROLS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "ppo_true_reward": ("PPO on the true reward", {"labels": 0, "reward": {"source": "true"}, "feedback": {}}),
-    "ppo_goal": ("PPO on the oracle's goal", {"labels": 0, "reward": {"source": "true"}}),
-    "random_answers": ("100 random answers", {"labels": 100, "teacher": "random"}),
-    "untrained": ("untrained reward model", {"labels": 0, "reward": {"source": "untrained"}}),
-    "untrained_policy": ("untrained policy", FLOOR),
-    "constant": ("constant reward −1", {"labels": 0, "reward": {"source": "constant", "constant": -1.0}}),
-}
+
+
+def _judged_by(task: str) -> str | None:
+    goal: str | None = RLHFConfig.for_env(TASKS[task]).feedback.goal
+    return goal
 
 
 def _settings(task: str) -> dict[str, Setting]:
-    env_id, goal = TASKS[task]
     aim = (Bound("true_return_mean", least=AIMS[task]),)
-    shared = {"env_id": env_id, "total_timesteps": 100_000}
-    settings = {
-        f"{task}_100": Setting("100 labels", {**shared, **goal, "labels": 100}, SEEDS, threshold=aim),
-    }
+    shared = {"env_id": TASKS[task], "total_timesteps": 100_000}
+    settings = {f"{task}_100": Setting("100 labels", merge(shared, {"labels": 100}), SEEDS, threshold=aim)}
     for name, (title, config) in CONTROLS.items():
-        if name == "ppo_goal" and not goal:
-            continue
-        judged = goal if name != "ppo_true_reward" else {}
-        settings[f"{task}_{name}"] = Setting(
-            title, merge({**shared, **judged}, config), SEEDS, control=True, threshold=aim
-        )
+        if name != "ppo_goal" or _judged_by(task):
+            settings[f"{task}_{name}"] = Setting(title, merge(shared, config), SEEDS, control=True, threshold=aim)
     return settings
+
+
+def _title(task: str) -> str:
+    horizon, goal = RLHFConfig.for_env(TASKS[task]).env.fixed_horizon, _judged_by(task)
+    how = f"learned in a fixed horizon of {horizon} steps" if horizon else "as it is"
+    return f"{TASKS[task]}, {how}" + (f"; the oracle judges {goal}" if goal else "")
 
 
 SETTINGS = {name: setting for task in TASKS for name, setting in _settings(task).items()}
 FAMILIES = {
     task: Family(
-        f"{env_id}, as it is" + (f"; the oracle judges {goal['feedback']['goal']}" if goal else ""),
+        _title(task),
         tuple(_settings(task)),
         (Panel("true_return_mean", "true return, 20 episodes", asked=AIMS[task]),),
     )
-    for task, (env_id, goal) in TASKS.items()
+    for task in TASKS
 }
 
 _SHORT = {

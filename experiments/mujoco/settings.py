@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from experiments.controls import TRUE, TRUE_SCALED, UNTRAINED, Settings, constant, random_answers, untrained_policy
 from experiments.settings import Family, Setting, shortened
 from rlhf_gym.mappings import merge
 from rlhf_gym.plots import Panel
@@ -22,19 +22,13 @@ TASKS = {
     "inverted_double_pendulum": "InvertedDoublePendulum-v5",
 }
 BUDGETS = {task: (50, 100) for task in TASKS} | {"half_cheetah": (50, 100, 700)}
-FLOOR = {  # learning rate 0 leaves the policy as it was born
-    "labels": 0,
-    "reward": {"source": "constant"},
-    "agent": {"learning_rate": 0.0, "n_epochs": 1},
-    "total_timesteps": 8192,
-}
-CONTROLS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "ppo_true_reward": ("PPO on the true reward", {"labels": 0, "reward": {"source": "true"}}),
-    "ppo_scaled": ("PPO on the true reward, scaled", {"labels": 0, "reward": {"source": "true_scaled"}}),
-    "random_answers": ("100 random answers", {"labels": 100, "teacher": "random"}),
-    "untrained": ("untrained reward model", {"labels": 0, "reward": {"source": "untrained"}}),
-    "untrained_policy": ("untrained policy", FLOOR),
-    "constant": ("constant reward +1", {"labels": 0, "reward": {"source": "constant", "constant": 1.0}}),
+CONTROLS: Mapping[str, tuple[str, Settings]] = {
+    "ppo_true_reward": ("PPO on the true reward", TRUE),
+    "ppo_scaled": ("PPO on the true reward, scaled", TRUE_SCALED),
+    "random_answers": ("100 random answers", random_answers(100)),
+    "untrained": ("untrained reward model", UNTRAINED),
+    "untrained_policy": ("untrained policy", untrained_policy(8192)),
+    "constant": ("constant reward +1", constant(1.0)),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.controls import TRUE, Settings, constant
 from experiments.novel_goals.measures import (
     flips_backwards,
     flips_forwards,
@@ -81,10 +82,10 @@ TASKS = {
         "backflips in 8 s",
     ),
 }
-CONTROLS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "ppo_goal": ("PPO on the goal", {"labels": 0, "reward": {"source": "true"}}),
+CONTROLS: Mapping[str, tuple[str, Settings]] = {
+    "ppo_goal": ("PPO on the goal", TRUE),
     "random_answers": ("random answers", {"teacher": "random"}),
-    "constant": ("constant reward +1", {"labels": 0, "reward": {"source": "constant", "constant": 1.0}}),
+    "constant": ("constant reward +1", constant(1.0)),
 }
 
 
