@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,24 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlhf_gym.agents import make_ppo
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder, RewardFunction, make_vec_env
-from rlhf_gym.feedback import Goal, OracleTeacher, RandomTeacher, Teacher, goal_rewards
+from rlhf_gym.feedback import (
+    PEOPLE,
+    Goal,
+    OracleTeacher,
+    People,
+    PreferenceStore,
+    RandomTeacher,
+    Teacher,
+    Waiting,
+    goal_rewards,
+)
 from rlhf_gym.rewards import RewardLearner, RewardModel
 from rlhf_gym.segments import Origin, Trajectory
 
 STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation")
 
 
-def random_streams(seed: int) -> dict[str, np.random.Generator]:
+def random_streams(*seed: int) -> dict[str, np.random.Generator]:
     """One generator for each part, all from one seed: what one part draws doesn't change the others."""
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     return {name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)}
@@ -60,11 +71,37 @@ def make_recorder(config: RLHFConfig, rng: np.random.Generator) -> Recorder:
     return recorder
 
 
-def make_teacher(config: RLHFConfig, goal: Goal | None, rng: np.random.Generator) -> Teacher:
+def make_teacher(
+    config: RLHFConfig, goal: Goal | None, store: PreferenceStore, waiting: Waiting, rng: np.random.Generator
+) -> Teacher:
     """Who answers."""
+    if config.teacher in PEOPLE:
+        return People(store, name=config.teacher, waiting=waiting)
     if config.teacher == "random":
         return RandomTeacher(seed=int(rng.integers(2**31)))
     return OracleTeacher(goal=goal)
+
+
+def open_store(config: RLHFConfig, *, new: bool) -> PreferenceStore:
+    """Where queries are posted and answered.
+
+    Args:
+        config: All settings.
+        new: Whether the run begins, so that its store has to be empty.
+
+    Raises:
+        ValueError: If a new run's store holds queries.
+    """
+    if config.feedback.store is None and config.run_dir is None:
+        return PreferenceStore()
+    store = PreferenceStore(config.feedback.store or Path(config.run_dir or "") / "preferences.db")
+    if new and (asked := store.counts().asked):
+        store.close()
+        raise ValueError(
+            f"feedback.store {config.feedback.store} holds {asked} queries of another run; give each run a database of "
+            "its own"
+        )
+    return store
 
 
 def make_agent(config: RLHFConfig, venv: VecEnv, rng: np.random.Generator) -> PPO:

@@ -25,6 +25,7 @@ from rlhf_gym.flags import read_flags, settings_before_flags
 from rlhf_gym.presets import preset
 
 if TYPE_CHECKING:
+    from rlhf_gym.rlhf import RLHF
     from rlhf_gym.segments import Trajectory
 
 RunDir = Annotated[Path, Positional, arg(metavar="DIR")]
@@ -50,12 +51,22 @@ class Train:
         with closing(RLHF(config)) as rlhf:
             if not preset(config.env_id):
                 print(f"{config.env_id} has no preset: what isn't set is a general default", file=sys.stderr)
-            summary = rlhf.learn(progress=True)
-        print(
-            f"{config.env_id}, seed {config.seed}: {summary['labels']} labels, {summary['total_timesteps']} "
-            f"environment steps, {summary['wall_seconds']:.0f} s\n{_true_return(summary)}\n"
-            f"files in {config.run_dir}; to see the policy: rlhf-gym watch {config.run_dir}"
-        )
+            _learn(rlhf)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a run that was interrupted, after its last finished round, with every answer given so far."""
+
+    run_dir: RunDir
+    """Its run directory."""
+
+    def run(self) -> None:
+        """Train on, judge, leave the files a finished run has, and say what came of it."""
+        from rlhf_gym.rlhf import RLHF
+
+        with closing(RLHF.resume(self.run_dir)) as rlhf:
+            _learn(rlhf)
 
 
 @dataclass(frozen=True)
@@ -136,7 +147,7 @@ class Plot:
         print(f"wrote {self.output}")
 
 
-VERBS: dict[str, Any] = {"train": Train, "evaluate": Evaluate, "watch": Watch, "plot": Plot}
+VERBS: dict[str, Any] = {"train": Train, "resume": Resume, "evaluate": Evaluate, "watch": Watch, "plot": Plot}
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -192,6 +203,16 @@ def parse(args: Sequence[str]) -> Any:
     prog = f"rlhf-gym {verb}"
     default = {"default": Train(*settings_before_flags(rest, prog=prog))} if verb == "train" else {}
     return read_flags(VERBS[verb], rest, prog=prog, **default)
+
+
+def _learn(rlhf: RLHF) -> None:
+    """Run what is left of the loop, and say what came of it."""
+    summary, config = rlhf.learn(progress=True), rlhf.config
+    print(
+        f"{config.env_id}, seed {config.seed}: {summary['labels']} labels, {summary['total_timesteps']} "
+        f"environment steps, {summary['wall_seconds']:.0f} s\n{_true_return(summary)}\n"
+        f"files in {config.run_dir}; to see the policy: rlhf-gym watch {config.run_dir}"
+    )
 
 
 def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:

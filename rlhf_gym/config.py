@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
+from tyro.conf import arg
 
 from rlhf_gym.mappings import build, check_types, merge, plain, read_yaml
 from rlhf_gym.presets import preset
@@ -56,6 +57,19 @@ class FeedbackConfig:
     goal: str | None = None
     """A built-in goal by name (`rlhf_gym.feedback.builtin_goals`), or `module:function` of (observations, actions, next
     observations) giving a reward per step, which the oracle sums in place of the environment's reward."""
+    store: Annotated[str | None, arg(aliases=["--store"])] = None
+    """Database of queries and answers, such as postgresql+psycopg://user@host/name; one of its own for each run. None
+    is preferences.db in the run directory."""
+    instructions: Annotated[str, arg(aliases=["--instructions"])] = ""
+    """What people are to look for, in your words; shown above every query."""
+    async_labels: Annotated[bool, arg(aliases=["--async-labels"])] = False
+    """Go on learning while people think, instead of waiting for all answers of a round."""
+    outstanding: int = 10
+    """With async_labels, wait while more queries than this are unanswered."""
+    refit_answers: int = 5
+    """With async_labels, fit the reward model again when so many answers are new."""
+    stale_rounds: int = 5
+    """With async_labels, withdraw queries that nobody has answered after so many rounds."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +162,9 @@ class RLHFConfig:
     """The one seed that everything random descends from."""
     run_dir: str | None = None
     """Directory of the run's files; None keeps everything in memory."""
-    teacher: Literal["oracle", "random"] = "oracle"
-    """Who answers; `random` is a control."""
+    teacher: Literal["oracle", "random", "terminal", "web", "store"] = "oracle"
+    """Who answers; `random` is a control. People answer at this terminal, on a page in the browser, or (`store`)
+    wherever somebody runs `rlhf-gym label` on the run directory or the store."""
     algo: Literal["ppo"] = "ppo"
     """Who learns the policy."""
     env: EnvConfig = field(default_factory=EnvConfig)
@@ -248,9 +263,14 @@ POSITIVE = {
     "query": "candidates_per_query rounds first_steps memory_steps halving_steps",
     "reward": "ensemble_size steps batch_size l2_sample",
     "agent": "n_envs n_steps batch_size n_epochs torch_threads",
+    "feedback": "refit_answers stale_rounds",
     "evaluation": "n_episodes",
 }
-NOT_NEGATIVE = {"reward": "learning_rate l2", "agent": "learning_rate clip_range ent_coef vf_coef max_grad_norm"}
+NOT_NEGATIVE = {
+    "feedback": "outstanding",
+    "reward": "learning_rate l2",
+    "agent": "learning_rate clip_range ent_coef vf_coef max_grad_norm",
+}
 
 
 def _at_least(name: str, value: float, least: int, remedy: str | None = None) -> None:

@@ -22,20 +22,24 @@ from rlhf_gym.assembly import (
     make_recorder,
     make_reward,
     make_teacher,
+    open_store,
     random_streams,
     reward_function,
     true_size,
 )
+from rlhf_gym.checkpoint import Checkpoint, next_round
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.evaluation import goal_return, play
-from rlhf_gym.feedback import PreferenceStore, Teacher, load_goal
+from rlhf_gym.feedback import People, PreferenceStore, Teacher, Waiting, load_goal, pause
 from rlhf_gym.provenance import peak_rss_mb, provenance
 from rlhf_gym.queries import SCHEDULES, choose_queries, disagreement
 from rlhf_gym.rewards import RewardFit, RewardModel
 from rlhf_gym.runs import Round, RunDirectory, Stopwatch
 from rlhf_gym.segments import Answer, Array, Preference, Query, Trajectory
 
+CHECKPOINTS = "checkpoints"
+CHECKPOINT_SECONDS = 60.0  # between checkpoints of a run that nobody's time went into
 SAVED = ("config.yaml", "policy.zip", "reward_model", "preferences.db")
 
 
@@ -45,30 +49,70 @@ class RLHF:
     Args:
         config: All settings.
         teacher: Who answers; None takes `config.teacher`.
+        waiting: Called again and again while answers are missing that people are to give.
 
     Raises:
-        ValueError: On settings that don't fit the environment, or a `run_dir` that already holds a run.
+        ValueError: On settings that don't fit the environment, a `run_dir` that already holds a run, or a store that
+            holds another run's queries.
     """
 
-    def __init__(self, config: RLHFConfig, *, teacher: Teacher | None = None) -> None:
+    def __init__(
+        self,
+        config: RLHFConfig,
+        *,
+        teacher: Teacher | None = None,
+        waiting: Waiting = pause,
+        _resume: bool = False,
+    ) -> None:
         self.config = config
-        self._rng = rng = random_streams(config.seed)
+        self._next_round = next_round(Path(config.run_dir or "") / CHECKPOINTS) if _resume else 0
+        # Of the streams that began with the run, a resumed one takes up none where it would see or ask the same again.
+        rng = random_streams(config.seed)
+        self._rng = random_streams(config.seed, self._next_round) if self._next_round else rng
         self.goal = load_goal(config.feedback.goal) if config.feedback.goal else None
-        self.teacher = teacher or make_teacher(config, self.goal, rng["teacher"])
-        self.recorder = make_recorder(config, rng["envs"])
+        self.recorder = make_recorder(config, self._rng["envs"])
         # Before the agent, which opens its TensorBoard file there.
-        self.run = RunDirectory(config.run_dir) if config.run_dir else None
+        self.run = RunDirectory(config.run_dir, resume=_resume) if config.run_dir else None
+        self.store = open_store(config, new=not _resume)
+        self.teacher = teacher or make_teacher(config, self.goal, self.store, waiting, self._rng["teacher"])
+        self.people = self.teacher if isinstance(self.teacher, People) else None
         self.venv = VecLearnedReward(self.recorder)
-        self.agent = make_agent(config, self.venv, rng["agent"])
+        self.agent = make_agent(config, self.venv, self._rng["agent"])
         self.reward = make_reward(config, self.venv, rng["model"], rng["reward"])
         self.venv.reward_function = reward_function(
             self.config, self.goal, self.reward.model
         )  # from the start, or the true reward would be paid
-        self.store = PreferenceStore(self.run / "preferences.db") if self.run else PreferenceStore()
         self.preferences: list[Preference] = []
         self.stopwatch = Stopwatch()
+        self._open: list[Query] = []  # posted, not answered
+        self._fitted_to: set[tuple[str, str, Answer]] = set()
         self._fit: RewardFit | None = None
-        self._evaluation_seed = int(self._rng["evaluation"].integers(2**31))
+        self._last_checkpoint = time.monotonic()
+        self._evaluation_seed = int(rng["evaluation"].integers(2**31))
+        if self.run and not _resume:
+            self.config.to_yaml(self.run / "config.yaml")  # whoever labels looks it up
+            self.run.write_json("provenance.json", provenance())
+
+    @classmethod
+    def resume(cls, directory: str | Path, *, teacher: Teacher | None = None, waiting: Waiting = pause) -> RLHF:
+        """A run that was interrupted, to go on after its last finished round, with every answer given so far.
+
+        Policy, reward model and what was recorded are those of the last checkpoint; episodes begin anew, and random
+        numbers are drawn from new streams. Without a checkpoint the run begins again, with the answers.
+
+        Args:
+            directory: Its run directory.
+            teacher: Who answers; None takes the run's own.
+            waiting: As for a new run.
+
+        Raises:
+            ValueError: If the directory holds no run, a finished one, or a damaged one.
+        """
+        run = RunDirectory(directory, resume=True)
+        config = RLHFConfig.from_yaml(run / "config.yaml").replace(run_dir=str(directory))
+        resumed = cls(config, teacher=teacher, waiting=waiting, _resume=True)
+        resumed._take_up()
+        return resumed
 
     def rounds(self) -> Iterator[Round]:
         """Run the loop; each turn of it yields what it did."""
@@ -76,10 +120,17 @@ class RLHF:
         wanted = 0
         for number, (labels, rollouts) in enumerate(self.plan()):
             wanted += labels
-            queries = self._ask_until(wanted) if self.learned else []
-            fit = self.fit_reward() if queries else None
+            if number < self._next_round:
+                continue
+            known = {preference.query.id for preference in self.preferences}
+            if self.learned:
+                self._ask_until(wanted)
+            fit = self.fit_reward() if self._enough_is_new() else None
             self.improve(rollouts)
-            yield self._report(number, queries, fit)
+            new = [preference for preference in self.preferences if preference.query.id not in known]
+            done = self._report(number, new, fit)
+            self._keep(number)
+            yield done
 
     def plan(self) -> list[tuple[int, int]]:
         """Labels and rollouts of PPO of every round; a run has no more rounds than rollouts."""
@@ -196,7 +247,7 @@ class RLHF:
         with self.stopwatch.timing("reward"):
             fit = self.reward.fit(self.preferences)
             self.reward.scale(self.recorder.trajectories(), shift=self._may_shift())
-        self._fit = fit
+        self._fit, self._fitted_to = fit, self._said()
         return fit
 
     # 6 PPO on the learned reward
@@ -252,7 +303,8 @@ class RLHF:
             raise ValueError(
                 f"{directory} holds no saved run ({', '.join(missing)} missing); use one that learn or save left"
             )
-        loaded = cls(RLHFConfig.from_yaml(directory / "config.yaml").replace(run_dir=None))
+        config = RLHFConfig.from_yaml(directory / "config.yaml")
+        loaded = cls(config.replace(run_dir=None, feedback={"store": None}))
         loaded.agent = PPO.load(directory / "policy.zip", env=loaded.venv, device="cpu")
         loaded.agent.set_logger(Logger(None, []))
         spaces = loaded.venv.observation_space, loaded.venv.action_space
@@ -282,30 +334,98 @@ class RLHF:
         return self.config.reward.shift == "auto" and self.recorder.terminations == 0
 
     def _begin(self) -> None:
-        self.stopwatch = Stopwatch()
-        if self.run:
-            self.config.to_yaml(self.run / "config.yaml")
-            self.run.write_json("provenance.json", provenance())
-        if self.config.watched_steps:
+        if self.people and not (self.run or self.config.feedback.store):
+            raise ValueError(f"teacher is {self.teacher.name}, who answers through a store; set run_dir or store")
+        if not self._next_round:
+            self.stopwatch = Stopwatch()
+        if self.config.watched_steps and not self.env_steps:
             with self.stopwatch.timing("query"):
                 self.reward.scale(self.collect(), shift=self._may_shift())
 
-    def _ask_until(self, wanted: int) -> list[Query]:
+    def _ask_until(self, wanted: int) -> None:
         """Ask until so many labels are there in all; a skipped query is asked for again, ten times at most."""
-        asked: list[Query] = []
         with self.stopwatch.timing("query"):
+            if self.people and self.config.feedback.async_labels:
+                self._ask_meanwhile(wanted, self.people)
+                return
             for _ in range(10):
-                if wanted <= self.labels:
+                self._open += self._ask_for(wanted - self.labels - len(self._open))
+                if not self._open:
                     break
-                queries = self.ask(wanted - self.labels)
-                self.tell(queries, self.teacher.answer(queries))
-                asked += queries
-        return asked
+                self._have_answered()
 
-    def _report(self, number: int, queries: list[Query], fit: RewardFit | None) -> Round:
+    def _ask_for(self, n: int) -> list[Query]:
+        return self.ask(n) if n > 0 else []
+
+    def _have_answered(self) -> None:
+        """Wait for an answer to every open query."""
+        if self.people:
+            self.people.wait()
+            self.preferences = self.store.preferences()
+        else:
+            self.tell(self._open, self.teacher.answer(self._open))
+        self._open = []
+
+    def _ask_meanwhile(self, wanted: int, people: People) -> None:
+        """Post what is to be asked, and wait only while too many queries are open."""
+        feedback = self.config.feedback
+        oldest = self.agent.num_timesteps - feedback.stale_rounds * self._timesteps_per_round
+        self.store.drop([query.id for query in self.store.pending() if query.policy_step < oldest])
+        self.preferences, self._open = self.store.preferences(), self.store.pending()
+        self._open += self._ask_for(wanted - self.labels - len(self._open))
+        # Before the first fit there is no reward to go on with.
+        most = feedback.outstanding if self.reward.version else max(0, len(self._open) - feedback.refit_answers)
+        people.wait(open_at_most=most)
+        self.preferences, self._open = self.store.preferences(), self.store.pending()
+
+    @property
+    def _timesteps_per_round(self) -> float:
+        plan = self.plan()
+        return sum(rollouts for _, rollouts in plan) * self.config.rollout_steps / len(plan)
+
+    def _said(self) -> set[tuple[str, str, Answer]]:
+        return {(p.query.id, p.teacher, p.answer) for p in self.preferences}
+
+    def _enough_is_new(self) -> bool:
+        new, feedback = len(self._said() ^ self._fitted_to), self.config.feedback
+        return self.learned and new >= (feedback.refit_answers if self.people and feedback.async_labels else 1)
+
+    # What outlasts an interruption
+
+    def _keep(self, number: int) -> None:
+        """Leave a checkpoint after a round if people gave it their time, or it is a while since the last one."""
+        if self.run is None or (self.people is None and time.monotonic() - self._last_checkpoint < CHECKPOINT_SECONDS):
+            return
+        self._last_checkpoint = time.monotonic()
+        Checkpoint(
+            round=number,
+            agent=self.agent,
+            model=self.reward.model,
+            reward_version=self.reward.version,
+            l2=self.reward.l2,
+            trajectories=self.recorder.trajectories(),
+            env_steps=self.env_steps,
+            terminations=self.recorder.terminations,
+            parts=dict(self.stopwatch.parts),
+            seconds=self.stopwatch.seconds,
+        ).save(self.run / CHECKPOINTS)
+
+    def _take_up(self) -> None:
+        """Go on from the last checkpoint, with all answers that are in the store."""
+        assert self.run
+        self.preferences, self._open = self.store.preferences(), self.store.pending()
+        if point := Checkpoint.latest(self.run / CHECKPOINTS, self.venv):
+            logger, self.agent = self.agent.logger, point.agent
+            self.agent.set_logger(logger)
+            self.recorder.restore(point.trajectories, steps=point.env_steps, terminations=point.terminations)
+            self.reward.model, self.reward.version, self.reward.l2 = point.model, point.reward_version, point.l2
+            self.stopwatch = Stopwatch(point.parts, point.seconds)
+        self.run.forget_rounds_from(self._next_round)
+
+    def _report(self, number: int, new: Sequence[Preference], fit: RewardFit | None) -> Round:
         episodes = self.venv.pop_episodes()
         true_return, learned_return, length = np.mean(episodes, axis=0).tolist() if episodes else [np.nan] * 3
-        answers = [preference.answer for preference in self.preferences[len(self.preferences) - len(queries) :]]
+        queries, answers = [preference.query for preference in new], [preference.answer for preference in new]
         done = Round(
             round=number,
             env_steps=self.env_steps,

@@ -16,6 +16,7 @@ from typing import Any
 from rlhf_gym.config import RLHFConfig
 
 FILES = ("config.yaml", "provenance.json", "metrics.csv", "summary.json", "policy.zip", "preferences.db")
+FOLDERS = ("tensorboard", "checkpoints")
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,17 @@ class RunDirectory:
 
     Args:
         path: A directory that doesn't hold a run yet; made if it is missing.
+        resume: Whether it holds a run, an unfinished one, that is to go on.
 
     Raises:
-        ValueError: If it holds a run, is a file, or can't be made.
+        ValueError: If it holds a run, is a file, or can't be made; with `resume`, unless it holds an unfinished run.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, resume: bool = False) -> None:
         self.path = Path(path)
+        if resume:
+            self._check_unfinished()
+            return
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"run_dir {path} is a file; use a directory")
         if held := [name for name in FILES if (self.path / name).exists()]:
@@ -99,11 +104,18 @@ class RunDirectory:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
+    def _check_unfinished(self) -> None:
+        if not (self.path / "config.yaml").exists():
+            raise ValueError(f"{self.path} holds no run (config.yaml missing); use the --run-dir of a train")
+        if (self.path / "summary.json").exists():
+            raise ValueError(f"the run in {self.path} is finished; there is nothing to resume")
+
     def discard(self) -> None:
         """Remove what a run that came to nothing has written."""
         for name in FILES:
             (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        for name in FOLDERS:
+            shutil.rmtree(self.path / name, ignore_errors=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
 
@@ -120,6 +132,15 @@ class RunDirectory:
             if new:
                 writer.writeheader()
             writer.writerow(row)
+
+    def forget_rounds_from(self, number: int) -> None:
+        """Leave out of ``metrics.csv`` the rounds that a resumed run goes through once more."""
+        path, new = self.path / "metrics.csv", self.path / "metrics.new"
+        if path.exists():
+            header, *rows = path.read_text().splitlines(keepends=True)
+            kept = [row for row in rows if row.endswith("\n") and int(row.partition(",")[0]) < number]
+            new.write_text("".join([header, *kept]))
+            new.replace(path)
 
 
 def read_run(path: str | Path) -> Run:
@@ -141,14 +162,20 @@ def read_run(path: str | Path) -> Run:
 
 
 class Stopwatch:
-    """Wall time since the start, and what of it went where."""
+    """Wall time since the start, and what of it went where.
 
-    def __init__(self) -> None:
-        self._started, self.parts = time.perf_counter(), defaultdict[str, float](float)
+    Args:
+        parts: Seconds that had gone where before.
+        seconds: Seconds before, in all.
+    """
+
+    def __init__(self, parts: Mapping[str, float] | None = None, seconds: float = 0.0) -> None:
+        self._started = time.perf_counter() - seconds
+        self.parts = defaultdict[str, float](float, parts or {})
 
     @property
     def seconds(self) -> float:
-        """Since the stopwatch was made."""
+        """Since the stopwatch was made, and before."""
         return time.perf_counter() - self._started
 
     @contextmanager

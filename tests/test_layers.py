@@ -26,8 +26,10 @@ MAY_IMPORT = {
     "runs": {"config"},
     "plots": {"stats", "runs", "config"},
     "assembly": {"segments", "config", "envs", "feedback", "rewards", "agents"},
+    "checkpoint": {"segments", "rewards"},
     "rlhf": {
         "assembly",
+        "checkpoint",
         "segments",
         "config",
         "envs",

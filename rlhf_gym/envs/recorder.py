@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -162,6 +163,11 @@ class Recorder(VecEnvWrapper):
     def trajectories(self) -> list[Trajectory]:
         """The last `memory_steps` steps, oldest first: finished episodes, then the ones still running."""
         return [*self._finished, *self._running()]
+
+    def restore(self, trajectories: Sequence[Trajectory], *, steps: int, terminations: int) -> None:
+        """Take over what another recorder of the same environments had kept and counted, before the first reset."""
+        self._finished, self._kept = deque(trajectories), sum(map(len, trajectories))
+        self.steps, self.terminations = steps, terminations
 
     def _running(self) -> list[Trajectory]:
         running = np.flatnonzero(self._starts < len(self._log))

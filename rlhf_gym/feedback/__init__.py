@@ -6,6 +6,7 @@ Anyone's own teacher or store can be held against the public suites in :mod:`rlh
 from rlhf_gym.feedback.answers import Counts, GivenAnswer
 from rlhf_gym.feedback.builtin_goals import GOALS
 from rlhf_gym.feedback.goals import Goal, goal_rewards, load_goal
+from rlhf_gym.feedback.people import PEOPLE, People, Waiting, pause
 from rlhf_gym.feedback.store import PreferenceStore
 from rlhf_gym.feedback.teachers import OracleTeacher, RandomTeacher, Teacher
 
@@ -15,9 +16,13 @@ __all__ = [
     "GivenAnswer",
     "Goal",
     "OracleTeacher",
+    "PEOPLE",
+    "People",
     "PreferenceStore",
     "RandomTeacher",
     "Teacher",
+    "Waiting",
     "goal_rewards",
     "load_goal",
+    "pause",
 ]

@@ -26,11 +26,12 @@ class RewardLearner:
 
     Attributes:
         version: How often the model has been fitted.
+        l2: Weight decay that the next fit starts from.
     """
 
     def __init__(self, model: RewardModel, *, rng: np.random.Generator, l2: float, **settings: float) -> None:
         self.model, self.version = model, 0
-        self._rng, self._l2, self._settings = rng, l2, settings
+        self.l2, self._rng, self._settings = l2, rng, settings
         self._bootstrap = Bootstrap(model.ensemble_size, seed=int(rng.integers(2**63)))
 
     def fit(self, preferences: Sequence[Preference]) -> RewardFit:
@@ -40,10 +41,10 @@ class RewardLearner:
             preferences,
             bootstrap=self._bootstrap,
             rng=self._rng,
-            l2=self._l2,
+            l2=self.l2,
             **self._settings,  # type: ignore[arg-type]
         )
-        self._l2 = fit.l2
+        self.l2 = fit.l2
         self.version += 1
         return fit
 

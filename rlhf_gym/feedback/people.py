@@ -1,0 +1,44 @@
+"""People as a teacher: the trainer posts and waits; whoever labels meets it in the store alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import final
+
+from rlhf_gym.feedback.store import PreferenceStore
+from rlhf_gym.feedback.teachers import Teacher
+from rlhf_gym.segments import Answer, Query
+
+PEOPLE = ("terminal", "web", "store")
+
+Waiting = Callable[[], object]
+"""Called again and again while answers are missing: a prompt that asks, or a pause."""
+
+pause: Waiting = partial(time.sleep, 0.2)
+
+
+@final
+class People(Teacher):
+    """Whoever answers through the store: it is waited for, and nothing is written down twice.
+
+    Args:
+        store: Where the queries are posted.
+        name: By which way they answer; every answer in the store has the person's own name.
+        waiting: What to do meanwhile.
+    """
+
+    def __init__(self, store: PreferenceStore, *, name: str = "store", waiting: Waiting = pause) -> None:
+        self.name, self._store, self._waiting = name, store, waiting
+
+    def answer(self, queries: Sequence[Query]) -> list[Answer]:
+        """Wait until every query of the store is answered; of several people's answers the last one is taken."""
+        self.wait()
+        said = {preference.query.id: preference.answer for preference in self._store.preferences()}
+        return [said[query.id] for query in queries]
+
+    def wait(self, *, open_at_most: int = 0) -> None:
+        """Return as soon as no more than so many queries of the store are open."""
+        while len(self._store.pending(limit=open_at_most + 1)) > open_at_most:
+            self._waiting()

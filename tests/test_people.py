@@ -1,0 +1,263 @@
+"""People as teachers: the loop waits in the store alone, goes on meanwhile if told to, and outlasts interruptions."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.feedback import OracleTeacher, PreferenceStore
+from rlhf_gym.rlhf import RLHF
+from rlhf_gym.runs import read_run
+from rlhf_gym.segments import Answer
+
+SMALL: dict[str, Any] = {
+    "env_id": "CartPole-v1",
+    "labels": 12,
+    "total_timesteps": 1500,
+    "segment_length": 20,
+    "teacher": "store",
+    "query": {"rounds": 6, "first_steps": 200, "memory_steps": 1000},
+    "reward": {"hidden": [8], "steps": 5, "batch_size": 4},
+    "agent": {"n_envs": 4, "n_steps": 32, "batch_size": 64, "n_epochs": 1, "net_arch": [8]},
+    "evaluation": {"n_episodes": 2},
+}
+
+
+def config(run_dir: Path, **settings: Any) -> RLHFConfig:
+    return RLHFConfig.from_dict(SMALL).replace(run_dir=str(run_dir), **settings)
+
+
+def person(run_dir: Path, *, n: int = 1, answer: Answer | None = None) -> Callable[[], None]:
+    """Somebody who answers `n` queries whenever the trainer waits, as the oracle would unless told otherwise."""
+
+    def answer_some() -> None:
+        with closing(PreferenceStore(run_dir / "preferences.db")) as store:
+            for query in store.claim("ann", n=n):
+                [said] = OracleTeacher().answer([query])
+                store.record(query.id, answer or said, teacher="ann")
+
+    return answer_some
+
+
+def labels(run_dir: Path) -> list[str]:
+    """The queries that were answered, once for every answer that stands."""
+    with closing(PreferenceStore(run_dir / "preferences.db")) as store:
+        return [preference.query.id for preference in store.preferences()]
+
+
+# Waiting
+
+
+def test_a_round_waits_until_people_have_answered(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
+        summary = rlhf.learn()
+    assert (summary["labels"], summary["teacher"]) == (12, "store")
+    assert len(set(labels(tmp_path))) == 12
+    assert {preference.teacher for preference in rlhf.preferences} == {"ann"}
+    assert [row["labels"] for row in read_run(tmp_path).metrics] == [3, 5, 7, 8, 10, 12]
+
+
+def test_what_people_skip_is_asked_again_and_no_label(tmp_path: Path) -> None:
+    said = iter([Answer.SKIP, Answer.SKIP])
+
+    def waiting() -> None:
+        person(tmp_path, answer=next(said, None))()
+
+    with closing(RLHF(config(tmp_path), waiting=waiting)) as rlhf:
+        summary = rlhf.learn()
+    assert (summary["labels"], summary["asked"]) == (12, 14)
+
+
+def test_an_answer_that_is_taken_back_counts_no_more(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
+        rounds = rlhf.rounds()
+        assert next(rounds).labels == 3
+        taken_back = rlhf.preferences[0]
+        rlhf.store.record(taken_back.query.id, None, teacher="ann")
+        done = next(rounds)
+    assert done.labels == 5  # it was asked for again, with the two of this round
+    assert labels(tmp_path).count(taken_back.query.id) == 1
+
+
+def test_people_need_a_place_to_meet() -> None:
+    with closing(RLHF(RLHFConfig.from_dict(SMALL))) as rlhf:
+        with pytest.raises(ValueError, match="teacher is store, who answers through a store; set run_dir or store"):
+            next(rlhf.rounds())
+
+
+def test_a_run_doesnt_begin_on_another_runs_store(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    with closing(RLHF(config(tmp_path / "one", feedback={"store": url}, teacher="oracle"))) as rlhf:
+        next(rlhf.rounds())
+    with pytest.raises(ValueError, match=r"feedback.store .* holds 3 queries of another run"):
+        RLHF(config(tmp_path / "two", feedback={"store": url}))
+
+
+# While people think
+
+
+def test_with_async_labels_ppo_goes_on_while_people_think(tmp_path: Path) -> None:
+    feedback = {"async_labels": True, "outstanding": 3, "refit_answers": 2, "stale_rounds": 50}
+    with closing(RLHF(config(tmp_path, feedback=feedback), waiting=person(tmp_path))) as rlhf:
+        done = [(each.labels, len(rlhf.store.pending())) for each in rlhf.rounds()]
+    # 3 are asked at once, and answered until 2 are there to fit to; later the trainer waits only while over 3 are open.
+    assert done == [(2, 1), (2, 3), (4, 3), (5, 3), (7, 3), (9, 3)]
+    assert rlhf.reward.version == 4  # not when one answer alone was new
+
+
+def test_with_async_labels_what_nobody_answers_is_withdrawn(tmp_path: Path) -> None:
+    feedback = {"async_labels": True, "outstanding": 8, "refit_answers": 1, "stale_rounds": 2}
+    with closing(RLHF(config(tmp_path, feedback=feedback), waiting=person(tmp_path))) as rlhf:
+        for _ in rlhf.rounds():
+            pass
+        counts = rlhf.store.counts()
+        oldest = min(query.policy_step for query in rlhf.store.pending())
+    assert counts.dropped > 0
+    assert rlhf.agent.num_timesteps - oldest <= 3 * 2 * 128  # the last round's own steps, and two before it
+
+
+# Interruptions
+
+
+def test_a_resumed_run_goes_on_after_its_last_round_with_all_answers(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
+        rounds = rlhf.rounds()
+        next(rounds)
+        next(rounds)
+        before = (rlhf.env_steps, rlhf.agent.num_timesteps, rlhf.reward.version, rlhf.recorder.terminations)
+        weights = rlhf.agent.policy.state_dict()
+        given = labels(tmp_path)
+    with closing(RLHF.resume(tmp_path, waiting=person(tmp_path))) as rlhf:
+        again = (rlhf.env_steps, rlhf.agent.num_timesteps, rlhf.reward.version, rlhf.recorder.terminations)
+        assert again == before
+        assert all((value == weights[name]).all() for name, value in rlhf.agent.policy.state_dict().items())
+        summary = rlhf.learn()
+    assert labels(tmp_path)[:5] == given and len(set(labels(tmp_path))) == 12
+    run = read_run(tmp_path)
+    assert [row["round"] for row in run.metrics] == [0, 1, 2, 3, 4, 5]
+    assert [row["labels"] for row in run.metrics] == [3, 5, 7, 8, 10, 12]
+    assert summary["total_timesteps"] == 200 + 10 * 128
+
+
+def test_a_resumed_run_sees_other_episodes_than_it_saw_before(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
+        next(rlhf.rounds())
+        seen = {t.origin.seed for t in rlhf.recorder.trajectories() if t.origin}
+    with closing(RLHF.resume(tmp_path, waiting=person(tmp_path))) as rlhf:
+        rlhf.venv.reset()
+        assert not seen & set(rlhf.recorder._episode_seeds.tolist())
+
+
+def test_answers_given_while_no_trainer_ran_are_taken_up(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
+        rounds = rlhf.rounds()
+        next(rounds)
+        rlhf.ask(2)  # as it was killed while it waited
+    person(tmp_path, n=2)()
+    with closing(RLHF.resume(tmp_path, waiting=person(tmp_path))) as rlhf:
+        assert rlhf.labels == 5
+        assert next(rlhf.rounds()).labels == 5
+        assert rlhf.store.counts().asked == 5
+
+
+def test_a_run_that_never_finished_a_round_begins_again_with_its_answers(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def waiting() -> None:
+        if len(labels(tmp_path)) == 2:
+            raise Killed
+        person(tmp_path)()
+
+    with closing(RLHF(config(tmp_path), waiting=waiting)) as rlhf, pytest.raises(Killed):
+        rlhf.learn()
+    with closing(RLHF.resume(tmp_path, waiting=person(tmp_path))) as rlhf:
+        assert rlhf.labels == 2
+        assert next(rlhf.rounds()).labels == 3
+        assert rlhf.store.counts().asked == 3
+
+
+def test_a_round_that_was_not_finished_leaves_no_trace_in_the_metrics(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
+        next(rlhf.rounds())
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("1,999,9,9,nan,nan,nan,nan,nan,nan,nan,nan,nan,1.0\n2,99")  # killed before its checkpoint
+    with closing(RLHF.resume(tmp_path, waiting=person(tmp_path))) as rlhf:
+        rlhf.learn()
+    assert [row["round"] for row in read_run(tmp_path).metrics] == [0, 1, 2, 3, 4, 5]
+
+
+def test_an_oracles_run_can_be_resumed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlhf_gym.rlhf.CHECKPOINT_SECONDS", 0.0)
+    with closing(RLHF(config(tmp_path, teacher="oracle"))) as rlhf:
+        next(rlhf.rounds())
+        rlhf.ask(2)  # posted, and not answered when it was killed
+    with closing(RLHF.resume(tmp_path)) as rlhf:
+        summary = rlhf.learn()
+        assert (summary["labels"], rlhf.store.counts().asked) == (12, 12)
+
+
+def test_a_finished_run_is_not_resumed_and_nor_is_none(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path / "run", teacher="oracle"))) as rlhf:
+        rlhf.learn()
+    with pytest.raises(ValueError, match="is finished; there is nothing to resume"):
+        RLHF.resume(tmp_path / "run")
+    with pytest.raises(ValueError, match="config.yaml missing"):
+        RLHF.resume(tmp_path / "nothing")
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
+        next(rlhf.rounds())
+    (tmp_path / "checkpoints" / "000000" / "state.json").write_text("{")
+    with pytest.raises(ValueError, match=r"checkpoint .*000000 is damaged"):
+        RLHF.resume(tmp_path)
+
+
+def killed_at_random(run_dir: Path, kills: int, seed: int) -> list[list[str]]:
+    """Start a trainer, kill it, start it again, and so on, with somebody answering; the answers after each kill."""
+    config(run_dir).to_yaml(run_dir / "settings.yaml")
+    train = ["train", "--config", str(run_dir / "settings.yaml"), "--run-dir", str(run_dir / "run")]
+    rng, given = random.Random(seed), []
+    for life in range(kills + 1):
+        verb = ["resume", str(run_dir / "run")] if (run_dir / "run" / "config.yaml").exists() else train
+        trainer = subprocess.Popen([sys.executable, "-c", "from rlhf_gym.cli import main; main()", *verb])
+        wanted, started = len(given[-1] if given else []) + rng.randint(0, 1), time.monotonic()
+        while trainer.poll() is None and time.monotonic() - started < 60:
+            time.sleep(0.02)
+            if (run_dir / "run" / "preferences.db").exists():
+                person(run_dir / "run")()
+                if life < kills and len(labels(run_dir / "run")) >= wanted:
+                    time.sleep(rng.random() * 0.3)
+                    os.kill(trainer.pid, signal.SIGKILL)
+        trainer.wait()
+        given.append(labels(run_dir / "run"))
+    return given
+
+
+def check_nothing_was_lost(run_dir: Path, given: list[list[str]]) -> None:
+    for earlier, later in zip(given, given[1:], strict=False):
+        assert later[: len(earlier)] == earlier
+    assert len(given[-1]) == len(set(given[-1])) == 12
+    with closing(PreferenceStore(run_dir / "run" / "preferences.db")) as store:
+        assert store.counts().asked == 12  # nothing was asked anew because of a kill
+        assert len(store.history()) == 12
+    assert [row["round"] for row in read_run(run_dir / "run").metrics] == [0, 1, 2, 3, 4, 5]
+
+
+def test_killing_the_trainer_loses_no_answer_and_asks_nothing_twice(tmp_path: Path) -> None:
+    check_nothing_was_lost(tmp_path, killed_at_random(tmp_path, kills=2, seed=0))
+
+
+@pytest.mark.slow
+def test_killing_the_trainer_twenty_times_loses_no_answer_and_asks_nothing_twice(tmp_path: Path) -> None:
+    check_nothing_was_lost(tmp_path, killed_at_random(tmp_path, kills=20, seed=1))
