@@ -17,6 +17,7 @@ from stable_baselines3.common.utils import safe_mean
 from tqdm import tqdm
 
 from rlhf_gym.agents import improve
+from rlhf_gym.asking import Asking
 from rlhf_gym.assembly import (
     make_agent,
     make_recorder,
@@ -31,7 +32,7 @@ from rlhf_gym.checkpoint import Checkpoint, next_round
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.evaluation import goal_return, play
-from rlhf_gym.feedback import People, PreferenceStore, Teacher, Waiting, load_goal, pause
+from rlhf_gym.feedback import PreferenceStore, Teacher, Waiting, load_goal, pause
 from rlhf_gym.provenance import peak_rss_mb, provenance
 from rlhf_gym.queries import SCHEDULES, choose_queries, disagreement
 from rlhf_gym.rewards import RewardFit, RewardModel
@@ -75,17 +76,14 @@ class RLHF:
         self.run = RunDirectory(config.run_dir, resume=_resume) if config.run_dir else None
         self.store = open_store(config, new=not _resume)
         self.teacher = teacher or make_teacher(config, self.goal, self.store, waiting, self._rng["teacher"])
-        self.people = self.teacher if isinstance(self.teacher, People) else None
+        self.asking = Asking(self.store, self.teacher, ask=self.ask)
         self.venv = VecLearnedReward(self.recorder)
         self.agent = make_agent(config, self.venv, self._rng["agent"])
         self.reward = make_reward(config, self.venv, rng["model"], rng["reward"])
         self.venv.reward_function = reward_function(
             self.config, self.goal, self.reward.model
         )  # from the start, or the true reward would be paid
-        self.preferences: list[Preference] = []
         self.stopwatch = Stopwatch()
-        self._open: list[Query] = []  # posted, not answered
-        self._fitted_to: set[tuple[str, str, Answer]] = set()
         self._fit: RewardFit | None = None
         self._last_checkpoint = time.monotonic()
         self._evaluation_seed = int(rng["evaluation"].integers(2**31))
@@ -123,7 +121,7 @@ class RLHF:
             if number < self._next_round:
                 continue
             known = {preference.query.id for preference in self.preferences}
-            if self.learned:
+            with self.stopwatch.timing("query"):
                 self._ask_until(wanted)
             fit = self.fit_reward() if self._enough_is_new() else None
             self.improve(rollouts)
@@ -177,9 +175,14 @@ class RLHF:
         return self.recorder.steps
 
     @property
+    def preferences(self) -> list[Preference]:
+        """Every answer that stands, SKIP included."""
+        return self.asking.preferences
+
+    @property
     def labels(self) -> int:
         """Answered queries so far; skipped ones are not labels."""
-        return sum(preference.answer is not Answer.SKIP for preference in self.preferences)
+        return self.asking.labels
 
     def collect(self) -> list[Trajectory]:
         """What the current policy did lately; before any policy update it is watched first."""
@@ -232,13 +235,7 @@ class RLHF:
         Raises:
             ValueError: If there are not as many answers as queries.
         """
-        if len(queries) != len(answers):
-            raise ValueError(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
-        who, now = teacher or self.teacher.name, time.time()
-        self.store.record_all([q.id for q in queries], answers, teacher=who, shown_at=shown_at, answered_at=now)
-        told = {q.id: Preference(q, a, who, shown_at, now) for q, a in zip(queries, answers, strict=True)}
-        # A second answer takes the place of the first, in the store as here.
-        self.preferences = list(({p.query.id: p for p in self.preferences} | told).values())
+        self.asking.tell(queries, answers, who=teacher or self.teacher.name, shown_at=shown_at)
 
     # 5 maximum likelihood
 
@@ -247,7 +244,8 @@ class RLHF:
         with self.stopwatch.timing("reward"):
             fit = self.reward.fit(self.preferences)
             self.reward.scale(self.recorder.trajectories(), shift=self._may_shift())
-        self._fit, self._fitted_to = fit, self._said()
+        self.asking.fitted()
+        self._fit = fit
         return fit
 
     # 6 PPO on the learned reward
@@ -311,7 +309,7 @@ class RLHF:
         loaded.reward.model = RewardModel.load(directory / "reward_model", *spaces)
         loaded.venv.reward_function = reward_function(loaded.config, loaded.goal, loaded.reward.model)
         with closing(PreferenceStore(directory / "preferences.db")) as store:
-            loaded.preferences = store.preferences()
+            loaded.asking.preferences = store.preferences()
         # The last fit came after the queries that were chosen by the one before it.
         loaded.reward.version = 1 + max((p.query.reward_version for p in loaded.preferences), default=-1)
         return loaded
@@ -334,7 +332,7 @@ class RLHF:
         return self.config.reward.shift == "auto" and self.recorder.terminations == 0
 
     def _begin(self) -> None:
-        if self.people and not (self.run or self.config.feedback.store):
+        if self.asking.people and not (self.run or self.config.feedback.store):
             raise ValueError(f"teacher is {self.teacher.name}, who answers through a store; set run_dir or store")
         if not self._next_round:
             self.stopwatch = Stopwatch()
@@ -343,58 +341,36 @@ class RLHF:
                 self.reward.scale(self.collect(), shift=self._may_shift())
 
     def _ask_until(self, wanted: int) -> None:
-        """Ask until so many labels are there in all; a skipped query is asked for again, ten times at most."""
-        with self.stopwatch.timing("query"):
-            if self.people and self.config.feedback.async_labels:
-                self._ask_meanwhile(wanted, self.people)
-                return
-            for _ in range(10):
-                self._open += self._ask_for(wanted - self.labels - len(self._open))
-                if not self._open:
-                    break
-                self._have_answered()
-
-    def _ask_for(self, n: int) -> list[Query]:
-        return self.ask(n) if n > 0 else []
-
-    def _have_answered(self) -> None:
-        """Wait for an answer to every open query."""
-        if self.people:
-            self.people.wait()
-            self.preferences = self.store.preferences()
-        else:
-            self.tell(self._open, self.teacher.answer(self._open))
-        self._open = []
-
-    def _ask_meanwhile(self, wanted: int, people: People) -> None:
-        """Post what is to be asked, and wait only while too many queries are open."""
-        feedback = self.config.feedback
-        oldest = self.agent.num_timesteps - feedback.stale_rounds * self._timesteps_per_round
-        self.store.drop([query.id for query in self.store.pending() if query.policy_step < oldest])
-        self.preferences, self._open = self.store.preferences(), self.store.pending()
-        self._open += self._ask_for(wanted - self.labels - len(self._open))
-        # Before the first fit there is no reward to go on with.
-        most = feedback.outstanding if self.reward.version else max(0, len(self._open) - feedback.refit_answers)
-        people.wait(open_at_most=most)
-        self.preferences, self._open = self.store.preferences(), self.store.pending()
-
-    @property
-    def _timesteps_per_round(self) -> float:
-        plan = self.plan()
-        return sum(rollouts for _, rollouts in plan) * self.config.rollout_steps / len(plan)
-
-    def _said(self) -> set[tuple[str, str, Answer]]:
-        return {(p.query.id, p.teacher, p.answer) for p in self.preferences}
+        """Get so many labels in all, or as many as people have given meanwhile."""
+        if not self.learned:
+            return
+        if not self._asynchronous:
+            self.asking.until(wanted)
+            return
+        feedback, plan = self.config.feedback, self.plan()
+        per_round = sum(rollouts for _, rollouts in plan) * self.config.rollout_steps / len(plan)
+        self.asking.meanwhile(
+            wanted,
+            oldest_step=self.agent.num_timesteps - feedback.stale_rounds * per_round,
+            outstanding=feedback.outstanding if self.reward.version else None,
+            first=feedback.refit_answers,
+        )
 
     def _enough_is_new(self) -> bool:
-        new, feedback = len(self._said() ^ self._fitted_to), self.config.feedback
-        return self.learned and new >= (feedback.refit_answers if self.people and feedback.async_labels else 1)
+        enough = self.config.feedback.refit_answers if self._asynchronous else 1
+        return self.learned and self.asking.unfitted() >= enough
+
+    @property
+    def _asynchronous(self) -> bool:
+        return self.config.feedback.async_labels and self.asking.people is not None
 
     # What outlasts an interruption
 
     def _keep(self, number: int) -> None:
         """Leave a checkpoint after a round if people gave it their time, or it is a while since the last one."""
-        if self.run is None or (self.people is None and time.monotonic() - self._last_checkpoint < CHECKPOINT_SECONDS):
+        if self.run is None or (
+            self.asking.people is None and time.monotonic() - self._last_checkpoint < CHECKPOINT_SECONDS
+        ):
             return
         self._last_checkpoint = time.monotonic()
         Checkpoint(
@@ -413,7 +389,7 @@ class RLHF:
     def _take_up(self) -> None:
         """Go on from the last checkpoint, with all answers that are in the store."""
         assert self.run
-        self.preferences, self._open = self.store.preferences(), self.store.pending()
+        self.asking.take_up()
         if point := Checkpoint.latest(self.run / CHECKPOINTS, self.venv):
             logger, self.agent = self.agent.logger, point.agent
             self.agent.set_logger(logger)

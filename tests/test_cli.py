@@ -174,9 +174,11 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("", "use one of train, evaluate, watch, plot"),
+        ("", "use one of train, resume, evaluate, watch, plot"),
         ("trian", "did you mean train?"),
-        ("resume DIR", "use one of train, evaluate, watch, plot"),
+        ("resumee DIR", "did you mean resume?"),
+        ("resume DIR", "DIR holds no run (config.yaml missing)"),
+        ("resume TRAINED", "is finished; there is nothing to resume"),
         ("train --env-id CartPoll-v1", "did you mean CartPole-v1"),
         ("train --labels 0", "labels is 0; use at least 1"),
         ("train --labels -1", "labels is -1; use at least 1"),

@@ -27,7 +27,9 @@ MAY_IMPORT = {
     "plots": {"stats", "runs", "config"},
     "assembly": {"segments", "config", "envs", "feedback", "rewards", "agents"},
     "checkpoint": {"segments", "rewards"},
+    "asking": {"segments", "feedback"},
     "rlhf": {
+        "asking",
         "assembly",
         "checkpoint",
         "segments",

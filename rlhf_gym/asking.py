@@ -1,0 +1,99 @@
+"""What was asked of a teacher, and what came back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from rlhf_gym.feedback import People, PreferenceStore, Teacher
+from rlhf_gym.segments import Answer, Preference, Query
+
+
+class Asking:
+    """The queries of a run on their way to the teacher and back, all of them through the store.
+
+    Args:
+        store: Where queries are posted and answers kept.
+        teacher: Who answers.
+        ask: Chooses so many queries and posts them.
+
+    Attributes:
+        preferences: Every answer that stands, SKIP included.
+        open: Queries that are posted and not answered.
+    """
+
+    def __init__(self, store: PreferenceStore, teacher: Teacher, *, ask: Callable[[int], list[Query]]) -> None:
+        self.teacher, self._store, self._ask = teacher, store, ask
+        self.people = teacher if isinstance(teacher, People) else None
+        self.preferences: list[Preference] = []
+        self.open: list[Query] = []
+        self._fitted_to: set[tuple[str, str, Answer]] = set()
+
+    @property
+    def labels(self) -> int:
+        """Answers that stand; a skip is no label."""
+        return sum(preference.answer is not Answer.SKIP for preference in self.preferences)
+
+    def take_up(self) -> None:
+        """Go on with what the store holds."""
+        self.preferences, self.open = self._store.preferences(), self._store.pending()
+
+    def tell(
+        self, queries: Sequence[Query], answers: Sequence[Answer], *, who: str, shown_at: float | None = None
+    ) -> None:
+        """Keep answers that were given here and now."""
+        if len(queries) != len(answers):
+            raise ValueError(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
+        now = time.time()
+        self._store.record_all([q.id for q in queries], answers, teacher=who, shown_at=shown_at, answered_at=now)
+        told = {q.id: Preference(q, a, who, shown_at, now) for q, a in zip(queries, answers, strict=True)}
+        # A second answer takes the place of the first, in the store as here.
+        self.preferences = list(({p.query.id: p for p in self.preferences} | told).values())
+
+    def until(self, wanted: int) -> None:
+        """Ask until so many labels are there in all; a skipped query is asked for again, ten times at most."""
+        for _ in range(10):
+            self._ask_what_misses(wanted)
+            if not self.open:
+                break
+            self._have_answered()
+
+    def meanwhile(self, wanted: int, *, oldest_step: float, outstanding: int | None, first: int) -> None:
+        """Ask, and wait only while too many queries are open.
+
+        Args:
+            wanted: Labels there shall be in all, in the end.
+            oldest_step: Queries nobody has answered are withdrawn if the policy they show was trained for fewer steps.
+            outstanding: How many may be open; None is all but the `first` ones.
+            first: How many answers to wait for before there is a reward to go on with.
+        """
+        assert self.people
+        self._store.drop([query.id for query in self._store.pending() if query.policy_step < oldest_step])
+        self.take_up()
+        self._ask_what_misses(wanted)
+        self.people.wait(open_at_most=max(0, len(self.open) - first) if outstanding is None else outstanding)
+        self.take_up()
+
+    def unfitted(self) -> int:
+        """How many answers are new, or taken back, since the last :meth:`fitted`."""
+        return len(self._said() ^ self._fitted_to)
+
+    def fitted(self) -> None:
+        """A reward model was fitted to what is there."""
+        self._fitted_to = self._said()
+
+    def _ask_what_misses(self, wanted: int) -> None:
+        missing = wanted - self.labels - len(self.open)
+        if missing > 0:
+            self.open += self._ask(missing)
+
+    def _have_answered(self) -> None:
+        if self.people:
+            self.people.wait()
+            self.preferences = self._store.preferences()
+        else:
+            self.tell(self.open, self.teacher.answer(self.open), who=self.teacher.name)
+        self.open = []
+
+    def _said(self) -> set[tuple[str, str, Answer]]:
+        return {(p.query.id, p.teacher, p.answer) for p in self.preferences}
