@@ -25,6 +25,7 @@ from rlhf_gym.flags import read_flags, settings_before_flags
 from rlhf_gym.presets import preset
 
 if TYPE_CHECKING:
+    from rlhf_gym.feedback import PreferenceStore
     from rlhf_gym.segments import Trajectory
 
 RunDir = Annotated[Path, Positional, arg(metavar="DIR")]
@@ -136,7 +137,27 @@ class Plot:
         print(f"wrote {self.output}")
 
 
-VERBS: dict[str, Any] = {"train": Train, "evaluate": Evaluate, "watch": Watch, "plot": Plot}
+@dataclass(frozen=True)
+class Quality:
+    """Say how good a run's answers are: speed, side bias, consistency, agreement."""
+
+    run_dir: RunDir
+    """A run directory."""
+    store: str | None = None
+    """URL of the preference store; None is preferences.db in the run directory."""
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> None:
+        """Read the answers, judge them, print."""
+        from rlhf_gym.feedback.quality import report
+
+        with _open_store(self.run_dir, self.store) as store:
+            found = report(store.history(), [preference.query for preference in store.preferences()])
+        print(json.dumps(found.as_dict()) if self.json else found.as_text())
+
+
+VERBS: dict[str, Any] = {"train": Train, "evaluate": Evaluate, "watch": Watch, "plot": Plot, "quality": Quality}
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -192,6 +213,16 @@ def parse(args: Sequence[str]) -> Any:
     prog = f"rlhf-gym {verb}"
     default = {"default": Train(*settings_before_flags(rest, prog=prog))} if verb == "train" else {}
     return read_flags(VERBS[verb], rest, prog=prog, **default)
+
+
+def _open_store(run_dir: Path, url: str | None) -> PreferenceStore:
+    """The store of a run, which has to be there already."""
+    from rlhf_gym.feedback import PreferenceStore
+
+    file = run_dir / "preferences.db"
+    if url is None and not file.is_file():
+        raise ValueError(f"{run_dir} holds no preferences.db; use the directory of a run, or name its --store")
+    return PreferenceStore(url or file)
 
 
 def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:

@@ -189,6 +189,14 @@ class Segment:
         return f"Segment({lived}, obs {self.observations.shape[1:]}{', terminated' if self.terminated else ''})"
 
 
+REPEAT, MIRRORED, CHECK = "repeat", "mirrored", "check"
+"""Reasons for asking (`Query.why`) that are about whoever answers and not about the reward.
+
+A repeat names in `Query.repeats` the query that it asks again; so does a mirrored one, which has left and right
+exchanged. A check is a pair whose better side is obvious: its `Query.value` is above 0 where that is the left one.
+"""
+
+
 @dataclass(frozen=True, eq=False)
 class Query:
     """Two segments put to a teacher, and why.

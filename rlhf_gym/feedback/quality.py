@@ -1,8 +1,6 @@
 """How good the answers are: each person's speed, side bias and consistency, and how people agree.
 
-Some queries are asked for the sake of this alone; their `why` says so. A `REPEAT` names the query that it asks again in
-`Query.repeats`; so does a `MIRRORED` one, which has left and right exchanged. A `CHECK` is a pair whose better side is
-obvious: its `Query.value` is above 0 where that is the left one, and below 0 where it is the right one.
+Some queries are asked for the sake of this alone: repeats, mirrored ones and checks (:mod:`rlhf_gym.segments`).
 """
 
 from __future__ import annotations
@@ -15,9 +13,7 @@ import numpy as np
 
 from rlhf_gym.feedback.agreement import intransitive_triples, krippendorff_alpha
 from rlhf_gym.feedback.quality_report import PersonQuality, QualityReport, Share
-from rlhf_gym.segments import Answer, Query
-
-REPEAT, MIRRORED, CHECK = "repeat", "mirrored", "check"
+from rlhf_gym.segments import CHECK, MIRRORED, REPEAT, Answer, Query
 
 
 class Given(Protocol):

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from rlhf_gym.feedback.contracts import example_queries
-from rlhf_gym.feedback.quality import CHECK, MIRRORED, REPEAT, report
+from rlhf_gym.feedback.quality import report
 from rlhf_gym.feedback.quality_report import Share
-from rlhf_gym.segments import Answer
+from rlhf_gym.segments import CHECK, MIRRORED, REPEAT, Answer
 
 LEFT, RIGHT, TIE, SKIP = Answer
-PLAIN = example_queries(8)
+PLAIN = [replace(query, repeats=None) for query in example_queries(8)]
 
 
 @dataclass(frozen=True)
