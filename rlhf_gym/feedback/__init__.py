@@ -3,14 +3,16 @@
 Anyone's own teacher or store can be held against the public suites in :mod:`rlhf_gym.feedback.contracts`.
 """
 
+from rlhf_gym.feedback.answers import Counts, GivenAnswer
 from rlhf_gym.feedback.builtin_goals import GOALS
 from rlhf_gym.feedback.goals import Goal, goal_rewards, load_goal
-from rlhf_gym.feedback.store import Counts, PreferenceStore
+from rlhf_gym.feedback.store import PreferenceStore
 from rlhf_gym.feedback.teachers import OracleTeacher, RandomTeacher, Teacher
 
 __all__ = [
     "GOALS",
     "Counts",
+    "GivenAnswer",
     "Goal",
     "OracleTeacher",
     "PreferenceStore",

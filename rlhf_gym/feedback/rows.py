@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import load, save
 from sqlalchemy import Row
 
+from rlhf_gym.feedback.answers import GivenAnswer
 from rlhf_gym.segments import Answer, Origin, Preference, Query, Segment
 
 _ARRAYS = ("observations", "actions", "rewards", "earlier_actions")
@@ -55,6 +56,12 @@ def row_to_preference(row: Row[Any]) -> Preference:
         shown_at=row.shown_at,
         answered_at=row.answered_at,
     )
+
+
+def row_to_given_answer(row: Row[Any]) -> GivenAnswer:
+    """From the row of an answer."""
+    answer = None if row.answer is None else Answer(row.answer)
+    return GivenAnswer(row.query_id, row.who, answer, row.shown_at, row.answered_at)
 
 
 def _segment_to_row(segment: Segment, side: str) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+OLDER = {"1"}
+"""Versions that lack tables and nothing else: what is missing is made when such a database is opened."""
 TABLES = MetaData()
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER keys alone
@@ -56,4 +58,21 @@ ANSWERS = Table(
     Column("shown_at", Double),
     Column("answered_at", Double, nullable=False),
     Index("answers_by_query_and_person", "query_id", "who", "number"),
+)
+
+LEASES = Table(
+    "leases",
+    TABLES,
+    Column("number", _NUMBER, primary_key=True),  # of several on one query, the last counts
+    Column("query_id", Text, ForeignKey("queries.id"), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("until", Double, nullable=False),  # seconds since 1970; a lease that ends early gets a row that says so
+    Index("leases_by_query", "query_id", "number"),
+)
+
+DROPPED = Table(
+    "dropped",
+    TABLES,
+    Column("query_id", Text, ForeignKey("queries.id"), primary_key=True),
+    Column("dropped_at", Double, nullable=False),
 )

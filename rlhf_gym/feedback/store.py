@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, Table, func, insert, select
+from sqlalchemy import Connection, Row, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from rlhf_gym.feedback.database import damage_explained, open_database
-from rlhf_gym.feedback.rows import query_to_row, row_to_preference, row_to_query
-from rlhf_gym.feedback.schema import ANSWERS, QUERIES
+from rlhf_gym.feedback import leases
+from rlhf_gym.feedback.answers import Counts, GivenAnswer, is_answered, is_open, stands
+from rlhf_gym.feedback.database import damage_explained, open_database, writing_alone
+from rlhf_gym.feedback.rows import query_to_row, row_to_given_answer, row_to_preference, row_to_query
+from rlhf_gym.feedback.schema import ANSWERS, DROPPED, QUERIES
 from rlhf_gym.segments import Answer, Preference, Query
 
 Item = TypeVar("Item")
-
-
-class Counts(NamedTuple):
-    """How far the asking has come. `asked` counts queries; the others count answers that stand."""
-
-    asked: int
-    labels: int
-    """LEFT, RIGHT and TIE."""
-    ties: int
-    skips: int
 
 
 class PreferenceStore:
     """Queries and their answers in a database: the trainer posts, whoever is there answers, the trainer reads.
 
     Nothing is ever overwritten. Every answer is a row of its own, and what a person said last about a query is what
-    counts; two people may both answer one query. Whatever a method has written is committed when it returns.
+    counts: an answer that is sent twice counts once. Two people may both answer one query, as happens when one is still
+    thinking while the lease runs out and the query goes to another: both answers stand, as two people's, and count as
+    two labels. Whatever a method has written is committed, and safe from a power cut, when it returns.
 
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file; made if it isn't there. The default
@@ -58,8 +53,11 @@ class PreferenceStore:
         """
         now = time.time()
         rows = [{**query_to_row(query), "posted_at": now} for query in queries]
+        if not rows:
+            return
         try:
-            self._insert(QUERIES, rows)
+            with self._writing() as connection:
+                connection.execute(insert(QUERIES), rows)
         except IntegrityError as error:
             ids = [query.id for query in queries]
             twice = sorted(self._known(ids) or {id_ for id_ in ids if ids.count(id_) > 1})
@@ -78,11 +76,12 @@ class PreferenceStore:
         shown_at: float | None = None,
         answered_at: float | None = None,
     ) -> None:
-        """Write down what somebody said to a query.
+        """Write down what somebody said to a query, whether or not it is leased to them, or was dropped meanwhile.
 
         Args:
             query_id: Which query.
-            answer: What was said; None withdraws what `teacher` said before.
+            answer: What was said; None withdraws what `teacher` said before, and leases the query to them again unless
+                somebody else holds it by now.
             teacher: Who said it.
             shown_at: When the query was shown, seconds since 1970; None where nobody looked.
             answered_at: When the answer came, likewise; None is now.
@@ -104,6 +103,7 @@ class PreferenceStore:
         """:meth:`record` for N queries at once: all of them, or none if one is refused."""
         if len(query_ids) != len(answers):
             raise ValueError(f"got {len(answers)} answers to {len(query_ids)} queries; expected one answer to each")
+        withdrawn = [query_id for query_id, answer in zip(query_ids, answers, strict=True) if answer is None]
         said = {
             "who": teacher,
             "shown_at": shown_at,
@@ -113,33 +113,95 @@ class PreferenceStore:
             {"query_id": query_id, "answer": None if answer is None else Answer(answer).value, **said}
             for query_id, answer in zip(query_ids, answers, strict=True)
         ]
+        if not rows:
+            return
         try:
-            self._insert(ANSWERS, rows)
+            with self._writing() as connection:
+                connection.execute(insert(ANSWERS), rows)
+                leases.give_back(connection, withdrawn, teacher)
         except IntegrityError as error:
             unknown = sorted(set(query_ids) - self._known(query_ids))
             if not unknown:
                 raise
             raise ValueError(f"query {unknown[0]!r} is not in the store; post it before it is answered") from error
 
+    def claim(self, who: str, *, n: int = 1, lease: float = leases.LEASE) -> list[Query]:
+        """Up to `n` open queries, reserved for somebody: nobody else is given them until the lease runs out.
+
+        Args:
+            who: For whom.
+            n: How many, at least 1.
+            lease: Seconds from now.
+
+        Returns:
+            First those that `who` holds already, whose leases begin anew, then those that nobody holds; of each the
+            oldest first. A query to which anybody's answer stands, a skip included, isn't open, nor is a dropped one.
+
+        Raises:
+            ValueError: If `n` is below 1.
+        """
+        if n < 1:
+            raise ValueError(f"n is {n}; claim at least 1 query")
+        with self._writing() as connection:
+            return [row_to_query(row) for row in leases.claim(connection, who, n=n, lease=lease)]
+
+    def release(self, who: str) -> None:
+        """Give back what `who` holds and hasn't answered."""
+        with self._writing() as connection:
+            leases.release(connection, who)
+
+    def drop(self, query_ids: Iterable[str]) -> int:
+        """Withdraw queries that nobody has answered, such as stale ones; answered ones are left alone.
+
+        Whoever is looking at one may still answer it, and then that answer counts.
+
+        Returns:
+            How many were withdrawn.
+
+        Raises:
+            ValueError: If there is no such query.
+        """
+        query_ids = list(query_ids)
+        self._check_known(query_ids)
+        with self._writing() as connection:
+            return leases.drop(connection, query_ids)
+
+    def query(self, query_id: str) -> Query:
+        """The query of that id.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        self._check_known([query_id])
+        return self._read(select(QUERIES).where(QUERIES.c.id == query_id), row_to_query)[0]
+
     def pending(self, limit: int | None = None) -> list[Query]:
-        """The oldest queries to which no answer stands, in order of posting; at most `limit` of them."""
-        answered = select(ANSWERS.c.query_id).where(_stands())
-        open_ones = select(QUERIES).where(QUERIES.c.id.not_in(answered))
-        return self._read(open_ones.order_by(QUERIES.c.number).limit(limit), row_to_query)
+        """The oldest open queries, leased or not, in order of posting; at most `limit` of them."""
+        return self._read(select(QUERIES).where(is_open()).order_by(QUERIES.c.number).limit(limit), row_to_query)
 
     def preferences(self) -> list[Preference]:
         """Every answer that stands, SKIP included, with its query, in order of answering."""
-        answer = [ANSWERS.c[name] for name in ("answer", "who", "shown_at", "answered_at")]
-        chosen = select(QUERIES, *answer).join(ANSWERS, ANSWERS.c.query_id == QUERIES.c.id).where(_stands())
-        return self._read(chosen.order_by(ANSWERS.c.number), row_to_preference)
+        return self._read(_preferences().order_by(ANSWERS.c.number), row_to_preference)
+
+    def last_answered(self, who: str) -> Preference | None:
+        """What `who` answered last of all that stands; None if nothing does. To undo it, record None for its query."""
+        last = _preferences().where(ANSWERS.c.who == who).order_by(ANSWERS.c.number.desc()).limit(1)
+        return next(iter(self._read(last, row_to_preference)), None)
+
+    def history(self, who: str | None = None) -> list[GivenAnswer]:
+        """Every answer ever given, by `who` or by anybody, withdrawals included, in order of answering."""
+        given = select(ANSWERS) if who is None else select(ANSWERS).where(ANSWERS.c.who == who)
+        return self._read(given.order_by(ANSWERS.c.number), row_to_given_answer)
 
     def counts(self) -> Counts:
-        """How many queries were asked, and how they were answered."""
+        """How many queries were asked, how they were answered, and how many were dropped."""
         [asked] = self._read(select(func.count(QUERIES.c.number)), lambda row: row[0])
-        tally = select(ANSWERS.c.answer, func.count(ANSWERS.c.number)).where(_stands()).group_by(ANSWERS.c.answer)
+        tally = select(ANSWERS.c.answer, func.count(ANSWERS.c.number)).where(stands()).group_by(ANSWERS.c.answer)
         said = {Answer(answer): n for answer, n in self._read(tally, tuple)}
         skips = said.pop(Answer.SKIP, 0)
-        return Counts(asked=asked, labels=sum(said.values()), ties=said.get(Answer.TIE, 0), skips=skips)
+        gone = select(func.count(QUERIES.c.number)).where(QUERIES.c.id.in_(select(DROPPED.c.query_id)), ~is_answered())
+        [dropped] = self._read(gone, lambda row: row[0])
+        return Counts(asked, labels=sum(said.values()), ties=said.get(Answer.TIE, 0), skips=skips, dropped=dropped)
 
     def close(self) -> None:
         """Let go of the database; harmless if done twice."""
@@ -151,10 +213,10 @@ class PreferenceStore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
 
-    def _insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            with damage_explained(self._engine), self._engine.begin() as connection:
-                connection.execute(insert(table), rows)
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with damage_explained(self._engine), writing_alone(self._engine) as connection:
+            yield connection
 
     def _read(self, statement: Select[Any], make: Callable[[Row[Any]], Item]) -> list[Item]:
         with damage_explained(self._engine), self._engine.connect() as connection:
@@ -163,8 +225,12 @@ class PreferenceStore:
     def _known(self, ids: Sequence[str]) -> set[str]:
         return set(self._read(select(QUERIES.c.id).where(QUERIES.c.id.in_(ids)), lambda row: row.id))
 
+    def _check_known(self, ids: Sequence[str]) -> None:
+        if unknown := sorted(set(ids) - self._known(ids)):
+            raise ValueError(f"query {unknown[0]!r} is not in the store; use the id of one that was posted")
 
-def _stands() -> ColumnElement[bool]:
-    """Whether an answer is the last its giver gave to the query, and no withdrawal."""
-    last = select(func.max(ANSWERS.c.number)).group_by(ANSWERS.c.query_id, ANSWERS.c.who)
-    return ANSWERS.c.number.in_(last) & ANSWERS.c.answer.is_not(None)
+
+def _preferences() -> Select[Any]:
+    """Answers that stand, each with its query."""
+    answer = [ANSWERS.c[name] for name in ("answer", "who", "shown_at", "answered_at")]
+    return select(QUERIES, *answer).join(ANSWERS, ANSWERS.c.query_id == QUERIES.c.id).where(stands())

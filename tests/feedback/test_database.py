@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from rlhf_gym.feedback import PreferenceStore
-from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.feedback.contracts import example_queries, same_query
+from rlhf_gym.feedback.rows import query_to_row
+from rlhf_gym.segments import Answer
 
 
 def refusal(url):
@@ -49,7 +51,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ("UPDATE rlhf_gym_meta SET value = '2'", "version 2"),
+        ("UPDATE rlhf_gym_meta SET value = '3'", "version 3"),
         ("UPDATE rlhf_gym_meta SET value = 'x'", "version x"),
         ("DELETE FROM rlhf_gym_meta", "version None"),
     ],
@@ -58,9 +60,67 @@ def test_another_version_of_the_tables_is_refused(tmp_path, change, found):
     path = tmp_path / "preferences.db"
     PreferenceStore(path).close()
     run_sql(path, change)
-    assert f"{path} has {found} of the tables and this rlhf_gym reads 1; use the rlhf_gym that wrote it" in refusal(
+    assert f"{path} has {found} of the tables and this rlhf_gym reads 2; use the rlhf_gym that wrote it" in refusal(
         path
     )
+
+
+VERSION_1 = """
+CREATE TABLE rlhf_gym_meta (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name));
+CREATE TABLE queries (
+    number INTEGER NOT NULL, id TEXT NOT NULL, why TEXT NOT NULL, value DOUBLE, policy_step BIGINT NOT NULL,
+    reward_version INTEGER NOT NULL, posted_at DOUBLE NOT NULL, length INTEGER NOT NULL,
+    left_arrays BLOB NOT NULL, left_terminated BOOLEAN NOT NULL, left_origin TEXT,
+    right_arrays BLOB NOT NULL, right_terminated BOOLEAN NOT NULL, right_origin TEXT,
+    PRIMARY KEY (number), UNIQUE (id)
+);
+CREATE TABLE answers (
+    number INTEGER NOT NULL, query_id TEXT NOT NULL, who TEXT NOT NULL, answer TEXT, shown_at DOUBLE,
+    answered_at DOUBLE NOT NULL, PRIMARY KEY (number), FOREIGN KEY(query_id) REFERENCES queries (id)
+);
+CREATE INDEX answers_by_query_and_person ON answers (query_id, who, number);
+INSERT INTO rlhf_gym_meta VALUES ('schema_version', '1');
+"""
+
+
+def as_version_1_left_it(path):
+    """A file of version 1 with two queries and an answer; returns the queries."""
+    queries = example_queries(2)
+    keys = ["number", "posted_at", *query_to_row(queries[0])]
+    insert = f"INSERT INTO queries ({', '.join(keys)}) VALUES ({', '.join('?' * len(keys))})"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_1)
+        for number, query in enumerate(queries, start=1):
+            connection.execute(insert, [number, 10.0, *query_to_row(query).values()])
+        connection.execute("INSERT INTO answers VALUES (1, '0-1', 'ann', 'left', 11.0, 12.0)")
+        connection.commit()
+    return queries
+
+
+def content(path):
+    """Every row of the two tables of version 1."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("queries", "answers")]
+
+
+def test_a_database_of_version_1_is_raised_when_opened_and_nothing_else_in_it_changes(tmp_path):
+    path = tmp_path / "preferences.db"
+    queries = as_version_1_left_it(path)
+    before = content(path)
+    with PreferenceStore(path) as store:
+        assert content(path) == before
+        assert [(p.query.id, p.answer, p.answered_at) for p in store.preferences()] == [("0-1", Answer.LEFT, 12.0)]
+        assert same_query(store.claim("bob")[0], queries[0])
+        assert store.drop(["0-0", "0-1"]) == 1
+    with PreferenceStore(path) as store:
+        assert store.pending() == []
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT value FROM rlhf_gym_meta").fetchall() == [("2",)]
+
+
+def test_stores_opened_at_once_on_a_file_of_version_1_all_find_the_new_tables(tmp_path):
+    as_version_1_left_it(tmp_path / "preferences.db")
+    assert open_eight_at_once(tmp_path / "preferences.db") == []
 
 
 def test_a_file_cut_short_is_refused(tmp_path):
@@ -129,16 +189,22 @@ def test_every_connection_is_set_up_for_readers_beside_a_writer(tmp_path):
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
         }
-    assert settings == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30000, "synchronous": 1}
+    assert settings == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30000, "synchronous": 2}
 
 
 def test_stores_opened_at_once_on_a_new_file_all_find_its_tables(tmp_path):
+    assert open_eight_at_once(tmp_path / "preferences.db") == []
+
+
+def open_eight_at_once(url):
+    """What went wrong."""
     together, failures = threading.Barrier(8), []
 
     def open_it():
         together.wait()
         try:
-            PreferenceStore(tmp_path / "preferences.db").close()
+            with PreferenceStore(url) as store:
+                store.claim("ann")
         except Exception as error:
             failures.append(error)
 
@@ -147,4 +213,4 @@ def test_stores_opened_at_once_on_a_new_file_all_find_its_tables(tmp_path):
         opener.start()
     for opener in openers:
         opener.join()
-    assert failures == []
+    return failures

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rlhf_gym.feedback.contracts.examples import example_queries, must, same_query
 from rlhf_gym.feedback.store import PreferenceStore
-from rlhf_gym.segments import Answer
+from rlhf_gym.segments import Answer, Query
 
 
 def check_store(make: Callable[[], PreferenceStore]) -> None:
@@ -76,7 +76,10 @@ def counts_labels_ties_and_skips(store: PreferenceStore) -> None:
     store.post(example_queries(5))
     answers = [Answer.LEFT, Answer.TIE, Answer.SKIP, Answer.RIGHT]
     store.record_all([f"0-{i}" for i in range(4)], answers, teacher="a")
-    must(tuple(store.counts()) == (5, 3, 1, 1), f"5 asked, 3 labels, 1 tie, 1 skip; got {store.counts()}")
+    must(
+        tuple(store.counts()) == (5, 3, 1, 1, 0),
+        f"5 asked, 3 labels, 1 tie, 1 skip, none dropped; got {store.counts()}",
+    )
 
 
 def refuses_a_query_posted_twice(store: PreferenceStore) -> None:
@@ -98,7 +101,105 @@ def refuses_an_answer_to_an_unknown_query(store: PreferenceStore) -> None:
     must(store.preferences() == [], "what is refused leaves nothing behind")
 
 
-def _refuses(act: Callable[[], None], what: str) -> None:
+def leases_a_query_to_one_person(store: PreferenceStore) -> None:
+    """The oldest that nobody holds; whoever asks again is given what they hold already."""
+    store.post(example_queries(4))
+    first, second = store.claim("a", n=2), store.claim("b")
+    must(_ids(first) == ["0-0", "0-1"] and _ids(second) == ["0-2"], "nobody is given what another holds")
+    must(same_query(first[0], store.query("0-0")), "a claimed query is whole")
+    must(_ids(store.claim("b", n=9)) == ["0-2", "0-3"], "one's own come first, then those that nobody holds")
+    must(store.claim("c") == [] and len(store.pending()) == 4, "leased queries are pending, and not to be had")
+    store.record("0-0", Answer.SKIP, teacher="a")
+    must(_ids(store.claim("a", n=9)) == ["0-1"], "what has been answered, or skipped, isn't given again")
+
+
+def ends_a_lease(store: PreferenceStore) -> None:
+    """When its time is over, or when it is given back."""
+    store.post(example_queries(3))
+    store.claim("a", lease=0)
+    must(_ids(store.claim("b", n=2)) == ["0-0", "0-1"], "a lease of no time has run out when the next person asks")
+    store.release("a")
+    must(_ids(store.claim("c", n=9)) == ["0-2"], "giving back leaves what others hold")
+    store.release("b")
+    must(_ids(store.claim("a", n=9)) == ["0-0", "0-1"], "what was given back goes to the next who asks")
+
+
+def counts_both_who_answered_after_a_lease_ran_out(store: PreferenceStore) -> None:
+    """And once what one person sent twice."""
+    store.post(example_queries(1))
+    store.claim("slow", lease=0)
+    store.claim("quick")
+    for who, answer in (("quick", Answer.LEFT), ("quick", Answer.LEFT), ("slow", Answer.RIGHT)):
+        store.record("0-0", answer, teacher=who)
+    said = [(p.teacher, p.answer) for p in store.preferences()]
+    must(
+        said == [("quick", Answer.LEFT), ("slow", Answer.RIGHT)], f"both people's answers stand, once each; got {said}"
+    )
+    must(store.counts().labels == 2, "two people's answers are two labels")
+
+
+def hands_an_undone_query_back(store: PreferenceStore) -> None:
+    """To whoever undid it, unless another has it by now."""
+    store.post(example_queries(2))
+    must(store.last_answered("a") is None, "who has said nothing has nothing to undo")
+    store.record_all(["0-1", "0-0"], [Answer.LEFT, Answer.TIE], teacher="a")
+    store.record("0-1", Answer.RIGHT, teacher="b")
+    last = store.last_answered("a")
+    must(last is not None and (last.query.id, last.answer) == ("0-0", Answer.TIE), "the last answer is to be undone")
+    store.record("0-0", None, teacher="a")
+    last = store.last_answered("a")
+    must(last is not None and last.query.id == "0-1", "a withdrawn answer isn't the last any more")
+    must(store.claim("b") == [] and _ids(store.claim("a")) == ["0-0"], "who undoes an answer holds the query again")
+    store.release("a")
+    store.claim("b")
+    store.record("0-0", Answer.LEFT, teacher="a")
+    store.record("0-0", None, teacher="a")
+    must(store.claim("a") == [] and _ids(store.claim("b")) == ["0-0"], "undoing takes a query from nobody")
+
+
+def drops_what_nobody_answered(store: PreferenceStore) -> None:
+    """An answer that comes all the same is kept."""
+    store.post(example_queries(4))
+    store.record_all(["0-0", "0-1"], [Answer.LEFT, Answer.LEFT], teacher="a")
+    store.record("0-1", None, teacher="a")
+    must(store.drop(["0-0", "0-1", "0-2", "0-2"]) == 2, "two of three queries had no answer that stands")
+    must(store.drop(["0-1", "0-2"]) == 0 and store.drop([]) == 0, "what was dropped before isn't dropped again")
+    must(_ids(store.pending()) == _ids(store.claim("a", n=9)) == ["0-3"], "dropped queries are handed out no more")
+    must(tuple(store.counts()) == (4, 1, 0, 0, 2), f"4 asked, 1 label, 2 dropped; got {store.counts()}")
+    store.record("0-2", Answer.TIE, teacher="late")
+    must(store.counts().dropped == 1 and len(store.preferences()) == 2, "an answer to a dropped query counts")
+
+
+def remembers_everything_said(store: PreferenceStore) -> None:
+    """Withdrawals too, in order."""
+    store.post(example_queries(2))
+    store.record("0-1", Answer.LEFT, teacher="a", shown_at=1.0, answered_at=2.0)
+    store.record("0-0", Answer.SKIP, teacher="b", answered_at=1.0)
+    store.record("0-1", None, teacher="a", answered_at=3.0)
+    said = [(g.query_id, g.who, g.answer, g.shown_at, g.answered_at) for g in store.history()]
+    expected = [
+        ("0-1", "a", Answer.LEFT, 1.0, 2.0),
+        ("0-0", "b", Answer.SKIP, None, 1.0),
+        ("0-1", "a", None, None, 3.0),
+    ]
+    must(said == expected, f"history is all that was said, in order: expected {expected}, got {said}")
+    must([g.answered_at for g in store.history("a")] == [2.0, 3.0], "or what one person said")
+
+
+def refuses_to_look_up_an_unknown_query(store: PreferenceStore) -> None:
+    """Or to drop it, with all that is dropped with it."""
+    store.post(example_queries(1))
+    _refuses(lambda: store.query("nobody's"), "an unknown query")
+    _refuses(lambda: store.drop(["0-0", "nobody's"]), "dropping no query")
+    _refuses(lambda: store.claim("a", n=0), "claiming no query")
+    must(len(store.pending()) == 1, "what is refused changes nothing")
+
+
+def _ids(queries: Sequence[Query]) -> list[str]:
+    return [query.id for query in queries]
+
+
+def _refuses(act: Callable[[], object], what: str) -> None:
     try:
         act()
     except ValueError as error:
@@ -116,4 +217,11 @@ STORE_RULES = (
     counts_labels_ties_and_skips,
     refuses_a_query_posted_twice,
     refuses_an_answer_to_an_unknown_query,
+    leases_a_query_to_one_person,
+    ends_a_lease,
+    counts_both_who_answered_after_a_lease_ran_out,
+    hands_an_undone_query_back,
+    drops_what_nobody_answered,
+    remembers_everything_said,
+    refuses_to_look_up_an_unknown_query,
 )
