@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "queries": {"segments"},
     "feedback": {"segments"},
     "rewards": {"segments"},
+    "labelling": {"segments", "envs", "feedback"},
     "agents": {"segments", "envs", "queries", "feedback", "rewards"},
     "evaluation": {"segments", "envs", "feedback"},
     "provenance": set(),
