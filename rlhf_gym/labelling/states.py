@@ -27,20 +27,30 @@ def draw_states(query: Query, *, every: int, width: int) -> dict[str, list[Image
     Raises:
         ValueError: If observations aren't vectors.
     """
-    sides = {"left": query.left, "right": query.right}
     if query.left.observations.ndim != 2:
         raise ValueError(
             f"observations have shape {query.left.observations.shape[1:]}; draw='states' plots vectors only"
         )
-    values = {side: np.asarray(segment.observations, float) for side, segment in sides.items()}
-    both = np.concatenate(list(values.values()))
-    rows = np.sort(np.argsort(-both.std(axis=0) / (np.abs(both).max(axis=0) + 1e-9), kind="stable")[:MOST_ROWS])
+    rows, (left, right) = what_changes(query, most=MOST_ROWS)
+    return {
+        "left": _plots(left, rows, query.left.length, every, width),
+        "right": _plots(right, rows, query.right.length, every, width),
+    }
+
+
+def what_changes(query: Query, *, most: int) -> tuple[Array, tuple[Array, Array]]:
+    """The variables of both sides' observations, which are vectors, that change most for their size.
+
+    Returns:
+        Their places in the observation, at most `most`; and of left and right how they go, as shares of the range that
+        each covers on both sides together, shape (lived + 1, variables).
+    """
+    left, right = (np.asarray(segment.observations, float) for segment in (query.left, query.right))
+    both = np.concatenate([left, right])
+    rows = np.sort(np.argsort(-both.std(axis=0) / (np.abs(both).max(axis=0) + 1e-9), kind="stable")[:most])
     lowest, highest = both[:, rows].min(axis=0), both[:, rows].max(axis=0)
     spread = np.where(highest > lowest, highest - lowest, 1.0)
-    return {
-        side: _plots((values[side][:, rows] - lowest) / spread, rows, segment.length, every, width)
-        for side, segment in sides.items()
-    }
+    return rows, ((left[:, rows] - lowest) / spread, (right[:, rows] - lowest) / spread)
 
 
 def _plots(shares: Array, names: Array, length: int, every: int, width: int) -> list[Image.Image]:
