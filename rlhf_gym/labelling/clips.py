@@ -31,6 +31,10 @@ class ClipError(ValueError):
     """Why there is no clip of a query, in one line."""
 
 
+class ClipNotReady(ClipError):
+    """It is still being drawn, or has to be asked for anew."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """Both sides of a query as files. At each tick of one clock, each side shows one picture of its sheet.
@@ -120,16 +124,17 @@ class ClipCache:
             timeout: Seconds.
 
         Raises:
-            ClipError: If it can't be drawn, or isn't ready in time.
+            ClipNotReady: If it isn't drawn in time.
+            ClipError: If it can't be drawn.
         """
         place, drawing = self._drawing(query)
         try:
             if drawing is not None:
                 drawing.result(timeout)
         except FutureTimeout as error:
-            raise ClipError(f"the clip of query {query.id} isn't ready after {timeout:g} s; ask again") from error
+            raise ClipNotReady(f"the clip of query {query.id} isn't ready after {timeout:g} s; ask again") from error
         except BrokenProcessPool as error:
-            raise ClipError(f"the process that drew query {query.id} ended unexpectedly; ask again") from error
+            raise ClipNotReady(f"the process that drew query {query.id} ended unexpectedly; ask again") from error
         except Exception as error:
             raise ClipError(f"query {query.id} can't be shown: {error}{self._remedy()}") from error
         return self._read(query, place)
