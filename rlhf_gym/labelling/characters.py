@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from rlhf_gym.labelling.states import what_changes
 from rlhf_gym.segments import Array, Query
 
@@ -32,22 +34,23 @@ def plot_states(query: Query, *, columns: int) -> list[str]:
     width = (columns - NAME - 3) // 2
     lines = [" " * NAME + " left".ljust(width + 2) + "right"]
     for variable, name in enumerate(names):
-        plots = [
+        left, right = (
             _plot(shares[:, variable], segment.length, segment.terminated, width)
             for shares, segment in zip(sides, (query.left, query.right), strict=True)
-        ]
-        for row, (left, right) in enumerate(zip(*plots, strict=True)):
-            lines.append(f"s{name}".ljust(NAME) * (row == 0) + " " * NAME * (row > 0) + f"|{left}| {right}".rstrip())
+        )
+        margins = [f"s{name}".ljust(NAME), *[" " * NAME] * (ROWS - 1)]
+        lines += [f"{m}|{a}| {b}".rstrip() for m, a, b in zip(margins, left, right, strict=True)]
     return lines
 
 
 def _plot(shares: Array, length: int, terminated: bool, width: int) -> list[str]:
     """One variable, as shares of its range, in `ROWS` lines of equal width; the highest comes first."""
     grid = [[" "] * width for _ in range(ROWS)]
-    heights = (shares * (ROWS * len(MARKS) - 1)).round().astype(int)
-    for step, height in enumerate(heights):
-        column = step * (width - 2) // max(length, 1)
+    steps = np.linspace(0, length, width - 1)  # the last column is for an ending
+    steps = steps[steps <= len(shares) - 1]
+    heights = np.interp(steps, np.arange(len(shares)), shares) * (ROWS * len(MARKS) - 1)
+    for column, height in enumerate(heights.round().astype(int)):
         grid[ROWS - 1 - height // len(MARKS)][column] = MARKS[height % len(MARKS)]
     if terminated:
-        grid[ROWS - 1 - heights[-1] // len(MARKS)][(len(shares) - 1) * (width - 2) // length + 1] = "x"
+        grid[ROWS - 1 - round(heights[-1]) // len(MARKS)][len(steps)] = "x"
     return ["".join(row) for row in grid]

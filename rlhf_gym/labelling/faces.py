@@ -57,7 +57,7 @@ class Face(Protocol):
     def drawing(self, heading: Sequence[str]) -> None:
         """Say that the next query is being drawn."""
 
-    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Key, float]:
+    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Key, float | None]:
         """Show a query until a key is pressed other than REPLAY; the key, and when the query was first seen."""
 
     def rest(self, heading: Sequence[str], keys: Keyboard) -> Key | None:
@@ -86,7 +86,7 @@ class Pictures:
         """See :class:`Face`."""
         self._screen.draw(self._wrap([*heading, "drawing ..."]))
 
-    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Key, float]:
+    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Key, float | None]:
         """See :class:`Face`; the picture is fitted anew when the terminal's size changes."""
         n, seconds = (len(shown.clip.order["left"]), shown.clip.milliseconds / 1000) if shown.clip else (1, 1.0)
         began, shown_at, fitted_to = time.monotonic(), 0.0, (0, 0)
@@ -145,7 +145,7 @@ class Characters:
     def drawing(self, heading: Sequence[str]) -> None:
         """See :class:`Face`; nothing is said, or it would stand there for ever."""
 
-    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Key, float]:
+    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Key, float | None]:
         """See :class:`Face`; to replay is to plot again."""
         self._resting, shown_at = False, time.time()
         key: Key | None = Key.REPLAY

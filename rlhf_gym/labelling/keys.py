@@ -56,6 +56,9 @@ class Keyboard(Protocol):
     def wait(self, seconds: float) -> Key | None:
         """Let time pass, up to the next key if keys can be heard meanwhile."""
 
+    def early(self) -> Key | None:
+        """Forget what was typed before something was seen; UNDO or QUIT if that was among it."""
+
 
 def keyboard(stdin: TextIO) -> Keyboard:
     """Single keys if `stdin` is a terminal, lines otherwise."""
@@ -105,6 +108,13 @@ class RawKeys:
         """See :class:`Keyboard`."""
         return self.read(seconds)
 
+    def early(self) -> Key | None:
+        """See :class:`Keyboard`."""
+        while key := self.read(0):
+            if key in (Key.UNDO, Key.QUIT):
+                return key
+        return None
+
     def _read(self) -> str:
         try:
             return os.read(self._descriptor, 1024).decode("latin-1") or "\x04"
@@ -151,4 +161,8 @@ class LineKeys:
     def wait(self, seconds: float) -> Key | None:
         """Sleep; a line that comes meanwhile is read later."""
         time.sleep(seconds)
+        return None
+
+    def early(self) -> Key | None:
+        """Nothing: lines are written with care, or by a script, and none is forgotten."""
         return None

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TextIO
 
 from rlhf_gym.labelling.clips import ClipError
-from rlhf_gym.labelling.desk import Desk
+from rlhf_gym.labelling.desk import Desk, Taken
 from rlhf_gym.labelling.faces import Characters, Face, Pictures, Shown
 from rlhf_gym.labelling.keys import Key, Keyboard, keyboard
 from rlhf_gym.labelling.screen import shows_pictures, shows_true_colour
@@ -52,37 +52,71 @@ class _Sitting:
 
     def __init__(self, desk: Desk, who: str, face: Face, keys: Keyboard) -> None:
         self._desk, self._who, self._face, self._keys = desk, who, face, keys
-        self._given = 0
+        self._given, self._note = 0, ""
 
     def answer_all(self, *, wait: bool) -> int:
-        query = self._desk.next(self._who)
-        while query or wait:
-            key, shown_at = self._ask(query) if query else (self._face.rest(self._heading(), self._keys), 0.0)
-            if key is Key.QUIT:
-                break
-            query = self._do(key, query, shown_at)
+        """See :func:`prompt`."""
+        try:
+            query = self._desk.next(self._who)
+            while query or wait:
+                key, shown_at = self._ask(query) if query else (self._face.rest(self._heading(), self._keys), None)
+                if key is Key.QUIT:
+                    break
+                query = self._do(key, query, shown_at)
+        finally:
+            self._desk.release(self._who)  # for others
         return self._given
 
-    def _ask(self, query: Query) -> tuple[Key, float]:
+    def _ask(self, query: Query) -> tuple[Key, float | None]:
         heading = self._heading()
         self._face.drawing(heading)
         try:
-            shown = Shown(heading, query, self._desk.clips.wait(query))
+            shown = Shown(heading, query, self._desk.clip(query.id))
         except ClipError as error:
             shown = Shown(heading, query, None, problem=str(error))
-        # What was typed before the query was seen is no answer to it.
-        while early := self._keys.read(0):
-            if early in (Key.QUIT, Key.UNDO):
-                return early, 0.0
+        if early := self._keys.early():
+            return early, None
         return self._face.ask(shown, self._keys)
 
-    def _do(self, key: Key | None, query: Query | None, shown_at: float) -> Query | None:
+    def _do(self, key: Key | None, query: Query | None, shown_at: float | None) -> Query | None:
         """Do what a key says; the query that comes next."""
+        self._note = ""
         if key is Key.UNDO:
-            undone = self._desk.undo(self._who)
-            self._given -= undone is not None
-            return undone or query
+            return self._undo() or query
         if query and key in SAYS:
-            self._desk.answer(self._who, query.id, SAYS[key], shown_at)
-            self._given += 1
+            try:
+                self._desk.answer(self._who, query.id, SAYS[key], shown_at)
+                self._given += 1
+            except Taken as error:
+                self._note = str(error)
         return self._desk.next(self._who)
+
+    def _undo(self) -> Query | None:
+        undone = self._desk.undo(self._who)
+        self._note = "taken back; what now?" if undone else "there is no answer of yours to take back"
+        self._given -= undone is not None
+        return undone
+
+    def _heading(self) -> list[str]:
+        done = self._desk.progress(self._who)
+        of = "" if done.labels is None else f" of {done.labels}"
+        seconds = "" if done.median_seconds is None else f", {done.median_seconds:.1f} s each (median)"
+        line = f"{done.answered}{of} answered, {done.by_you} by {self._who}{seconds}; {done.waiting} waiting"
+        return [part for part in (self._desk.instructions, line, self._note) if part]
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let a signal to terminate end the process as an exception does, so that the terminal is left as it was."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # which alone may say what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
