@@ -42,7 +42,19 @@ MAY_IMPORT = {
     },
     "__init__": {"segments", "config", "rlhf", "runs"},
     "flags": {"config", "mappings"},
-    "cli": {"segments", "config", "presets", "envs", "feedback", "evaluation", "runs", "plots", "rlhf", "flags"},
+    "cli": {
+        "segments",
+        "config",
+        "presets",
+        "envs",
+        "feedback",
+        "labelling",
+        "evaluation",
+        "runs",
+        "plots",
+        "rlhf",
+        "flags",
+    },
 }
 DRAWERS = {"utils", "util", "common", "core", "base", "helpers", "misc"}
 
