@@ -200,7 +200,9 @@ class Label:
             else:
                 from rlhf_gym.labelling.terminal import prompt
 
-                prompt(desk, who=self.who or getpass.getuser(), wait=True)
+                # Whoever sits there sees new queries come; what is piped in ends with the ones there are.
+                given = prompt(desk, who=self.who or getpass.getuser(), wait=sys.stdin.isatty())
+                print(f"{given} answers, all in {self.store or self.run_dir / 'preferences.db'}")
 
 
 VERBS: dict[str, Any] = {
