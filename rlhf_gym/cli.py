@@ -6,6 +6,7 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 from __future__ import annotations
 
 import difflib
+import getpass
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from statistics import fmean, pstdev
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -25,6 +26,8 @@ from rlhf_gym.flags import read_flags, settings_before_flags
 from rlhf_gym.presets import preset
 
 if TYPE_CHECKING:
+    from rlhf_gym.feedback import PreferenceStore
+    from rlhf_gym.labelling import Desk
     from rlhf_gym.rlhf import RLHF
     from rlhf_gym.segments import Trajectory
 
@@ -147,7 +150,81 @@ class Plot:
         print(f"wrote {self.output}")
 
 
-VERBS: dict[str, Any] = {"train": Train, "resume": Resume, "evaluate": Evaluate, "watch": Watch, "plot": Plot}
+@dataclass(frozen=True)
+class Quality:
+    """Say how good a run's answers are: speed, side bias, consistency, agreement."""
+
+    run_dir: RunDir
+    """A run directory."""
+    store: str | None = None
+    """URL of the preference store; None is preferences.db in the run directory."""
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> None:
+        """Read the answers, judge them, print."""
+        from rlhf_gym.feedback.quality import report
+
+        with _open_store(self.run_dir, self.store) as store:
+            found = report(store.history(), [preference.query for preference in store.preferences()])
+        print(json.dumps(found.as_dict()) if self.json else found.as_text())
+
+
+@dataclass(frozen=True)
+class Label:
+    """Answer a run's queries: here in the terminal, or with --web on a page in the browser."""
+
+    run_dir: RunDir
+    """A run directory; clips are kept in it."""
+    web: bool = False
+    """Serve a page instead of asking in the terminal."""
+    host: str = "127.0.0.1"
+    """Address of the page; any but this machine's own is guarded by a token, which is printed with it."""
+    port: int = 8765
+    """Port of the page; 0 takes a free one."""
+    token: bool = False
+    """Ask for a token on this machine's own address too, as behind a proxy."""
+    who: str | None = None
+    """Your name in the terminal; None is the name you are logged in with. The page asks everyone for theirs."""
+    instructions: str = ""
+    """What to look for, shown above the clips."""
+    store: str | None = None
+    """URL of the preference store; None is preferences.db in the run directory."""
+    draw: Literal["replay", "states"] = "replay"
+    """Draw the environment, or plot its observations where it doesn't replay or can't be drawn."""
+    width: int = 400
+    """Of a clip, in pixels."""
+
+    def run(self) -> None:
+        """Hand out queries and take answers until interrupted."""
+        from rlhf_gym.labelling import ClipCache, Desk
+
+        file = self.run_dir / "config.yaml"
+        with (
+            _open_store(self.run_dir, self.store) as store,
+            ClipCache(self.run_dir / "clips", width=self.width, draw=self.draw, films=not self.web) as clips,
+        ):
+            labels = RLHFConfig.from_yaml(file).labels if file.is_file() else None
+            desk = Desk(store, clips, labels=labels, instructions=self.instructions)
+            if self.web:
+                _serve(desk, self)
+            else:
+                from rlhf_gym.labelling.terminal import prompt
+
+                # Whoever sits there sees new queries come; what is piped in ends with the ones there are.
+                given = prompt(desk, who=self.who or getpass.getuser(), wait=sys.stdin.isatty())
+                print(f"{given} answers, all in {self.store or self.run_dir / 'preferences.db'}")
+
+
+VERBS: dict[str, Any] = {
+    "train": Train,
+    "resume": Resume,
+    "evaluate": Evaluate,
+    "watch": Watch,
+    "plot": Plot,
+    "quality": Quality,
+    "label": Label,
+}
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -213,6 +290,31 @@ def _learn(rlhf: RLHF) -> None:
         f"environment steps, {summary['wall_seconds']:.0f} s\n{_true_return(summary)}\n"
         f"files in {config.run_dir}; to see the policy: rlhf-gym watch {config.run_dir}"
     )
+
+
+def _serve(desk: Desk, asked: Label) -> None:
+    """The labelling page, until interrupted."""
+    from rlhf_gym.labelling.page import is_loopback, make_app, new_token, serve
+    from rlhf_gym.runs import metrics_so_far
+
+    token = new_token() if asked.token or not is_loopback(asked.host) else None
+    app = make_app(desk, token=token, curve=partial(metrics_so_far, asked.run_dir))
+
+    def started(address: str) -> None:
+        opened = f"{address}?token={token}" if token else address
+        print(f"open {opened} to label; Ctrl-C ends", flush=True)
+
+    serve(app, host=asked.host, port=asked.port, started=started)
+
+
+def _open_store(run_dir: Path, url: str | None) -> PreferenceStore:
+    """The store of a run, which has to be there already."""
+    from rlhf_gym.feedback import PreferenceStore
+
+    file = run_dir / "preferences.db"
+    if url is None and not file.is_file():
+        raise ValueError(f"{run_dir} holds no preferences.db; use the directory of a run, or name its --store")
+    return PreferenceStore(url or file)
 
 
 def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:

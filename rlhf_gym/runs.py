@@ -161,6 +161,16 @@ def read_run(path: str | Path) -> Run:
         raise ValueError(f"metrics.csv or summary.json of {path} is damaged ({error}); run it again") from error
 
 
+def metrics_so_far(path: str | Path) -> list[dict[str, float]]:
+    """Rows of ``metrics.csv`` of a run that may still be going on; none before its first round."""
+    try:
+        text = (Path(path) / "metrics.csv").read_text()
+    except FileNotFoundError:
+        return []
+    written = text[: text.rfind("\n") + 1]  # the last line may be in the making
+    return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(written.splitlines())]
+
+
 class Stopwatch:
     """Wall time since the start, and what of it went where.
 

@@ -41,6 +41,11 @@ class Answer(Enum):
             raise ValueError("a skipped query has no target; leave it out of the fit")
         return {Answer.LEFT: 1.0, Answer.RIGHT: 0.0, Answer.TIE: 0.5}[self]
 
+    @property
+    def mirrored(self) -> Answer:
+        """The same judgement, had the two segments been shown the other way round."""
+        return {Answer.LEFT: Answer.RIGHT, Answer.RIGHT: Answer.LEFT}.get(self, self)
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -184,6 +189,14 @@ class Segment:
         return f"Segment({lived}, obs {self.observations.shape[1:]}{', terminated' if self.terminated else ''})"
 
 
+REPEAT, MIRRORED, CHECK = "repeat", "mirrored", "check"
+"""Reasons for asking (`Query.why`) that are about whoever answers and not about the reward.
+
+A repeat names in `Query.repeats` the query that it asks again; so does a mirrored one, which has left and right
+exchanged. A check is a pair whose better side is obvious: its `Query.value` is above 0 where that is the left one.
+"""
+
+
 @dataclass(frozen=True, eq=False)
 class Query:
     """Two segments put to a teacher, and why.
@@ -196,6 +209,7 @@ class Query:
         value: How much the scheme wanted it (its unit is the scheme's own; 0 for uniform).
         policy_step: Environment steps the watched policy had been trained for.
         reward_version: How often the reward model had been fitted when the query was chosen.
+        repeats: Id of the query that is asked again here, on purpose; None if this is no repeat.
     """
 
     left: Segment
@@ -205,6 +219,7 @@ class Query:
     value: float = 0.0
     policy_step: int = 0
     reward_version: int = 0
+    repeats: str | None = None
 
     def __post_init__(self) -> None:
         if self.left.length != self.right.length:

@@ -265,3 +265,17 @@ def test_the_installed_command_knows_its_version() -> None:
     command = Path(sys.executable).with_name("rlhf-gym")
     said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert said.stdout == "rlhf-gym 0.1.0\n"
+
+
+def test_quality_prints_a_report_of_the_answers(say: Say, trained: Path, tmp_path: Path) -> None:
+    status, out, err = say("quality", trained)
+    assert (status, err) == (0, "") and out.splitlines()[1].split()[:3] == ["oracle", "8", "0"]
+    url = f"sqlite:///{trained / 'preferences.db'}"
+    found = json.loads(say("quality", tmp_path, "--store", url, "--json")[1])
+    assert found["people"][0]["answers"] == 8 and found["people"][0]["seconds"] is None
+
+
+def test_quality_makes_no_store_where_there_is_none(say: Say, tmp_path: Path) -> None:
+    status, out, err = say("quality", tmp_path)
+    assert (status, out) == (2, "") and f"{tmp_path} holds no preferences.db; use the directory of a run" in err
+    assert list(tmp_path.iterdir()) == []

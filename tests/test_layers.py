@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "queries": {"segments"},
     "feedback": {"segments"},
     "rewards": {"segments"},
+    "labelling": {"segments", "envs", "feedback"},
     "agents": {"segments", "envs", "queries", "feedback", "rewards"},
     "evaluation": {"segments", "envs", "feedback"},
     "provenance": set(),
@@ -45,7 +46,19 @@ MAY_IMPORT = {
     },
     "__init__": {"segments", "config", "rlhf", "runs"},
     "flags": {"config", "mappings"},
-    "cli": {"segments", "config", "presets", "envs", "feedback", "evaluation", "runs", "plots", "rlhf", "flags"},
+    "cli": {
+        "segments",
+        "config",
+        "presets",
+        "envs",
+        "feedback",
+        "labelling",
+        "evaluation",
+        "runs",
+        "plots",
+        "rlhf",
+        "flags",
+    },
 }
 DRAWERS = {"utils", "util", "common", "core", "base", "helpers", "misc"}
 

@@ -274,3 +274,7 @@ def test_lived_lengths_of_a_query_may_differ():
 def test_padding_nothing_is_refused():
     with pytest.raises(ValueError, match="got no segments; expected at least one"):
         pad([])
+
+
+def test_a_mirrored_answer_names_the_other_side_and_leaves_ties_and_skips():
+    assert [answer.mirrored for answer in Answer] == [Answer.RIGHT, Answer.LEFT, Answer.TIE, Answer.SKIP]

@@ -13,16 +13,18 @@ from rlhf_gym.envs.make import make_env
 from rlhf_gym.segments import Array, Segment, Trajectory
 
 
-def replay(what: Segment | Trajectory, *, draw: bool = True, **drawing: Any) -> Array:
+def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **drawing: Any) -> Array:
     """Simulate a segment (or a whole trajectory) again.
 
     Args:
         what: Has an origin and all actions since its episode began.
         draw: Whether to draw it; without, only the check is made.
+        every: Draw the first observation and each so-manieth after it; the last one in any case.
         **drawing: Keyword arguments of the environment that change only how it is drawn (MuJoCo: width, height).
 
     Returns:
-        One frame for each observation, uint8, shape (steps + 1, height, width, 3); empty without `draw`.
+        One frame for each observation drawn, uint8, shape (ceil(steps / every) + 1, height, width, 3); empty without
+        `draw`.
 
     Raises:
         ValueError: If it has no origin, can't be drawn, or the replayed observations differ from the stored ones.
@@ -48,7 +50,7 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, **drawing: Any) -> 
                     f"{what.origin.env_id} doesn't replay: observation {len(earlier) + step} of the episode with seed "
                     f"{what.origin.seed} differs from the stored one; it may depend on more than its seed and actions"
                 )
-            if draw:
+            if draw and (step % every == 0 or action is None):
                 frames.append(env.render())
             if action is not None:
                 observation = env.step(action)[0]
@@ -84,8 +86,13 @@ def follow(env: gymnasium.Env[Any, Any]) -> None:
 
 
 def plain_light(env: gymnasium.Env[Any, Any]) -> None:
-    """Switch off MuJoCo's shadows and reflections: drawn in software they cost most of the time."""
+    """Switch off what costs MuJoCo most of the time when it draws in software.
+
+    Shadows, reflections, the map of shadows that nobody casts, and smoothing: clips are scaled down, which smooths too.
+    """
     model: Any = getattr(env.unwrapped, "model", None)
     if hasattr(model, "light_castshadow"):
         model.light_castshadow[:] = 0
         model.mat_reflectance[:] = 0
+        model.vis.quality.shadowsize = 0
+        model.vis.quality.offsamples = 0

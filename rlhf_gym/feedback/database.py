@@ -13,13 +13,13 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, in
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from rlhf_gym.feedback.schema import META, OLDER, SCHEMA_VERSION, TABLES
+from rlhf_gym.feedback.schema import META, OLDER, QUERIES, SCHEMA_VERSION, TABLES
 
 _ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(1706)"}
 
 
 def open_database(url: str | Path) -> Engine:
-    """Connect to a database of preferences, and make the tables that are missing if it is empty or of an older version.
+    """Connect to a database of preferences, and make what is missing in it if it is empty or of an older version.
 
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file.
@@ -155,9 +155,11 @@ def _version(engine: Engine) -> str | None:
 
 
 def _make(engine: Engine) -> None:
-    """Make the tables that are missing. Of two who find them missing at once, the second waits, and finds them."""
+    """Make what is missing. Of two who find it missing at once, the second waits, and finds it."""
     with writing_alone(engine) as connection:
         TABLES.create_all(connection)
+        if "repeats" not in {column["name"] for column in inspect(connection).get_columns(QUERIES.name)}:
+            connection.exec_driver_sql(f"ALTER TABLE {QUERIES.name} ADD COLUMN repeats TEXT")
         if connection.scalar(select(META.c.value)) is None:
             connection.execute(insert(META).values(name="schema_version", value=str(SCHEMA_VERSION)))
         else:

@@ -43,6 +43,13 @@ def release(connection: Connection, who: str) -> None:
     _reserve(connection, connection.scalars(select(held.c.query_id)).all(), who, until=now)
 
 
+def holder(connection: Connection, query_id: str) -> str | None:
+    """For whom a query is reserved now; None where it is for nobody."""
+    held = _last_leases().where(LEASES.c.query_id == query_id, LEASES.c.until > _now(connection)).subquery()
+    who = connection.scalar(select(held.c.who))
+    return None if who is None else str(who)
+
+
 def give_back(connection: Connection, query_ids: Sequence[str], who: str) -> None:
     """Reserve queries whose answer was taken back for who took it back, save those that somebody else has by now."""
     if not query_ids:

@@ -29,6 +29,7 @@ def query_to_row(query: Query) -> dict[str, Any]:
         "policy_step": int(query.policy_step),
         "reward_version": int(query.reward_version),
         "length": int(query.left.length),
+        "repeats": query.repeats,
         **_segment_to_row(query.left, "left"),
         **_segment_to_row(query.right, "right"),
     }
@@ -44,6 +45,7 @@ def row_to_query(row: Row[Any]) -> Query:
         value=math.nan if row.value is None else row.value,
         policy_step=row.policy_step,
         reward_version=row.reward_version,
+        repeats=row.repeats,
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 SCHEMA_VERSION = 2
 OLDER = {"1"}
-"""Versions that lack tables and nothing else: what is missing is made when such a database is opened."""
+"""Versions that lack tables and `queries.repeats` alone: what is missing is made when such a database is opened."""
 TABLES = MetaData()
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER keys alone
@@ -41,6 +41,7 @@ QUERIES = Table(
     Column("reward_version", Integer, nullable=False),
     Column("posted_at", Double, nullable=False),
     Column("length", Integer, nullable=False),
+    Column("repeats", Text),  # id of the query asked again; no foreign key, for a set may be imported without it
     *(
         Column(f"{side}_{name}", kind, nullable=name == "origin")
         for side in ("left", "right")

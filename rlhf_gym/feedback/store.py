@@ -150,6 +150,11 @@ class PreferenceStore:
         with self._writing() as connection:
             leases.release(connection, who)
 
+    def holder(self, query_id: str) -> str | None:
+        """Who holds a query, answered or not; None where no lease on it lasts."""
+        with damage_explained(self._engine), self._engine.connect() as connection:
+            return leases.holder(connection, query_id)
+
     def drop(self, query_ids: Iterable[str]) -> int:
         """Withdraw queries that nobody has answered, such as stale ones; answered ones are left alone.
 
@@ -187,6 +192,11 @@ class PreferenceStore:
         """What `who` answered last of all that stands; None if nothing does. To undo it, record None for its query."""
         last = _preferences().where(ANSWERS.c.who == who).order_by(ANSWERS.c.number.desc()).limit(1)
         return next(iter(self._read(last, row_to_preference)), None)
+
+    def standing(self, query_id: str) -> dict[str, Answer]:
+        """The answers to one query that stand, by who gave them."""
+        given = select(ANSWERS.c.who, ANSWERS.c.answer).where(ANSWERS.c.query_id == query_id, stands())
+        return {who: Answer(answer) for who, answer in self._read(given.order_by(ANSWERS.c.number), tuple)}
 
     def history(self, who: str | None = None) -> list[GivenAnswer]:
         """Every answer ever given, by `who` or by anybody, withdrawals included, in order of answering."""

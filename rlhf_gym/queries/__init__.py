@@ -1,5 +1,6 @@
 """Which pairs are worth asking about, and how many per round."""
 
+from rlhf_gym.queries.repeats import make_checks, make_repeats
 from rlhf_gym.queries.schedules import SCHEDULES, apportion, christiano, constant
 from rlhf_gym.queries.selection import SELECTORS, choose_queries, disagreement, sample_queries, uniform
 
@@ -11,6 +12,8 @@ __all__ = [
     "christiano",
     "constant",
     "disagreement",
+    "make_checks",
+    "make_repeats",
     "sample_queries",
     "uniform",
 ]

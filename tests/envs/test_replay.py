@@ -77,6 +77,12 @@ def test_cartpole_is_drawn_once_for_each_observation():
     assert all((one != other).any() for one, other in zip(frames, frames[1:], strict=False))
 
 
+def test_with_every_third_step_drawn_the_last_one_is_there_too():
+    episode = record("CartPole-v1", steps=20, n_envs=1)[0].cut(0, 7)
+    whole = replay(episode)
+    np.testing.assert_array_equal(replay(episode, every=3), whole[[0, 3, 6, 7]])
+
+
 def test_mujoco_is_drawn_at_the_size_it_is_asked_for():
     (episode,) = record("HalfCheetah-v5", steps=4, n_envs=1)
     frames = replay(episode, width=64, height=48)

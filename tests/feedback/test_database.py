@@ -86,21 +86,22 @@ INSERT INTO rlhf_gym_meta VALUES ('schema_version', '1');
 def as_version_1_left_it(path):
     """A file of version 1 with two queries and an answer; returns the queries."""
     queries = example_queries(2)
-    keys = ["number", "posted_at", *query_to_row(queries[0])]
+    rows = [{"number": i, "posted_at": 10.0, **query_to_row(query)} for i, query in enumerate(queries, start=1)]
+    keys = [key for key in rows[0] if key != "repeats"]
     insert = f"INSERT INTO queries ({', '.join(keys)}) VALUES ({', '.join('?' * len(keys))})"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(VERSION_1)
-        for number, query in enumerate(queries, start=1):
-            connection.execute(insert, [number, 10.0, *query_to_row(query).values()])
+        connection.executemany(insert, [[row[key] for key in keys] for row in rows])
         connection.execute("INSERT INTO answers VALUES (1, '0-1', 'ann', 'left', 11.0, 12.0)")
         connection.commit()
     return queries
 
 
 def content(path):
-    """Every row of the two tables of version 1."""
+    """Every row of the two tables of version 1, whose columns all come before those of later versions."""
     with closing(sqlite3.connect(path)) as connection:
-        return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("queries", "answers")]
+        tables = [connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("queries", "answers")]
+    return [row[:14] for row in tables[0]] + tables[1]
 
 
 def test_a_database_of_version_1_is_raised_when_opened_and_nothing_else_in_it_changes(tmp_path):

@@ -32,6 +32,19 @@ def keeps_queries_bit_for_bit(store: PreferenceStore) -> None:
     must(len(kept) == 6 and all(map(same_query, kept, queries)), "queries come back as they were, in order of posting")
 
 
+def tells_who_holds_a_query_and_what_stands(store: PreferenceStore) -> None:
+    """A lease that ran out holds nothing; an answer that was taken back doesn't stand."""
+    store.post(example_queries(2))
+    store.claim("a", n=1)
+    store.claim("b", n=1, lease=-1)
+    must([store.holder("0-0"), store.holder("0-1")] == ["a", None], "holder names who has a lease that lasts")
+    store.record_all(["0-0", "0-1"], [Answer.TIE, Answer.LEFT], teacher="a")
+    store.record("0-0", Answer.SKIP, teacher="b")
+    store.record("0-1", None, teacher="a")
+    must(store.standing("0-0") == {"a": Answer.TIE, "b": Answer.SKIP}, "standing gives each person's answer")
+    must(store.standing("0-1") == {}, "an answer that was taken back doesn't stand")
+
+
 def hands_out_the_oldest_open_queries(store: PreferenceStore) -> None:
     """What has been answered, or skipped, isn't pending."""
     store.post(example_queries(4))
@@ -224,4 +237,5 @@ STORE_RULES = (
     drops_what_nobody_answered,
     remembers_everything_said,
     refuses_to_look_up_an_unknown_query,
+    tells_who_holds_a_query_and_what_stands,
 )

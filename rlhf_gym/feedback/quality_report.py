@@ -1,0 +1,129 @@
+"""What a judgement of the answers says, for a terminal and for a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from scipy.stats import binomtest
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many of so many."""
+
+    hits: int
+    of: int
+
+    @property
+    def share(self) -> float | None:
+        """From 0 to 1; None of nothing."""
+        return self.hits / self.of if self.of else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % confidence interval of the share, exact (Clopper & Pearson 1934); None of nothing."""
+        if not self.of:
+            return None
+        low, high = binomtest(self.hits, self.of).proportion_ci(0.95)
+        return float(low), float(high)
+
+    def __str__(self) -> str:
+        return "-" if not self.of else f"{self.hits} of {self.of}"
+
+
+@dataclass(frozen=True)
+class PersonQuality:
+    """What one person's standing answers tell about that person.
+
+    Args:
+        who: Name.
+        answers: How many stand, skips included.
+        undone: How many were taken back.
+        seconds: Lower quartile, median and upper quartile of the time from seeing a query to answering it; None where
+            nobody looked.
+        left: LEFT, of LEFT and RIGHT; about half where a coin drew the sides.
+        repeated: Answered as before, of the queries asked again; those with a skip don't count.
+        mirrored: Likewise of those asked again with left and right exchanged.
+        checks: The obvious side, of the attention checks; a tie is a miss, skips don't count.
+        ties: TIE, of all answers but skips.
+        skips: SKIP, of all answers.
+    """
+
+    who: str
+    answers: int
+    undone: int
+    seconds: tuple[float, float, float] | None
+    left: Share
+    repeated: Share
+    mirrored: Share
+    checks: Share
+    ties: Share
+    skips: Share
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What all answers tell.
+
+    Args:
+        people: One entry each, by name.
+        alpha: Krippendorff's alpha between people over LEFT, RIGHT and TIE; None where it can't be told.
+        shared: Pairs of segments that two or more people judged, from which alpha comes.
+        intransitive: Contradictions, of the triples of segments that were all compared with each other.
+        ties: TIE, of all answers but skips.
+        skips: SKIP, of all answers.
+    """
+
+    people: tuple[PersonQuality, ...]
+    alpha: float | None
+    shared: int
+    intransitive: Share
+    ties: Share
+    skips: Share
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it; a share has `hits`, `of`, `share` and `interval`."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+    def as_text(self) -> str:
+        """A table of the people, and a line for each figure about all of them."""
+        columns = "who answers undone seconds left repeats mirrored checks ties skips".split()
+        rows = [columns, *map(_row, self.people)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        table = ["   ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        alpha = "can't be told" if self.alpha is None else f"{self.alpha:.2f}"
+        return "\n".join(
+            [
+                *(table if self.people else ["nobody has answered yet"]),
+                "",
+                "seconds are the median (quartiles); left is of left and right, with its 95 % interval",
+                f"agreement between people (Krippendorff's alpha): {alpha}; pairs that several judged: {self.shared}",
+                f"contradictions among three segments: {self.intransitive}",
+                f"ties: {self.ties}; skips: {self.skips}",
+            ]
+        )
+
+
+def _row(person: PersonQuality) -> list[str]:
+    low, median, high = person.seconds or (0, 0, 0)
+    bottom, top = person.left.interval or (0, 0)
+    shares = (person.repeated, person.mirrored, person.checks, person.ties, person.skips)
+    return [
+        "".join(letter if letter.isprintable() else "?" for letter in person.who),  # a name may come over the net
+        str(person.answers),
+        str(person.undone),
+        f"{median:.1f} ({low:.1f} to {high:.1f})" if person.seconds else "-",
+        f"{person.left.share:.0%} ({bottom:.0%} to {top:.0%})" if person.left.of else "-",
+        *map(str, shares),
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, Share):
+        return {name: _plain(getattr(value, name)) for name in ("hits", "of", "share", "interval")}
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return value

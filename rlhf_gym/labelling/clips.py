@@ -1,0 +1,205 @@
+"""Clips of queries: drawn ahead by a process of their own, kept on disk, and never more than fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from rlhf_gym.labelling.drawing import MANIFEST, draw_clip, drawing_process
+from rlhf_gym.segments import Array, Query
+
+DRAW = ("replay", "states")
+SIDES = ("left", "right")
+
+
+class ClipError(ValueError):
+    """Why there is no clip of a query, in one line."""
+
+
+class ClipNotReady(ClipError):
+    """It is still being drawn, or has to be asked for anew."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Both sides of a query as files. At each tick of one clock, each side shows one picture of its sheet.
+
+    Args:
+        directory: Where the files are.
+        width: Of one picture, in pixels.
+        height: Likewise.
+        milliseconds: Length of a tick.
+        slowdown: How many times slower than the environment itself.
+        columns: How many pictures stand in a row of the left and the right sheet.
+        order: Number of the picture to show at each tick, counted row by row, left and right; equally many.
+    """
+
+    directory: Path
+    width: int
+    height: int
+    milliseconds: int
+    slowdown: float
+    columns: dict[str, int]
+    order: dict[str, list[int]]
+
+    def sheet(self, side: str) -> Path:
+        """All different pictures of "left" or "right" in one JPEG, row by row."""
+        return self.directory / f"{side}.jpg"
+
+    def film(self, side: str) -> Path:
+        """Animated WebP of "left" or "right", for any viewer; there if the cache was made with ``films``."""
+        return self.directory / f"{side}.webp"
+
+    def frames(self, side: str) -> Array:
+        """What "left" or "right" shows at each tick, uint8, shape (ticks, height, width, 3)."""
+        with Image.open(self.sheet(side)) as sheet:
+            whole = np.asarray(sheet.convert("RGB"))
+        rows, columns = whole.shape[0] // self.height, self.columns[side]
+        cells = whole.reshape(rows, self.height, columns, self.width, 3).swapaxes(1, 2)
+        return cells.reshape(rows * columns, self.height, self.width, 3)[self.order[side]]
+
+
+class ClipCache:
+    """Clips by query, drawn from their recipe (:func:`rlhf_gym.envs.replay`) in a process of low priority.
+
+    Args:
+        directory: Where clips are kept; made if it is missing.
+        max_bytes: How much they may take; beyond it the ones not looked at for longest are removed.
+        width: Of a picture, in pixels.
+        draw: "replay" draws the environment; "states" plots the observations, for environments that don't replay or
+            can't be drawn.
+        films: Write animated WebPs beside the sheets, for people who open files.
+
+    Raises:
+        ValueError: If an argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        max_bytes: int = 256 * 2**20,
+        width: int = 400,
+        draw: str = "replay",
+        films: bool = True,
+    ) -> None:
+        if draw not in DRAW:
+            raise ValueError(f"draw is {draw!r}; use one of {', '.join(DRAW)}")
+        for name, value, least in (("width", width, 16), ("max_bytes", max_bytes, 1)):
+            if value < least:
+                raise ValueError(f"{name} is {value}; use at least {least}")
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._settings: dict[str, Any] = {"width": width, "draw": draw, "films": films}
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._drawings: dict[Path, Future[None]] = {}
+        self._pool: ProcessPoolExecutor | None = None
+
+    def ahead(self, queries: Iterable[Query]) -> None:
+        """Have clips drawn that will be wanted soon, in this order; returns at once."""
+        for query in queries:
+            self._drawing(query)
+
+    def wait(self, query: Query, *, timeout: float = 60.0) -> Clip:
+        """The clip of a query, as soon as it is drawn.
+
+        Args:
+            query: Which one; :meth:`ahead` may have been told of it before.
+            timeout: Seconds.
+
+        Raises:
+            ClipNotReady: If it isn't drawn in time.
+            ClipError: If it can't be drawn.
+        """
+        place, drawing = self._drawing(query)
+        try:
+            if drawing is not None:
+                drawing.result(timeout)
+        except FutureTimeout as error:
+            raise ClipNotReady(f"the clip of query {query.id} isn't ready after {timeout:g} s; ask again") from error
+        except BrokenProcessPool as error:
+            raise ClipNotReady(f"the process that drew query {query.id} ended unexpectedly; ask again") from error
+        except Exception as error:
+            raise ClipError(f"query {query.id} can't be shown: {error}{self._remedy()}") from error
+        return self._read(query, place)
+
+    def close(self) -> None:
+        """Stop drawing; harmless if done twice. What is drawn stays."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def __enter__(self) -> ClipCache:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def place(self, query: Query) -> Path:
+        """The folder of a query's files: named after all that they show."""
+        seen = hashlib.sha256(repr((query.id, query.left.length, sorted(self._settings.items()))).encode())
+        for segment in (query.left, query.right):
+            seen.update(repr((segment.origin, segment.terminated)).encode())
+            for array in (segment.observations, segment.actions, segment.earlier_actions):
+                seen.update(repr((array.dtype, array.shape)).encode() + array.tobytes())
+        return self.directory / seen.hexdigest()[:32]
+
+    def _drawing(self, query: Query) -> tuple[Path, Future[None] | None]:
+        """Where a query's clip is or will be; and its drawing, None if it is there."""
+        place = self.place(query)
+        with self._lock:
+            if (place / MANIFEST).exists():
+                self._drawings.pop(place, None)
+                with suppress(OSError):
+                    os.utime(place)
+                return place, None
+            drawing = self._drawings.get(place)
+            if drawing is None or _lost(drawing):
+                drawing = self._drawings[place] = self._submit(query, place)
+            return place, drawing
+
+    def _submit(self, query: Query, place: Path) -> Future[None]:
+        for _ in range(2):
+            if self._pool is None:
+                # Spawned, not forked: this process has threads, and may have an OpenGL context.
+                self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=drawing_process)
+            try:
+                return self._pool.submit(draw_clip, query, place, **self._settings, max_bytes=self._max_bytes)
+            except BrokenProcessPool:
+                self._pool = None
+        raise ClipError(f"query {query.id} can't be shown: the process that draws ends as soon as it is started")
+
+    def _read(self, query: Query, place: Path) -> Clip:
+        try:
+            return Clip(place, **json.loads((place / MANIFEST).read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise ClipError(f"the clip of query {query.id} can't be read: {error}; remove {place}") from error
+
+    def _remedy(self) -> str:
+        if self._settings["draw"] == "states":
+            return ""
+        return "; --draw states plots the observations instead (frames aren't recorded while training)"
+
+
+def _lost(drawing: Future[None]) -> bool:
+    """Whether a drawing ended without a clip that is there, for a reason that may not be there a second time."""
+    if not drawing.done():
+        return False
+    return drawing.cancelled() or drawing.exception() is None or isinstance(drawing.exception(), BrokenProcessPool)

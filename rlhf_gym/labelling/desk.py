@@ -1,0 +1,154 @@
+"""What every face does, be it a terminal, a page or a notebook: hand out queries, take answers, take them back."""
+
+from __future__ import annotations
+
+import threading
+from statistics import median
+from typing import NamedTuple
+
+from rlhf_gym.feedback import GivenAnswer, PreferenceStore
+from rlhf_gym.feedback.quality import report
+from rlhf_gym.feedback.quality_report import QualityReport
+from rlhf_gym.labelling.clips import Clip, ClipCache
+from rlhf_gym.segments import Answer, Query
+
+
+class UnknownQuery(ValueError):
+    """A query that was never posted."""
+
+
+class Taken(ValueError):
+    """A query that is somebody else's by now."""
+
+
+class Progress(NamedTuple):
+    """How far it has come. A skip is no label."""
+
+    answered: int
+    """Labels that stand, whoever gave them."""
+    by_you: int
+    """Those of one person."""
+    labels: int | None
+    """The budget; None where nobody has set one."""
+    waiting: int
+    """Queries that were posted and neither answered, skipped nor dropped."""
+    median_seconds: float | None
+    """From seeing a query to answering it, over that person's standing answers; None before the first."""
+
+
+class Desk:
+    """Where people sit down to answer. Safe to use from many threads.
+
+    Args:
+        store: Where queries come from and answers go.
+        clips: Draws them.
+        labels: The budget, for showing how far it has come; None where there is none.
+        instructions: What to look for, in the researcher's words.
+        lease: Seconds for which a query that somebody was given is nobody else's; it begins anew with each
+            :meth:`next`.
+        ahead: How many queries a person holds besides the one in view; their clips are drawn meanwhile.
+    """
+
+    def __init__(
+        self,
+        store: PreferenceStore,
+        clips: ClipCache,
+        *,
+        labels: int | None = None,
+        instructions: str = "",
+        lease: float = 120.0,
+        ahead: int = 2,
+    ) -> None:
+        self._store, self._clips, self._lease, self._ahead = store, clips, lease, ahead
+        self.labels, self.instructions = labels, instructions
+        self._answering = threading.Lock()
+
+    def next(self, who: str) -> Query | None:
+        """The query for `who` to answer now; None if none is open. Asking again gives the same until it is answered."""
+        return next(iter(self.upcoming(who)), None)
+
+    def upcoming(self, who: str) -> list[Query]:
+        """What :meth:`next` gives, and what it will give after that; empty if no query is open."""
+        queries = self._store.claim(who, n=1 + self._ahead, lease=self._lease)
+        self._clips.ahead(queries)
+        return queries
+
+    def clip(self, query_id: str, *, timeout: float = 60.0) -> Clip:
+        """The clip of a query, once it is drawn.
+
+        Raises:
+            UnknownQuery: If there is no such query.
+            ClipNotReady: If it takes longer than `timeout` seconds.
+            ClipError: If it can't be drawn.
+        """
+        return self._clips.wait(self.query(query_id), timeout=timeout)
+
+    def query(self, query_id: str) -> Query:
+        """The query of that id.
+
+        Raises:
+            UnknownQuery: If there is none.
+        """
+        try:
+            return self._store.query(query_id)
+        except ValueError as error:
+            raise UnknownQuery(str(error)) from error
+
+    def answer(self, who: str, query_id: str, answer: Answer, shown_at: float | None = None) -> None:
+        """Write an answer down; it is safe when this returns. Saying it twice, or otherwise later, counts once.
+
+        Args:
+            who: Who says it.
+            query_id: About which query.
+            answer: What is said.
+            shown_at: When the query came in view, seconds since 1970; None where that isn't known.
+
+        Raises:
+            UnknownQuery: If there is no such query.
+            Taken: If somebody else holds the query, or has answered it: a lease had run out.
+        """
+        self.query(query_id)
+        with self._answering:
+            others = self._store.standing(query_id).keys() - {who}
+            if others:
+                raise Taken(f"query {query_id} was answered by {min(others)} meanwhile; ask for the next one")
+            if (holder := self._store.holder(query_id)) not in (None, who):
+                raise Taken(f"query {query_id} is with {holder}; ask for the next one")
+            self._store.record(query_id, answer, teacher=who, shown_at=shown_at)
+
+    def undo(self, who: str) -> Query | None:
+        """Take back the last answer of `who` that stands; the query is theirs again. None if there is none."""
+        with self._answering:
+            last = self._store.last_answered(who)
+            if last is None:
+                return None
+            self._store.record(last.query.id, None, teacher=who)
+        self._clips.ahead([last.query])
+        return last.query
+
+    def release(self, who: str) -> None:
+        """Give back what `who` holds, for others to answer."""
+        self._store.release(who)
+
+    def progress(self, who: str) -> Progress:
+        """How far it has come, and how far with `who`."""
+        counts = self._store.counts()
+        mine = _standing(self._store.history(who))
+        times = [given.answered_at - given.shown_at for given in mine if given.shown_at is not None]
+        return Progress(
+            answered=counts.labels,
+            by_you=sum(given.answer is not Answer.SKIP for given in mine),
+            labels=self.labels,
+            waiting=max(0, counts.asked - counts.labels - counts.skips - counts.dropped),
+            median_seconds=median(times) if times else None,
+        )
+
+    def quality(self) -> QualityReport:
+        """How good the answers are, each person's and all people's."""
+        return report(self._store.history(), [preference.query for preference in self._store.preferences()])
+
+
+def _standing(history: list[GivenAnswer]) -> list[GivenAnswer]:
+    """Of one person's answers those that stand."""
+    last = {given.query_id: given for given in history}
+    return [given for given in last.values() if given.answer is not None]

@@ -1,0 +1,103 @@
+"""What the process does that draws clips: writes one, and keeps their folder within its bound."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from multiprocessing import parent_process
+from pathlib import Path
+
+from PIL import Image
+
+from rlhf_gym.labelling.pictures import Pace, draw_query, order, sheet
+from rlhf_gym.segments import Query, Segment
+
+MANIFEST = "clip.json"
+
+
+def drawing_process() -> None:
+    """Set up a process that draws: polite to the trainer, silent, and gone when its parent is, however that ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops this one
+    if hasattr(os, "nice"):
+        os.nice(5)
+    sys.stdout.flush()
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # MuJoCo and SDL write past Python, into whatever the person is looking at
+        os.dup2(silence, stream)
+    threading.Thread(target=_go_with_parent, daemon=True).start()
+
+
+def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, max_bytes: int) -> None:
+    """Draw both sides of a query into the folder `place`, which appears when all of it is there.
+
+    Raises:
+        ValueError: If the query can't be drawn.
+        OSError: If the folder can't be written.
+    """
+    pace, pictures = draw_query(query, draw=draw, width=width)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=place.parent, prefix="."))
+    try:
+        columns = {}
+        for side, segment in (("left", query.left), ("right", query.right)):
+            whole, columns[side] = sheet(pictures[side])
+            whole.save(unfinished / f"{side}.jpg", quality=80)
+            if films:
+                _write_film(unfinished / f"{side}.webp", pictures[side], segment, pace)
+        (unfinished / MANIFEST).write_text(
+            json.dumps(
+                {
+                    "width": pictures["left"][0].width,
+                    "height": pictures["left"][0].height,
+                    "milliseconds": pace.milliseconds,
+                    "slowdown": pace.slowdown,
+                    "columns": columns,
+                    "order": {"left": order(query.left, pace), "right": order(query.right, pace)},
+                }
+            )
+        )
+        with suppress(OSError):  # somebody else has drawn the same clip meanwhile
+            unfinished.rename(place)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    prune(place.parent, max_bytes=max_bytes, keep=place)
+
+
+def prune(directory: Path, *, max_bytes: int, keep: Path) -> None:
+    """Remove the folders that were not looked at for longest, until the rest fits; never `keep`."""
+    clips = {place: _age_and_size(place) for place in directory.iterdir() if place.is_dir()}
+    total = sum(size for _, size in clips.values())
+    for place in sorted(clips, key=lambda place: clips[place][0]):
+        if total <= max_bytes:
+            return
+        if place != keep:
+            shutil.rmtree(place, ignore_errors=True)
+            total -= clips[place][1]
+
+
+def _age_and_size(place: Path) -> tuple[float, int]:
+    try:
+        return place.stat().st_mtime, sum(file.stat().st_size for file in place.iterdir())
+    except OSError:  # just removed by another process
+        return 0.0, 0
+
+
+def _write_film(path: Path, pictures: list[Image.Image], segment: Segment, pace: Pace) -> None:
+    runs = [(number, len(list(same))) for number, same in itertools.groupby(order(segment, pace))]
+    first, *others = [pictures[number] for number, _ in runs]
+    durations = [ticks * pace.milliseconds for _, ticks in runs]
+    # The quickest method: the film costs about as much as drawing does otherwise.
+    first.save(path, save_all=True, append_images=others, duration=durations, loop=0, method=0, quality=75)
+
+
+def _go_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+    os._exit(0)

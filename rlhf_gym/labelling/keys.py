@@ -1,0 +1,168 @@
+"""What somebody at a terminal presses: single keys where that can be had, lines otherwise."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import time
+from contextlib import suppress
+from enum import Enum
+from typing import Any, Protocol, TextIO
+
+try:
+    import termios
+    import tty
+except ImportError:  # Windows has lines only
+    termios = None  # type: ignore[assignment]
+
+
+class Key(Enum):
+    """What a key means."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    TIE = "tie"
+    SKIP = "skip"
+    UNDO = "undo"
+    REPLAY = "replay"
+    QUIT = "quit"
+
+
+PRESSED = {
+    **dict.fromkeys(("left arrow", "h", "1"), Key.LEFT),
+    **dict.fromkeys(("right arrow", "l", "2"), Key.RIGHT),
+    **dict.fromkeys(("down arrow", "t", "="), Key.TIE),
+    **dict.fromkeys((" ", "s"), Key.SKIP),
+    **dict.fromkeys(("\x7f", "\b", "u"), Key.UNDO),  # backspace is one or the other
+    "r": Key.REPLAY,
+    **dict.fromkeys(("q", "\x04"), Key.QUIT),  # Ctrl-D
+}
+_ARROWS = {"D": "left arrow", "C": "right arrow", "B": "down arrow"}
+# An escape sequence, whole or cut off at the end of what has come so far; or any one character.
+_ONE = re.compile(r"\x1b[\[O](?P<between>[0-9;]*)(?P<last>[A-Za-z~])|\x1b(?:[\[O][0-9;]*)?\Z|.", re.DOTALL)
+
+
+class Keyboard(Protocol):
+    """Where keys come from, within a `with`; afterwards everything is as it was."""
+
+    def __enter__(self) -> Keyboard: ...
+
+    def __exit__(self, *error: Any) -> None: ...
+
+    def read(self, timeout: float | None) -> Key | None:
+        """The next key that means something; None if none comes within `timeout` seconds (None waits for ever)."""
+
+    def wait(self, seconds: float) -> Key | None:
+        """Let time pass, up to the next key if keys can be heard meanwhile."""
+
+    def early(self) -> Key | None:
+        """Forget what was typed before something was seen; UNDO or QUIT if that was among it."""
+
+
+def keyboard(stdin: TextIO) -> Keyboard:
+    """Single keys if `stdin` is a terminal, lines otherwise."""
+    return RawKeys(stdin.fileno()) if termios is not None and stdin.isatty() else LineKeys(stdin)
+
+
+class RawKeys:
+    """Single keys of a terminal, without echo; Ctrl-C interrupts, Ctrl-Z doesn't suspend.
+
+    Args:
+        descriptor: File descriptor of the terminal.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._typed, self._ended = descriptor, "", False
+
+    def __enter__(self) -> RawKeys:
+        self._before = termios.tcgetattr(self._descriptor)
+        tty.setcbreak(self._descriptor, termios.TCSANOW)
+        mode = termios.tcgetattr(self._descriptor)
+        mode[6][termios.VSUSP] = b"\0"  # the shell would come back in the middle of a picture
+        termios.tcsetattr(self._descriptor, termios.TCSANOW, mode)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        with suppress(termios.error):  # the terminal itself may be gone
+            termios.tcflush(self._descriptor, termios.TCIFLUSH)  # what was typed here is not for the shell
+            termios.tcsetattr(self._descriptor, termios.TCSANOW, self._before)
+
+    def read(self, timeout: float | None) -> Key | None:
+        """See :class:`Keyboard`; the end of input is a QUIT."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            if key := self._take():
+                return key
+            left = None if until is None else max(0.0, until - time.monotonic())
+            # Of an escape sequence that is cut off, the rest comes at once or never.
+            ready = select.select([self._descriptor], [], [], 0.05 if self._typed else left)[0]
+            if ready:
+                self._typed += self._read()
+            elif self._typed:
+                self._typed = ""
+            elif left is not None:
+                return None
+
+    def wait(self, seconds: float) -> Key | None:
+        """See :class:`Keyboard`."""
+        return self.read(seconds)
+
+    def early(self) -> Key | None:
+        """See :class:`Keyboard`."""
+        while key := self.read(0):
+            if key in (Key.UNDO, Key.QUIT):
+                return key
+        return None
+
+    def _read(self) -> str:
+        try:
+            return os.read(self._descriptor, 1024).decode("latin-1") or "\x04"
+        except OSError:  # Linux's way to say that the other end has hung up
+            return "\x04"
+
+    def _take(self) -> Key | None:
+        """The first key among what was typed."""
+        while self._typed:
+            one = _ONE.match(self._typed)
+            assert one is not None, "the pattern matches any character"  # noqa: S101
+            if one["last"] is None and self._typed[0] == "\x1b" and one.end() == len(self._typed):
+                return None  # cut off
+            self._typed = self._typed[one.end() :]
+            if key := PRESSED.get(_ARROWS.get(one["last"], "") if one["last"] else one[0].lower()):
+                return key
+        return None
+
+
+class LineKeys:
+    """One key a line, such as "l" and Enter, or a word such as "left"; the end of input is a QUIT.
+
+    Args:
+        stdin: Where the lines come from.
+    """
+
+    def __init__(self, stdin: TextIO) -> None:
+        self._stdin = stdin
+
+    def __enter__(self) -> LineKeys:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+    def read(self, timeout: float | None) -> Key | None:
+        """The key of the next line, however long that takes; None if it means nothing."""
+        line = self._stdin.readline()
+        word = line.strip().lower()
+        if not line or word in PRESSED:
+            return PRESSED[word] if line else Key.QUIT
+        return Key(word) if word in {key.value for key in Key} else None
+
+    def wait(self, seconds: float) -> Key | None:
+        """Sleep; a line that comes meanwhile is read later."""
+        time.sleep(seconds)
+        return None
+
+    def early(self) -> Key | None:
+        """Nothing: lines are written with care, or by a script, and none is forgotten."""
+        return None

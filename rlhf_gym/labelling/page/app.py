@@ -1,0 +1,164 @@
+"""The page and its REST API, which /openapi.json describes; no path or file name ever comes from a client."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from rlhf_gym.labelling.clips import Clip, ClipError, ClipNotReady
+from rlhf_gym.labelling.desk import Desk, Taken, UnknownQuery
+from rlhf_gym.labelling.page.guard import Guard
+from rlhf_gym.labelling.page.messages import (
+    ClipMessage,
+    GivenAnswerMessage,
+    Name,
+    NextMessage,
+    Person,
+    ProgressMessage,
+    QueryId,
+    Refusal,
+    Side,
+    SideMessage,
+    UndoneMessage,
+    refusals,
+)
+
+STATIC = Path(__file__).parent / "static"
+CLIP_SECONDS = 10.0  # that a request waits for a clip; then it is told to ask again
+Curve = Callable[[], Sequence[Mapping[str, float]]]
+
+
+def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> FastAPI:
+    """The page over a desk.
+
+    Args:
+        desk: Where queries come from and answers go.
+        token: Secret that every request needs; None where only this machine can reach the page.
+        curve: Gives the run's rows of ``metrics.csv``; called for each look at the dashboard.
+    """
+    app = FastAPI(
+        title="rlhf_gym labelling",
+        summary="Compare two clips: which one does better?",
+        docs_url=None,  # FastAPI's own pages load from elsewhere
+        redoc_url=None,
+    )
+    app.include_router(_asking(desk), prefix="/api")
+    app.include_router(_clips(desk), prefix="/api")
+    app.include_router(_looking(desk, curve), prefix="/api")
+    app.add_exception_handler(UnknownQuery, _refuse(404))
+    app.add_exception_handler(Taken, _refuse(409))
+    app.add_exception_handler(ClipError, _refuse(409))
+    app.add_exception_handler(ClipNotReady, _refuse(202))
+    pages = {"/": STATIC / "index.html", "/dashboard": STATIC / "dashboard.html"}
+    for path, file in (pages | {f"/static/{file.name}": file for file in STATIC.iterdir()}).items():
+        app.add_api_route(path, _file(file), include_in_schema=False)
+    app.add_middleware(Guard, token=token)
+    return app
+
+
+def _asking(desk: Desk) -> APIRouter:
+    """Questions and answers."""
+    routes = APIRouter(tags=["labelling"])
+
+    @routes.post("/next", responses=refusals())
+    def next_query(person: Person) -> NextMessage:
+        """The query to answer now, reserved for this person for a while; the same until it is answered."""
+        ids = [query.id for query in desk.upcoming(person.who)]
+        return NextMessage(
+            query_id=ids[0] if ids else None,
+            ahead=ids[1:],
+            instructions=desk.instructions,
+            progress=_progress(desk, person.who),
+        )
+
+    @routes.post("/answers", responses=refusals(404, 409))
+    def answer(given: GivenAnswerMessage) -> ProgressMessage:
+        """Write an answer down; it is safe when this returns. Saying it again, or otherwise, replaces it."""
+        shown_at = None if given.seconds is None else time.time() - given.seconds
+        desk.answer(given.who, given.query_id, given.meaning, shown_at)
+        return _progress(desk, given.who)
+
+    @routes.post("/undo", responses=refusals())
+    def undo(person: Person) -> UndoneMessage:
+        """Take back this person's last answer."""
+        query = desk.undo(person.who)
+        return UndoneMessage(query_id=query.id if query else None, progress=_progress(desk, person.who))
+
+    @routes.get("/progress", responses=refusals())
+    def progress(who: Annotated[Name, Query()]) -> ProgressMessage:
+        """How far it has come."""
+        return _progress(desk, who)
+
+    return routes
+
+
+def _clips(desk: Desk) -> APIRouter:
+    """Pictures."""
+    routes = APIRouter(tags=["clips"])
+    later: dict[int | str, dict[str, Any]] = {202: {"model": Refusal, "description": "Still being drawn: ask again."}}
+
+    @routes.get("/clips/{query_id}", responses=refusals(404, 409) | later)
+    def clip(query_id: QueryId) -> ClipMessage:
+        """How a query is played, once it is drawn."""
+        drawn = desk.clip(query_id, timeout=CLIP_SECONDS)
+        return ClipMessage(
+            query_id=query_id,
+            width=drawn.width,
+            height=drawn.height,
+            milliseconds=drawn.milliseconds,
+            slowdown=drawn.slowdown,
+            left=_side(query_id, drawn, "left"),
+            right=_side(query_id, drawn, "right"),
+        )
+
+    pictures: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The sheet."}}
+
+    @routes.get("/clips/{query_id}/{side}", responses=pictures | refusals(404, 409) | later, response_class=Response)
+    def sheet(query_id: QueryId, side: Side) -> Response:
+        """All pictures of one side in one, row by row."""
+        picture = desk.clip(query_id, timeout=CLIP_SECONDS).sheet(side).read_bytes()
+        return Response(picture, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+
+    return routes
+
+
+def _looking(desk: Desk, curve: Curve) -> APIRouter:
+    """The dashboard."""
+    routes = APIRouter(tags=["dashboard"])
+
+    @routes.get("/curve", responses=refusals())
+    def learning_curve() -> list[dict[str, float | None]]:
+        """The run's rounds so far; null where a figure doesn't exist."""
+        return [{name: value if math.isfinite(value) else None for name, value in row.items()} for row in curve()]
+
+    @routes.get("/quality", responses=refusals())
+    def quality() -> dict[str, Any]:
+        """How good the answers are: each person's, and agreement between people."""
+        return desk.quality().as_dict()
+
+    return routes
+
+
+def _progress(desk: Desk, who: str) -> ProgressMessage:
+    return ProgressMessage(**desk.progress(who)._asdict())
+
+
+def _side(query_id: str, clip: Clip, side: str) -> SideMessage:
+    return SideMessage(
+        url=f"/api/clips/{quote(query_id, safe='')}/{side}", columns=clip.columns[side], order=clip.order[side]
+    )
+
+
+def _file(file: Path) -> Callable[[], FileResponse]:
+    return lambda: FileResponse(file, headers={"cache-control": "no-cache"})
+
+
+def _refuse(status: int) -> Callable[[Request, Exception], Response]:
+    return lambda _, error: JSONResponse({"detail": " ".join(str(error).split())}, status)

@@ -1,0 +1,48 @@
+"""Put the page on a port."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+
+def new_token() -> str:
+    """A secret for a page that others can reach."""
+    return secrets.token_urlsafe(24)
+
+
+def serve(app: FastAPI, *, host: str, port: int, started: Callable[[str], None]) -> None:
+    """Serve until interrupted.
+
+    Args:
+        app: What :func:`make_app` has made.
+        host: Address to bind to.
+        port: Number; 0 takes a free one.
+        started: Called with the page's address, once it can be opened.
+
+    Raises:
+        ValueError: If the address can't be bound.
+    """
+    with _bind(host, port) as bound:
+        name = socket.gethostname() if host in ("0.0.0.0", "::") else host
+        shown = f"[{name}]" if ":" in name else name
+        started(f"http://{shown}:{bound.getsockname()[1]}/")
+        # No access log: it would hold the token of whoever opens the page for the first time.
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
+        )
+        uvicorn.Server(config).run(sockets=[bound])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise ValueError(
+            f"host {host}, port {port} can't be served on: {error}; use another --port or --host"
+        ) from error

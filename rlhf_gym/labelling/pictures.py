@@ -1,0 +1,116 @@
+"""The frames of a query's two sides, so that they run in step: same size, same speed, same number of ticks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+from rlhf_gym.envs import frames_per_second, replay
+from rlhf_gym.labelling.states import draw_states
+from rlhf_gym.segments import Query, Segment
+
+# Half a second of CartPole is over before an eye has found its pole: shorter clips are shown in slow motion.
+LEAST_SECONDS = 1.5
+FRAMES_PER_SECOND = 25
+MOST_FRAMES = 120  # of a sheet; more than a phone likes to decode at once
+HOLD_SECONDS = 0.6  # the last frame stands before the loop begins again
+RED, GREY = (200, 30, 45), (110, 110, 110)
+
+
+class Pace(NamedTuple):
+    """How a query is played: both sides alike."""
+
+    every: int
+    """Only each so-manieth observation is a frame."""
+    milliseconds: int
+    """How long one frame is shown."""
+    slowdown: float
+    """How many times slower than the environment itself."""
+    hold: int
+    """For how many frames more the last one stands."""
+
+
+def pace(length: int, fps: float) -> Pace:
+    """The pace of segments of `length` steps in an environment of `fps` steps a second."""
+    slowdown = max(1.0, LEAST_SECONDS * fps / length)
+    every = max(1, round(fps / slowdown / FRAMES_PER_SECOND), math.ceil(length / MOST_FRAMES))
+    milliseconds = max(1, round(1000 * every * slowdown / fps))
+    return Pace(every, milliseconds, slowdown, round(1000 * HOLD_SECONDS / milliseconds))
+
+
+def order(segment: Segment, pace: Pace) -> list[int]:
+    """Which of a side's pictures is shown at each tick, the held ones included.
+
+    Segments of the same nominal length have the same number of ticks: after the last lived step its picture is held,
+    or the marked one that follows it, if :func:`ended` has a word for it.
+    """
+    last, ticks = math.ceil(segment.lived / pace.every), math.ceil(segment.length / pace.every)
+    after = last + (ended(segment) is not None)
+    return [*range(last + 1), *[after] * (ticks - last + pace.hold)]
+
+
+def ended(segment: Segment) -> str | None:
+    """The word for an ending that the segment shows; None where the episode went on."""
+    if segment.terminated:
+        return "ended"
+    return "time limit" if segment.lived < segment.length else None
+
+
+def draw_query(query: Query, *, draw: str, width: int) -> tuple[Pace, dict[str, list[Image.Image]]]:
+    """Both sides' different pictures, in order of time, a marked one at the end where the episode ended.
+
+    Args:
+        query: What to draw.
+        draw: "replay" simulates and draws the segments again; "states" plots their observations.
+        width: Pixels; the height follows from the environment's picture.
+
+    Raises:
+        ValueError: If it doesn't replay, or can't be drawn.
+    """
+    sides = {"left": query.left, "right": query.right}
+    if draw == "states":
+        paces = pace(query.left.length, query.left.length / 2.5)  # what the environment's own speed is, nobody knows
+        drawn = draw_states(query, every=paces.every, width=width)
+    else:
+        origin = query.left.origin
+        fps = FRAMES_PER_SECOND if origin is None else frames_per_second(origin.env_id, origin.env_kwargs)
+        paces = pace(query.left.length, fps)
+        drawn = {side: _replayed(segment, paces.every, width) for side, segment in sides.items()}
+    size = drawn["left"][0].size
+    pictures = {side: [image.resize(size) if image.size != size else image for image in drawn[side]] for side in sides}
+    for side, segment in sides.items():
+        if word := ended(segment):
+            pictures[side].append(marked(pictures[side][-1], word, RED if segment.terminated else GREY))
+    return paces, pictures
+
+
+def marked(picture: Image.Image, word: str, colour: tuple[int, int, int]) -> Image.Image:
+    """A picture dimmed, framed and labelled: time stands still in it."""
+    dim = Image.blend(picture, Image.new("RGB", picture.size, (32, 32, 36)), 0.55)
+    pen, (width, height) = ImageDraw.Draw(dim), dim.size
+    pen.rectangle((0, 0, width - 1, height - 1), outline=colour, width=max(3, width // 50))
+    font = ImageFont.load_default(max(14, width // 12))
+    place, pad = (width / 2, height / 6), width // 40  # above what has fallen
+    left, top, right, bottom = pen.textbbox(place, word, font=font, anchor="mm")
+    pen.rounded_rectangle((left - 2 * pad, top - pad, right + 2 * pad, bottom + pad), radius=pad, fill=colour)
+    pen.text(place, word, font=font, anchor="mm", fill="white")
+    return dim
+
+
+def sheet(pictures: Sequence[Image.Image]) -> tuple[Image.Image, int]:
+    """All pictures in one, row by row, and how many stand in a row: about a square, which every browser can hold."""
+    (width, height), n = pictures[0].size, len(pictures)
+    columns = min(n, max(1, round(math.sqrt(n * height / width))))
+    whole = Image.new("RGB", (columns * width, math.ceil(n / columns) * height))
+    for i, picture in enumerate(pictures):
+        whole.paste(picture, (i % columns * width, i // columns * height))
+    return whole, columns
+
+
+def _replayed(segment: Segment, every: int, width: int) -> list[Image.Image]:
+    frames = replay(segment, every=every)
+    size = (width, round(frames.shape[1] * width / frames.shape[2]))
+    return [Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0) for frame in frames]

@@ -1,0 +1,122 @@
+"""The terminal prompt: whoever sits at it, over ssh too, is a teacher."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TextIO
+
+from rlhf_gym.labelling.clips import ClipError
+from rlhf_gym.labelling.desk import Desk, Taken
+from rlhf_gym.labelling.faces import Characters, Face, Pictures, Shown
+from rlhf_gym.labelling.keys import Key, Keyboard, keyboard
+from rlhf_gym.labelling.screen import shows_pictures, shows_true_colour
+from rlhf_gym.segments import Answer, Query
+
+SAYS = {Key.LEFT: Answer.LEFT, Key.RIGHT: Answer.RIGHT, Key.TIE: Answer.TIE, Key.SKIP: Answer.SKIP}
+
+
+def prompt(
+    desk: Desk, *, who: str, stdin: TextIO | None = None, stdout: TextIO | None = None, wait: bool = False
+) -> int:
+    """Put queries to somebody until there are none, or they quit.
+
+    Every answer is in the store before the next query is shown, so it may end at any moment, however it ends, and go on
+    later. The terminal is left as it was found.
+
+    Args:
+        desk: Gives the queries and takes the answers.
+        who: The person's name.
+        stdin: Where keys come from: single ones of a terminal, lines otherwise; None is this process's.
+        stdout: Where queries are shown: moving pictures if it is a terminal that can, plots otherwise; likewise.
+        wait: Whether to wait for new queries when there are none.
+
+    Returns:
+        How many answers were given, less those taken back.
+    """
+    stdin, stdout = stdin or sys.stdin, stdout or sys.stdout
+    face: Face = Characters(stdout)
+    if shows_pictures(stdin, stdout, os.environ):
+        face = Pictures(stdout, true_colour=shows_true_colour(os.environ))
+    with _ended_in_order(), keyboard(stdin) as keys, face:
+        return _Sitting(desk, who, face, keys).answer_all(wait=wait)
+
+
+class _Sitting:
+    """Somebody at the prompt, from their first query to their last."""
+
+    def __init__(self, desk: Desk, who: str, face: Face, keys: Keyboard) -> None:
+        self._desk, self._who, self._face, self._keys = desk, who, face, keys
+        self._given, self._note = 0, ""
+
+    def answer_all(self, *, wait: bool) -> int:
+        """See :func:`prompt`."""
+        try:
+            query = self._desk.next(self._who)
+            while query or wait:
+                key, shown_at = self._ask(query) if query else (self._face.rest(self._heading(), self._keys), None)
+                if key is Key.QUIT:
+                    break
+                query = self._do(key, query, shown_at)
+        finally:
+            self._desk.release(self._who)  # for others
+        return self._given
+
+    def _ask(self, query: Query) -> tuple[Key, float | None]:
+        heading = self._heading()
+        self._face.drawing(heading)
+        try:
+            shown = Shown(heading, query, self._desk.clip(query.id))
+        except ClipError as error:
+            shown = Shown(heading, query, None, problem=str(error))
+        if early := self._keys.early():
+            return early, None
+        return self._face.ask(shown, self._keys)
+
+    def _do(self, key: Key | None, query: Query | None, shown_at: float | None) -> Query | None:
+        """Do what a key says; the query that comes next."""
+        self._note = ""
+        if key is Key.UNDO:
+            return self._undo() or query
+        if query and key in SAYS:
+            try:
+                self._desk.answer(self._who, query.id, SAYS[key], shown_at)
+                self._given += 1
+            except Taken as error:
+                self._note = str(error)
+        return self._desk.next(self._who)
+
+    def _undo(self) -> Query | None:
+        undone = self._desk.undo(self._who)
+        self._note = "taken back; what now?" if undone else "there is no answer of yours to take back"
+        self._given -= undone is not None
+        return undone
+
+    def _heading(self) -> list[str]:
+        done = self._desk.progress(self._who)
+        of = "" if done.labels is None else f" of {done.labels}"
+        seconds = "" if done.median_seconds is None else f", {done.median_seconds:.1f} s each (median)"
+        line = f"{done.answered}{of} answered, {done.by_you} by {self._who}{seconds}; {done.waiting} waiting"
+        return [part for part in (self._desk.instructions, line, self._note) if part]
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let a signal to terminate end the process as an exception does, so that the terminal is left as it was."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # which alone may say what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

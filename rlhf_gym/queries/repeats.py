@@ -1,0 +1,78 @@
+"""Queries that are about whoever answers: asked again, asked again mirrored, or with an answer that is obvious."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rlhf_gym.queries.selection import best, count_pairs, sample_queries
+from rlhf_gym.segments import CHECK, MIRRORED, REPEAT, Answer, Array, Preference, Query, Trajectory
+
+
+def make_repeats(preferences: Sequence[Preference], n: int, *, rng: np.random.Generator) -> list[Query]:
+    """Queries that were answered before, to be asked once more; every second one with left and right exchanged.
+
+    A query is repeated once at most; skipped ones, repeats and checks are not repeated.
+
+    Args:
+        preferences: What was answered so far.
+        n: How many.
+        rng: Source of the draw, of the order of plain and mirrored, and of the queries' ids.
+
+    Returns:
+        `n` queries, or as many as can be repeated.
+    """
+    repeated = {preference.query.repeats for preference in preferences}
+    plain = {p.query.id: p.query for p in preferences if p.answer is not Answer.SKIP and p.query.why not in _PLANNED}
+    left = [query for id_, query in plain.items() if id_ not in repeated]
+    drawn = rng.choice(len(left), size=min(n, len(left)), replace=False)
+    first_mirrored = int(rng.integers(2))
+    return [_again(left[i], (k + first_mirrored) % 2 == 0, id_=rng.bytes(16).hex()) for k, i in enumerate(drawn)]
+
+
+_PLANNED = {REPEAT, MIRRORED, CHECK}
+
+
+def _again(query: Query, mirror: bool, *, id_: str) -> Query:
+    left, right = (query.right, query.left) if mirror else (query.left, query.right)
+    why = MIRRORED if mirror else REPEAT
+    return replace(query, left=left, right=right, id=id_, why=why, value=0.0, repeats=query.id)
+
+
+def make_checks(
+    trajectories: Sequence[Trajectory],
+    *,
+    length: int,
+    n: int,
+    candidates_per_query: int,
+    probabilities: Callable[[Sequence[Query]], Array],
+    rng: np.random.Generator,
+) -> list[Query]:
+    """Pairs whose better side is obvious to the reward model: what a person says to them shows attention, or its error.
+
+    Args:
+        trajectories: Where to cut the segments.
+        length: Steps of a segment.
+        n: How many.
+        candidates_per_query: Sampled for each one chosen, as far as there are so many pairs.
+        probabilities: Each member's P(left preferred) for some queries, shape (M, N).
+        rng: Source of the sample.
+
+    Returns:
+        `n` queries or fewer, those about which the least certain member is most certain, and only such that all members
+        are on one side. `value` is how certain that member is: 2 P(left preferred) - 1.
+
+    Raises:
+        ValueError: If no segment can be cut.
+    """
+    sampled = min(n * candidates_per_query, count_pairs(trajectories, length))
+    candidates = sample_queries(trajectories, length=length, n=sampled, rng=rng)
+    if not candidates:
+        return []
+    leaning = 2 * probabilities(candidates) - 1
+    lowest, highest = leaning.min(axis=0), leaning.max(axis=0)
+    values = np.where(lowest > 0, lowest, np.where(highest < 0, highest, 0.0))
+    chosen = [i for i in best(np.abs(values), n, rng=rng) if values[i] != 0]
+    return [replace(candidates[i], why=CHECK, value=float(values[i])) for i in chosen]

@@ -1,0 +1,324 @@
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rlhf_gym.envs import make_env, replay
+from rlhf_gym.labelling import ClipCache, ClipError
+from rlhf_gym.labelling.drawing import prune
+from rlhf_gym.labelling.pictures import order, pace
+from rlhf_gym.labelling.states import draw_states
+from rlhf_gym.segments import Ending, Origin, Query, Trajectory
+
+
+def episode(env_id="CartPole-v1", *, seed=0, steps=200):
+    """One episode of random actions, ended or cut off after `steps`."""
+    env = make_env(Origin(env_id, seed))
+    env.action_space.seed(seed)
+    observations, actions, rewards, ending = [env.reset(seed=seed)[0].copy()], [], [], Ending.UNFINISHED
+    while len(actions) < steps and ending is Ending.UNFINISHED:
+        actions.append(env.action_space.sample())
+        observation, reward, terminated, truncated, _ = env.step(actions[-1])
+        observations.append(observation.copy())
+        rewards.append(reward)
+        ending = Ending.TERMINATED if terminated else Ending.TRUNCATED if truncated else ending
+    env.close()
+    return Trajectory(np.array(observations), np.array(actions), np.array(rewards, float), ending, Origin(env_id, seed))
+
+
+def query(name="q", *, length=8, seed=0, **kwargs):
+    """Left is cut from the start of a CartPole episode, right runs into the end of another."""
+    left, right = episode(seed=seed, **kwargs), episode(seed=seed + 1, **kwargs)
+    return Query(left.cut(0, length), right.cut(len(right) - 3, length), id=name)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    with ClipCache(tmp_path_factory.mktemp("run") / "clips", width=120) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def clip(cache):
+    return cache.wait(query())
+
+
+# In step
+
+
+def test_both_sides_have_the_same_size_and_the_same_number_of_ticks(clip):
+    left, right = clip.frames("left"), clip.frames("right")
+    assert left.shape == right.shape == (len(clip.order["left"]), 80, 120, 3)
+    assert (clip.width, clip.height) == (120, 80)
+
+
+def test_every_step_is_shown_as_the_environment_draws_it(clip):
+    drawn = replay(query().left)
+    for frame, picture in zip(clip.frames("left"), drawn, strict=False):
+        small = Image.fromarray(picture).resize((120, 80), Image.Resampling.LANCZOS)
+        assert np.abs(frame.astype(int) - np.asarray(small)).mean() < 3
+
+
+def test_after_an_ending_the_last_frame_is_held_dimmed_in_a_red_frame(clip):
+    left, right = clip.frames("left").astype(int), clip.frames("right").astype(int)
+    lived, held = right[3], right[4:]
+    assert lived[:, :, :].mean() > held[0].mean() + 50
+    red, green, blue = held[0][0, 60]
+    assert red > 150 and green < 90 and blue < 90
+    assert all(np.array_equal(held[0], frame) for frame in held)
+    assert np.array_equal(left[8], left[-1])  # went on: nothing is marked
+
+
+def test_films_open_in_any_viewer_with_the_time_of_the_clip(clip):
+    for side in ("left", "right"):
+        with Image.open(clip.film(side)) as film:
+            milliseconds = 0
+            for number in range(film.n_frames):
+                film.seek(number)
+                film.load()
+                milliseconds += film.info["duration"]
+            assert film.size == (120, 80) and film.info["loop"] == 0
+            assert milliseconds == len(clip.order[side]) * clip.milliseconds
+
+
+def cut(lived, length, *, terminated):
+    ending = Ending.TERMINATED if terminated else Ending.UNFINISHED
+    states = np.arange(lived + 1.0)[:, None]
+    return Trajectory(states, np.zeros(lived), np.zeros(lived), ending).cut(0, length)
+
+
+@pytest.mark.parametrize(
+    ("lived", "length", "terminated", "ticks"),
+    [
+        (4, 4, False, [0, 1, 2, 3, 4, 4, 4]),  # went on: the last picture is held
+        (4, 4, True, [0, 1, 2, 3, 4, 5, 5]),  # 5 is the marked one
+        (2, 4, True, [0, 1, 2, 3, 3, 3, 3]),
+        (2, 4, False, [0, 1, 2, 3, 3, 3, 3]),  # a time limit
+    ],
+)
+def test_which_picture_is_shown_at_each_tick(lived, length, terminated, ticks):
+    slow = pace(length, fps=30)._replace(every=1, hold=2)
+    assert order(cut(lived, length, terminated=terminated), slow) == ticks
+
+
+def test_where_every_third_step_is_shown_the_last_one_is_too():
+    third = pace(8, fps=30)._replace(every=3, hold=1)
+    assert order(cut(8, 8, terminated=False), third) == [0, 1, 2, 3, 3]  # steps 0, 3, 6, 8
+    assert order(cut(4, 8, terminated=True), third) == [0, 1, 2, 3, 3]  # steps 0, 3, 4, then the mark
+
+
+@pytest.mark.parametrize(
+    ("length", "fps", "every", "milliseconds", "slowdown"),
+    [
+        (50, 20, 1, 50, 1),  # HalfCheetah: its own speed
+        (25, 50, 1, 60, 3),  # CartPole: half a second is stretched to 1.5
+        (100, 50, 2, 40, 1),  # every second of 50 frames a second
+        (1000, 50, 9, 180, 1),  # at most 120 pictures
+    ],
+)
+def test_clips_keep_the_speed_of_the_environment_but_last_long_enough_to_be_seen(
+    length, fps, every, milliseconds, slowdown
+):
+    assert pace(length, fps)[:3] == (every, milliseconds, slowdown)
+
+
+# Ahead
+
+
+def test_a_clip_that_was_drawn_ahead_is_there_at_once(cache):
+    wanted = [query(f"ahead {i}") for i in range(3)]
+    cache.ahead(wanted)
+    cache.wait(wanted[-1])
+    began = time.perf_counter()
+    for one in wanted:
+        cache.wait(one)
+    assert time.perf_counter() - began < 0.2
+
+
+def test_many_who_wait_for_the_same_clip_get_the_same(cache):
+    found = []
+    people = [threading.Thread(target=lambda: found.append(cache.wait(query("shared")).directory)) for _ in range(4)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    assert len(found) == 4 and len(set(found)) == 1
+
+
+def test_the_same_id_with_another_content_is_another_clip(cache):
+    assert cache.place(query("q", seed=0)) != cache.place(query("q", seed=5))
+    assert cache.place(query("q")) == cache.place(query("q"))
+
+
+def test_clips_are_found_again_by_a_cache_that_opens_the_folder_anew(cache, clip):
+    with ClipCache(cache.directory, width=120) as again:
+        before = clip.sheet("left").stat().st_mtime_ns
+        assert again.wait(query()) == clip
+        assert clip.sheet("left").stat().st_mtime_ns == before
+
+
+def test_when_the_drawing_process_dies_the_next_clip_starts_another(tmp_path):
+    others = set(multiprocessing.active_children())
+    with ClipCache(tmp_path, width=40) as cache:
+        cache.wait(query("before"))
+        [process] = set(multiprocessing.active_children()) - others
+        process.kill()
+        process.join()
+        try:
+            cache.wait(query("after"))
+        except ClipError as error:  # the pool may not have noticed yet
+            assert "ended unexpectedly; ask again" in str(error)
+        assert cache.wait(query("after")).width == 40
+
+
+PARENT = """
+import multiprocessing, sys, time
+sys.path.insert(0, sys.argv[1])
+from test_clips import query
+from rlhf_gym.labelling import ClipCache
+if __name__ == "__main__":
+    cache = ClipCache(sys.argv[2], width=40)
+    cache.wait(query())
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals of Unix")
+def test_the_drawing_process_goes_when_its_parent_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    here = os.path.dirname(__file__)
+    with subprocess.Popen([sys.executable, script, here, tmp_path / "clips"], stdout=subprocess.PIPE) as parent:
+        worker = int(parent.stdout.readline())
+        parent.kill()
+    for _ in range(100):
+        if not alive(worker):
+            return
+        time.sleep(0.1)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("the drawing process outlived its parent by 10 s")
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# Bounded
+
+
+def test_the_folders_not_looked_at_for_longest_go_first(tmp_path):
+    for age, name in enumerate(["newest", "middle", "oldest", "keep"]):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "left.jpg").write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    prune(tmp_path, max_bytes=250, keep=tmp_path / "keep")
+    assert sorted(os.listdir(tmp_path)) == ["keep", "newest"]
+
+
+def test_the_cache_stays_within_its_bound_and_draws_again_what_it_has_removed(tmp_path):
+    with ClipCache(tmp_path, width=40, max_bytes=1) as cache:
+        first = cache.wait(query("first"))
+        second = cache.wait(query("second"))
+        assert os.listdir(tmp_path) == [second.directory.name]
+        assert cache.wait(query("first")).sheet("left").exists()
+        assert first.directory.exists()
+
+
+# When there is no clip
+
+
+def test_a_query_without_origin_is_refused_with_a_way_out(cache):
+    bare = query("bare")
+    with pytest.raises(ClipError, match=r"query bare can't be shown: .* has no origin .*; --draw states plots the obs"):
+        cache.wait(replace(bare, left=replace(bare.left, origin=None)))
+
+
+def test_a_query_that_does_not_replay_is_refused_every_time(cache):
+    wrong = query("wrong")
+    wrong = replace(wrong, right=replace(wrong.right, observations=wrong.right.observations + 1))
+    for _ in range(2):
+        with pytest.raises(ClipError, match="query wrong can't be shown: CartPole-v1 doesn't replay") as refusal:
+            cache.wait(wrong)
+        assert "\n" not in str(refusal.value)
+
+
+def test_a_clip_that_takes_too_long_is_no_end(tmp_path):
+    with ClipCache(tmp_path, width=40) as cache:
+        with pytest.raises(ClipError, match="the clip of query late isn't ready after 0 s; ask again"):
+            cache.wait(query("late"), timeout=0)
+        assert cache.wait(query("late")).width == 40
+
+
+def test_a_damaged_clip_is_told_from_a_missing_one(tmp_path):
+    with ClipCache(tmp_path, width=40) as cache:
+        clip = cache.wait(query("torn"))
+        (clip.directory / "clip.json").write_text("{}")
+        with pytest.raises(ClipError, match=f"the clip of query torn can't be read: .*; remove {clip.directory}"):
+            cache.wait(query("torn"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"draw": "film"}, "draw is 'film'; use one of replay, states"),
+        ({"width": 8}, "width is 8; use at least 16"),
+        ({"max_bytes": 0}, "max_bytes is 0; use at least 1"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(tmp_path, wrong, told):
+    with pytest.raises(ValueError, match=told):
+        ClipCache(tmp_path, **wrong)
+
+
+# State variables
+
+
+def test_states_are_drawn_without_an_environment(tmp_path):
+    with ClipCache(tmp_path, width=200, draw="states", films=False) as cache:
+        bare = query("bare")
+        bare = replace(bare, left=replace(bare.left, origin=None))
+        clip = cache.wait(bare)
+        assert clip.frames("left").shape == clip.frames("right").shape
+        assert not np.array_equal(clip.frames("left")[0], clip.frames("left")[5])
+        assert not clip.film("left").exists()
+
+
+def test_both_sides_are_plotted_on_the_same_scale():
+    def line(values):
+        states = np.array(values, float)[:, None]
+        return Trajectory(states, np.zeros(len(values) - 1), np.zeros(len(values) - 1), Ending.UNFINISHED).cut(0, 4)
+
+    low, high = line([0, 0, 0, 0, 0]), line([1, 1, 1, 1, 1])
+    drawn = draw_states(Query(low, high, id="q"), every=2, width=160)
+
+    def heights(picture):
+        red, _, blue = np.moveaxis(np.asarray(picture, int), -1, 0)
+        return np.nonzero(blue - red > 100)[0].mean()
+
+    assert heights(drawn["left"][-1]) > heights(drawn["right"][-1]) + 50  # rows count downwards
+    assert len(drawn["left"]) == 3  # steps 0, 2, 4
+
+
+def test_pictures_as_observations_are_no_curves():
+    pictures = Trajectory(np.zeros((3, 4, 4)), np.zeros(2), np.zeros(2), Ending.UNFINISHED).cut(0, 2)
+    with pytest.raises(ValueError, match=r"observations have shape \(4, 4\); draw='states' plots vectors only"):
+        draw_states(Query(pictures, pictures, id="q"), every=1, width=100)
+
+
+def test_the_manifest_is_plain_json(clip):
+    told = json.loads((clip.directory / "clip.json").read_text())
+    assert sorted(told) == ["columns", "height", "milliseconds", "order", "slowdown", "width"]

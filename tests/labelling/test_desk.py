@@ -1,0 +1,154 @@
+import threading
+
+import pytest
+
+from rlhf_gym.feedback import PreferenceStore
+from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.labelling import Desk, Progress, Taken, UnknownQuery
+from rlhf_gym.segments import Answer
+
+
+class Drawn:
+    """In place of clips: remembers what was to be drawn."""
+
+    def __init__(self):
+        self.asked = []
+
+    def ahead(self, queries):
+        self.asked += [query.id for query in queries]
+
+    def wait(self, query, *, timeout):
+        return query.id, timeout
+
+
+@pytest.fixture
+def store():
+    with PreferenceStore() as opened:
+        opened.post(example_queries(6))
+        yield opened
+
+
+@pytest.fixture
+def clips():
+    return Drawn()
+
+
+@pytest.fixture
+def desk(store, clips):
+    return Desk(store, clips, labels=5, instructions="keep the pole up")
+
+
+def test_a_person_is_given_the_oldest_query_until_it_is_answered(desk):
+    assert [desk.next("ann").id, desk.next("ann").id] == ["0-0", "0-0"]
+    desk.answer("ann", "0-0", Answer.LEFT)
+    assert desk.next("ann").id == "0-1"
+
+
+def test_the_next_clips_are_drawn_while_the_first_is_looked_at(desk, clips):
+    desk.next("ann")
+    assert clips.asked == ["0-0", "0-1", "0-2"]
+    assert desk.clip("0-2", timeout=5) == ("0-2", 5)
+
+
+def test_no_query_is_given_to_two_people(desk):
+    assert [desk.next("ann").id, desk.next("bob").id] == ["0-0", "0-3"]
+    assert desk.next("cid") is None
+
+
+def test_what_a_person_gives_back_goes_to_others(desk):
+    desk.next("ann")
+    desk.release("ann")
+    assert desk.next("bob").id == "0-0"
+
+
+def test_a_query_that_is_with_somebody_else_is_not_answered_by_a_third(desk, store):
+    desk.next("ann")
+    with pytest.raises(Taken, match="query 0-0 is with ann; ask for the next one"):
+        desk.answer("bob", "0-0", Answer.LEFT)
+    assert store.standing("0-0") == {}
+
+
+def test_whoever_thinks_longer_than_the_lease_may_still_answer_if_nobody_else_has_it(store, clips):
+    desk = Desk(store, clips, labels=5, lease=-1)
+    desk.next("ann")
+    desk.answer("ann", "0-0", Answer.TIE)
+    assert store.standing("0-0") == {"ann": Answer.TIE}
+
+
+def test_after_a_lease_ran_out_only_one_of_the_two_answers_counts(store, clips):
+    slow, quick = Desk(store, clips, labels=5, lease=-1), Desk(store, clips, labels=5)
+    assert slow.next("ann").id == quick.next("bob").id == "0-0"
+    with pytest.raises(Taken, match="is with bob"):
+        slow.answer("ann", "0-0", Answer.LEFT)
+    quick.answer("bob", "0-0", Answer.RIGHT)
+    with pytest.raises(Taken, match="query 0-0 was answered by bob meanwhile; ask for the next one"):
+        slow.answer("ann", "0-0", Answer.LEFT)
+    assert store.standing("0-0") == {"bob": Answer.RIGHT}
+
+
+def test_an_answer_sent_twice_counts_once(desk, store):
+    for _ in range(2):
+        desk.answer("ann", "0-0", Answer.LEFT)
+    assert store.counts().labels == 1
+
+
+def test_an_unknown_query_is_told_from_a_taken_one(desk):
+    for ask in (lambda: desk.answer("ann", "no", Answer.LEFT), lambda: desk.query("no"), lambda: desk.clip("no")):
+        with pytest.raises(UnknownQuery, match="query 'no' is not in the store"):
+            ask()
+
+
+def test_undo_brings_the_last_query_back_and_then_the_one_before(desk, store):
+    for _ in range(2):
+        desk.answer("ann", desk.next("ann").id, Answer.LEFT)
+    assert desk.undo("ann").id == "0-1"
+    assert desk.next("ann").id == "0-1"
+    assert desk.undo("ann").id == "0-0"
+    assert desk.undo("ann") is None
+    assert store.counts().labels == 0
+
+
+def test_undo_leaves_what_others_said(desk, store):
+    desk.answer("ann", desk.next("ann").id, Answer.LEFT)
+    assert desk.undo("bob") is None
+    assert store.counts().labels == 1
+
+
+def test_progress_counts_labels_and_knows_whose(desk, store):
+    assert desk.progress("ann") == Progress(answered=0, by_you=0, labels=5, waiting=6, median_seconds=None)
+    for number, (who, answer, seconds) in enumerate(
+        [("ann", Answer.LEFT, 2), ("ann", Answer.SKIP, 4), ("ann", Answer.TIE, 9), ("bob", Answer.RIGHT, 1)]
+    ):
+        store.record(f"0-{number}", answer, teacher=who, shown_at=100, answered_at=100 + seconds)
+    assert desk.progress("ann") == Progress(answered=3, by_you=2, labels=5, waiting=2, median_seconds=4)
+    desk.undo("ann")  # the tie
+    assert desk.progress("ann") == Progress(answered=2, by_you=1, labels=5, waiting=3, median_seconds=3)
+
+
+def test_quality_is_that_of_the_standing_answers(desk, store):
+    store.record("0-0", Answer.LEFT, teacher="ann", shown_at=10, answered_at=13)
+    [ann] = desk.quality().people
+    assert (ann.who, ann.answers, ann.seconds) == ("ann", 1, (3, 3, 3))
+
+
+def test_many_people_at_once_lose_and_double_nothing(tmp_path, clips):
+    with PreferenceStore(tmp_path / "preferences.db") as store:
+        store.post(example_queries(40))
+        desk = Desk(store, clips, labels=40)
+        failures = []
+
+        def label(who):
+            try:
+                while query := desk.next(who):
+                    desk.answer(who, query.id, Answer.LEFT)
+            except Exception as error:
+                failures.append(error)
+
+        people = [threading.Thread(target=label, args=(str(number),)) for number in range(4)]
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
+        assert failures == []
+        given = [answer.query_id for answer in store.history()]
+        assert len(given) == len(set(given)) == 40
