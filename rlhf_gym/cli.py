@@ -8,9 +8,10 @@ from __future__ import annotations
 import difflib
 import getpass
 import json
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
@@ -26,7 +27,7 @@ from rlhf_gym.flags import read_flags, settings_before_flags
 from rlhf_gym.presets import preset
 
 if TYPE_CHECKING:
-    from rlhf_gym.feedback import PreferenceStore
+    from rlhf_gym.feedback import PreferenceStore, Waiting
     from rlhf_gym.labelling import Desk
     from rlhf_gym.rlhf import RLHF
     from rlhf_gym.segments import Trajectory
@@ -51,7 +52,7 @@ class Train:
         from rlhf_gym.rlhf import RLHF
 
         config = replace(self.settings, run_dir=self.settings.run_dir or default_run_dir(self.settings))
-        with closing(RLHF(config)) as rlhf:
+        with _teaching(config) as waiting, closing(RLHF(config, waiting=waiting)) as rlhf:
             if not preset(config.env_id):
                 print(f"{config.env_id} has no preset: what isn't set is a general default", file=sys.stderr)
             _learn(rlhf)
@@ -67,8 +68,10 @@ class Resume:
     def run(self) -> None:
         """Train on, judge, leave the files a finished run has, and say what came of it."""
         from rlhf_gym.rlhf import RLHF
+        from rlhf_gym.runs import unfinished_run
 
-        with closing(RLHF.resume(self.run_dir)) as rlhf:
+        config = unfinished_run(self.run_dir)
+        with _teaching(config) as waiting, closing(RLHF.resume(self.run_dir, waiting=waiting)) as rlhf:
             _learn(rlhf)
 
 
@@ -195,25 +198,37 @@ class Label:
     width: int = 400
     """Of a clip, in pixels."""
 
-    def run(self) -> None:
-        """Hand out queries and take answers until interrupted."""
+    @property
+    def name(self) -> str:
+        """Under which answers of the terminal are kept."""
+        return self.who or getpass.getuser()
+
+    @contextmanager
+    def desk(self) -> Iterator[Desk]:
+        """Where people sit down to answer."""
         from rlhf_gym.labelling import ClipCache, Desk
 
         file = self.run_dir / "config.yaml"
+        config = RLHFConfig.from_yaml(file) if file.is_file() else None
+        url = self.store or (config.feedback.store if config else None)
         with (
-            _open_store(self.run_dir, self.store) as store,
+            _open_store(self.run_dir, url) as store,
             ClipCache(self.run_dir / "clips", width=self.width, draw=self.draw, films=not self.web) as clips,
         ):
-            labels = RLHFConfig.from_yaml(file).labels if file.is_file() else None
-            desk = Desk(store, clips, labels=labels, instructions=self.instructions)
+            instructions = self.instructions or (config.feedback.instructions if config else "")
+            yield Desk(store, clips, labels=config.labels if config else None, instructions=instructions)
+
+    def run(self) -> None:
+        """Hand out queries and take answers until interrupted."""
+        with self.desk() as desk:
             if self.web:
                 _serve(desk, self)
-            else:
-                from rlhf_gym.labelling.terminal import prompt
+                return
+            from rlhf_gym.labelling.terminal import prompt
 
-                # Whoever sits there sees new queries come; what is piped in ends with the ones there are.
-                given = prompt(desk, who=self.who or getpass.getuser(), wait=sys.stdin.isatty())
-                print(f"{given} answers, all in {self.store or self.run_dir / 'preferences.db'}")
+            # Whoever sits there sees new queries come; what is piped in ends with the ones there are.
+            given = prompt(desk, who=self.name, wait=sys.stdin.isatty())
+            print(f"{given} answers, all kept")
 
 
 VERBS: dict[str, Any] = {
@@ -243,8 +258,8 @@ def main(args: Sequence[str] | None = None) -> int:
         parse(sys.argv[1:] if args is None else args).run()
     except SystemExit as stop:  # help or version were shown
         return int(stop.code or 0)
-    except KeyboardInterrupt:
-        return _complain("interrupted; the files written so far stay", 130)
+    except KeyboardInterrupt as stop:
+        return _complain(str(stop) or "interrupted; the files written so far stay", 130)
     except (OSError, ImportError) as error:
         return _complain(str(error), 2)
     except ValueError as error:
@@ -284,12 +299,74 @@ def parse(args: Sequence[str]) -> Any:
 
 def _learn(rlhf: RLHF) -> None:
     """Run what is left of the loop, and say what came of it."""
-    summary, config = rlhf.learn(progress=True), rlhf.config
+    config = rlhf.config
+    try:
+        summary = rlhf.learn(progress=config.teacher != "terminal")
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; to go on: rlhf-gym resume {config.run_dir}") from None
     print(
         f"{config.env_id}, seed {config.seed}: {summary['labels']} labels, {summary['total_timesteps']} "
         f"environment steps, {summary['wall_seconds']:.0f} s\n{_true_return(summary)}\n"
         f"files in {config.run_dir}; to see the policy: rlhf-gym watch {config.run_dir}"
     )
+
+
+@contextmanager
+def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
+    """What people answer at while the run is on: this terminal, a page, or whatever they bring."""
+    from rlhf_gym.feedback import pause
+
+    if config.teacher == "terminal":
+        with _prompt_here(Label(Path(str(config.run_dir)))) as waiting:
+            yield waiting
+    elif config.teacher == "web":
+        with _page_beside(Path(str(config.run_dir))) as waiting:
+            yield waiting
+    else:
+        if config.teacher == "store":
+            print(f"answers are waited for: rlhf-gym label {config.run_dir}", file=sys.stderr)
+        yield pause
+
+
+@contextmanager
+def _prompt_here(label: Label) -> Iterator[Waiting]:
+    """Put what is open to whoever sits at this terminal; to quit the prompt is to interrupt the run."""
+    from rlhf_gym.labelling.terminal import prompt
+
+    with ExitStack() as stack:
+        desks: list[Desk] = []
+
+        def waiting() -> None:
+            if not desks:  # there is no store before the run begins
+                desks.append(stack.enter_context(label.desk()))
+            prompt(desks[0], who=label.name)
+            if desks[0].next(label.name):
+                desks[0].release(label.name)
+                raise KeyboardInterrupt
+
+        yield waiting
+
+
+@contextmanager
+def _page_beside(run_dir: Path) -> Iterator[Waiting]:
+    """Serve the page in a process of its own, started when answers are first waited for."""
+    pages: list[subprocess.Popen[bytes]] = []
+
+    def waiting() -> None:
+        if not pages:
+            pages.append(subprocess.Popen([sys.executable, "-m", "rlhf_gym.cli", "label", str(run_dir), "--web"]))
+        try:
+            status = pages[0].wait(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            return
+        raise ValueError(f"the labelling page ended with status {status}; see above")
+
+    try:
+        yield waiting
+    finally:
+        for page in pages:
+            page.terminate()
+            page.wait()
 
 
 def _serve(desk: Desk, asked: Label) -> None:
@@ -363,3 +440,7 @@ def _usage() -> str:
 def _complain(message: str, status: int) -> int:
     print(f"rlhf-gym: {' '.join(message.split())}", file=sys.stderr)
     return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

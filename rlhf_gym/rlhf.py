@@ -36,7 +36,7 @@ from rlhf_gym.feedback import PreferenceStore, Teacher, Waiting, load_goal, paus
 from rlhf_gym.provenance import peak_rss_mb, provenance
 from rlhf_gym.queries import SCHEDULES, choose_queries, disagreement
 from rlhf_gym.rewards import RewardFit, RewardModel
-from rlhf_gym.runs import Round, RunDirectory, Stopwatch
+from rlhf_gym.runs import Round, RunDirectory, Stopwatch, unfinished_run
 from rlhf_gym.segments import Answer, Array, Preference, Query, Trajectory
 
 CHECKPOINTS = "checkpoints"
@@ -106,9 +106,7 @@ class RLHF:
         Raises:
             ValueError: If the directory holds no run, a finished one, or a damaged one.
         """
-        run = RunDirectory(directory, resume=True)
-        config = RLHFConfig.from_yaml(run / "config.yaml").replace(run_dir=str(directory))
-        resumed = cls(config, teacher=teacher, waiting=waiting, _resume=True)
+        resumed = cls(unfinished_run(directory), teacher=teacher, waiting=waiting, _resume=True)
         resumed._take_up()
         return resumed
 

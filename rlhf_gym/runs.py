@@ -88,7 +88,7 @@ class RunDirectory:
     def __init__(self, path: str | Path, *, resume: bool = False) -> None:
         self.path = Path(path)
         if resume:
-            self._check_unfinished()
+            unfinished_run(path)
             return
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"run_dir {path} is a file; use a directory")
@@ -103,12 +103,6 @@ class RunDirectory:
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
-
-    def _check_unfinished(self) -> None:
-        if not (self.path / "config.yaml").exists():
-            raise ValueError(f"{self.path} holds no run (config.yaml missing); use the --run-dir of a train")
-        if (self.path / "summary.json").exists():
-            raise ValueError(f"the run in {self.path} is finished; there is nothing to resume")
 
     def discard(self) -> None:
         """Remove what a run that came to nothing has written."""
@@ -141,6 +135,20 @@ class RunDirectory:
             kept = [row for row in rows if row.endswith("\n") and int(row.partition(",")[0]) < number]
             new.write_text("".join([header, *kept]))
             new.replace(path)
+
+
+def unfinished_run(path: str | Path) -> RLHFConfig:
+    """Settings of a run that can be resumed.
+
+    Raises:
+        ValueError: If the directory holds no run, or a finished one.
+    """
+    path = Path(path)
+    if not (path / "config.yaml").exists():
+        raise ValueError(f"{path} holds no run (config.yaml missing); use the --run-dir of a train")
+    if (path / "summary.json").exists():
+        raise ValueError(f"the run in {path} is finished; there is nothing to resume")
+    return RLHFConfig.from_yaml(path / "config.yaml").replace(run_dir=str(path))
 
 
 def read_run(path: str | Path) -> Run:
