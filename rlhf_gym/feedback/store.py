@@ -29,7 +29,7 @@ class PreferenceStore:
     Nothing is ever overwritten. Every answer is a row of its own, and what a person said last about a query is what
     counts: an answer that is sent twice counts once. Two people may both answer one query, as happens when one is still
     thinking while the lease runs out and the query goes to another: both answers stand, as two people's, and count as
-    two labels. Whatever a method has written is committed, and safe from a power cut, when it returns.
+    two labels. Whatever a method has written is committed when it returns, and safe from a power cut (but for leases).
 
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file; made if it isn't there. The default
@@ -142,12 +142,12 @@ class PreferenceStore:
         """
         if n < 1:
             raise ValueError(f"n is {n}; claim at least 1 query")
-        with self._writing() as connection:
+        with self._writing(lasting=False) as connection:
             return [row_to_query(row) for row in leases.claim(connection, who, n=n, lease=lease)]
 
     def release(self, who: str) -> None:
         """Give back what `who` holds and hasn't answered."""
-        with self._writing() as connection:
+        with self._writing(lasting=False) as connection:
             leases.release(connection, who)
 
     def drop(self, query_ids: Iterable[str]) -> int:
@@ -214,8 +214,8 @@ class PreferenceStore:
         self.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with damage_explained(self._engine), writing_alone(self._engine) as connection:
+    def _writing(self, *, lasting: bool = True) -> Iterator[Connection]:
+        with damage_explained(self._engine), writing_alone(self._engine, lasting=lasting) as connection:
             yield connection
 
     def _read(self, statement: Select[Any], make: Callable[[Row[Any]], Item]) -> list[Item]:
