@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from rlhf_gym.feedback import leases
+from rlhf_gym.feedback import leases, merging
 from rlhf_gym.feedback.answers import Counts, GivenAnswer, is_answered, is_open, stands
 from rlhf_gym.feedback.database import damage_explained, open_database, writing_alone
 from rlhf_gym.feedback.rows import query_to_row, row_to_given_answer, row_to_preference, row_to_query
@@ -124,6 +124,20 @@ class PreferenceStore:
             if not unknown:
                 raise
             raise ValueError(f"query {unknown[0]!r} is not in the store; post it before it is answered") from error
+
+    def add(self, preferences: Sequence[Preference]) -> int:
+        """Take preferences over from elsewhere, queries with their answers: all of them, or none if one is refused.
+
+        What is there already, bit for bit, is left as it is, so that adding twice changes nothing.
+
+        Returns:
+            How many answers were new.
+
+        Raises:
+            ValueError: If a query differs from one of the same id, or an answer from what the same person's is here.
+        """
+        with self._writing() as connection:
+            return merging.add(connection, preferences)
 
     def claim(self, who: str, *, n: int = 1, lease: float = leases.LEASE) -> list[Query]:
         """Up to `n` open queries, reserved for somebody: nobody else is given them until the lease runs out.
