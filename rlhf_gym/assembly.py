@@ -94,7 +94,9 @@ def open_store(config: RLHFConfig, *, new: bool) -> PreferenceStore:
     """
     if config.feedback.store is None and config.run_dir is None:
         return PreferenceStore()
-    store = PreferenceStore(config.feedback.store or Path(config.run_dir or "") / "preferences.db")
+    store = PreferenceStore(
+        config.feedback.store or Path(config.run_dir or "") / "preferences.db", lasting=config.teacher in PEOPLE
+    )
     if new and (asked := store.counts().asked):
         store.close()
         raise ValueError(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,7 +16,12 @@ from stable_baselines3 import PPO
 from rlhf_gym import cli
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.evaluation import mean_return, play
+from rlhf_gym.feedback import PreferenceStore
+from rlhf_gym.feedback.contracts import same_query
+from rlhf_gym.feedback.exchange import read_spaces
 from rlhf_gym.flags import settings_before_flags
+from rlhf_gym.verbs.looking import Evaluate
+from rlhf_gym.verbs.training import default_run_dir
 
 TINY = "--total-timesteps 3000 --labels 8 --query.rounds 3 --agent.n-steps 32 --evaluation.n-episodes 2".split()
 Say = Callable[..., tuple[int, str, str]]
@@ -68,7 +74,7 @@ def test_a_run_that_names_no_directory_gets_one_by_its_settings(
 
 def test_the_directory_of_a_control_is_named_after_what_it_pays() -> None:
     config = RLHFConfig.for_env("room/Env-v0", labels=0, seed=4, reward={"source": "constant"})
-    assert cli.default_run_dir(config) == "runs/room-Env-v0_constant_1_seed4"
+    assert default_run_dir(config) == "runs/room-Env-v0_constant_1_seed4"
 
 
 def test_evaluate_prints_what_an_independent_evaluation_of_the_policy_gives(say: Say, trained: Path) -> None:
@@ -174,7 +180,7 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("", "use one of train, resume, evaluate, watch, plot"),
+        ("", "use one of train, resume, label, quality, evaluate, watch, plot, export, import"),
         ("trian", "did you mean train?"),
         ("resumee DIR", "did you mean resume?"),
         ("resume DIR", "DIR holds no run (config.yaml missing)"),
@@ -237,26 +243,75 @@ def test_a_policy_that_is_no_policy_is_refused_in_one_line(say: Say, trained: Pa
 
 
 def test_a_fault_in_the_program_keeps_its_traceback(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: cli.Evaluate) -> None:
+    def fail(self: Evaluate) -> None:
         np.zeros(3).reshape(2, 2)
 
-    monkeypatch.setattr(cli.Evaluate, "run", fail)
+    monkeypatch.setattr(Evaluate, "run", fail)
     with pytest.raises(ValueError, match="cannot reshape"):
         cli.main(["evaluate", str(trained)])
 
 
 def test_a_stop_by_the_keyboard_is_one_line_and_status_130(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(self: cli.Evaluate) -> None:
+    def stop(self: Evaluate) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.Evaluate, "run", stop)
+    monkeypatch.setattr(Evaluate, "run", stop)
     status, _, err = say("evaluate", "runs/any")
     assert status == 130 and err.count("\n") == 1
 
 
+def test_export_and_import_carry_preferences_from_store_to_store(say: Say, trained: Path, tmp_path: Path) -> None:
+    status, out, _ = say("export", trained, "--output", tmp_path / "export")
+    assert status == 0 and f"wrote 8 preferences into {tmp_path / 'export'}" in out
+    names = {"preferences.jsonl", "preferences.parquet", "README.md", "manifest.json"}
+    assert {path.name for path in (tmp_path / "export").iterdir()} == names
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    status, out, _ = say("import", tmp_path / "export", "--store", url)
+    assert (status, out) == (0, "8 preferences are new, 0 were there already\n")
+    status, out, _ = say("import", tmp_path / "export" / "preferences.parquet", "--run-dir", trained)
+    assert (status, out) == (0, "0 preferences are new, 8 were there already\n")
+    with PreferenceStore(trained / "preferences.db") as here, PreferenceStore(url) as there:
+        pairs = list(zip(here.preferences(), there.preferences(), strict=True))
+    assert len(pairs) == 8 and all(same_query(a.query, b.query) and a.answer is b.answer for a, b in pairs)
+
+
+def test_export_describes_the_spaces_and_goes_into_the_run_directory(say: Say, trained: Path, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(trained, run_dir)
+    (run_dir / "summary.json").unlink()  # the run isn't finished
+    assert say("export", run_dir, "--no-parquet")[0] == 0
+    assert not (run_dir / "export" / "preferences.parquet").exists()
+    env = gymnasium.make("CartPole-v1")
+    assert read_spaces(run_dir / "export") == (env.observation_space, env.action_space)
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("export nowhere", "nowhere/config.yaml can't be read"),
+        ("import nowhere --store sqlite://", "nowhere holds no preferences; use a folder that export wrote"),
+        ("import nowhere", "use either --run-dir DIR or --store URL"),
+        ("import nowhere --run-dir a --store sqlite://", "use either --run-dir DIR or --store URL"),
+        (
+            "import {export} --run-dir nowhere",
+            "nowhere holds no preferences.db; use the directory of a run, or name its --store",
+        ),
+        ("import {export} --store other.db", "preference store is 'other.db'; expected a database URL"),
+        ("export {run} --output {export}", "already holds an export"),
+    ],
+)
+def test_what_cannot_be_exported_or_imported_is_told_in_one_line(
+    say: Say, trained: Path, tmp_path: Path, words: str, message: str
+) -> None:
+    assert say("export", trained, "--output", tmp_path / "export")[0] == 0
+    status, _, err = say(*words.format(export=tmp_path / "export", run=trained).split())
+    assert status == 2 and err.count("\n") == 1 and message in err
+
+
 def test_help_lists_the_verbs_there_are_and_a_verb_its_flags(say: Say) -> None:
     status, out, _ = say("--help")
-    assert status == 0 and all(verb in out for verb in ("train", "evaluate", "watch", "plot"))
+    assert status == 0 and all(verb in out for verb in ("train", "evaluate", "watch", "plot", "export", "import"))
     status, out, _ = say("train", "--help")
     assert status == 0 and all(flag in out for flag in ("--labels", "--query.scheme", "--env-kwargs", "--config"))
 

@@ -46,7 +46,7 @@ MAY_IMPORT = {
     },
     "__init__": {"segments", "config", "rlhf", "runs"},
     "flags": {"config", "mappings"},
-    "cli": {
+    "verbs": {
         "segments",
         "config",
         "presets",
@@ -57,8 +57,8 @@ MAY_IMPORT = {
         "runs",
         "plots",
         "rlhf",
-        "flags",
     },
+    "cli": {"flags", "verbs"},
 }
 DRAWERS = {"utils", "util", "common", "core", "base", "helpers", "misc"}
 

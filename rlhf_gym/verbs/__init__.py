@@ -1,0 +1,22 @@
+"""What `rlhf-gym` can do, by the word for it."""
+
+from typing import Any
+
+from rlhf_gym.verbs.exchanging import Export, Import
+from rlhf_gym.verbs.labelling import Label, Quality
+from rlhf_gym.verbs.looking import Evaluate, Plot, Watch
+from rlhf_gym.verbs.training import Resume, Train
+
+VERBS: dict[str, Any] = {
+    "train": Train,
+    "resume": Resume,
+    "label": Label,
+    "quality": Quality,
+    "evaluate": Evaluate,
+    "watch": Watch,
+    "plot": Plot,
+    "export": Export,
+    "import": Import,
+}
+
+__all__ = ["VERBS", "Train"]

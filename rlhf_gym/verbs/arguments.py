@@ -1,0 +1,37 @@
+"""What several verbs are given: a run directory, and the store that belongs to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from rlhf_gym.config import RLHFConfig
+
+if TYPE_CHECKING:
+    from rlhf_gym.feedback import PreferenceStore
+
+RunDir = Annotated[Path, Positional, arg(metavar="DIR")]
+
+
+def config_of(run_dir: Path) -> RLHFConfig | None:
+    """Settings of the run in a directory, None if it holds none."""
+    file = run_dir / "config.yaml"
+    return RLHFConfig.from_yaml(file) if file.is_file() else None
+
+
+def store_of(run_dir: Path, url: str | None = None) -> PreferenceStore:
+    """The store of a run, which has to be there already.
+
+    Args:
+        run_dir: The run directory.
+        url: Another store; None is the one that the run's settings name, or preferences.db.
+    """
+    from rlhf_gym.feedback import PreferenceStore
+
+    config = config_of(run_dir)
+    url, file = url or (config.feedback.store if config else None), run_dir / "preferences.db"
+    if url is None and not file.is_file():
+        raise ValueError(f"{run_dir} holds no preferences.db; use the directory of a run, or name its --store")
+    return PreferenceStore(url or file)

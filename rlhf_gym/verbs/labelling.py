@@ -1,0 +1,111 @@
+"""The verbs for people who answer: label, and quality of what they said.
+
+What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it runs: ``--help`` shouldn't wait for it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from rlhf_gym.verbs.arguments import RunDir, config_of, store_of
+
+if TYPE_CHECKING:
+    from rlhf_gym.labelling import Desk
+
+
+@dataclass(frozen=True)
+class Label:
+    """Answer a run's queries: here in the terminal, or with --web on a page in the browser."""
+
+    run_dir: RunDir
+    """A run directory; clips are kept in it."""
+    web: bool = False
+    """Serve a page instead of asking in the terminal."""
+    host: str = "127.0.0.1"
+    """Address of the page; any but this machine's own is guarded by a token, which is printed with it."""
+    port: int = 8765
+    """Port of the page; 0 takes a free one."""
+    token: bool = False
+    """Ask for a token on this machine's own address too, as behind a proxy."""
+    who: str | None = None
+    """Your name in the terminal; None is the name you are logged in with. The page asks everyone for theirs."""
+    instructions: str = ""
+    """What to look for, shown above the clips."""
+    store: str | None = None
+    """URL of the preference store; None is preferences.db in the run directory."""
+    draw: Literal["replay", "states"] = "replay"
+    """Draw the environment, or plot its observations where it doesn't replay or can't be drawn."""
+    width: int = 400
+    """Of a clip, in pixels."""
+
+    @property
+    def name(self) -> str:
+        """Under which answers of the terminal are kept."""
+        return self.who or getpass.getuser()
+
+    @contextmanager
+    def desk(self) -> Iterator[Desk]:
+        """Where people sit down to answer."""
+        from rlhf_gym.labelling import ClipCache, Desk
+
+        config = config_of(self.run_dir)
+        with (
+            store_of(self.run_dir, self.store) as store,
+            ClipCache(self.run_dir / "clips", width=self.width, draw=self.draw, films=not self.web) as clips,
+        ):
+            instructions = self.instructions or (config.feedback.instructions if config else "")
+            yield Desk(store, clips, labels=config.labels if config else None, instructions=instructions)
+
+    def run(self) -> None:
+        """Hand out queries and take answers until interrupted."""
+        with self.desk() as desk:
+            if self.web:
+                _serve(desk, self)
+                return
+            from rlhf_gym.labelling.terminal import prompt
+
+            # Whoever sits there sees new queries come; what is piped in ends with the ones there are.
+            given = prompt(desk, who=self.name, wait=sys.stdin.isatty())
+            print(f"{given} answers, all kept")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Say how good a run's answers are: speed, side bias, consistency, agreement."""
+
+    run_dir: RunDir
+    """A run directory."""
+    store: str | None = None
+    """URL of the preference store; None is preferences.db in the run directory."""
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> None:
+        """Read the answers, judge them, print."""
+        from rlhf_gym.feedback.quality import report
+
+        with store_of(self.run_dir, self.store) as store:
+            found = report(store.history(), [preference.query for preference in store.preferences()])
+        print(json.dumps(found.as_dict()) if self.json else found.as_text())
+
+
+def _serve(desk: Desk, asked: Label) -> None:
+    """The labelling page, until interrupted."""
+    from rlhf_gym.labelling.page import is_loopback, make_app, new_token, serve
+    from rlhf_gym.runs import metrics_so_far
+
+    token = new_token() if asked.token or not is_loopback(asked.host) else None
+    app = make_app(desk, token=token, curve=partial(metrics_so_far, asked.run_dir))
+
+    def started(address: str) -> None:
+        opened = f"{address}?token={token}" if token else address
+        print(f"open {opened} to label; Ctrl-C ends", flush=True)
+
+    serve(app, host=asked.host, port=asked.port, started=started)

@@ -1,0 +1,136 @@
+"""The verbs that look at a run: evaluate, watch and plot.
+
+What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it runs: ``--help`` shouldn't wait for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import Positional, arg
+
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.verbs.arguments import RunDir
+
+if TYPE_CHECKING:
+    from rlhf_gym.segments import Trajectory
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Play a run's policy again, on the unmodified environment."""
+
+    run_dir: RunDir
+    """A run directory."""
+    n_episodes: int = 20
+    """Episodes to play."""
+    seed: int = 0
+    """The episodes' seeds are drawn from it."""
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> None:
+        """Play, and print the true return, and the goal's if the run has one."""
+        config, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
+        returns = [episode.true_return for episode in episodes]
+        found = {
+            "env_id": config.env_id,
+            "seed": self.seed,
+            "n_eval_episodes": len(returns),
+            "true_return_mean": fmean(returns),
+            "true_return_std": pstdev(returns),
+            "goal_return_mean": _goal_return(config.feedback.goal, episodes),
+            "episode_length_mean": fmean(map(len, episodes)),
+        }
+        print(json.dumps(found) if self.json else f"{config.env_id}: {true_return(found)}")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Write a video of a run's policy."""
+
+    run_dir: RunDir
+    """A run directory."""
+    output: Path | None = None
+    """File to write, .gif or .webp; None is policy.gif in the run directory."""
+    n_episodes: int = 1
+    """Episodes to show, one after the other."""
+    seed: int = 0
+    """The episodes' seeds are drawn from it."""
+
+    def run(self) -> None:
+        """Play, draw, write."""
+        import numpy as np
+
+        from rlhf_gym.envs import frames_per_second, replay, write_clip
+
+        config, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
+        frames = np.concatenate([replay(episode) for episode in episodes])
+        clip = write_clip(
+            frames,
+            self.output or self.run_dir / "policy.gif",
+            fps=frames_per_second(config.env_id, config.env_kwargs),
+        )
+        print(f"true return {', '.join(f'{episode.true_return:.4g}' for episode in episodes)}\nwrote {clip}")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw the learning curve of one run or many."""
+
+    run_dirs: Annotated[tuple[Path, ...], Positional, arg(metavar="DIR...")]
+    """Run directories."""
+    output: Path = Path("curve.png")
+    """File to write; its ending says whether png, svg or pdf."""
+
+    def run(self) -> None:
+        """Draw and write."""
+        from rlhf_gym.plots import learning_curve
+        from rlhf_gym.runs import read_run
+
+        if self.output.suffix not in (".png", ".svg", ".pdf"):
+            raise ValueError(f"output is {self.output}; use a name that ends in .png, .svg or .pdf")
+        learning_curve([read_run(run_dir) for run_dir in self.run_dirs], self.output)
+        print(f"wrote {self.output}")
+
+
+def true_return(found: Mapping[str, Any]) -> str:
+    """The true return of an evaluation, and the goal's if there is one, in words."""
+    mean, std, n = (found[name] for name in ("true_return_mean", "true_return_std", "n_eval_episodes"))
+    goal = found["goal_return_mean"]
+    return f"true return {mean:.1f} ± {std:.1f} (mean and standard deviation of {n} episodes)" + (
+        "" if goal is None else f"; goal return {goal:.4g} (mean)"
+    )
+
+
+def _goal_return(goal: str | None, episodes: Sequence[Trajectory]) -> float | None:
+    """What the episodes are worth by the run's goal, None if it has none."""
+    from rlhf_gym.evaluation import goal_return
+    from rlhf_gym.feedback import load_goal
+
+    return goal_return(load_goal(goal), episodes) if goal else None
+
+
+def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:
+    """A run's settings, and episodes of its policy on the unmodified environment."""
+    for name, value, least in (("n_episodes", n_episodes, 1), ("seed", seed, 0)):
+        if value < least:
+            raise ValueError(f"{name} is {value}; use at least {least}")
+    from stable_baselines3 import PPO
+
+    from rlhf_gym.evaluation import play
+    from rlhf_gym.runs import read_run
+
+    config, file = read_run(run_dir).config, run_dir / "policy.zip"
+    try:
+        policy = PPO.load(file, device="cpu")
+    except ValueError as error:
+        raise ValueError(f"{file} can't be read: {error}; use the directory of a whole run") from error
+    predict = partial(policy.predict, deterministic=True)
+    return config, play(predict, config.env_id, env_kwargs=config.env_kwargs, n_episodes=n_episodes, seed=seed)

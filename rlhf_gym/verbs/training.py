@@ -1,0 +1,146 @@
+"""The verbs that learn: train and resume.
+
+What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it runs: ``--help`` shouldn't wait for it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.presets import preset
+from rlhf_gym.verbs.arguments import RunDir
+from rlhf_gym.verbs.labelling import Label
+from rlhf_gym.verbs.looking import true_return
+
+if TYPE_CHECKING:
+    from rlhf_gym.feedback import Waiting
+    from rlhf_gym.labelling import Desk
+    from rlhf_gym.rlhf import RLHF
+
+
+@dataclass(frozen=True)
+class Train:
+    """Learn a policy from a teacher's answers.
+
+    Precedence of settings: default < preset of the environment < --config < flag. The defaults shown are what
+    this --env-id and --config give.
+    """
+
+    settings: Annotated[RLHFConfig, arg(name="")]
+    config: Path | None = None
+    """YAML file of settings, such as config.yaml in a run directory."""
+
+    def run(self) -> None:
+        """Train, judge, leave a run directory, and say what came of it."""
+        from rlhf_gym.rlhf import RLHF
+
+        config = replace(self.settings, run_dir=self.settings.run_dir or default_run_dir(self.settings))
+        with _teaching(config) as waiting, closing(RLHF(config, waiting=waiting)) as rlhf:
+            if not preset(config.env_id):
+                print(f"{config.env_id} has no preset: what isn't set is a general default", file=sys.stderr)
+            _learn(rlhf)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a run that was interrupted, after its last finished round, with every answer given so far."""
+
+    run_dir: RunDir
+    """Its run directory."""
+
+    def run(self) -> None:
+        """Train on, judge, leave the files a finished run has, and say what came of it."""
+        from rlhf_gym.rlhf import RLHF
+        from rlhf_gym.runs import unfinished_run
+
+        config = unfinished_run(self.run_dir)
+        with _teaching(config) as waiting, closing(RLHF.resume(self.run_dir, waiting=waiting)) as rlhf:
+            _learn(rlhf)
+
+
+def default_run_dir(config: RLHFConfig) -> str:
+    """Where a run goes that names no directory: told apart by what people vary most."""
+    reward = config.reward
+    paid = {"learned": f"{config.teacher}_{config.labels}", "constant": f"constant_{reward.constant:g}"}
+    return f"runs/{config.env_id.replace('/', '-')}_{paid.get(reward.source, reward.source)}_seed{config.seed}"
+
+
+def _learn(rlhf: RLHF) -> None:
+    """Run what is left of the loop, and say what came of it."""
+    config = rlhf.config
+    try:
+        summary = rlhf.learn(progress=config.teacher != "terminal")
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; to go on: rlhf-gym resume {config.run_dir}") from None
+    print(
+        f"{config.env_id}, seed {config.seed}: {summary['labels']} labels, {summary['total_timesteps']} "
+        f"environment steps, {summary['wall_seconds']:.0f} s\n{true_return(summary)}\n"
+        f"files in {config.run_dir}; to see the policy: rlhf-gym watch {config.run_dir}"
+    )
+
+
+@contextmanager
+def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
+    """What people answer at while the run is on: this terminal, a page, or whatever they bring."""
+    from rlhf_gym.feedback import pause
+
+    if config.teacher == "terminal":
+        with _prompt_here(Label(Path(str(config.run_dir)))) as waiting:
+            yield waiting
+    elif config.teacher == "web":
+        with _page_beside(Path(str(config.run_dir))) as waiting:
+            yield waiting
+    else:
+        if config.teacher == "store":
+            print(f"answers are waited for: rlhf-gym label {config.run_dir}", file=sys.stderr)
+        yield pause
+
+
+@contextmanager
+def _prompt_here(label: Label) -> Iterator[Waiting]:
+    """Put what is open to whoever sits at this terminal; to quit the prompt is to interrupt the run."""
+    from rlhf_gym.labelling.terminal import prompt
+
+    with ExitStack() as stack:
+        desks: list[Desk] = []
+
+        def waiting() -> None:
+            if not desks:  # there is no store before the run begins
+                desks.append(stack.enter_context(label.desk()))
+            prompt(desks[0], who=label.name)
+            if desks[0].next(label.name):
+                desks[0].release(label.name)
+                raise KeyboardInterrupt
+
+        yield waiting
+
+
+@contextmanager
+def _page_beside(run_dir: Path) -> Iterator[Waiting]:
+    """Serve the page in a process of its own, started when answers are first waited for."""
+    pages: list[subprocess.Popen[bytes]] = []
+
+    def waiting() -> None:
+        if not pages:
+            pages.append(subprocess.Popen([sys.executable, "-m", "rlhf_gym.cli", "label", str(run_dir), "--web"]))
+        try:
+            status = pages[0].wait(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            return
+        raise ValueError(f"the labelling page ended with status {status}; see above")
+
+    try:
+        yield waiting
+    finally:
+        for page in pages:
+            page.terminate()
+            page.wait()
