@@ -193,6 +193,7 @@ class Label:
             _open_store(self.run_dir, self.store) as store,
             ClipCache(self.run_dir / "clips", width=self.width, draw=self.draw, films=not self.web) as clips,
         ):
+            clips.ahead(store.pending(2))  # whoever comes first needn't wait for the drawing to begin
             labels = RLHFConfig.from_yaml(file).labels if file.is_file() else None
             desk = Desk(store, clips, labels=labels, instructions=self.instructions)
             if self.web:

@@ -209,6 +209,9 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("evaluate TRAINED --jsn", "did you mean --json"),
         ("watch nowhere", "holds no finished run"),
         ("watch TRAINED --output clip.avi", "use one of .gif, .webp"),
+        ("label EMPTY", "holds no preferences.db"),
+        ("label TRAINED --web --host 999.9.9.9", "host 999.9.9.9, port 8765 can't be served on"),
+        ("label TRAINED --draw film", "Expected one of ('replay', 'states')"),
         ("plot", "at least one run directory"),
         ("plot TRAINED nowhere", "nowhere holds no finished run"),
         ("plot TRAINED --output curve.doc", "ends in .png, .svg or .pdf"),
@@ -304,7 +307,8 @@ def test_what_cannot_be_exported_or_imported_is_told_in_one_line(
 
 def test_help_lists_the_verbs_there_are_and_a_verb_its_flags(say: Say) -> None:
     status, out, _ = say("--help")
-    assert status == 0 and all(verb in out for verb in ("train", "evaluate", "watch", "plot", "export", "import"))
+    verbs = ("train", "evaluate", "watch", "plot", "quality", "label", "export", "import")
+    assert status == 0 and all(f"  {verb} " in out for verb in verbs)
     status, out, _ = say("train", "--help")
     assert status == 0 and all(flag in out for flag in ("--labels", "--query.scheme", "--env-kwargs", "--config"))
 
