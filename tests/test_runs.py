@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.runs import FILES, Round, RunDirectory, Stopwatch, read_run
+from rlhf_gym.runs import FILES, Round, RunDirectory, Stopwatch, metrics_so_far, read_run
 
 
 def round_(number: int) -> Round:
@@ -102,6 +102,13 @@ def test_each_round_is_on_disk_as_soon_as_it_is_added(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         run.add_round(round_(number))
         assert len((tmp_path / "metrics.csv").read_text().splitlines()) == number + 1
+
+
+def test_a_run_that_is_still_going_on_gives_its_finished_rows(tmp_path: Path) -> None:
+    assert metrics_so_far(tmp_path) == []
+    (tmp_path / "metrics.csv").write_text("round,true_return\n0,nan\n1,21.5\n2,3")
+    first, second = metrics_so_far(tmp_path)
+    assert math.isnan(first["true_return"]) and second == {"round": 1, "true_return": 21.5}
 
 
 @pytest.mark.parametrize("missing", ["config.yaml", "provenance.json", "metrics.csv", "summary.json"])

@@ -80,7 +80,7 @@ class ClipCache:
     Args:
         directory: Where clips are kept; made if it is missing.
         max_bytes: How much they may take; beyond it the ones not looked at for longest are removed.
-        width: Of a picture, in pixels.
+        width: Of a picture, in pixels; rounded to eights.
         draw: "replay" draws the environment; "states" plots the observations, for environments that don't replay or
             can't be drawn.
         films: Write animated WebPs beside the sheets, for people who open files.
@@ -104,7 +104,6 @@ class ClipCache:
             if value < least:
                 raise ValueError(f"{name} is {value}; use at least {least}")
         self.directory = Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
         self._settings: dict[str, Any] = {"width": width, "draw": draw, "films": films}
         self._max_bytes = max_bytes
         self._lock = threading.Lock()

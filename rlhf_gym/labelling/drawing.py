@@ -48,7 +48,7 @@ def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, 
         columns = {}
         for side, segment in (("left", query.left), ("right", query.right)):
             whole, columns[side] = sheet(pictures[side])
-            whole.save(unfinished / f"{side}.jpg", quality=80)
+            write_sheet(whole, unfinished / f"{side}.jpg")
             if films:
                 _write_film(unfinished / f"{side}.webp", pictures[side], segment, pace)
         (unfinished / MANIFEST).write_text(
@@ -68,6 +68,11 @@ def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, 
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     prune(place.parent, max_bytes=max_bytes, keep=place)
+
+
+def write_sheet(whole: Image.Image, path: Path) -> None:
+    """As JPEG, with colours as fine as brightness: coarser ones would run from one picture into the next."""
+    whole.save(path, quality=78, subsampling=0)
 
 
 def prune(directory: Path, *, max_bytes: int, keep: Path) -> None:

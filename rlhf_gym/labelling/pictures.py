@@ -9,7 +9,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 
 from rlhf_gym.envs import frames_per_second, replay
-from rlhf_gym.labelling.states import draw_states
+from rlhf_gym.labelling.states import draw_states, eights
 from rlhf_gym.segments import Query, Segment
 
 # Half a second of CartPole is over before an eye has found its pole: shorter clips are shown in slow motion.
@@ -65,12 +65,12 @@ def draw_query(query: Query, *, draw: str, width: int) -> tuple[Pace, dict[str, 
     Args:
         query: What to draw.
         draw: "replay" simulates and draws the segments again; "states" plots their observations.
-        width: Pixels; the height follows from the environment's picture.
+        width: Pixels, rounded to eights; the height follows from the environment's picture.
 
     Raises:
         ValueError: If it doesn't replay, or can't be drawn.
     """
-    sides = {"left": query.left, "right": query.right}
+    sides, width = {"left": query.left, "right": query.right}, eights(width)
     if draw == "states":
         paces = pace(query.left.length, query.left.length / 2.5)  # what the environment's own speed is, nobody knows
         drawn = draw_states(query, every=paces.every, width=width)
@@ -112,5 +112,5 @@ def sheet(pictures: Sequence[Image.Image]) -> tuple[Image.Image, int]:
 
 def _replayed(segment: Segment, every: int, width: int) -> list[Image.Image]:
     frames = replay(segment, every=every)
-    size = (width, round(frames.shape[1] * width / frames.shape[2]))
+    size = (width, eights(frames.shape[1] * width / frames.shape[2]))
     return [Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0) for frame in frames]

@@ -53,9 +53,14 @@ def what_changes(query: Query, *, most: int) -> tuple[Array, tuple[Array, Array]
     return rows, ((left[:, rows] - lowest) / spread, (right[:, rows] - lowest) / spread)
 
 
+def eights(length: float) -> int:
+    """The nearest number of pixels that JPEG's blocks fill, so that pictures side by side don't run into each other."""
+    return 8 * max(1, round(length / 8))
+
+
 def _plots(shares: Array, names: Array, length: int, every: int, width: int) -> list[Image.Image]:
     """Pictures of curves in (0, 1), shape (lived + 1, rows), over `length` steps."""
-    height, margin = width * 3 // 4, width // 8
+    height, margin = eights(width * 3 / 4), width // 8
     band = height / len(names)
     x = margin + np.arange(len(shares)) * (width - margin - 12) / length
     y = (np.arange(len(names)) + 0.85 - 0.7 * shares) * band

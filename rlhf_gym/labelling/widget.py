@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from html import escape
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -104,19 +105,18 @@ class Lesson:
         return self._box._repr_mimebundle_(**kwargs)
 
 
-def side_by_side(clip: Clip, *, width: int = 640) -> bytes:
-    """Both sides of a clip in one endlessly looping animated WebP, so that they can't get out of step.
-
-    Args:
-        clip: Of a query.
-        width: Pixels of both sides together.
-    """
+def side_by_side(clip: Clip) -> bytes:
+    """Both sides of a clip in one endlessly looping animated WebP, so that they can't get out of step."""
     left, right = clip.frames("left"), clip.frames("right")
-    gap = np.full((*left.shape[:2], GAP, 3), 255, np.uint8)
-    frames = np.concatenate([left, gap, right], axis=2)
-    height = round(frames.shape[1] * width / frames.shape[2])
-    first, *others = [Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS) for frame in frames]
+    gap = np.full((*left.shape[1:2], GAP, 3), 255, np.uint8)
+    pictures, durations = [], []
+    for _, same in groupby(range(len(left)), lambda tick: (clip.order["left"][tick], clip.order["right"][tick])):
+        ticks = list(same)
+        pictures.append(Image.fromarray(np.concatenate([left[ticks[0]], gap, right[ticks[0]]], axis=1)))
+        durations.append(len(ticks) * clip.milliseconds)
     file = io.BytesIO()
-    milliseconds = clip.milliseconds
-    first.save(file, "WEBP", save_all=True, append_images=others, duration=milliseconds, loop=0, method=0, quality=75)
+    # The quickest method: somebody is waiting.
+    pictures[0].save(
+        file, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, method=0, quality=75
+    )
     return file.getvalue()

@@ -60,6 +60,7 @@ class Label:
             store_of(self.run_dir, self.store) as store,
             ClipCache(self.run_dir / "clips", width=self.width, draw=self.draw, films=not self.web) as clips,
         ):
+            clips.ahead(store.pending(2))  # whoever comes first needn't wait for the drawing to begin
             instructions = self.instructions or (config.feedback.instructions if config else "")
             yield Desk(store, clips, labels=config.labels if config else None, instructions=instructions)
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from rlhf_gym.envs import make_env, replay
 from rlhf_gym.labelling import ClipCache, ClipError
-from rlhf_gym.labelling.drawing import prune
-from rlhf_gym.labelling.pictures import order, pace
-from rlhf_gym.labelling.states import draw_states
+from rlhf_gym.labelling.drawing import prune, write_sheet
+from rlhf_gym.labelling.pictures import order, pace, sheet
+from rlhf_gym.labelling.states import draw_states, eights
 from rlhf_gym.segments import Ending, Origin, Query, Trajectory
 
 
@@ -66,6 +66,16 @@ def test_every_step_is_shown_as_the_environment_draws_it(clip):
     for frame, picture in zip(clip.frames("left"), drawn, strict=False):
         small = Image.fromarray(picture).resize((120, 80), Image.Resampling.LANCZOS)
         assert np.abs(frame.astype(int) - np.asarray(small)).mean() < 3
+
+
+def test_pictures_of_a_sheet_do_not_run_into_each_other(tmp_path):
+    light, dark = np.full((12, 16, 3), 250, np.uint8), np.zeros((12, 16, 3), np.uint8)
+    light, dark = (Image.fromarray(picture).resize((16, eights(12))) for picture in (light, dark))
+    whole, columns = sheet([light, dark, dark, light])
+    write_sheet(whole, tmp_path / "left.jpg")
+    both = np.asarray(Image.open(tmp_path / "left.jpg"), int)
+    assert columns == 2 and both.shape == (32, 32, 3)
+    assert np.ptp(both[:16, :16]) <= 4 and np.ptp(both[:16, 16:]) <= 4
 
 
 def test_after_an_ending_the_last_frame_is_held_dimmed_in_a_red_frame(clip):

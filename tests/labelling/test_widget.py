@@ -1,6 +1,5 @@
 import io
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,12 +15,12 @@ from rlhf_gym.segments import Answer
 LEFT, RIGHT, TIE, SKIP = Answer
 
 
-def pictures(*, n=3):
-    """A clip of n ticks: white pictures, black on the left, one grey level darker at each tick on the right."""
-    sides = {"left": np.zeros((n, 40, 60, 3), np.uint8), "right": np.zeros((n, 40, 60, 3), np.uint8)}
-    for tick in range(n):
-        sides["right"][tick] = 250 - 60 * tick
-    return SimpleNamespace(frames=sides.__getitem__, milliseconds=50, film=lambda side: Path(side))
+def pictures():
+    """A clip of four ticks: black on the left; on the right a grey that gets darker, and is held at the end."""
+    left = np.zeros((4, 40, 60, 3), np.uint8)
+    right = left + np.array([250, 190, 130, 130], np.uint8)[:, None, None, None]
+    order = {"left": [0, 0, 0, 0], "right": [0, 1, 2, 2]}
+    return SimpleNamespace(frames={"left": left, "right": right}.__getitem__, order=order, milliseconds=50)
 
 
 class Clips:
@@ -114,12 +113,12 @@ def test_jupyter_is_given_a_widget(lesson):
     assert "application/vnd.jupyter.widget-view+json" in lesson._repr_mimebundle_()
 
 
-def test_both_sides_are_one_moving_picture():
-    with Image.open(io.BytesIO(side_by_side(pictures(), width=136))) as film:
+def test_both_sides_are_one_moving_picture_in_which_a_held_frame_costs_nothing():
+    with Image.open(io.BytesIO(side_by_side(pictures()))) as film:
         assert (film.n_frames, film.size, film.info["loop"]) == (3, (136, 40), 0)
-        for tick in range(3):
-            film.seek(tick)
+        for frame, (grey, milliseconds) in enumerate([(250, 50), (190, 50), (130, 100)]):
+            film.seek(frame)
             film.load()
             seen = np.asarray(film.convert("L"), int)
-            assert film.info["duration"] == 50
-            assert seen[20, 30] < 15 and seen[20, 68] > 240 and abs(seen[20, 106] - (250 - 60 * tick)) < 15
+            assert film.info["duration"] == milliseconds
+            assert seen[20, 30] < 15 and seen[20, 68] > 240 and abs(seen[20, 106] - grey) < 15

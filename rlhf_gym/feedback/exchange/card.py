@@ -22,7 +22,8 @@ not have seen and a reward model must not), `terminated` (whether its last step 
 be shorter than `length`), and the recipe by which it can be simulated and drawn again: `origin` (environment, its
 arguments and the seed of the reset, as JSON) and `earlier_actions`. `teacher` is the name under which somebody
 answered, `shown_at` and `answered_at` are seconds since 1970, `id` names the query; `why`, `value`, `policy_step` and
-`reward_version` say how it was chosen, `repeats` which query it asked again, if any. `manifest.json` describes the spaces of observations and actions.
+`reward_version` say how it was chosen, and `repeats` is the id of the query that was asked again on purpose.
+`manifest.json` describes the spaces of observations and actions.
 
 ```python
 from datasets import load_dataset

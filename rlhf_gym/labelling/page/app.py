@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from rlhf_gym.labelling.clips import Clip, ClipError, ClipNotReady
@@ -52,6 +53,7 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> F
     app.include_router(_asking(desk), prefix="/api")
     app.include_router(_clips(desk), prefix="/api")
     app.include_router(_looking(desk, curve), prefix="/api")
+    app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(UnknownQuery, _refuse(404))
     app.add_exception_handler(Taken, _refuse(409))
     app.add_exception_handler(ClipError, _refuse(409))
@@ -162,3 +164,10 @@ def _file(file: Path) -> Callable[[], FileResponse]:
 
 def _refuse(status: int) -> Callable[[Request, Exception], Response]:
     return lambda _, error: JSONResponse({"detail": " ".join(str(error).split())}, status)
+
+
+def _misread(_: Request, error: Exception) -> Response:
+    """What is wrong with a request, without repeating it: infinity and half characters can't be sent back."""
+    wrong = error.errors() if isinstance(error, RequestValidationError) else []
+    told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
+    return JSONResponse({"detail": " ".join(told.encode("ascii", "replace").decode().split())}, 422)

@@ -101,10 +101,12 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "No token, or a wrong one."},
     403: {"model": Refusal, "description": "Asked by another site."},
     404: {"model": Refusal, "description": "No such query."},
+    400: {"model": Refusal, "description": "The body is no JSON."},
+    422: {"model": Refusal, "description": "Not as described here."},
     409: {"model": Refusal, "description": "The query is somebody else's by now, or can't be drawn."},
 }
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route may refuse with, for its description; every route asks for the token."""
-    return {status: REFUSALS[status] for status in (401, 403, *statuses)}
+    return {status: REFUSALS[status] for status in (400, 401, 403, 422, *statuses)}

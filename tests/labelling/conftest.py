@@ -1,0 +1,45 @@
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from rlhf_gym.feedback import PreferenceStore
+from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.labelling import Clip, ClipError, ClipNotReady, Desk
+
+
+class FakeClips:
+    """Two grey pictures a side in place of drawn clips; drawn at once, save those that are `late` or `undrawable`."""
+
+    def __init__(self, directory):
+        self.directory, self.late, self.undrawable = directory, set(), set()
+        for side, grey in (("left", 80), ("right", 160)):
+            Image.new("RGB", (16, 4), (grey,) * 3).save(directory / f"{side}.jpg")
+
+    def ahead(self, queries):
+        pass
+
+    def wait(self, query, *, timeout=60.0):
+        if query.id in self.late:
+            raise ClipNotReady(f"the clip of query {query.id} isn't ready after {timeout:g} s; ask again")
+        if query.id in self.undrawable:
+            raise ClipError(f"query {query.id} can't be shown: nobody knows how")
+        return Clip(
+            self.directory,
+            width=8,
+            height=4,
+            milliseconds=50,
+            slowdown=1.0,
+            columns={"left": 2, "right": 2},
+            order={"left": [0, 1, 1], "right": [0, 0, 1]},
+        )
+
+
+@pytest.fixture
+def room(tmp_path):
+    """A store with six queries, 0-0 to 0-5, clips of them, and a desk."""
+    (tmp_path / "clips").mkdir()
+    with PreferenceStore() as store:
+        store.post(example_queries(6))
+        clips = FakeClips(tmp_path / "clips")
+        yield SimpleNamespace(store=store, clips=clips, desk=Desk(store, clips, labels=5, instructions="stay up"))

@@ -1,0 +1,324 @@
+"""The page in a real browser. RLHF_GYM_REQUIRE_CHROMIUM=1 makes a missing browser a failure instead of a skip."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import uvicorn
+
+from rlhf_gym.envs import make_env
+from rlhf_gym.feedback import PreferenceStore
+from rlhf_gym.labelling import ClipCache, Desk
+from rlhf_gym.labelling.page import make_app
+from rlhf_gym.runs import metrics_so_far
+from rlhf_gym.segments import Answer, Ending, Origin, Query, Trajectory
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SERVE = "import sys; from rlhf_gym.cli import main; sys.exit(main())"
+
+
+def missing(what):
+    if os.environ.get("RLHF_GYM_REQUIRE_CHROMIUM") == "1":
+        pytest.fail(f"{what}, and RLHF_GYM_REQUIRE_CHROMIUM is 1")
+    pytest.skip(f"{what}; the page was not tried in a browser")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright isn't installed (pip install playwright)")
+    if CHROMIUM is None:
+        missing("chromium isn't installed (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def tab(browser):
+    """A page of a person of its own, on which nothing may go wrong unseen."""
+    faults = []
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(30_000)
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    context.close()
+    assert faults == []
+
+
+def episode(seed):
+    env = make_env(Origin("CartPole-v1", seed))
+    env.action_space.seed(seed)
+    observations, actions, terminated = [env.reset(seed=seed)[0].copy()], [], False
+    while not terminated:
+        actions.append(env.action_space.sample())
+        observation, _, terminated, _, _ = env.step(actions[-1])
+        observations.append(observation.copy())
+    origin = Origin("CartPole-v1", seed)
+    return Trajectory(np.array(observations), np.array(actions), np.ones(len(actions)), Ending.TERMINATED, origin)
+
+
+def queries(n, *, first=0):
+    return [Query(episode(2 * i).cut(0, 6), episode(2 * i + 1).cut(2, 6), id=f"q{i}") for i in range(first, first + n)]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    with ClipCache(tmp_path_factory.mktemp("clips"), width=120, films=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def serving(clips):
+    """Gives the address of a page over a store, served from this process."""
+    with ExitStack() as stack:
+
+        def serve(store, *, curve=tuple, **desk):
+            app = make_app(Desk(store, clips, **desk), curve=curve)
+            server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+            bound = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(setattr, server, "should_exit", True)
+            return f"http://127.0.0.1:{bound.getsockname()[1]}/"
+
+        yield serve
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Four queries, q0 to q3."""
+    with PreferenceStore(tmp_path / "preferences.db") as opened:
+        opened.post(queries(4))
+        yield opened
+
+
+@contextmanager
+def labelling(run_dir, *flags):
+    """The address of `rlhf-gym label --web`, in a process of its own; and the process."""
+    command = [sys.executable, "-c", SERVE, "label", str(run_dir), "--web", "--width", "120", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield re.search(r"open (\S+) to label", server.stdout.readline()).group(1), server
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(20)
+
+
+def begin(tab, address, who="Ann"):
+    tab.goto(address)
+    tab.fill("#who", who)
+    tab.keyboard.press("Enter")
+    shows(tab, "q0")
+
+
+def shows(tab, query_id):
+    tab.wait_for_selector(f"#query[data-query={query_id}]:visible canvas[data-tick]")
+
+
+def press(tab, key, then):
+    tab.keyboard.press(key)
+    shows(tab, then)
+
+
+def test_queries_are_labelled_by_keys_undone_and_followed_by_rest_which_ends_by_itself(tab, store, serving):
+    begin(tab, serving(store, labels=4))
+    press(tab, "ArrowLeft", then="q1")
+    press(tab, "ArrowRight", then="q2")
+    press(tab, "Backspace", then="q1")
+    assert store.standing("q1") == {}
+    press(tab, "=", then="q2")
+    press(tab, "Space", then="q3")
+    tab.keyboard.press("ArrowDown")
+    tab.wait_for_selector("#rest:visible")
+    said = {f"q{i}": store.standing(f"q{i}").get("Ann") for i in range(4)}
+    assert said == {"q0": Answer.LEFT, "q1": Answer.TIE, "q2": Answer.SKIP, "q3": Answer.TIE}
+    assert "3 of 4 labels · 3 by you" in tab.text_content("#standing")
+    assert all(p.answered_at > p.shown_at for p in store.preferences())
+    store.post(queries(1, first=4))
+    shows(tab, "q4")
+    tab.reload()  # the name is remembered
+    shows(tab, "q4")
+
+
+def test_both_clips_are_in_step_and_move(tab, store, serving):
+    begin(tab, serving(store, instructions="Keep the pole up."))
+    assert tab.text_content("#instructions") == "Keep the pole up."
+    seen = tab.evaluate(
+        """async () => {
+             const [left, right] = ["left", "right"].map((id) => document.getElementById(id));
+             const seen = [];
+             for (let i = 0; i < 60; i++) {
+               await new Promise(requestAnimationFrame);
+               seen.push([left.dataset.tick, right.dataset.tick]);
+             }
+             return seen;
+           }"""
+    )
+    assert all(left == right for left, right in seen)
+    assert len({left for left, _ in seen}) > 2
+    colours = tab.evaluate(
+        """() => ["left", "right"].map((id) => {
+             const canvas = document.getElementById(id);
+             const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+             return [canvas.width, canvas.height, new Set(all).size];
+           })"""
+    )
+    assert all(width == 120 and height == 80 and n > 5 for width, height, n in colours)
+
+
+def test_pictures_stand_still_where_motion_is_unwelcome(tab, store, serving):
+    tab.emulate_media(reduced_motion="reduce")
+    begin(tab, serving(store))
+    tab.wait_for_timeout(2600)
+    last = tab.get_attribute("#left", "data-tick")
+    tab.wait_for_timeout(400)
+    assert tab.get_attribute("#left", "data-tick") == last != "0"
+    tab.keyboard.press("r")
+    tab.wait_for_timeout(200)
+    assert int(tab.get_attribute("#left", "data-tick")) < int(last)
+
+
+def test_everything_is_reached_by_tab_and_the_space_bar_means_the_button_in_focus(tab, store, serving):
+    begin(tab, serving(store))
+    reached = []
+    for _ in range(9):
+        tab.keyboard.press("Tab")
+        reached.append(tab.evaluate("document.activeElement.textContent.trim().split(/\\s+/).join(' ')"))
+        ring = "e => parseFloat(getComputedStyle(e).outlineWidth)"
+        assert tab.locator(":focus").evaluate(ring) >= 2
+    for name in ("About equal", "Can’t tell", "Undo", "Replay", "Pause", "Dashboard"):
+        assert any(name in one for one in reached), (name, reached)
+    tab.focus("[data-answer=tie]")
+    press(tab, "Space", then="q1")
+    assert store.standing("q0") == {"Ann": Answer.TIE}
+    tab.click("[data-answer=left]")  # a click leaves the space bar free for skipping
+    shows(tab, "q2")
+    press(tab, "Space", then="q3")
+    assert (store.standing("q1"), store.standing("q2")) == ({"Ann": Answer.LEFT}, {"Ann": Answer.SKIP})
+
+
+def test_a_screen_reader_is_told_what_is_there_and_what_happens(tab, store, serving):
+    begin(tab, serving(store))
+    assert tab.get_by_role("img", name="Left clip").is_visible()
+    for name in ("Left", "Right", "About equal", "Can’t tell", "Undo", "Replay", "Pause"):
+        assert tab.get_by_role("button", name=name).is_visible()
+    press(tab, "ArrowRight", then="q1")
+    assert tab.get_by_role("status").text_content() == "Right is better."
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 640), (390, 844), (844, 390), (1280, 800)])
+def test_it_fits_the_window_and_is_labelled_by_touch(tab, store, serving, width, height):
+    tab.set_viewport_size({"width": width, "height": height})
+    begin(tab, serving(store))
+    room = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+    assert room[0] <= width and room[1] <= height
+    for control in tab.locator("#query button").all():
+        box = control.bounding_box()
+        assert box["height"] >= 40 and box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert min(tab.locator(f"#{side}").bounding_box()["height"] for side in ("left", "right")) > 100
+    tab.click("#right")  # the clip itself
+    shows(tab, "q1")
+    assert store.standing("q0") == {"Ann": Answer.RIGHT}
+
+
+def test_an_answer_outlives_the_server_it_was_meant_for(tab, store, tmp_path):
+    with labelling(tmp_path, "--port", "0") as (address, server):
+        begin(tab, address)
+        server.kill()
+        server.wait()
+        tab.keyboard.press("ArrowLeft")
+        tab.wait_for_selector("#notice:visible")
+        assert "connection is lost" in tab.text_content("#notice")
+        assert store.history() == []
+    port = re.search(r":(\d+)/", address).group(1)
+    with labelling(tmp_path, "--port", port):
+        shows(tab, "q1")
+        assert not tab.is_visible("#notice")
+        assert [given.answer for given in store.history()] == [Answer.LEFT]
+
+
+def test_a_query_that_can_not_be_drawn_says_so_and_can_only_be_skipped(tab, store, serving):
+    store.drop([f"q{i}" for i in range(4)])
+    wrong, right = queries(2, first=4)
+    left = replace(wrong.left, observations=wrong.left.observations + 1)
+    store.post([replace(wrong, left=left), right])
+    tab.goto(serving(store))
+    tab.fill("#who", "Ann")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#notice:visible")
+    assert "CartPole-v1 doesn't replay" in tab.text_content("#notice")
+    tab.keyboard.press("ArrowLeft")
+    press(tab, "Space", then="q5")
+    assert store.standing("q4") == {"Ann": Answer.SKIP} and not tab.is_visible("#notice")
+
+
+def test_a_link_with_the_token_opens_from_another_site(tab, store, tmp_path):
+    with labelling(tmp_path, "--port", "0", "--token") as (address, _), mail(address) as elsewhere:
+        assert "?token=" in address
+        tab.goto(elsewhere)
+        tab.click("a")
+        tab.wait_for_selector("#who:visible")
+        assert "token" not in tab.url
+        assert "rlhf_gym_" not in tab.evaluate("document.cookie")  # scripts can't read it
+        tab.fill("#who", "Ann")
+        tab.keyboard.press("Enter")
+        shows(tab, "q0")
+
+
+@contextmanager
+def mail(address):
+    """A page of another site that links to `address`."""
+
+    class Mail(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(f'<a href="{address}">label</a>'.encode())
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Mail) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+
+
+def test_the_dashboard_shows_people_and_the_curve(tab, store, serving, tmp_path):
+    (tmp_path / "metrics.csv").write_text("env_steps,labels,true_return\n100,2,20.5\n200,4,nan\n300,4,41\n400,5")
+    for i, seconds in enumerate((2, 3, 9)):
+        store.record(f"q{i}", Answer.LEFT, teacher="Ann", shown_at=100, answered_at=100 + seconds)
+    tab.goto(serving(store, labels=4, curve=partial(metrics_so_far, tmp_path)) + "dashboard")
+    tab.wait_for_selector("#people tr")
+    assert tab.locator("#people td").all_text_contents()[:4] == ["Ann", "3", "3.0", "100 %"]
+    assert tab.locator("#figures dd").all_text_contents()[:4] == ["3 of 4", "1", "1", "3.0"]
+    assert tab.locator("svg circle").count() == 2  # nan is no point, and the last line isn't finished
+
+
+def test_the_next_pair_is_shown_at_once(tab, store, serving):
+    begin(tab, serving(store))
+    waits = []
+    for number in range(1, 4):
+        tab.wait_for_timeout(1500)  # somebody looks
+        press(tab, "ArrowLeft", then=f"q{number}")
+        waits.append(int(tab.get_attribute("#query", "data-wait")))
+    assert np.median(waits) < 1000  # 80 ms on two idle cores; tests run beside others

@@ -1,0 +1,298 @@
+import io
+import math
+import re
+import socket
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from rlhf_gym.labelling.page import is_loopback, make_app, new_token, serve
+from rlhf_gym.labelling.page.app import STATIC
+from rlhf_gym.segments import Answer
+
+HERE = "http://127.0.0.1:8765"
+
+
+@pytest.fixture
+def page(room):
+    with TestClient(make_app(room.desk), base_url=HERE) as client:
+        yield client
+
+
+def said(response, status):
+    """The one line of a refusal."""
+    assert response.status_code == status
+    assert list(response.json()) == ["detail"] and "\n" not in response.json()["detail"]
+    return response.json()["detail"]
+
+
+# Questions and answers
+
+
+def test_next_gives_a_query_what_comes_after_and_what_to_look_for(page):
+    told = page.post("/api/next", json={"who": "Ann"}).json()
+    assert told == {
+        "query_id": "0-0",
+        "ahead": ["0-1", "0-2"],
+        "instructions": "stay up",
+        "progress": {"answered": 0, "by_you": 0, "labels": 5, "waiting": 6, "median_seconds": None},
+    }
+
+
+def test_an_answer_is_in_the_store_when_the_request_returns(page, room):
+    given = {"who": "Ann", "query_id": "0-0", "answer": "tie", "seconds": 2.5}
+    progress = page.post("/api/answers", json=given).json()
+    assert room.store.standing("0-0") == {"Ann": Answer.TIE}
+    assert (progress["answered"], progress["by_you"], progress["waiting"]) == (1, 1, 5)
+    assert progress["median_seconds"] == pytest.approx(2.5, abs=0.1)
+    assert page.get("/api/progress", params={"who": "Bob"}).json()["by_you"] == 0
+
+
+def test_two_people_label_side_by_side_until_nothing_is_left(page, room):
+    done = {"Ann": [], "Bob": []}
+    for turn in range(6):
+        who = ("Ann", "Bob")[turn % 2]
+        query_id = page.post("/api/next", json={"who": who}).json()["query_id"]
+        page.post("/api/answers", json={"who": who, "query_id": query_id, "answer": "left"})
+        done[who].append(query_id)
+    assert sorted(done["Ann"] + done["Bob"]) == [f"0-{i}" for i in range(6)]
+    assert page.post("/api/next", json={"who": "Ann"}).json()["query_id"] is None
+
+
+def test_a_query_that_somebody_else_holds_is_refused(page, room):
+    page.post("/api/next", json={"who": "Ann"})
+    given = {"who": "Bob", "query_id": "0-0", "answer": "left"}
+    assert said(page.post("/api/answers", json=given), 409) == "query 0-0 is with Ann; ask for the next one"
+    assert room.store.standing("0-0") == {}
+
+
+def test_undo_gives_the_last_query_back_and_null_where_there_is_none(page, room):
+    assert page.post("/api/undo", json={"who": "Ann"}).json()["query_id"] is None
+    page.post("/api/answers", json={"who": "Ann", "query_id": "0-0", "answer": "right"})
+    told = page.post("/api/undo", json={"who": "Ann"}).json()
+    assert told["query_id"] == "0-0" and told["progress"]["answered"] == 0
+    assert room.store.standing("0-0") == {}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"answer": "LEFT"},
+        {"answer": 1},
+        {"seconds": -1},
+        {"seconds": "3"},
+        {"seconds": 1e9},
+        {"who": ""},
+        {"who": " Ann"},
+        {"who": "A\x00nn"},
+        {"who": "A\nnn"},
+        {"who": "x" * 61},
+        {"query_id": 3},
+        {"query_id": "0-0\x00"},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_not_as_described_is_refused(page, room, wrong):
+    given = {"who": "Ann", "query_id": "0-0", "answer": "left", **wrong}
+    if not wrong:
+        del given["answer"]
+    assert said(page.post("/api/answers", json=given), 422).startswith("body.")
+    assert room.store.history() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"who": 1e999}', b"\xff\xfe", b'{"who": "\\ud800"}'])
+def test_a_body_that_is_no_such_message_is_refused(page, body):
+    assert page.post("/api/next", content=body, headers={"content-type": "application/json"}).status_code in (400, 422)
+
+
+# Clips
+
+
+def test_a_clip_tells_how_to_play_it_and_where_its_pictures_are(page):
+    told = page.get("/api/clips/0-0").json()
+    assert (told["width"], told["height"], told["milliseconds"], told["slowdown"]) == (8, 4, 50, 1)
+    assert told["left"] == {"url": "/api/clips/0-0/left", "columns": 2, "order": [0, 1, 1]}
+    picture = page.get(told["right"]["url"])
+    assert picture.headers["content-type"] == "image/jpeg"
+    with Image.open(io.BytesIO(picture.content)) as sheet:
+        assert sheet.size == (16, 4) and sheet.getpixel((0, 0)) == (160, 160, 160)
+
+
+def test_a_clip_that_is_not_drawn_yet_is_to_be_asked_for_again(page, room):
+    room.clips.late.add("0-0")
+    assert "isn't ready after 10 s; ask again" in said(page.get("/api/clips/0-0"), 202)
+    assert "ask again" in said(page.get("/api/clips/0-0/left"), 202)
+
+
+def test_a_clip_that_can_not_be_drawn_says_why(page, room):
+    room.clips.undrawable.add("0-0")
+    assert said(page.get("/api/clips/0-0"), 409) == "query 0-0 can't be shown: nobody knows how"
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/clips/none", "/api/clips/none/left", "/api/clips/..%2f..%2fetc%2fpasswd/left", "/api/clips/%00"]
+)
+def test_only_queries_of_the_store_have_clips(page, path):
+    assert page.get(path).status_code in (404, 422)
+
+
+def test_a_clip_has_two_sides(page):
+    assert page.get("/api/clips/0-0/middle").status_code == 422
+
+
+def test_an_answer_to_an_unknown_query_is_refused(page):
+    given = {"who": "Ann", "query_id": "none", "answer": "left"}
+    assert "query 'none' is not in the store" in said(page.post("/api/answers", json=given), 404)
+
+
+# Dashboard
+
+
+def test_the_curve_is_the_rounds_so_far_with_null_for_what_does_not_exist(room):
+    app = make_app(room.desk, curve=lambda: [{"round": 0.0, "true_return": math.nan}])
+    with TestClient(app, base_url=HERE) as page:
+        assert page.get("/api/curve").json() == [{"round": 0, "true_return": None}]
+
+
+def test_quality_is_told_per_person(page, room):
+    room.store.record("0-0", Answer.LEFT, teacher="Ann", shown_at=10, answered_at=13)
+    [ann] = page.get("/api/quality").json()["people"]
+    assert (ann["who"], ann["answers"], ann["seconds"]) == ("Ann", 1, [3, 3, 3])
+
+
+# What is served besides
+
+
+def test_nothing_is_loaded_from_elsewhere_and_nothing_inline_runs(page):
+    for path in ("/", "/dashboard"):
+        answer = page.get(path)
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+        assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=", answer.text)
+    for file in STATIC.iterdir():
+        served = page.get(f"/static/{file.name}")
+        assert served.status_code == 200 and served.content == file.read_bytes()
+        assert set(re.findall(r"https?://[^\s\"')]+", served.text)) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_fastapis_own_pages_which_load_from_elsewhere_are_not_there(page):
+    assert [page.get(path).status_code for path in ("/docs", "/redoc")] == [404, 404]
+
+
+def test_the_api_describes_itself(page):
+    described = page.get("/openapi.json").json()["paths"]
+    assert set(described) == {
+        "/api/next",
+        "/api/answers",
+        "/api/undo",
+        "/api/progress",
+        "/api/clips/{query_id}",
+        "/api/clips/{query_id}/{side}",
+        "/api/curve",
+        "/api/quality",
+    }
+
+
+# Who may come in
+
+PATHS = ["/", "/dashboard", "/static/page.js", "/openapi.json", "/api/curve", "/api/clips/0-0/left", "/nowhere"]
+
+
+@pytest.fixture
+def guarded(room):
+    with TestClient(make_app(room.desk, token="s3cret"), base_url="http://labels.example:80") as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": "Bearer é"}, {"cookie": "x"}]
+)
+def test_without_the_token_nothing_is_answered_but_401(guarded, path, headers):
+    headers = {name: value.encode() for name, value in headers.items()}
+    assert "a token is needed" in said(guarded.get(path, headers=headers), 401)
+    assert guarded.post(path, headers=headers, json={"who": "Ann"}).status_code == 401
+    assert guarded.get(path, params={"token": "wrong"}).status_code == 401
+
+
+def test_the_token_in_the_address_becomes_a_cookie_and_leaves_the_address(guarded):
+    answer = guarded.get("/?token=s3cret", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    kept = answer.headers["set-cookie"].lower()
+    assert "httponly" in kept and "samesite=strict" in kept
+    assert guarded.get("/").status_code == 200  # the client has kept it
+    assert guarded.post("/api/next", json={"who": "Ann"}).json()["query_id"] == "0-0"
+    guarded.cookies.clear()
+    assert guarded.get("/").status_code == 401
+
+
+def test_only_pages_take_the_token_from_the_address(guarded):
+    assert guarded.get("/api/curve", params={"token": "s3cret"}).status_code == 401
+    assert guarded.get("/dashboard?token=s3cret", follow_redirects=False).headers["location"] == "/dashboard"
+
+
+def test_a_program_brings_the_token_as_bearer(guarded):
+    bearer = {"authorization": "Bearer s3cret"}
+    assert guarded.get("/openapi.json", headers=bearer).status_code == 200
+    assert guarded.post("/api/next", json={"who": "Crowd"}, headers=bearer).json()["query_id"] == "0-0"
+
+
+def test_a_cookie_of_another_token_does_not_open(guarded, room):
+    with TestClient(make_app(room.desk, token="other"), base_url="http://labels.example:80") as other:
+        other.get("/?token=other")
+        guarded.cookies.update(other.cookies)
+    assert guarded.get("/").status_code == 401
+
+
+def test_whoever_follows_a_link_from_elsewhere_is_asked_again_once(guarded):
+    elsewhere = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    answer = guarded.get("/", headers=elsewhere)
+    assert answer.status_code == 401 and 'http-equiv="refresh"' in answer.text
+    assert "refresh" not in guarded.get("/", headers={"sec-fetch-site": "same-origin"}).text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "", "127.0.0.1.evil.example", "[::1", "8.8.8.8"])
+def test_without_a_token_only_this_machines_own_names_are_answered(page, host):
+    assert "on the machine it runs on only" in said(page.get("/api/curve", headers={"host": host}), 403)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8765", "[::1]:8765", "127.0.0.2"])
+def test_this_machines_own_names_are_answered(page, host):
+    assert page.get("/api/curve", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:9999", "null", "http://localhost:8765"])
+@pytest.mark.parametrize("path", ["/api/next", "/api/answers", "/api/undo"])
+def test_another_sites_page_can_not_answer_in_anybodys_name(page, room, path, origin):
+    given = {"who": "Ann", "query_id": "0-0", "answer": "left"} if path == "/api/answers" else {"who": "Ann"}
+    assert "another web site" in said(page.post(path, json=given, headers={"origin": origin}), 403)
+    assert room.store.history() == []
+    assert page.post(path, json=given, headers={"origin": HERE}).status_code == 200
+
+
+def test_with_the_token_too_another_site_is_refused(guarded):
+    headers = {"authorization": "Bearer s3cret", "origin": "http://evil.example"}
+    assert guarded.post("/api/next", json={"who": "Ann"}, headers=headers).status_code == 403
+
+
+def test_tokens_are_long_and_never_the_same():
+    assert len(new_token()) >= 32 and new_token() != new_token()
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("::", False), ("a.example", False)],
+)
+def test_which_addresses_only_this_machine_reaches(host, own):
+    assert is_loopback(host) is own
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(room):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            ValueError, match=rf"host 127.0.0.1, port {port} can't be served on: .*; use another --port"
+        ):
+            serve(make_app(room.desk), host="127.0.0.1", port=port, started=print)
