@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,6 +16,9 @@ from stable_baselines3 import PPO
 from rlhf_gym import cli
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.evaluation import mean_return, play
+from rlhf_gym.feedback import PreferenceStore
+from rlhf_gym.feedback.contracts import same_query
+from rlhf_gym.feedback.exchange import read_spaces
 from rlhf_gym.flags import settings_before_flags
 
 TINY = "--total-timesteps 3000 --labels 8 --query.rounds 3 --agent.n-steps 32 --evaluation.n-episodes 2".split()
@@ -255,9 +259,56 @@ def test_a_stop_by_the_keyboard_is_one_line_and_status_130(say: Say, monkeypatch
     assert status == 130 and err.count("\n") == 1
 
 
+def test_export_and_import_carry_preferences_from_store_to_store(say: Say, trained: Path, tmp_path: Path) -> None:
+    status, out, _ = say("export", trained, "--output", tmp_path / "export")
+    assert status == 0 and f"wrote 8 preferences into {tmp_path / 'export'}" in out
+    names = {"preferences.jsonl", "preferences.parquet", "README.md", "manifest.json"}
+    assert {path.name for path in (tmp_path / "export").iterdir()} == names
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    status, out, _ = say("import", tmp_path / "export", "--store", url)
+    assert (status, out) == (0, "8 preferences are new, 0 were there already\n")
+    status, out, _ = say("import", tmp_path / "export" / "preferences.parquet", "--run-dir", trained)
+    assert (status, out) == (0, "0 preferences are new, 8 were there already\n")
+    with PreferenceStore(trained / "preferences.db") as here, PreferenceStore(url) as there:
+        pairs = list(zip(here.preferences(), there.preferences(), strict=True))
+    assert len(pairs) == 8 and all(same_query(a.query, b.query) and a.answer is b.answer for a, b in pairs)
+
+
+def test_export_describes_the_spaces_and_goes_into_the_run_directory(say: Say, trained: Path, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(trained, run_dir)
+    (run_dir / "summary.json").unlink()  # the run isn't finished
+    assert say("export", run_dir, "--no-parquet")[0] == 0
+    assert not (run_dir / "export" / "preferences.parquet").exists()
+    env = gymnasium.make("CartPole-v1")
+    assert read_spaces(run_dir / "export") == (env.observation_space, env.action_space)
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("export nowhere", "nowhere/config.yaml can't be read"),
+        ("import nowhere --store sqlite://", "nowhere holds no preferences; use a folder that export wrote"),
+        ("import nowhere", "use either --run-dir DIR or --store URL"),
+        ("import nowhere --run-dir a --store sqlite://", "use either --run-dir DIR or --store URL"),
+        ("import {export} --run-dir nowhere", "nowhere holds no preferences.db; use the directory of a run"),
+        ("import {export} --store other.db", "preference store is 'other.db'; expected a database URL"),
+        ("export {run} --output {export}", "already holds an export"),
+    ],
+)
+def test_what_cannot_be_exported_or_imported_is_told_in_one_line(
+    say: Say, trained: Path, tmp_path: Path, words: str, message: str
+) -> None:
+    assert say("export", trained, "--output", tmp_path / "export")[0] == 0
+    status, _, err = say(*words.format(export=tmp_path / "export", run=trained).split())
+    assert status == 2 and err.count("\n") == 1 and message in err
+
+
 def test_help_lists_the_verbs_there_are_and_a_verb_its_flags(say: Say) -> None:
     status, out, _ = say("--help")
-    assert status == 0 and all(verb in out for verb in ("train", "evaluate", "watch", "plot", "label"))
+    verbs = ("train", "evaluate", "watch", "plot", "quality", "label", "export", "import")
+    assert status == 0 and all(verb in out for verb in verbs)
     status, out, _ = say("train", "--help")
     assert status == 0 and all(flag in out for flag in ("--labels", "--query.scheme", "--env-kwargs", "--config"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, exists
 
 from rlhf_gym.feedback.schema import ANSWERS, DROPPED, QUERIES
 from rlhf_gym.segments import Answer
@@ -44,15 +44,16 @@ class GivenAnswer:
 
 def stands() -> ColumnElement[bool]:
     """Whether an answer is the last its giver gave to the query, and no withdrawal."""
-    last = select(func.max(ANSWERS.c.number)).group_by(ANSWERS.c.query_id, ANSWERS.c.who)
-    return ANSWERS.c.number.in_(last) & ANSWERS.c.answer.is_not(None)
+    later = ANSWERS.alias("later")
+    same = (later.c.query_id == ANSWERS.c.query_id) & (later.c.who == ANSWERS.c.who)
+    return ANSWERS.c.answer.is_not(None) & ~exists().where(same, later.c.number > ANSWERS.c.number)
 
 
 def is_answered() -> ColumnElement[bool]:
     """Whether anybody's answer to a query stands."""
-    return QUERIES.c.id.in_(select(ANSWERS.c.query_id).where(stands()))
+    return exists().where(ANSWERS.c.query_id == QUERIES.c.id, stands())
 
 
 def is_open() -> ColumnElement[bool]:
     """Whether a query waits for an answer: none stands, and it wasn't dropped."""
-    return ~is_answered() & QUERIES.c.id.not_in(select(DROPPED.c.query_id))
+    return ~is_answered() & ~exists().where(DROPPED.c.query_id == QUERIES.c.id)

@@ -56,15 +56,25 @@ def damage_explained(engine: Engine) -> Iterator[None]:
 
 
 @contextmanager
-def writing_alone(engine: Engine) -> Iterator[Connection]:
+def writing_alone(engine: Engine, *, lasting: bool = True) -> Iterator[Connection]:
     """A transaction that starts when no other writer is in one; the rest wait.
 
     So what it reads still holds when it writes, and rows are numbered in the order in which they come to be seen.
+
+    Args:
+        engine: From :func:`open_database`.
+        lasting: Wait until what was written is safe from a power cut; False saves the wait, some 4 ms on a disk.
     """
-    with engine.begin() as connection:
+    sqlite = engine.dialect.name == "sqlite"
+    with engine.connect() as connection:
+        if sqlite:  # can't be changed within a transaction, and holds for the connection from now on
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
         if engine.dialect.name in _ALONE:
             connection.exec_driver_sql(_ALONE[engine.dialect.name])
+        if not sqlite and not lasting:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         yield connection
+        connection.commit()
 
 
 def _engine(url: str | Path) -> Engine:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, insert, select
 
 from rlhf_gym.feedback.answers import is_open
 from rlhf_gym.feedback.schema import DROPPED, LEASES, QUERIES
@@ -21,43 +21,34 @@ LEASE = 120.0
 
 def claim(connection: Connection, who: str, *, n: int, lease: float) -> list[Row[Any]]:
     """Rows of up to `n` open queries, reserved for `who` from now on; see `PreferenceStore.claim`."""
-    now, last = _now(connection), _last_leases().subquery()
-    own = (last.c.who == who) & (last.c.until > now)
-    free = (
-        select(QUERIES.c.id)
-        .join(last, last.c.query_id == QUERIES.c.id, isouter=True)
-        .where(is_open(), or_(last.c.until.is_(None), last.c.until <= now, own))
-        .order_by(case((own, 0), else_=1), QUERIES.c.number)
-        .limit(n)
-    )
-    ids = connection.scalars(free).all()
-    _reserve(connection, ids, who, until=now + lease)
-    rows = connection.execute(select(QUERIES).where(QUERIES.c.id.in_(ids)))
-    return sorted(rows, key=lambda row: ids.index(row.id))
+    now = _now(connection)
+    found: list[Row[Any]] = []
+    for condition in (QUERIES.c.id.in_(_held(now, LEASES.c.who == who)), ~_is_held(now)):
+        oldest = select(QUERIES).where(is_open(), condition).order_by(QUERIES.c.number)
+        found += connection.execute(oldest.limit(n - len(found)))
+    _reserve(connection, [row.id for row in found], who, until=now + lease)
+    return found
 
 
 def release(connection: Connection, who: str) -> None:
     """End every lease of `who`."""
     now = _now(connection)
-    held = _last_leases().where(LEASES.c.who == who, LEASES.c.until > now).subquery()
-    _reserve(connection, connection.scalars(select(held.c.query_id)).all(), who, until=now)
+    _reserve(connection, connection.scalars(_held(now, LEASES.c.who == who)).all(), who, until=now)
 
 
 def holder(connection: Connection, query_id: str) -> str | None:
     """For whom a query is reserved now; None where it is for nobody."""
-    held = _last_leases().where(LEASES.c.query_id == query_id, LEASES.c.until > _now(connection)).subquery()
-    who = connection.scalar(select(held.c.who))
+    held = select(LEASES.c.who).where(_holds(_now(connection)), LEASES.c.query_id == query_id)
+    who = connection.scalar(held)
     return None if who is None else str(who)
 
 
 def give_back(connection: Connection, query_ids: Sequence[str], who: str) -> None:
     """Reserve queries whose answer was taken back for who took it back, save those that somebody else has by now."""
-    if not query_ids:
-        return
-    now = _now(connection)
-    others = _last_leases().where(LEASES.c.who != who, LEASES.c.until > now).subquery()
-    taken = set(connection.scalars(select(others.c.query_id)))
-    _reserve(connection, [id_ for id_ in query_ids if id_ not in taken], who, until=now + LEASE)
+    if query_ids:
+        now = _now(connection)
+        others = set(connection.scalars(_held(now, LEASES.c.who != who)))
+        _reserve(connection, [id_ for id_ in query_ids if id_ not in others], who, until=now + LEASE)
 
 
 def drop(connection: Connection, query_ids: Iterable[str]) -> int:
@@ -73,9 +64,20 @@ def drop(connection: Connection, query_ids: Iterable[str]) -> int:
     return len(dropped)
 
 
-def _last_leases() -> Select[Any]:
-    """The lease that counts of each query, run out or not."""
-    return select(LEASES).where(LEASES.c.number.in_(select(func.max(LEASES.c.number)).group_by(LEASES.c.query_id)))
+def _holds(now: float) -> ColumnElement[bool]:
+    """Whether a lease is the last on its query, and hasn't run out."""
+    later = LEASES.alias("later")
+    return (LEASES.c.until > now) & ~exists().where(
+        later.c.query_id == LEASES.c.query_id, later.c.number > LEASES.c.number
+    )
+
+
+def _held(now: float, by: ColumnElement[bool]) -> Select[Any]:
+    return select(LEASES.c.query_id).where(_holds(now), by)
+
+
+def _is_held(now: float) -> ColumnElement[bool]:
+    return exists().where(LEASES.c.query_id == QUERIES.c.id, _holds(now))
 
 
 def _reserve(connection: Connection, query_ids: Sequence[str], who: str, *, until: float) -> None:

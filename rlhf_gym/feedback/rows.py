@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from rlhf_gym.feedback.answers import GivenAnswer
 from rlhf_gym.segments import Answer, Origin, Preference, Query, Segment
 
-_ARRAYS = ("observations", "actions", "rewards", "earlier_actions")
+ARRAYS = ("observations", "actions", "rewards", "earlier_actions")
 
 
 def query_to_row(query: Query) -> dict[str, Any]:
@@ -66,22 +66,7 @@ def row_to_given_answer(row: Row[Any]) -> GivenAnswer:
     return GivenAnswer(row.query_id, row.who, answer, row.shown_at, row.answered_at)
 
 
-def _segment_to_row(segment: Segment, side: str) -> dict[str, Any]:
-    arrays = {name: np.ascontiguousarray(getattr(segment, name)) for name in _ARRAYS}
-    for name, array in arrays.items():
-        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-            raise ValueError(
-                f"{name} of the {side} segment are {array.dtype}; the store keeps booleans, integers and floats "
-                f"of up to 64 bits: convert them"
-            )
-    return {
-        f"{side}_arrays": save(arrays),
-        f"{side}_terminated": bool(segment.terminated),
-        f"{side}_origin": None if segment.origin is None else _origin_to_json(segment.origin),
-    }
-
-
-def _origin_to_json(origin: Origin) -> str:
+def origin_to_json(origin: Origin) -> str:
     """As text, for a database's own JSON type may refuse infinity, which environments take as a bound."""
     fields = {
         "env_id": origin.env_id,
@@ -97,6 +82,26 @@ def _origin_to_json(origin: Origin) -> str:
         ) from error
 
 
+def origin_from_json(text: str) -> Origin:
+    """What :func:`origin_to_json` was given."""
+    return Origin(**json.loads(text))
+
+
+def _segment_to_row(segment: Segment, side: str) -> dict[str, Any]:
+    arrays = {name: np.ascontiguousarray(getattr(segment, name)) for name in ARRAYS}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+            raise ValueError(
+                f"{name} of the {side} segment are {array.dtype}; the store keeps booleans, integers and floats "
+                f"of up to 64 bits: convert them"
+            )
+    return {
+        f"{side}_arrays": save(arrays),
+        f"{side}_terminated": bool(segment.terminated),
+        f"{side}_origin": None if segment.origin is None else origin_to_json(segment.origin),
+    }
+
+
 def _row_to_segment(length: int, packed: bytes, terminated: bool, origin: str | None) -> Segment:
     arrays = load(packed)
     for array in arrays.values():
@@ -105,5 +110,5 @@ def _row_to_segment(length: int, packed: bytes, terminated: bool, origin: str | 
         **arrays,
         length=length,
         terminated=terminated,
-        origin=None if origin is None else Origin(**json.loads(origin)),
+        origin=None if origin is None else origin_from_json(origin),
     )

@@ -69,6 +69,7 @@ LEASES = Table(
     Column("who", Text, nullable=False),
     Column("until", Double, nullable=False),  # seconds since 1970; a lease that ends early gets a row that says so
     Index("leases_by_query", "query_id", "number"),
+    Index("leases_by_person", "who", "until"),
 )
 
 DROPPED = Table(

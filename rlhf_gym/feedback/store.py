@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from rlhf_gym.feedback import leases
+from rlhf_gym.feedback import leases, merging
 from rlhf_gym.feedback.answers import Counts, GivenAnswer, is_answered, is_open, stands
 from rlhf_gym.feedback.database import damage_explained, open_database, writing_alone
 from rlhf_gym.feedback.rows import query_to_row, row_to_given_answer, row_to_preference, row_to_query
@@ -29,7 +29,7 @@ class PreferenceStore:
     Nothing is ever overwritten. Every answer is a row of its own, and what a person said last about a query is what
     counts: an answer that is sent twice counts once. Two people may both answer one query, as happens when one is still
     thinking while the lease runs out and the query goes to another: both answers stand, as two people's, and count as
-    two labels. Whatever a method has written is committed, and safe from a power cut, when it returns.
+    two labels. Whatever a method has written is committed when it returns, and safe from a power cut (but for leases).
 
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file; made if it isn't there. The default
@@ -125,6 +125,20 @@ class PreferenceStore:
                 raise
             raise ValueError(f"query {unknown[0]!r} is not in the store; post it before it is answered") from error
 
+    def add(self, preferences: Sequence[Preference]) -> int:
+        """Take preferences over from elsewhere, queries with their answers: all of them, or none if one is refused.
+
+        What is there already, bit for bit, is left as it is, so that adding twice changes nothing.
+
+        Returns:
+            How many answers were new.
+
+        Raises:
+            ValueError: If a query differs from one of the same id, or an answer from what the same person's is here.
+        """
+        with self._writing() as connection:
+            return merging.add(connection, preferences)
+
     def claim(self, who: str, *, n: int = 1, lease: float = leases.LEASE) -> list[Query]:
         """Up to `n` open queries, reserved for somebody: nobody else is given them until the lease runs out.
 
@@ -142,12 +156,12 @@ class PreferenceStore:
         """
         if n < 1:
             raise ValueError(f"n is {n}; claim at least 1 query")
-        with self._writing() as connection:
+        with self._writing(lasting=False) as connection:
             return [row_to_query(row) for row in leases.claim(connection, who, n=n, lease=lease)]
 
     def release(self, who: str) -> None:
         """Give back what `who` holds and hasn't answered."""
-        with self._writing() as connection:
+        with self._writing(lasting=False) as connection:
             leases.release(connection, who)
 
     def holder(self, query_id: str) -> str | None:
@@ -224,8 +238,8 @@ class PreferenceStore:
         self.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with damage_explained(self._engine), writing_alone(self._engine) as connection:
+    def _writing(self, *, lasting: bool = True) -> Iterator[Connection]:
+        with damage_explained(self._engine), writing_alone(self._engine, lasting=lasting) as connection:
             yield connection
 
     def _read(self, statement: Select[Any], make: Callable[[Row[Any]], Item]) -> list[Item]:

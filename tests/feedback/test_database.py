@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from rlhf_gym.feedback import PreferenceStore
 from rlhf_gym.feedback.contracts import example_queries, same_query
@@ -193,8 +194,60 @@ def test_every_connection_is_set_up_for_readers_beside_a_writer(tmp_path):
     assert settings == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30000, "synchronous": 2}
 
 
+def test_answers_are_safe_from_a_power_cut_and_leases_do_not_wait_for_the_disk(tmp_path):
+    with PreferenceStore(tmp_path / "preferences.db") as store:
+
+        def synchronous():
+            with store._engine.connect() as connection:
+                return connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+        store.claim("ann")
+        assert synchronous() == 1  # NORMAL
+        store.post(example_queries(1))
+        assert synchronous() == 2  # FULL
+        store.release("ann")
+        assert synchronous() == 1
+        store.record("0-0", Answer.LEFT, teacher="ann")
+        assert synchronous() == 2
+
+
 def test_stores_opened_at_once_on_a_new_file_all_find_its_tables(tmp_path):
     assert open_eight_at_once(tmp_path / "preferences.db") == []
+
+
+def test_a_server_database_of_version_1_is_raised_when_opened(postgresql_url):
+    with PreferenceStore(postgresql_url) as store:
+        store.post(example_queries(2))
+        store.record("0-1", Answer.LEFT, teacher="ann")
+        with store._engine.begin() as connection:  # as version 1 had it
+            connection.exec_driver_sql("DROP TABLE leases, dropped")
+            connection.exec_driver_sql("UPDATE rlhf_gym_meta SET value = '1'")
+    assert open_eight_at_once(postgresql_url) == []
+    with PreferenceStore(postgresql_url) as store:
+        assert [query.id for query in store.pending()] == ["0-0"]
+
+
+def test_stores_opened_at_once_on_an_empty_server_database_all_find_its_tables(postgresql_url):
+    assert open_eight_at_once(postgresql_url) == []
+
+
+def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path):
+    pytest.importorskip("psycopg")
+    message = refusal(f"postgresql+psycopg://me:secret@/db?host={tmp_path}")
+    assert "me:***@/db" in message and "secret" not in message
+    assert message.endswith("see that the server runs and has this database, or name another")
+
+
+def test_a_store_goes_on_after_the_server_dropped_its_connections(postgresql_url):
+    with PreferenceStore(postgresql_url) as store:
+        store.post(example_queries(1))
+        with store._engine.connect() as connection:
+            mine = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        other = create_engine(postgresql_url)
+        with other.connect() as connection:
+            assert connection.exec_driver_sql(f"SELECT pg_terminate_backend({mine})").scalar()
+        other.dispose()
+        assert [query.id for query in store.claim("ann")] == ["0-0"]
 
 
 def open_eight_at_once(url):

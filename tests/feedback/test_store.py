@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +18,19 @@ from rlhf_gym.feedback.contracts import STORE_RULES, check_store, example_querie
 from rlhf_gym.segments import Answer, Origin
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["file", "postgresql"])
+def url(request, tmp_path):
+    """Of a database that isn't there yet, or is empty."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgresql_url")
+    return f"sqlite:///{tmp_path / 'preferences.db'}"
+
+
+@pytest.fixture(params=["memory", "file", "postgresql"])
 def store(request, tmp_path):
-    with PreferenceStore() if request.param == "memory" else PreferenceStore(tmp_path / "preferences.db") as opened:
+    urls = {"memory": lambda: "sqlite://", "file": lambda: tmp_path / "preferences.db"}
+    where = urls.get(request.param, lambda: request.getfixturevalue("postgresql_url"))()
+    with PreferenceStore(where) as opened:
         yield opened
 
 
@@ -38,18 +49,24 @@ def test_the_contract_catches_a_store_that_loses_withdrawals():
         check_store(Stubborn)
 
 
-def test_everything_is_there_after_closing_and_opening_again(tmp_path):
+def test_everything_is_there_after_closing_and_opening_again(url):
     queries = example_queries(3)
-    with PreferenceStore(f"sqlite:///{tmp_path / 'preferences.db'}") as store:
+    with PreferenceStore(url) as store:
         store.post(queries)
         store.record("0-1", Answer.LEFT, teacher="ann", shown_at=10.5, answered_at=12.25)
-    assert os.listdir(tmp_path) == ["preferences.db"]  # closed, the store is one file
-    with PreferenceStore(tmp_path / "preferences.db") as store:
+    with PreferenceStore(url) as store:
         [preference] = store.preferences()
         assert same_query(preference.query, queries[1])
         assert (preference.answer, preference.teacher) == (Answer.LEFT, "ann")
         assert (preference.shown_at, preference.answered_at) == (10.5, 12.25)
         assert all(map(same_query, store.pending(), [queries[0], queries[2]]))
+
+
+def test_a_closed_store_is_one_file(tmp_path):
+    with PreferenceStore(tmp_path / "preferences.db") as store:
+        store.post(example_queries(1))
+        assert len(os.listdir(tmp_path)) > 1
+    assert os.listdir(tmp_path) == ["preferences.db"]
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"])
@@ -127,20 +144,20 @@ def test_posting_and_recording_nothing_does_nothing(store):
     assert tuple(store.counts()) == (0, 0, 0, 0, 0)
 
 
-def test_every_answer_stays_in_the_database(tmp_path):
-    with PreferenceStore(tmp_path / "preferences.db") as store:
+def test_every_answer_stays_in_the_database(url):
+    with PreferenceStore(url) as store:
         store.post(example_queries(1))
         for answer in (Answer.LEFT, None, Answer.RIGHT):
             store.record("0-0", answer, teacher="a")
-    engine = create_engine(f"sqlite:///{tmp_path / 'preferences.db'}")
+    engine = create_engine(url)
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT number, answer FROM answers ORDER BY number")).all()
     engine.dispose()
     assert [tuple(row) for row in rows] == [(1, "left"), (2, None), (3, "right")]
 
 
-def test_a_second_store_on_the_same_file_sees_an_answer_at_once(tmp_path):
-    with PreferenceStore(tmp_path / "p.db") as trainer, PreferenceStore(tmp_path / "p.db") as page:
+def test_a_second_store_on_the_same_database_sees_an_answer_at_once(url):
+    with PreferenceStore(url) as trainer, PreferenceStore(url) as page:
         trainer.post(example_queries(2))
         page.record(page.pending()[0].id, Answer.LEFT, teacher="ann")
         assert [p.query.id for p in trainer.preferences()] == ["0-0"]
@@ -151,7 +168,7 @@ import os, signal, sys
 from rlhf_gym.feedback import PreferenceStore
 from rlhf_gym.feedback.contracts import example_queries
 from rlhf_gym.segments import Answer
-store = PreferenceStore("sqlite:///" + sys.argv[1])
+store = PreferenceStore(sys.argv[1])
 store.post(example_queries(2))
 store.record("0-1", Answer.TIE, teacher="ann")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -159,27 +176,35 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals of Unix")
-def test_a_recorded_answer_survives_the_sudden_death_of_the_process(tmp_path):
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "p.db")])
+def test_a_recorded_answer_survives_the_sudden_death_of_the_process(url):
+    killed = subprocess.run([sys.executable, "-c", KILLED, url])
     assert killed.returncode == -signal.SIGKILL
-    with PreferenceStore(tmp_path / "p.db") as store:
+    with PreferenceStore(url) as store:
         assert [(p.query.id, p.answer) for p in store.preferences()] == [("0-1", Answer.TIE)]
         assert [query.id for query in store.pending()] == ["0-0"]
 
 
-@pytest.mark.parametrize("where", ["one store in memory", "a store each on one file"])
-def test_people_who_answer_at_once_lose_and_double_nothing(where, tmp_path):
-    shared = PreferenceStore() if where == "one store in memory" else None
+def test_people_who_answer_at_once_through_one_store_lose_and_double_nothing(store):
+    label_at_once(lambda: nullcontext(store))
+    check_all_is_there(store)
+
+
+def test_people_who_answer_at_once_through_stores_of_their_own_lose_and_double_nothing(url):
+    label_at_once(lambda: PreferenceStore(url))  # the tables are made by whoever comes first
+    with PreferenceStore(url) as store:
+        check_all_is_there(store)
+
+
+def label_at_once(open_store):
+    """Four people post ten queries each and answer them."""
     failures = []
 
     def label(person):
-        try:  # the file is made by whoever comes first
-            mine = shared or PreferenceStore(tmp_path / "p.db")
-            mine.post(example_queries(10, seed=person))
-            for i in range(10):
-                mine.record(f"{person}-{i}", Answer.LEFT, teacher=str(person))
-            if mine is not shared:
-                mine.close()
+        try:
+            with open_store() as mine:
+                mine.post(example_queries(10, seed=person))
+                for i in range(10):
+                    mine.record(f"{person}-{i}", Answer.LEFT, teacher=str(person))
         except Exception as error:
             failures.append(error)
 
@@ -189,11 +214,11 @@ def test_people_who_answer_at_once_lose_and_double_nothing(where, tmp_path):
     for person in people:
         person.join()
     assert failures == []
-    with shared or PreferenceStore(tmp_path / "p.db") as store:
-        assert sorted(p.query.id for p in store.preferences()) == sorted(
-            f"{a}-{b}" for a in range(4) for b in range(10)
-        )
-        assert store.pending() == []
+
+
+def check_all_is_there(store):
+    assert sorted(p.query.id for p in store.preferences()) == sorted(f"{a}-{b}" for a in range(4) for b in range(10))
+    assert store.pending() == []
 
 
 def test_a_store_that_is_dropped_closes_itself(tmp_path):

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -11,12 +12,15 @@ import sys
 import termios
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from rlhf_gym import RLHF, RLHFConfig, cli
 from rlhf_gym.feedback import PreferenceStore
 from rlhf_gym.feedback.contracts import example_queries
 from rlhf_gym.labelling import ClipError, Desk
@@ -107,29 +111,39 @@ class Person(threading.Thread):
         return bool(came)
 
 
+def at_terminal(script, run, *, size=(80, 24), encoding="utf-8"):
+    """Runs `run(stdin, stdout)` at a terminal where a person follows a script: what it gave, and what was shown."""
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    person = Person(master, script)
+    person.resize(*size)
+    person.start()
+    with open(slave, closefd=False) as stdin, open(slave, "w", encoding=encoding, closefd=False) as stdout:
+        try:
+            given = run(stdin, stdout)
+        finally:
+            after = termios.tcgetattr(slave)
+            stdout.flush()
+            os.close(slave)
+            person.join()
+            os.close(master)
+    assert person.missed is None, f"{person.missed!r} never came; shown was ...{person.shown[-500:]!r}"
+    assert after == before
+    return given, person.shown
+
+
 @pytest.fixture
 def sit(store, monkeypatch):
     """Lets a person who follows a script sit at the prompt; gives what `prompt` returned, and what was shown."""
 
-    def run(*script, clips=None, term="xterm-256color", size=(80, 24), encoding="utf-8", who="ann", **more):
+    def run(*script, clips=None, term="xterm-256color", size=(80, 24), encoding="utf-8", wait=False):
         monkeypatch.setenv("TERM", term)
-        master, slave = pty.openpty()
-        before = termios.tcgetattr(slave)
-        person = Person(master, script)
-        person.resize(*size)
-        person.start()
         desk = Desk(store, clips or Clips(), labels=5, instructions="keep the pole up")
-        with open(slave, closefd=False) as stdin, open(slave, "w", encoding=encoding, closefd=False) as stdout:
-            try:
-                given = prompt(desk, who=who, stdin=stdin, stdout=stdout, **more)
-            finally:
-                after = termios.tcgetattr(slave)
-                os.close(slave)
-                person.join()
-                os.close(master)
-        assert person.missed is None, f"{person.missed!r} never came; shown was ...{person.shown[-500:]!r}"
-        assert after == before
-        return given, person.shown
+
+        def answer(stdin, stdout):
+            return prompt(desk, who="ann", stdin=stdin, stdout=stdout, wait=wait)
+
+        return at_terminal(script, answer, size=size, encoding=encoding)
 
     return run
 
@@ -345,3 +359,41 @@ def test_an_interrupt_keeps_every_answer_and_leaves_the_terminal_sane(tmp_path, 
     with PreferenceStore(tmp_path / "p.db") as store:
         assert said(store) == [("0-0", LEFT)]
         assert [query.id for query in store.claim("bob", n=3)] == ["0-1", "0-2"]
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A run directory with four queries about CartPole and no answer."""
+    place = tmp_path_factory.mktemp("runs") / "cartpole"
+    with closing(RLHF(RLHFConfig.for_env("CartPole-v1", labels=4, run_dir=place))) as rlhf:
+        rlhf.ask(4)
+    return place
+
+
+def test_the_verb_shows_real_clips_and_takes_answers(run_dir, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+
+    def label(stdin, stdout):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert cli.main(["label", str(run_dir), "--who", "ann", "--instructions", "keep the pole up"]) == 0
+
+    _, shown = at_terminal([(READY, "1"), (READY, DOWN), (READY, "q")], label, size=(200, 30))
+    with PreferenceStore(run_dir / "preferences.db") as store:
+        assert [(p.answer, p.teacher) for p in store.preferences()] == [(LEFT, "ann"), (TIE, "ann")]
+    assert "keep the pole up" in shown and "▀" in shown
+    named = re.findall(r"(?:left|right) +(/\S+\.webp)\x1b", shown)
+    assert len(named) == 6
+    for file in named:
+        with Image.open(file) as film:
+            assert film.n_frames > 1
+    assert shown.endswith(f"2 answers, all in {run_dir / 'preferences.db'}\r\n")
+
+
+def test_the_verb_takes_lines_from_a_pipe_and_ends_when_nothing_is_left(run_dir, tmp_path, monkeypatch, capsys):
+    copy = shutil.copytree(run_dir, tmp_path / "copy")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("right\n" * 99))
+    assert cli.main(["label", str(copy), "--who", "bob"]) == 0
+    with PreferenceStore(copy / "preferences.db") as store:
+        assert [p.answer for p in store.preferences() if p.teacher == "bob"] == [RIGHT] * (4 - 2)
+    assert "2 answers, all in" in capsys.readouterr().out

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rlhf_gym.feedback.contracts.examples import example_queries, must, same_query
 from rlhf_gym.feedback.store import PreferenceStore
-from rlhf_gym.segments import Answer, Query
+from rlhf_gym.segments import Answer, Preference, Query
 
 
 def check_store(make: Callable[[], PreferenceStore]) -> None:
@@ -199,6 +199,25 @@ def remembers_everything_said(store: PreferenceStore) -> None:
     must([g.answered_at for g in store.history("a")] == [2.0, 3.0], "or what one person said")
 
 
+def takes_preferences_over(store: PreferenceStore) -> None:
+    """From elsewhere: what is there already once, and nothing at all if some of it contradicts what is there."""
+    queries = example_queries(3)
+    preferences = [Preference(q, Answer.LEFT, who, 1.25, 2.5) for q in queries for who in ("a", "b")]
+    store.post(queries[:1])
+    store.record("0-0", Answer.LEFT, teacher="a", shown_at=1.25, answered_at=2.5)
+    must(store.add(preferences) == 5 and store.add(preferences) == 0 and store.add([]) == 0, "new ones are added, once")
+    kept = [(p.query.id, p.teacher, p.answer, p.shown_at, p.answered_at) for p in store.preferences()]
+    must(kept == [(p.query.id, p.teacher, p.answer, p.shown_at, p.answered_at) for p in preferences], "in their order")
+    must(all(map(same_query, [store.query(q.id) for q in queries], queries)), "queries are added bit for bit")
+    new, before = example_queries(1, seed=1)[0], store.history()
+    for strange in (
+        Preference(replace(queries[0], why="other"), Answer.LEFT, "c"),
+        Preference(queries[0], Answer.TIE, "a"),
+    ):
+        _refuses(lambda strange=strange: store.add([Preference(new, Answer.LEFT, "a"), strange]), "a contradiction")  # type: ignore[misc]
+    must(store.history() == before and store.counts().asked == 3, "what is refused leaves nothing behind")
+
+
 def refuses_to_look_up_an_unknown_query(store: PreferenceStore) -> None:
     """Or to drop it, with all that is dropped with it."""
     store.post(example_queries(1))
@@ -236,6 +255,7 @@ STORE_RULES = (
     hands_an_undone_query_back,
     drops_what_nobody_answered,
     remembers_everything_said,
+    takes_preferences_over,
     refuses_to_look_up_an_unknown_query,
     tells_who_holds_a_query_and_what_stands,
 )
