@@ -291,7 +291,7 @@ def test_a_reward_model_is_fitted_to_an_export_with_no_environment_at_hand(tmp_p
     preferences, found = read_preferences(tmp_path / "export"), read_spaces(tmp_path / "export")
     model = RewardModel(*found, hidden=(16,))
     fit = fit_reward_model(
-        model, preferences[:60], bootstrap=Bootstrap(model.ensemble_size, rng=rng), rng=rng, steps=200
+        model, preferences[:60], bootstrap=Bootstrap(model.ensemble_size, seed=0), rng=rng, steps=200
     )
     left, right = (
         np.array([model.paid()(o[:-1], a, o[1:], a).sum() for o, a in sides])
