@@ -68,7 +68,8 @@ class Asking:
             first: How many answers to wait for before there is a reward to go on with.
         """
         assert self.people
-        self._store.drop([query.id for query in self._store.pending() if query.policy_step < oldest_step])
+        stale = [q.id for q in self._store.pending() if q.policy_step < oldest_step and q.repeats is None]
+        self._store.drop(stale)
         self.take_up()
         self._ask_what_misses(wanted)
         self.people.wait(open_at_most=max(0, len(self.open) - first) if outstanding is None else outstanding)

@@ -48,6 +48,11 @@ class QueryConfig:
     """Environment steps of the untrained policy watched before any policy update; they count as steps of the run."""
     memory_steps: int = 16_384
     """Most recent environment steps that queries are cut from."""
+    repeats: float = 0.0
+    """Share of the queries that were answered before and are asked again, every second one mirrored: for people, whose
+    consistency and side bias `rlhf-gym quality` then knows. They count as labels."""
+    checks: float = 0.0
+    """Share of the queries whose answer is obvious to the reward model, to see whether people attend; likewise."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,15 @@ class RLHFConfig:
                 _at_least(f"{group}.{name}", getattr(getattr(self, group), name), 0)
         for name in ("reward.hidden", "agent.net_arch"):
             _at_least(name, min(_get(self, name), default=1), 1)
-        for name in ("query.first_fraction", "reward.random_share", "reward.l2", "agent.gamma", "agent.gae_lambda"):
+        for name in (
+            "query.first_fraction",
+            "reward.random_share",
+            "reward.l2",
+            "agent.gamma",
+            "agent.gae_lambda",
+            "query.repeats",
+            "query.checks",
+        ):
             value = _get(self, name)
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} is {value}; use a number from 0 to 1")

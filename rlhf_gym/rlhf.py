@@ -34,7 +34,7 @@ from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.evaluation import goal_return, play
 from rlhf_gym.feedback import PreferenceStore, Teacher, Waiting, load_goal, pause
 from rlhf_gym.provenance import peak_rss_mb, provenance
-from rlhf_gym.queries import SCHEDULES, choose_queries, disagreement
+from rlhf_gym.queries import SCHEDULES, choose_queries, disagreement, make_planned, mix
 from rlhf_gym.rewards import RewardFit, RewardModel
 from rlhf_gym.runs import Round, RunDirectory, Stopwatch, unfinished_run
 from rlhf_gym.segments import Answer, Array, Preference, Query, Trajectory
@@ -197,18 +197,21 @@ class RLHF:
         Raises:
             ValueError: If fewer can be asked.
         """
-        queries = choose_queries(
-            self.collect(),
-            length=self.config.segment_length,
-            n=n,
-            scheme=self.config.query.scheme if self.reward.version else "uniform",
-            candidates_per_query=self.config.query.candidates_per_query,
-            probabilities=self.reward.probabilities,
-            rng=self._rng["queries"],
-        )
-        queries = [
-            replace(q, policy_step=self.agent.num_timesteps, reward_version=self.reward.version) for q in queries
-        ]
+        settings, rng = self.config.query, self._rng["queries"]
+        how: dict[str, Any] = {
+            "length": self.config.segment_length,
+            "candidates_per_query": settings.candidates_per_query,
+            "probabilities": self.reward.probabilities,
+            "rng": rng,
+        }
+        trajectories = self.collect()
+        shares = {"repeats": settings.repeats, "checks": settings.checks if self.reward.version else 0.0}
+        planned = make_planned(self.preferences, trajectories, n, **shares, **how)
+        scheme = settings.scheme if self.reward.version else "uniform"
+        new = choose_queries(trajectories, n=n - len(planned), scheme=scheme, **how)
+        step, version = self.agent.num_timesteps, self.reward.version
+        new = [replace(query, policy_step=step, reward_version=version) for query in new]
+        queries = mix(new, planned, rng=rng)
         self.store.post(queries)
         return queries
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -76,3 +77,39 @@ def make_checks(
     values = np.where(lowest > 0, lowest, np.where(highest < 0, highest, 0.0))
     chosen = [i for i in best(np.abs(values), n, rng=rng) if values[i] != 0]
     return [replace(candidates[i], why=CHECK, value=float(values[i])) for i in chosen]
+
+
+def make_planned(
+    preferences: Sequence[Preference],
+    trajectories: Sequence[Trajectory],
+    n: int,
+    *,
+    repeats: float,
+    checks: float,
+    rng: np.random.Generator,
+    **how: Any,
+) -> list[Query]:
+    """Those of the next `n` queries that are repeats or checks, so that both have their share of all.
+
+    Args:
+        preferences: What was answered so far.
+        trajectories: Where to cut checks.
+        n: Queries to be asked in all.
+        repeats: Share of repeats.
+        checks: Share of checks.
+        rng: Source of all draws.
+        **how: As :func:`make_checks` takes it.
+    """
+    said = [preference.query.why for preference in preferences]
+    due = {share: int(share * (len(said) + n)) for share in (repeats, checks)}
+    again = max(0, due[repeats] - said.count(REPEAT) - said.count(MIRRORED))
+    obvious = max(0, due[checks] - said.count(CHECK))
+    planned = make_repeats(preferences, again, rng=rng) if again else []
+    planned += make_checks(trajectories, n=obvious, rng=rng, **how) if obvious else []
+    return planned[:n]
+
+
+def mix(new: Sequence[Query], planned: Sequence[Query], *, rng: np.random.Generator) -> list[Query]:
+    """Both in random order, so that nobody expects a planned one; new ones alone keep theirs."""
+    queries = [*new, *planned]
+    return [queries[i] for i in rng.permutation(len(queries))] if planned else queries

@@ -100,6 +100,8 @@ def choose_queries(
     """
     if scheme not in SELECTORS:
         raise ValueError(f"scheme is {scheme!r}; use one of {', '.join(SELECTORS)}")
+    if n == 0:
+        return []
     wanted = n if scheme == "uniform" else n * candidates_per_query
     candidates = sample_queries(
         trajectories, length=length, n=max(n, min(wanted, count_pairs(trajectories, length))), rng=rng
