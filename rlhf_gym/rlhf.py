@@ -205,8 +205,8 @@ class RLHF:
             "rng": rng,
         }
         trajectories = self.collect()
-        shares = {"repeats": settings.repeats, "checks": settings.checks if self.reward.version else 0.0}
-        planned = make_planned(self.preferences, trajectories, n, **shares, **how)
+        checks = settings.checks if self.reward.version else 0.0
+        planned = make_planned(self.preferences, trajectories, n, repeats=settings.repeats, checks=checks, **how)
         scheme = settings.scheme if self.reward.version else "uniform"
         new = choose_queries(trajectories, n=n - len(planned), scheme=scheme, **how)
         step, version = self.agent.num_timesteps, self.reward.version
