@@ -1,6 +1,7 @@
 """What the README tells people to run, runs."""
 
 import re
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_the_python_runs_as_it_stands(text, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("rlhf-gym")])
 def test_the_verbs_and_flags_exist(command):
-    words = command.split()[1:]
+    words = shlex.split(command)[1:]
     if "--help" in words:
         pytest.skip("shows help and stops")
     parse(words)
