@@ -25,6 +25,7 @@ from rlhf_gym.plots import COLOURS, INK, SMALL, dress
 
 MARKERS = "osD^v"
 HOLLOW = "DsPXv"
+LOWEST, HIGHEST = -0.5, 2.2  # parts beyond are written as numbers
 APART = 0.024  # decades between points with the same labels
 PPO: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
 
@@ -92,16 +93,20 @@ def _draw_labels(ax: Axes, tasks: Tasks, styles: Styles) -> None:
     for task, points in tasks.items():
         own = [point for point in points if point.kind == "labels"]
         xs = [_place(point, tasks) for point in own]
-        ax.plot(xs, [point.fraction for point in own], linewidth=1.6, markersize=5.5, zorder=3, **styles[task])
+        ax.plot(xs, [_shown(point) for point in own], linewidth=1.6, markersize=5.5, zorder=3, **styles[task])
         for x, point in zip(xs, own, strict=True):
             _draw_bar(ax, x, point, styles[task]["color"])
+            if _shown(point) != point.fraction:
+                beside: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8.5, "va": "center"}
+                number = f"{point.fraction:.1f}".replace("-", "−")
+                ax.annotate(number, (x, _shown(point)), (7, 0), color=styles[task]["color"], **beside)
 
 
 def _draw_constant(ax: Axes, tasks: Tasks, styles: Styles) -> None:
     for place, (task, points) in enumerate(tasks.items()):
         for point in points:
             if point.kind == "constant":
-                ax.plot(place, point.fraction, markersize=4.5, clip_on=False, **styles[task])
+                ax.plot(place, _shown(point), markersize=4.5, clip_on=False, **styles[task])
     ax.set_xlim(-1, len(tasks))
 
 
@@ -152,9 +157,14 @@ def _dress(none: Axes, some: Axes, points: Sequence[Point]) -> None:
     some.text(1, 1.01, "PPO on the true reward", fontsize=8.5, color=INK, **at_the_end)
 
 
+def _shown(point: Point) -> float:
+    """Where a point stands: at the edge, with its number beside it, if it would squeeze all others."""
+    return min(max(point.fraction, LOWEST), HIGHEST)
+
+
 def _limits(points: Sequence[Point]) -> tuple[float, float]:
     """Ends of the axis: every point is inside, and bars are too unless they'd squeeze the points."""
-    lowest, highest = min(0.0, *(p.fraction for p in points)), max(1.1, *(p.fraction for p in points))
+    lowest, highest = min(0.0, *map(_shown, points)), max(1.1, *map(_shown, points))
     lows = [p.low for p in points if p.low is not None and p.low > lowest - 0.5]
     highs = [p.high for p in points if p.high is not None and p.high < highest + 0.5]
     return min([lowest, *lows]) - 0.05, max([highest, *highs]) + 0.05
@@ -168,15 +178,15 @@ def _name_lines(ax: Axes, tasks: Tasks, styles: Styles) -> None:
         followed = any(end < point.labels < 3 * end for points in tasks.values() for point in points)
         right = end * 10 ** (APART * len(_same(end, tasks)) / 2 + 0.1)
         group = {task: points for task, points in tasks.items() if points[-1].labels == end}
-        heights = spread([points[-1].fraction for points in group.values()], gap=0.045 * (high - low))
+        heights = spread([_shown(points[-1]) for points in group.values()], gap=0.045 * (high - low))
         for (task, points), height in zip(group.items(), heights, strict=True):
             if followed:
                 first = next(point for point in points if point.kind == "labels")
-                _write(ax, task, (_place(first, tasks), first.fraction), (-3, 6), textcoords="offset points")
+                _write(ax, task, (_place(first, tasks), _shown(first)), (-3, 6), textcoords="offset points")
             else:
                 line = {"color": styles[task]["color"], "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4}
                 line |= {"arrowstyle": "-", "relpos": (0, 0.5)}
-                at = (_place(points[-1], tasks), points[-1].fraction)
+                at = (_place(points[-1], tasks), _shown(points[-1]))
                 _write(ax, task, at, (right, height), va="center", arrowprops=line)
 
 
@@ -216,6 +226,7 @@ def _caption(own: Sequence[Point], left_out: Sequence[str]) -> str:
         f"filled: this toolkit, interquartile mean over {count} with its 95 % bootstrap interval, "
         "points with the same labels set apart",
         *[f"{', '.join(above)}: part of the gain over an untrained policy, as returns are negative"] * bool(above),
+        *["beyond the axis: the number beside the mark"] * any(_shown(point) != point.fraction for point in own),
         *[f"left out, as returns are negative: {', '.join(left_out)}"] * bool(left_out),
         "hollow: others, each with its own tasks, steps and settings",
     ]
