@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from rlhf_gym.feedback import People, PreferenceStore, Teacher
 from rlhf_gym.segments import Answer, Preference, Query
@@ -51,12 +52,24 @@ class Asking:
         self.preferences = list(({p.query.id: p for p in self.preferences} | told).values())
 
     def until(self, wanted: int) -> None:
-        """Ask until so many labels are there in all; a skipped query is asked for again, ten times at most."""
-        for _ in range(10):
+        """Ask until so many labels are there in all.
+
+        A skipped query is asked for again: people as often as it takes, any other teacher ten times.
+
+        Raises:
+            ValueError: If nothing but skips ever came.
+        """
+        for _ in count() if self.people else range(10):
+            if self.people:
+                self.take_up()  # what was taken back since is open again
             self._ask_what_misses(wanted)
             if not self.open:
                 break
             self._have_answered()
+        if wanted and not self.labels:
+            raise ValueError(
+                f"teacher {self.teacher.name} skipped all {len(self.preferences)} queries; expected an answer"
+            )
 
     def meanwhile(self, wanted: int, *, oldest_step: float, outstanding: int | None, first: int) -> None:
         """Ask, and wait only while too many queries are open.
@@ -91,10 +104,10 @@ class Asking:
     def _have_answered(self) -> None:
         if self.people:
             self.people.wait()
-            self.preferences = self._store.preferences()
+            self.take_up()
         else:
             self.tell(self.open, self.teacher.answer(self.open), who=self.teacher.name)
-        self.open = []
+            self.open = []
 
     def _said(self) -> set[tuple[str, str, Answer]]:
-        return {(p.query.id, p.teacher, p.answer) for p in self.preferences}
+        return {(p.query.id, p.teacher, p.answer) for p in self.preferences if p.answer is not Answer.SKIP}

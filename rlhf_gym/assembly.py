@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sqlalchemy import make_url
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecEnv
@@ -82,28 +83,35 @@ def make_teacher(
     return OracleTeacher(goal=goal)
 
 
-def open_store(config: RLHFConfig, *, new: bool) -> PreferenceStore:
+def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> PreferenceStore:
     """Where queries are posted and answered.
 
     Args:
         config: All settings.
-        new: Whether the run begins, so that its store has to be empty.
+        finished_rounds: Of a run that is resumed; None where it begins, so that its store has to be empty.
 
     Raises:
-        ValueError: If a new run's store holds queries.
+        ValueError: If a new run's store holds queries, or a resumed run's holds none.
     """
     if config.feedback.store is None and config.run_dir is None:
         return PreferenceStore()
-    store = PreferenceStore(
-        config.feedback.store or Path(config.run_dir or "") / "preferences.db", lasting=config.teacher in PEOPLE
-    )
-    if new and (asked := store.counts().asked):
+    place = config.feedback.store or Path(config.run_dir or "") / "preferences.db"
+    store = PreferenceStore(place, lasting=config.teacher in PEOPLE)
+    asked = store.counts().asked
+    wrong = ""
+    if finished_rounds is None and asked:
+        wrong = f"feedback.store holds {asked} queries of another run; give each run a database of its own"
+    elif finished_rounds and not asked and config.reward.source == "learned":
+        wrong = f"the run has finished {finished_rounds} rounds, but its store is empty; bring back {_named(place)}"
+    if wrong:
         store.close()
-        raise ValueError(
-            f"feedback.store {config.feedback.store} holds {asked} queries of another run; give each run a database of "
-            "its own"
-        )
+        raise ValueError(wrong)
     return store
+
+
+def _named(place: str | Path) -> str:
+    """A store by its file, or by its URL without the password."""
+    return str(place) if isinstance(place, Path) else make_url(place).render_as_string(hide_password=True)
 
 
 def make_agent(config: RLHFConfig, venv: VecEnv, rng: np.random.Generator) -> PPO:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv
@@ -49,7 +50,7 @@ class Checkpoint:
     seconds: float
 
     def save(self, directory: Path) -> None:
-        """Write it beside older ones, which then go; whatever stops this in between, one of them is whole."""
+        """Write it beside older ones, all but one of which then go; whatever stops this, one of them is whole."""
         new, place = directory / "new", directory / f"{self.round:06d}"
         for leftover in (new, place):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -67,7 +68,7 @@ class Checkpoint:
         state = {**{name: getattr(self, name) for name in numbers}, "episodes": episodes}
         (new / "state.json").write_text(json.dumps(state))
         new.rename(place)
-        for old in _places(directory)[:-1]:
+        for old in _places(directory)[:-2]:  # a power cut may take the last one with it
             shutil.rmtree(old, ignore_errors=True)
 
     @classmethod
@@ -85,7 +86,7 @@ class Checkpoint:
             return None
         try:
             return cls(round=int(places[-1].name), **_read(places[-1], venv))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ValueError(
                 f"checkpoint {places[-1]} is damaged ({error}); remove it, and the run begins again with all answers"
             ) from error

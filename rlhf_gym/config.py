@@ -214,6 +214,11 @@ class RLHFConfig:
                 f"agent.batch_size is {self.agent.batch_size} but a rollout has {self.rollout_steps} steps "
                 f"(agent.n_envs x agent.n_steps); use agent.batch_size <= {self.rollout_steps}"
             )
+        if self.teacher == "terminal" and self.feedback.async_labels:
+            raise ValueError(
+                "teacher is terminal, where the run waits, and feedback.async_labels is on, where it doesn't; "
+                "use teacher store, and rlhf-gym label in another terminal"
+            )
         least = self.watched_steps + self.rollout_steps
         if self.total_timesteps < least:
             watched = "query.first_steps and " if self.watched_steps else ""

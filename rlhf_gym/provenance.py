@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import resource
 import shlex
 import subprocess
@@ -20,13 +21,19 @@ def provenance(command: str | None = None) -> dict[str, Any]:
     Args:
         command: The command line; None takes this process's.
     """
+    words = [Path(sys.argv[0]).name, *sys.argv[1:]]
     return {
         "versions": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "commit": _commit(),
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
-        "command": command if command is not None else shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command if command is not None else _without_password(shlex.join(words)),
     }
+
+
+def _without_password(command: str) -> str:
+    """A command line, with passwords in URLs blotted out."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", command)
 
 
 def peak_rss_mb() -> float:

@@ -67,14 +67,16 @@ class RLHF:
     ) -> None:
         self.config = config
         self._next_round = next_round(Path(config.run_dir or "") / CHECKPOINTS) if _resume else 0
-        # Of the streams that began with the run, a resumed one takes up none where it would see or ask the same again.
+        kept = open_store(config, finished_rounds=self._next_round) if _resume else None
         rng = random_streams(config.seed)
-        self._rng = random_streams(config.seed, self._next_round) if self._next_round else rng
+        # Of the streams that the run began with, or was resumed with before, it takes up none: it would see and ask the
+        # same again. Whatever is posted changes the number of queries asked.
+        self._rng = random_streams(config.seed, self._next_round, kept.counts().asked) if kept else rng
         self.goal = load_goal(config.feedback.goal) if config.feedback.goal else None
         self.recorder = make_recorder(config, self._rng["envs"])
         # Before the agent, which opens its TensorBoard file there.
         self.run = RunDirectory(config.run_dir, resume=_resume) if config.run_dir else None
-        self.store = open_store(config, new=not _resume)
+        self.store = kept or self._begin_files()
         self.teacher = teacher or make_teacher(config, self.goal, self.store, waiting, self._rng["teacher"])
         self.asking = Asking(self.store, self.teacher, ask=self.ask)
         self.venv = VecLearnedReward(self.recorder)
@@ -87,9 +89,18 @@ class RLHF:
         self._fit: RewardFit | None = None
         self._last_checkpoint = time.monotonic()
         self._evaluation_seed = int(rng["evaluation"].integers(2**31))
-        if self.run and not _resume:
-            self.config.to_yaml(self.run / "config.yaml")  # whoever labels looks it up
+
+    def _begin_files(self) -> PreferenceStore:
+        """The store of a new run, and beside it what whoever labels or resumes looks up."""
+        if self.run:
+            self.config.to_yaml(self.run / "config.yaml")
             self.run.write_json("provenance.json", provenance())
+        try:
+            return open_store(self.config)
+        except BaseException:
+            if self.run:
+                self.run.discard()
+            raise
 
     @classmethod
     def resume(cls, directory: str | Path, *, teacher: Teacher | None = None, waiting: Waiting = pause) -> RLHF:
@@ -120,7 +131,7 @@ class RLHF:
                 continue
             known = {preference.query.id for preference in self.preferences}
             with self.stopwatch.timing("query"):
-                self._ask_until(wanted)
+                self._ask_until(wanted, last=wanted == self.config.labels)
             fit = self.fit_reward() if self._enough_is_new() else None
             self.improve(rollouts)
             new = [preference for preference in self.preferences if preference.query.id not in known]
@@ -155,7 +166,7 @@ class RLHF:
                     bar.set_postfix(labels=done.labels, true_return=f"{done.true_return:.1f}")
                     bar.update(done.env_steps - bar.n)
             except ValueError:
-                if self.run and not self.preferences:  # nothing is lost, and the directory can be used again
+                if self.run and self._nothing_is_lost():  # the directory can be used again
                     self.close()
                     self.run.discard()
                 raise
@@ -164,6 +175,10 @@ class RLHF:
             self.save(self.run.path)
             self.run.write_json("summary.json", summary)
         return summary
+
+    def _nothing_is_lost(self) -> bool:
+        """Whether nobody has given an answer; people may have given some that were not read yet."""
+        return not self.preferences and (self.asking.people is None or not self.store.counts().asked)
 
     # 1 watch, 2 choose
 
@@ -278,11 +293,11 @@ class RLHF:
         directory = Path(directory)
         elsewhere = self.run is None or directory.resolve() != self.run.path.resolve()
         if elsewhere:
-            RunDirectory(directory)
+            RunDirectory(directory).close()
         self.config.to_yaml(directory / "config.yaml")
         self.agent.save(directory / "policy.zip")
         self.reward.model.save(directory / "reward_model")
-        if elsewhere:
+        if elsewhere or not (directory / "preferences.db").exists():  # as where the run's store is a server
             with closing(PreferenceStore(directory / "preferences.db")) as store:
                 store.post([preference.query for preference in self.preferences])
                 for p in self.preferences:
@@ -320,6 +335,8 @@ class RLHF:
         self.agent.logger.close()
         self.venv.close()
         self.store.close()
+        if self.run:
+            self.run.close()
 
     # What the loop stands on
 
@@ -341,11 +358,11 @@ class RLHF:
             with self.stopwatch.timing("query"):
                 self.reward.scale(self.collect(), shift=self._may_shift())
 
-    def _ask_until(self, wanted: int) -> None:
-        """Get so many labels in all, or as many as people have given meanwhile."""
+    def _ask_until(self, wanted: int, *, last: bool) -> None:
+        """Get so many labels in all, or as many as people have given meanwhile; when all are asked, all are needed."""
         if not self.learned:
             return
-        if not self._asynchronous:
+        if not self._asynchronous or last:
             self.asking.until(wanted)
             return
         feedback, plan = self.config.feedback, self.plan()
@@ -358,8 +375,8 @@ class RLHF:
         )
 
     def _enough_is_new(self) -> bool:
-        enough = self.config.feedback.refit_answers if self._asynchronous else 1
-        return self.learned and self.asking.unfitted() >= enough
+        enough = self.config.feedback.refit_answers if self._asynchronous and self.reward.version else 1
+        return self.learned and self.labels > 0 and self.asking.unfitted() >= enough
 
     @property
     def _asynchronous(self) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import time
+import weakref
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +17,13 @@ from typing import Any
 
 from rlhf_gym.config import RLHFConfig
 
+try:
+    import fcntl
+except ImportError:  # Windows has no advisory locks: there, don't train one directory twice at once
+    fcntl = None  # type: ignore[assignment]
+
 FILES = ("config.yaml", "provenance.json", "metrics.csv", "summary.json", "policy.zip", "preferences.db")
+LOCK = ".lock"
 FOLDERS = ("tensorboard", "checkpoints")
 
 
@@ -89,6 +97,7 @@ class RunDirectory:
         self.path = Path(path)
         if resume:
             unfinished_run(path)
+            self._lock_alone()
             return
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"run_dir {path} is a file; use a directory")
@@ -100,13 +109,30 @@ class RunDirectory:
             raise ValueError(
                 f"run_dir {path} can't be made ({error.strerror}); use a place you may write to"
             ) from error
+        self._lock_alone()
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
+    def _lock_alone(self) -> None:
+        """Keep other trainers out until `close` is called, or this process ends in whatever way.
+
+        Raises:
+            ValueError: If another one is in.
+        """
+        lock = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR)
+        self.close = weakref.finalize(self, os.close, lock)
+        try:
+            if fcntl:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.close()
+            raise ValueError(f"run_dir {self.path} is being trained by another process; end that one first") from error
+
     def discard(self) -> None:
         """Remove what a run that came to nothing has written."""
-        for name in FILES:
+        self.close()
+        for name in (*FILES, *(f"preferences.db-{kind}" for kind in ("wal", "shm")), LOCK):
             (self.path / name).unlink(missing_ok=True)
         for name in FOLDERS:
             shutil.rmtree(self.path / name, ignore_errors=True)
@@ -131,10 +157,12 @@ class RunDirectory:
         """Leave out of ``metrics.csv`` the rounds that a resumed run goes through once more."""
         path, new = self.path / "metrics.csv", self.path / "metrics.new"
         if path.exists():
-            header, *rows = path.read_text().splitlines(keepends=True)
+            header, *rows = path.read_text().splitlines(keepends=True) or [""]
             kept = [row for row in rows if row.endswith("\n") and int(row.partition(",")[0]) < number]
             new.write_text("".join([header, *kept]))
             new.replace(path)
+            if not header.endswith("\n"):  # killed before it was written
+                path.unlink()
 
 
 def unfinished_run(path: str | Path) -> RLHFConfig:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
@@ -22,7 +22,13 @@ SAYS = {Key.LEFT: Answer.LEFT, Key.RIGHT: Answer.RIGHT, Key.TIE: Answer.TIE, Key
 
 
 def prompt(
-    desk: Desk, *, who: str, stdin: TextIO | None = None, stdout: TextIO | None = None, wait: bool = False
+    desk: Desk,
+    *,
+    who: str,
+    stdin: TextIO | None = None,
+    stdout: TextIO | None = None,
+    wait: bool = False,
+    on_quit: Callable[[], None] | None = None,
 ) -> int:
     """Put queries to somebody until there are none, or they quit.
 
@@ -35,6 +41,7 @@ def prompt(
         stdin: Where keys come from: single ones of a terminal, lines otherwise; None is this process's.
         stdout: Where queries are shown: moving pictures if it is a terminal that can, plots otherwise; likewise.
         wait: Whether to wait for new queries when there are none.
+        on_quit: Called last if they quit.
 
     Returns:
         How many answers were given, less those taken back.
@@ -44,7 +51,11 @@ def prompt(
     if shows_pictures(stdin, stdout, os.environ):
         face = Pictures(stdout, true_colour=shows_true_colour(os.environ))
     with _ended_in_order(), keyboard(stdin) as keys, face:
-        return _Sitting(desk, who, face, keys).answer_all(wait=wait)
+        sitting = _Sitting(desk, who, face, keys)
+        given = sitting.answer_all(wait=wait)
+    if sitting.quit and on_quit:
+        on_quit()
+    return given
 
 
 class _Sitting:
@@ -52,7 +63,7 @@ class _Sitting:
 
     def __init__(self, desk: Desk, who: str, face: Face, keys: Keyboard) -> None:
         self._desk, self._who, self._face, self._keys = desk, who, face, keys
-        self._given, self._note = 0, ""
+        self._given, self._note, self.quit = 0, "", False
 
     def answer_all(self, *, wait: bool) -> int:
         """See :func:`prompt`."""
@@ -61,6 +72,7 @@ class _Sitting:
             while query or wait:
                 key, shown_at = self._ask(query) if query else (self._face.rest(self._heading(), self._keys), None)
                 if key is Key.QUIT:
+                    self.quit = True
                     break
                 query = self._do(key, query, shown_at)
         finally:

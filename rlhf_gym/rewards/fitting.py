@@ -25,8 +25,9 @@ class Bootstrap:
     """Each member's weight of each preference: Poisson(1), and always the same one.
 
     Redrawn at every fit, the members' data would even out over a run. A weight of 0 (of probability 1/e) makes the
-    preference one of that member's held-out ones, for good. A weight is drawn from the seed and from what it belongs
-    to, so that it outlasts an interruption, and an answer that is taken back.
+    preference one of that member's held-out ones, for good. A weight is drawn from the seed and from the query's id, so
+    that it outlasts an interruption, and an answer that is taken back; a query that is repeated, or answered by several
+    people, is held out as a whole.
 
     Args:
         ensemble_size: M.
@@ -39,7 +40,7 @@ class Bootstrap:
 
     def weights(self, preferences: Sequence[Preference]) -> Array:
         """Weights of N preferences, shape (M, N)."""
-        return np.array([self._of(f"{p.query.id} {p.teacher}") for p in preferences]).T
+        return np.array([self._of(p.query.repeats or p.query.id) for p in preferences]).T
 
     def _of(self, name: str) -> Array:
         if name not in self._drawn:

@@ -28,10 +28,15 @@ def store_of(run_dir: Path, url: str | None = None) -> PreferenceStore:
         run_dir: The run directory.
         url: Another store; None is the one that the run's settings name, or preferences.db.
     """
+    from sqlalchemy import make_url
+
     from rlhf_gym.feedback import PreferenceStore
 
     config = config_of(run_dir)
     url, file = url or (config.feedback.store if config else None), run_dir / "preferences.db"
     if url is None and not file.is_file():
         raise ValueError(f"{run_dir} holds no preferences.db; use the directory of a run, or name its --store")
+    path = make_url(url).database if url and url.startswith("sqlite:///") else None
+    if path and not Path(path).is_file():
+        raise ValueError(f"store {url} is a file that isn't there; name the one that the run writes to")
     return PreferenceStore(url or file)

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rlhf_gym.verbs.arguments import RunDir, config_of, store_of
@@ -39,11 +43,13 @@ class Label:
     instructions: str = ""
     """What to look for, shown above the clips."""
     store: str | None = None
-    """URL of the preference store; None is preferences.db in the run directory."""
+    """URL of the preference store; None is the one that the run's settings name, or its preferences.db."""
     draw: Literal["replay", "states"] = "replay"
     """Draw the environment, or plot its observations where it doesn't replay or can't be drawn."""
     width: int = 400
     """Of a clip, in pixels."""
+    until_input_ends: bool = False
+    """End the page when standard input ends, as it does when the process that started it is gone."""
 
     @property
     def name(self) -> str:
@@ -68,6 +74,8 @@ class Label:
         """Hand out queries and take answers until interrupted."""
         with self.desk() as desk:
             if self.web:
+                if self.until_input_ends:
+                    threading.Thread(target=_end_with_input, daemon=True).start()
                 _serve(desk, self)
                 return
             from rlhf_gym.labelling.terminal import prompt
@@ -84,7 +92,7 @@ class Quality:
     run_dir: RunDir
     """A run directory."""
     store: str | None = None
-    """URL of the preference store; None is preferences.db in the run directory."""
+    """URL of the preference store; None is the one that the run's settings name, or its preferences.db."""
     json: bool = False
     """Print JSON."""
 
@@ -97,12 +105,18 @@ class Quality:
         print(json.dumps(found.as_dict()) if self.json else found.as_text())
 
 
+def _end_with_input() -> None:
+    """Interrupt this process when its standard input is closed."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def _serve(desk: Desk, asked: Label) -> None:
     """The labelling page, until interrupted."""
-    from rlhf_gym.labelling.page import is_loopback, make_app, new_token, serve
+    from rlhf_gym.labelling.page import is_loopback, make_app, serve
     from rlhf_gym.runs import metrics_so_far
 
-    token = new_token() if asked.token or not is_loopback(asked.host) else None
+    token = _token(asked.run_dir) if asked.token or not is_loopback(asked.host) else None
     app = make_app(desk, token=token, curve=partial(metrics_so_far, asked.run_dir))
 
     def started(address: str) -> None:
@@ -110,3 +124,15 @@ def _serve(desk: Desk, asked: Label) -> None:
         print(f"open {opened} to label; Ctrl-C ends", flush=True)
 
     serve(app, host=asked.host, port=asked.port, started=started)
+
+
+def _token(run_dir: Path) -> str:
+    """The run's token: the same whenever the page is started again, so that nobody is locked out."""
+    from rlhf_gym.labelling.page import new_token
+
+    file = run_dir / "token"
+    if not file.exists():
+        file.touch(mode=0o600)
+    if not file.read_text():
+        file.write_text(new_token())
+    return file.read_text()

@@ -5,6 +5,7 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,8 +82,9 @@ def _learn(rlhf: RLHF) -> None:
         summary = rlhf.learn(progress=config.teacher != "terminal")
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; to go on: rlhf-gym resume {config.run_dir}") from None
+    of = f" of {config.labels}" if summary["labels"] < config.labels else ""
     print(
-        f"{config.env_id}, seed {config.seed}: {summary['labels']} labels, {summary['total_timesteps']} "
+        f"{config.env_id}, seed {config.seed}: {summary['labels']}{of} labels, {summary['total_timesteps']} "
         f"environment steps, {summary['wall_seconds']:.0f} s\n{true_return(summary)}\n"
         f"files in {config.run_dir}; to see the policy: rlhf-gym watch {config.run_dir}"
     )
@@ -108,6 +110,7 @@ def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
 @contextmanager
 def _prompt_here(label: Label) -> Iterator[Waiting]:
     """Put what is open to whoever sits at this terminal; to quit the prompt is to interrupt the run."""
+    from rlhf_gym.feedback import pause
     from rlhf_gym.labelling.terminal import prompt
 
     with ExitStack() as stack:
@@ -116,27 +119,31 @@ def _prompt_here(label: Label) -> Iterator[Waiting]:
         def waiting() -> None:
             if not desks:  # there is no store before the run begins
                 desks.append(stack.enter_context(label.desk()))
-            prompt(desks[0], who=label.name)
-            if desks[0].next(label.name):
-                desks[0].release(label.name)
-                raise KeyboardInterrupt
+            prompt(desks[0], who=label.name, on_quit=interrupt)
+            pause()  # somebody else may hold what is still open
+
+        def interrupt() -> None:
+            raise KeyboardInterrupt
 
         yield waiting
 
 
 @contextmanager
 def _page_beside(run_dir: Path) -> Iterator[Waiting]:
-    """Serve the page in a process of its own, started when answers are first waited for."""
+    """Serve the page in a process of its own, from when answers are first waited for until this process ends."""
     pages: list[subprocess.Popen[bytes]] = []
+    port = _free_port()
+    label = ["label", str(run_dir), "--web", "--port", str(port), "--until-input-ends"]
 
     def waiting() -> None:
         if not pages:
-            pages.append(subprocess.Popen([sys.executable, "-m", "rlhf_gym.cli", "label", str(run_dir), "--web"]))
+            pages.append(subprocess.Popen([sys.executable, "-m", "rlhf_gym.cli", *label], stdin=subprocess.PIPE))
         try:
-            status = pages[0].wait(timeout=0.2)
+            if pages[0].wait(timeout=0.2) == 2:  # it has said why
+                raise ValueError("the labelling page can't be served; see above")
+            pages.clear()  # it was killed: start it again
         except subprocess.TimeoutExpired:
-            return
-        raise ValueError(f"the labelling page ended with status {status}; see above")
+            pass
 
     try:
         yield waiting
@@ -144,3 +151,15 @@ def _page_beside(run_dir: Path) -> Iterator[Waiting]:
         for page in pages:
             page.terminate()
             page.wait()
+
+
+def _free_port() -> int:
+    """The page's usual port, or any that is free where that is taken."""
+    for port in (Label.port, 0):
+        with closing(socket.socket()) as one:
+            try:
+                one.bind(("127.0.0.1", port))
+                return int(one.getsockname()[1])
+            except OSError:
+                continue
+    raise ValueError("no port is free for the labelling page")

@@ -75,15 +75,17 @@ def test_a_preference_keeps_its_weights_whatever_stands_beside_it() -> None:
     assert not np.array_equal(Bootstrap(3, seed=1).weights(kept), first)
 
 
-def test_two_peoples_answers_to_one_query_weigh_differently() -> None:
+def test_a_query_is_held_out_as_a_whole_whoever_answered_it_and_however_often() -> None:
     [one] = preferences(1)
-    both = [dataclasses.replace(one, teacher=f"person {n}") for n in range(30)]
-    assert len(set(map(tuple, Bootstrap(3, seed=0).weights(both).T.tolist()))) > 1
+    again = dataclasses.replace(one, query=dataclasses.replace(one.query, id="again", repeats=one.query.id))
+    weights = Bootstrap(30, seed=0).weights([one, dataclasses.replace(one, teacher="bob"), again])
+    assert (weights[:, 0] == weights[:, 1]).all() and (weights[:, 0] == weights[:, 2]).all()
 
 
 def test_weights_are_on_average_1_and_a_share_of_1_over_e_is_held_out() -> None:
     [one] = preferences(1)
-    weights = Bootstrap(3, seed=0).weights([dataclasses.replace(one, teacher=str(n)) for n in range(20_000)])
+    named = (dataclasses.replace(one, query=dataclasses.replace(one.query, id=str(n))) for n in range(20_000))
+    weights = Bootstrap(3, seed=0).weights(list(named))
     # 5 standard deviations of the mean of 60000 draws: 0.020 and 0.010.
     assert weights.mean() == pytest.approx(1, abs=0.020)
     assert (weights == 0).mean() == pytest.approx(1 / math.e, abs=0.010)
