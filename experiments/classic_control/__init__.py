@@ -15,9 +15,15 @@ ASKED = tuple(Reaches(f"{task}_100", least=aim) for task, aim in AIMS.items())
 HOW_TO_READ = """\
 Every return is that of the deterministic policy over 20 episodes of the unmodified environment, by its own reward.
 Thresholds are −180 on Pendulum (rl-zoo's tuned PPO has −172), and Gymnasium's own on Acrobot (−100), MountainCar (−110)
-and MountainCarContinuous (90). Acrobot's episodes are as they are, under the absorbing rule, and end at the goal: a
-constant reward of −1 already teaches to end soon, so read its figure beside that control. The MountainCars learn in a
-fixed horizon of 200 steps, in which the car that got to the top stays there: nothing terminates, and a constant reward
-teaches nothing. *PPO on the true reward* has the same horizon, in which the true reward pays nothing at the top."""
+and MountainCarContinuous (90). Acrobot's episodes are as they are, under the absorbing rule, and end at the goal. The
+MountainCars learn in a fixed horizon of 200 steps, in which the car that got to the top stays there. *PPO on the true
+reward* has the same horizon, in which the true reward pays nothing at the top.
+
+**What the constant −1 says.** On Acrobot it teaches to end soon, which is all the task asks for: its figure is as good as
+that of 100 labels. On MountainCarContinuous nothing ends, every policy is paid the same, and yet it solves the task on
+every seed: most likely PPO's critic, which begins at 0, learns that what it has seen is worth less, so that what it
+hasn't seen looks better, and PPO goes there. The untrained policy and random answers get nowhere on both. So on these two tasks 100
+labels do no harm and reach the aim, but only Pendulum shows that something was learned from them that wasn't to be had
+without."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING"]
