@@ -87,9 +87,12 @@ def time_ppo(config: RLHFConfig) -> dict[str, Any]:
     }
 
 
-def in_fresh_process(env_id: str, kind: Literal["rlhf", "ppo"], seed: int) -> dict[str, Any]:
+def in_fresh_process(
+    env_id: str, kind: Literal["rlhf", "ppo"], seed: int, total_timesteps: int | None
+) -> dict[str, Any]:
     """One timed run; its figures come back on the last line of its output."""
     command = [sys.executable, "-m", "experiments.bench", "--one", env_id, kind, str(seed)]
+    command += ["--total-timesteps", str(total_timesteps)] if total_timesteps else []
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -110,8 +113,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         "steps per s, ours | PPO | memory ours − PPO, MB |",
         "|---" * 12 + "|",
     ]
-    for env_id in dict.fromkeys(row["env_id"] for row in rows):
-        found = [row for row in rows if row["env_id"] == env_id]
+    for env_id, steps in dict.fromkeys((row["env_id"], int(row["total_timesteps"])) for row in rows):
+        found = [row for row in rows if (row["env_id"], int(row["total_timesteps"])) == (env_id, steps)]
 
         def of(name: str, digits: int = 1, found: Sequence[dict[str, Any]] = found) -> str:
             return spread([row[name] for row in found], digits)
@@ -124,20 +127,25 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
             *(of(f"{part}_seconds") for part in PARTS),
         ]
         cells += [of("rlhf_steps_per_second", 0), of("ppo_steps_per_second", 0), of("extra_mb", 0)]
-        labels, steps = int(found[0]["labels"]), int(found[0]["total_timesteps"])
+        labels = int(found[0]["labels"])
         lines.append(f"| {env_id}, {steps} steps, {labels} labels | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def pair(env_id: str, seed: int) -> dict[str, Any]:
+def settings(env_id: str, total_timesteps: int | None = None) -> dict[str, Any]:
+    """Labels and steps of both runs of a pair."""
+    return PAIRS[env_id] | ({"total_timesteps": total_timesteps} if total_timesteps else {})
+
+
+def pair(env_id: str, seed: int, total_timesteps: int | None = None) -> dict[str, Any]:
     """One pair of runs, which one goes first changing with the seed."""
     order: list[Literal["rlhf", "ppo"]] = ["rlhf", "ppo"] if seed % 2 == 0 else ["ppo", "rlhf"]
-    done = {kind: in_fresh_process(env_id, kind, seed) for kind in order}
+    done = {kind: in_fresh_process(env_id, kind, seed, total_timesteps) for kind in order}
     ours, plain = done["rlhf"], done["ppo"]
     return {
         "env_id": env_id,
         "seed": seed,
-        **PAIRS[env_id],
+        **settings(env_id, total_timesteps),
         "ratio": ours["wall_seconds"] / plain["wall_seconds"],
         "rlhf_seconds": ours["wall_seconds"],
         "ppo_seconds": plain["wall_seconds"],
@@ -165,28 +173,30 @@ def of_commit(path: Path, commit: str) -> list[dict[str, Any]]:
 def main(
     pairs: int = 5,
     tasks: tuple[str, ...] = tuple(PAIRS),
+    total_timesteps: int | None = None,
     one: tuple[str, Literal["rlhf", "ppo"], int] | None = None,
     results_dir: Path = Path("results"),
 ) -> None:
     """Time pairs of runs and print one table.
 
     Args:
-        pairs: Pairs of runs for each task, after one that isn't counted.
+        pairs: Pairs of runs for each task; if more than 1, after one that isn't counted.
         tasks: Environments to time.
+        total_timesteps: Steps of each run instead of the task's own, such as 1000000 to see what memory they take.
         one: Time one run only and print its figures: task, kind, seed.
         results_dir: Each pair is appended to `bench/pairs.csv` in it, and `bench/README.md` is made anew.
     """
     if one is not None:
         env_id, kind, seed = one
         torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # torch's first optimizer imports a lot, for either
-        config = RLHFConfig.for_env(env_id, seed=seed, **PAIRS[env_id])
+        config = RLHFConfig.for_env(env_id, seed=seed, **settings(env_id, total_timesteps))
         print(json.dumps({"rlhf": time_rlhf, "ppo": time_ppo}[kind](config), default=float))
         return
     made, kept = provenance("python -m experiments.bench"), results_dir / "bench" / "pairs.csv"
     for env_id in tasks:
-        for seed in tqdm(range(-1, pairs), desc=env_id, unit="pair"):
-            row = pair(env_id, abs(seed))
-            if seed >= 0:  # the first pair warms the machine's caches
+        for seed in tqdm(range(-1 if pairs > 1 else 0, pairs), desc=env_id, unit="pair"):
+            row = pair(env_id, abs(seed), total_timesteps)
+            if seed >= 0:  # the first of several warms the machine's caches
                 append_rows(kept, [row | {k: made[k] for k in ("commit", "machine", "python")}])
     how = (__doc__ or "").partition("\n\n")[2]
     page = (

@@ -19,11 +19,11 @@ and MountainCarContinuous (90). Acrobot's episodes are as they are, under the ab
 MountainCars learn in a fixed horizon of 200 steps, in which the car that got to the top stays there. *PPO on the true
 reward* has the same horizon, in which the true reward pays nothing at the top.
 
-**What the constant −1 says.** On Acrobot it teaches to end soon, which is all the task asks for: its figure is as good as
-that of 100 labels. On MountainCarContinuous nothing ends, every policy is paid the same, and yet it solves the task on
-every seed: most likely PPO's critic, which begins at 0, learns that what it has seen is worth less, so that what it
-hasn't seen looks better, and PPO goes there. The untrained policy and random answers get nowhere on both. So on these two tasks 100
-labels do no harm and reach the aim, but only Pendulum shows that something was learned from them that wasn't to be had
-without."""
+**What the constant −1 says.** On Acrobot it teaches to end soon, which is all the task asks for: its figure is as
+good as that of 100 labels. On MountainCarContinuous nothing ends, every policy is paid the same, and yet it solves
+the task on every seed: most likely PPO's critic, which begins at 0, learns that what it has seen is worth less, so
+that what it hasn't seen looks better, and PPO goes there. The untrained policy and random answers get nowhere on
+both. So on these two tasks 100 labels do no harm and reach the aim, but only Pendulum shows that something was
+learned from them that wasn't to be had without."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING"]
