@@ -139,18 +139,19 @@ def _page_beside(run_dir: Path) -> Iterator[Waiting]:
         if not pages:
             pages.append(subprocess.Popen([sys.executable, "-m", "rlhf_gym.cli", *label], stdin=subprocess.PIPE))
         try:
-            if pages[0].wait(timeout=0.2) == 2:  # it has said why
-                raise ValueError("the labelling page can't be served; see above")
-            pages.clear()  # it was killed: start it again
+            status = pages[0].wait(timeout=0.2)
         except subprocess.TimeoutExpired:
-            pass
+            return
+        pages.pop().communicate()
+        if status >= 0:  # it has said why; below 0 it was killed, and is started again
+            raise ValueError("the labelling page can't be served; see above")
 
     try:
         yield waiting
     finally:
         for page in pages:
             page.terminate()
-            page.wait()
+            page.communicate()
 
 
 def _free_port() -> int:
