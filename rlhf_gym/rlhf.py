@@ -118,7 +118,11 @@ class RLHF:
             ValueError: If the directory holds no run, a finished one, or a damaged one.
         """
         resumed = cls(unfinished_run(directory), teacher=teacher, waiting=waiting, _resume=True)
-        resumed._take_up()
+        try:
+            resumed._take_up()
+        except BaseException:
+            resumed.close()
+            raise
         return resumed
 
     def rounds(self) -> Iterator[Round]:
