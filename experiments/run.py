@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,7 @@ import tyro
 
 from experiments.records import append_rows, read_header, read_rows, refusal, widen
 from experiments.settings import Setting, choose, known_columns, load, measure_names
-
-try:
-    import fcntl
-except ImportError:  # Windows has no advisory locks: there, don't start the same experiment twice at once
-    fcntl = None  # type: ignore[assignment]
-
+from rlhf_gym.runs import FolderLock
 
 ROOT = Path(__file__).parents[1]
 
@@ -202,18 +197,12 @@ def _keep(folder: Path, rows: Rows) -> None:
 def alone(folder: Path) -> Iterator[None]:
     """Keep a second command from doing the same runs: the lock is the folder's, and ends with the process."""
     folder.mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = FolderLock(folder)
     except BlockingIOError:
         raise ValueError(f"{folder} is being written by another command; wait until it has ended") from None
-    else:
+    with closing(lock):
         yield
-    finally:
-        os.close(handle)
 
 
 def main(

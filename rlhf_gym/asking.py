@@ -81,9 +81,10 @@ class Asking:
             first: How many answers to wait for before there is a reward to go on with.
         """
         assert self.people
-        stale = [q.id for q in self._store.pending() if q.policy_step < oldest_step and q.repeats is None]
-        self._store.drop(stale)
         self.take_up()
+        if stale := [q.id for q in self.open if q.policy_step < oldest_step and q.repeats is None]:
+            self._store.drop(stale)
+            self.take_up()
         self._ask_what_misses(wanted)
         self.people.wait(open_at_most=max(0, len(self.open) - first) if outstanding is None else outstanding)
         self.take_up()
@@ -103,8 +104,7 @@ class Asking:
 
     def _have_answered(self) -> None:
         if self.people:
-            self.people.wait()
-            self.take_up()
+            self.people.wait()  # the next turn takes up what they said
         else:
             self.tell(self.open, self.teacher.answer(self.open), who=self.teacher.name)
             self.open = []

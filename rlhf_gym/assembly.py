@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sqlalchemy import make_url
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecEnv
@@ -102,16 +101,11 @@ def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> Pre
     if finished_rounds is None and asked:
         wrong = f"feedback.store holds {asked} queries of another run; give each run a database of its own"
     elif finished_rounds and not asked and config.reward.source == "learned":
-        wrong = f"the run has finished {finished_rounds} rounds, but its store is empty; bring back {_named(place)}"
+        wrong = f"the run has finished {finished_rounds} rounds, but its store is empty; bring back {store.place}"
     if wrong:
         store.close()
         raise ValueError(wrong)
     return store
-
-
-def _named(place: str | Path) -> str:
-    """A store by its file, or by its URL without the password."""
-    return str(place) if isinstance(place, Path) else make_url(place).render_as_string(hide_password=True)
 
 
 def make_agent(config: RLHFConfig, venv: VecEnv, rng: np.random.Generator) -> PPO:

@@ -303,11 +303,7 @@ class RLHF:
         self.reward.model.save(directory / "reward_model")
         if elsewhere or not (directory / "preferences.db").exists():  # as where the run's store is a server
             with closing(PreferenceStore(directory / "preferences.db")) as store:
-                store.post([preference.query for preference in self.preferences])
-                for p in self.preferences:
-                    store.record(
-                        p.query.id, p.answer, teacher=p.teacher, shown_at=p.shown_at, answered_at=p.answered_at
-                    )
+                store.add(self.preferences)
 
     @classmethod
     def load(cls, directory: str | Path) -> RLHF:

@@ -9,21 +9,20 @@ import shutil
 import time
 import weakref
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from rlhf_gym.config import RLHFConfig
 
 try:
     import fcntl
-except ImportError:  # Windows has no advisory locks: there, don't train one directory twice at once
+except ImportError:  # Windows has no advisory locks: there, don't write one folder from two processes at once
     fcntl = None  # type: ignore[assignment]
 
 FILES = ("config.yaml", "provenance.json", "metrics.csv", "summary.json", "policy.zip", "preferences.db")
-LOCK = ".lock"
 FOLDERS = ("tensorboard", "checkpoints")
 
 
@@ -82,6 +81,31 @@ class Run:
     metrics: list[dict[str, float]]
 
 
+@final
+class FolderLock:
+    """Keeps everyone else from locking a folder, until it is closed or the process ends.
+
+    Raises:
+        OSError: BlockingIOError if somebody else has it locked.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if fcntl is None:
+            return
+        handle = os.open(folder, os.O_RDONLY)
+        self._close = weakref.finalize(self, os.close, handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let others in; harmless if done twice."""
+        if fcntl is not None:
+            self._close()
+
+
 class RunDirectory:
     """Where a run writes its files.
 
@@ -115,24 +139,24 @@ class RunDirectory:
         return self.path / name
 
     def _lock_alone(self) -> None:
-        """Keep other trainers out until `close` is called, or this process ends in whatever way.
+        """Keep other trainers out until :meth:`close`, or until this process ends in whatever way.
 
         Raises:
             ValueError: If another one is in.
         """
-        lock = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR)
-        self.close = weakref.finalize(self, os.close, lock)
         try:
-            if fcntl:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = FolderLock(self.path)
         except OSError as error:
-            self.close()
             raise ValueError(f"run_dir {self.path} is being trained by another process; end that one first") from error
+
+    def close(self) -> None:
+        """Let others in; harmless if done twice."""
+        self._lock.close()
 
     def discard(self) -> None:
         """Remove what a run that came to nothing has written."""
         self.close()
-        for name in (*FILES, *(f"preferences.db-{kind}" for kind in ("wal", "shm")), LOCK):
+        for name in (*FILES, *(f"preferences.db-{kind}" for kind in ("wal", "shm"))):
             (self.path / name).unlink(missing_ok=True)
         for name in FOLDERS:
             shutil.rmtree(self.path / name, ignore_errors=True)
@@ -191,7 +215,7 @@ def read_run(path: str | Path) -> Run:
     config = RLHFConfig.from_yaml(path / "config.yaml")
     try:
         with (path / "metrics.csv").open(newline="") as file:
-            metrics = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+            metrics = _rounds(file)
         return Run(path, config, json.loads((path / "summary.json").read_text()), metrics)
     except (ValueError, TypeError) as error:  # TypeError: a row has more or fewer values than there are columns
         raise ValueError(f"metrics.csv or summary.json of {path} is damaged ({error}); run it again") from error
@@ -204,7 +228,12 @@ def metrics_so_far(path: str | Path) -> list[dict[str, float]]:
     except FileNotFoundError:
         return []
     written = text[: text.rfind("\n") + 1]  # the last line may be in the making
-    return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(written.splitlines())]
+    return _rounds(written.splitlines())
+
+
+def _rounds(lines: Iterable[str]) -> list[dict[str, float]]:
+    """Rows of ``metrics.csv``."""
+    return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
 
 
 class Stopwatch:

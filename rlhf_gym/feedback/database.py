@@ -34,7 +34,7 @@ def open_database(url: str | Path) -> Engine:
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
         raise ValueError(
-            f"preference store {_place(engine)} can't be opened: {_reason(error)}; {_remedy(engine)}"
+            f"preference store {place(engine)} can't be opened: {_reason(error)}; {_remedy(engine)}"
         ) from error
     except BaseException:
         engine.dispose()
@@ -51,7 +51,7 @@ def damage_explained(engine: Engine) -> Iterator[None]:
         if type(error) not in (DatabaseError, SafetensorError):  # subclasses tell of locks, a full disk, broken rules
             raise
         raise ValueError(
-            f"preference store {_place(engine)} is damaged: {_reason(error)}; restore it from a copy, or move it away"
+            f"preference store {place(engine)} is damaged: {_reason(error)}; restore it from a copy, or move it away"
         ) from error
 
 
@@ -135,7 +135,7 @@ def _make_or_check(engine: Engine) -> None:
         _make(engine)
     elif META.name not in tables:
         raise ValueError(
-            f"preference store {_place(engine)} is a database of something else (it holds {', '.join(tables[:3])}); "
+            f"preference store {place(engine)} is a database of something else (it holds {', '.join(tables[:3])}); "
             f"give preferences one of their own"
         )
     version = _version(engine)
@@ -144,7 +144,7 @@ def _make_or_check(engine: Engine) -> None:
         version = _version(engine)
     if version != str(SCHEMA_VERSION):
         raise ValueError(
-            f"preference store {_place(engine)} has version {version} of the tables and this rlhf_gym reads "
+            f"preference store {place(engine)} has version {version} of the tables and this rlhf_gym reads "
             f"{SCHEMA_VERSION}; use the rlhf_gym that wrote it, or name another store"
         )
     if engine.dialect.name == "sqlite":
@@ -176,7 +176,7 @@ def _make(engine: Engine) -> None:
             connection.execute(update(META).where(META.c.value.in_(OLDER)).values(value=str(SCHEMA_VERSION)))
 
 
-def _place(engine: Engine) -> str:
+def place(engine: Engine) -> str:
     """Path of the file, or URL without its password."""
     url = engine.url
     return str(url.database) if engine.dialect.name == "sqlite" else url.render_as_string(hide_password=True)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from rlhf_gym.feedback import leases, merging
 from rlhf_gym.feedback.answers import Counts, GivenAnswer, is_answered, is_open, stands
-from rlhf_gym.feedback.database import damage_explained, open_database, writing_alone
+from rlhf_gym.feedback.database import damage_explained, open_database, place, writing_alone
 from rlhf_gym.feedback.rows import query_to_row, row_to_given_answer, row_to_preference, row_to_query
 from rlhf_gym.feedback.schema import ANSWERS, DROPPED, QUERIES
 from rlhf_gym.segments import Answer, Preference, Query
@@ -46,6 +46,11 @@ class PreferenceStore:
     def __init__(self, url: str | Path = "sqlite://", *, lasting: bool = True) -> None:
         self._engine, self._lasting = open_database(url), lasting
         self._close = weakref.finalize(self, self._engine.dispose)  # a store that is dropped closes itself
+
+    @property
+    def place(self) -> str:
+        """Path of the file, or URL without its password."""
+        return place(self._engine)
 
     def post(self, queries: Sequence[Query]) -> None:
         """Put queries up for answering: all of them, or none if one is refused.
