@@ -38,7 +38,7 @@ class ClipError(ValueError):
     """
 
     def __init__(self, told: str, details: str = "") -> None:
-        super().__init__(": ".join(filter(None, [told, " ".join(details.split())])))
+        super().__init__(" ".join((f"{told}: {details}" if details else told).split()))
         self.told, self.details = told, details
 
 
@@ -148,7 +148,10 @@ class ClipCache:
                 raise ClipNotReady(f"the process that drew query {query.id} ended unexpectedly; ask again") from error
             raise self._hopeless(query, error) from error
         except Exception as error:
-            raise ClipError(f"query {query.id} can't be shown", f"{error}{self._or_states()}") from error
+            told, why = f"query {query.id} can't be shown", f"{error}{self._or_states()}"
+            # A refusal of ours is a ValueError; so are some of MuJoCo's, which name the file of a model.
+            ours = isinstance(error, ValueError) and not set(why) & set("/\\")
+            raise (ClipError(f"{told}: {why}") if ours else ClipError(told, why)) from error
         return self._read(query, place)
 
     def close(self) -> None:

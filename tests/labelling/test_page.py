@@ -3,6 +3,7 @@ import math
 import re
 import socket
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,7 +14,7 @@ from rlhf_gym.feedback.contracts import example_queries
 from rlhf_gym.labelling import ClipCache, Desk
 from rlhf_gym.labelling.page import is_loopback, make_app, new_token, serve
 from rlhf_gym.labelling.page.app import STATIC
-from rlhf_gym.segments import Answer
+from rlhf_gym.segments import Answer, Origin
 
 HERE = "http://127.0.0.1:8765"
 
@@ -143,6 +144,16 @@ def test_a_client_is_told_that_a_clip_can_not_be_written_and_the_log_where(room,
             told = said(page.get("/api/clips/0-0"), 409)
     assert told == "query 0-0 can't be shown; the server's log says why"
     assert str(tmp_path / "no folder") in caplog.text
+
+
+@pytest.mark.parametrize(("env_id", "told"), [("Elsewhere-v0", True), ("/srv/secret:Elsewhere-v0", False)])
+def test_why_a_clip_can_not_be_drawn_is_told_unless_it_names_a_file(room, tmp_path, caplog, env_id, told):
+    one = room.store.query("0-0")
+    room.store.post([replace(one, id="far", left=replace(one.left, origin=Origin(env_id, 0)))])
+    with ClipCache(tmp_path / "clips") as clips, TestClient(make_app(Desk(room.store, clips)), base_url=HERE) as page:
+        why = said(page.get("/api/clips/far"), 409)
+    assert why.startswith("query far can't be shown: ") is told
+    assert (env_id in why) is told and (env_id in caplog.text) is not told
 
 
 def test_a_client_is_told_that_a_clip_is_damaged_and_the_log_where(room, tmp_path, caplog):

@@ -165,7 +165,7 @@ def _file(file: Path) -> Callable[[], FileResponse]:
     return lambda: FileResponse(file, headers={"cache-control": "no-cache"})
 
 
-# What is told never holds another error's text, which may name files of this machine: that goes to the log.
+# What is told names no file of this machine: where an error may, its text goes to the log instead.
 
 
 def _undrawable(_: Request, error: Exception) -> Response:
