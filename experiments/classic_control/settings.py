@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from experiments.controls import TRUE, UNTRAINED, Settings, constant, random_answers, untrained_policy
+from experiments.controls import TRUE, TRUE_SCALED, UNTRAINED, Settings, constant, random_answers, untrained_policy
 from experiments.settings import Bound, Family, Setting, shortened
 from rlhf_gym import RLHFConfig
 from rlhf_gym.mappings import merge
@@ -20,6 +20,7 @@ TASKS = {
 AIMS = {"pendulum": -180, "acrobot": -100, "mountain_car": -110, "mountain_car_continuous": 90}
 CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "ppo_true_reward": ("PPO on the true reward", merge(TRUE, {"feedback": {"goal": None}})),
+    "ppo_scaled": ("PPO on the true reward, scaled", merge(TRUE_SCALED, {"feedback": {"goal": None}})),
     "ppo_goal": ("PPO on the oracle's goal", TRUE),
     "random_answers": ("100 random answers", random_answers(100)),
     "untrained": ("untrained reward model", UNTRAINED),
@@ -38,7 +39,8 @@ def _settings(task: str) -> dict[str, Setting]:
     shared = {"env_id": TASKS[task], "total_timesteps": 100_000}
     settings = {f"{task}_100": Setting("100 labels", merge(shared, {"labels": 100}), SEEDS, threshold=aim)}
     for name, (title, config) in CONTROLS.items():
-        if name != "ppo_goal" or _judged_by(task):
+        # The goals are of unit size, and where there is one the true reward pays the same until the goal is reached.
+        if name != ("ppo_scaled" if _judged_by(task) else "ppo_goal"):
             settings[f"{task}_{name}"] = Setting(title, merge(shared, config), SEEDS, control=True, threshold=aim)
     return settings
 
