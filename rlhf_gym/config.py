@@ -69,6 +69,9 @@ class FeedbackConfig:
     """What people are to look for, in your words; shown above every query."""
     async_labels: Annotated[bool, arg(aliases=["--async-labels"])] = False
     """Go on learning while people think, instead of waiting for all answers of a round."""
+    people_per_query: Annotated[int, arg(aliases=["--people-per-query"])] = 1
+    """How many people are to answer each query, so that their agreement is known; each answer is a label. The run waits
+    until so many have. For teacher web or store."""
     outstanding: int = 10
     """With async_labels, wait while more queries than this are unanswered."""
     refit_answers: int = 5
@@ -219,6 +222,11 @@ class RLHFConfig:
                 "teacher is terminal, where the run waits, and feedback.async_labels is on, where it doesn't; "
                 "use teacher store, and rlhf-gym label in another terminal"
             )
+        if self.feedback.people_per_query > 1 and self.teacher not in ("web", "store"):
+            raise ValueError(
+                f"feedback.people_per_query is {self.feedback.people_per_query} and teacher is {self.teacher}, "
+                "who is one; use teacher web or store"
+            )
         least = self.watched_steps + self.rollout_steps
         if self.total_timesteps < least:
             watched = "query.first_steps and " if self.watched_steps else ""
@@ -281,7 +289,7 @@ POSITIVE = {
     "query": "candidates_per_query rounds first_steps memory_steps halving_steps",
     "reward": "ensemble_size steps batch_size l2_sample",
     "agent": "n_envs n_steps batch_size n_epochs torch_threads",
-    "feedback": "refit_answers stale_rounds",
+    "feedback": "refit_answers stale_rounds people_per_query",
     "evaluation": "n_episodes",
 }
 NOT_NEGATIVE = {

@@ -16,6 +16,7 @@ from sqlalchemy.pool import QueuePool
 from rlhf_gym.feedback.schema import META, OLDER, QUERIES, SCHEMA_VERSION, TABLES
 
 _ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(1706)"}
+_LATER_COLUMNS = {"repeats": "TEXT", "people": "INTEGER NOT NULL DEFAULT 1"}  # of queries, since version 1
 
 
 def open_database(url: str | Path) -> Engine:
@@ -168,8 +169,10 @@ def _make(engine: Engine) -> None:
     """Make what is missing. Of two who find it missing at once, the second waits, and finds it."""
     with writing_alone(engine) as connection:
         TABLES.create_all(connection)
-        if "repeats" not in {column["name"] for column in inspect(connection).get_columns(QUERIES.name)}:
-            connection.exec_driver_sql(f"ALTER TABLE {QUERIES.name} ADD COLUMN repeats TEXT")
+        there = {column["name"] for column in inspect(connection).get_columns(QUERIES.name)}
+        for name, kind in _LATER_COLUMNS.items():
+            if name not in there:
+                connection.exec_driver_sql(f"ALTER TABLE {QUERIES.name} ADD COLUMN {name} {kind}")
         if connection.scalar(select(META.c.value)) is None:
             connection.execute(insert(META).values(name="schema_version", value=str(SCHEMA_VERSION)))
         else:

@@ -141,7 +141,7 @@ def test_what_is_no_answer_is_refused(store):
 def test_posting_and_recording_nothing_does_nothing(store):
     store.post([])
     store.record_all([], [], teacher="a")
-    assert tuple(store.counts()) == (0, 0, 0, 0, 0)
+    assert set(store.counts()) == {0}
 
 
 def test_every_answer_stays_in_the_database(url):
