@@ -156,6 +156,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"agent": {"learning_rate": -1}}, "agent.learning_rate is -1.0; use at least 0"),
         ({"agent": {"learning_rate": float("nan")}}, "agent.learning_rate is nan"),
         ({"agent": {"batch_size": 4096, "n_steps": 256}}, "agent.batch_size is 4096 but a rollout has 2048 steps"),
+        ({"feedback": {"people_per_query": 0}, "teacher": "web"}, "feedback.people_per_query is 0; use at least 1"),
+        *(
+            (
+                {"feedback": {"people_per_query": 2}, "teacher": teacher},
+                f"feedback.people_per_query is 2 and teacher is {teacher}, who is one; use teacher web or store",
+            )
+            for teacher in ("oracle", "random", "terminal")
+        ),
         ({"evaluation": {"n_episodes": 0}}, "evaluation.n_episodes is 0; use at least 1"),
     ],
 )

@@ -5,8 +5,10 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,87 @@ def test_planned_repeats_and_checks_are_asked_at_their_share(tmp_path: Path) -> 
     assert 1 <= why.count("check") <= 4  # none before there is a reward model that could tell
     originals = {preference.query.id for preference in rlhf.preferences}
     assert {p.query.repeats for p in rlhf.preferences if p.query.repeats} <= originals
+
+
+# Several people for each query
+
+
+class Crowd:
+    """Some people, each in a thread, who answer whatever they can claim while the trainer waits; some answers skip."""
+
+    def __init__(self, run_dir: Path, who: Sequence[str], *, skips: float = 0.0) -> None:
+        self._file, self._who, self._skips = run_dir / "preferences.db", who, skips
+        self._over, self._threads = threading.Event(), list[threading.Thread]()
+
+    def __call__(self) -> None:
+        """Waiting, for the trainer; the first time they come."""
+        if not self._threads:
+            self._threads = [threading.Thread(target=self._answer, args=(who,)) for who in self._who]
+            for thread in self._threads:
+                thread.start()
+        time.sleep(0.005)
+
+    def leave(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _answer(self, who: str) -> None:
+        rng = random.Random(who)
+        with closing(PreferenceStore(self._file, lasting=False)) as store:
+            while not self._over.wait(0.002):
+                for query in store.claim(who):
+                    answer = Answer.SKIP if rng.random() < self._skips else Answer.LEFT
+                    store.record(query.id, answer, teacher=who)
+
+
+@pytest.mark.parametrize(
+    ("people", "skips", "queries"), [(2, 0.0, {2: 6}), (3, 0.0, {3: 4}), (5, 0.0, {5: 2, 2: 1}), (2, 0.2, None)]
+)
+def test_a_run_asks_several_people_and_ends_with_exactly_as_many_labels(
+    tmp_path: Path, people: int, skips: float, queries: dict[int, int] | None
+) -> None:
+    crowd = Crowd(tmp_path, ["ann", "bob", "cid", "dot", "eve"], skips=skips)
+    with closing(RLHF(config(tmp_path, feedback={"people_per_query": people}), waiting=crowd)) as rlhf:
+        try:
+            summary = rlhf.learn()
+        finally:
+            crowd.leave()
+        counts = rlhf.store.counts()
+    assert (summary["labels"], counts.labels, counts.awaited) == (12, 12, 0)
+    given = labels(tmp_path)
+    assert max(Counter(given).values()) <= people
+    if queries:
+        assert Counter(Counter(given).values()) == queries
+    assert read_run(tmp_path).metrics[0]["labels"] == -(-3 // people) * people  # 3 are due, in whole queries
+
+
+def test_with_async_labels_several_people_are_asked_and_the_budget_is_kept(tmp_path: Path) -> None:
+    feedback = {"async_labels": True, "people_per_query": 2, "outstanding": 2, "refit_answers": 2}
+    crowd = Crowd(tmp_path, ["ann", "bob", "cid"])
+    with closing(RLHF(config(tmp_path, feedback=feedback), waiting=crowd)) as rlhf:
+        try:
+            assert rlhf.learn()["labels"] == 12
+        finally:
+            crowd.leave()
+        assert tuple(rlhf.store.counts()) == (6, 12, 0, 0, 0, 0, 0)
+
+
+def test_a_run_for_several_people_is_resumed_with_what_each_has_said(tmp_path: Path) -> None:
+    two = config(tmp_path, feedback={"people_per_query": 2})
+    with closing(RLHF(two, waiting=person(tmp_path))) as rlhf:
+        rlhf._begin()
+        rlhf.ask(2, 2)  # as it was killed while it waited
+    person(tmp_path, n=2)()
+    person(tmp_path, n=2)()  # ann has answered both
+    crowd = Crowd(tmp_path, ["ann", "bob"])
+    with closing(RLHF.resume(tmp_path, waiting=crowd)) as rlhf:
+        assert rlhf.labels == 2
+        try:
+            assert rlhf.learn()["labels"] == 12
+        finally:
+            crowd.leave()
+        assert rlhf.store.counts().asked == 6
 
 
 # While people think

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, case, exists, func, select, true
+from sqlalchemy import ColumnElement, Select, case, exists, func, select
 
 from rlhf_gym.feedback.schema import ANSWERS, DROPPED, QUERIES
 from rlhf_gym.segments import Answer
@@ -61,36 +61,45 @@ def is_answered() -> ColumnElement[bool]:
     return exists().where(ANSWERS.c.query_id == QUERIES.c.id, stands())
 
 
+def _n_answers() -> ColumnElement[int]:
+    answers = select(func.count()).select_from(ANSWERS).where(ANSWERS.c.query_id == QUERIES.c.id, stands())
+    return answers.correlate(QUERIES).scalar_subquery()
+
+
 def is_open() -> ColumnElement[bool]:
     """Whether a query waits for an answer: fewer people's stand than it wants, and it wasn't dropped."""
-    return (_missing() > 0) & ~is_dropped()
+    # Counting takes longer than looking whether there is one, which is enough for most.
+    is_dropped = exists().where(DROPPED.c.query_id == QUERIES.c.id)
+    return (~is_answered() | ((QUERIES.c.people > 1) & (_n_answers() < QUERIES.c.people))) & ~is_dropped
 
 
-def is_dropped() -> ColumnElement[bool]:
-    """Whether a query was withdrawn, answered or not."""
-    return exists().where(DROPPED.c.query_id == QUERIES.c.id)
-
-
-def tally() -> Select[Any]:
-    """What :class:`Counts` holds, in one statement: so no answer that comes meanwhile is seen by a part of it alone."""
+def _tally() -> Select[Any]:
     answer = ANSWERS.c.answer
-    said = select(
-        func.count(case((answer != Answer.SKIP.value, 1))).label("labels"),
+    given = select(
+        ANSWERS.c.query_id,
+        func.count().label("n"),
         func.count(case((answer == Answer.TIE.value, 1))).label("ties"),
         func.count(case((answer == Answer.SKIP.value, 1))).label("skips"),
-    ).where(stands())
-    asked = select(func.count(QUERIES.c.number).label("asked"))
-    dropped = select(func.count(QUERIES.c.number).label("dropped")).where(is_dropped(), ~is_answered())
-    missing = select(_missing().label("n")).where(~is_dropped()).subquery()
-    waiting = select(func.count().label("open"), func.coalesce(func.sum(missing.c.n), 0).label("awaited"))
-    one, *others = (part.subquery() for part in (asked, said, dropped, waiting.where(missing.c.n > 0)))
-    together: FromClause = one
-    for other in others:
-        together = together.join(other, true())
-    return select(*(column for part in (one, *others) for column in part.c)).select_from(together)
+    )
+    given_to = given.where(stands()).group_by(ANSWERS.c.query_id).subquery()
+    there, gone = func.coalesce(given_to.c.n, 0), DROPPED.c.query_id.is_not(None)
+    is_waiting = (there < QUERIES.c.people) & ~gone
+    all_queries = QUERIES.outerjoin(given_to, given_to.c.query_id == QUERIES.c.id).outerjoin(DROPPED)
+    counts: list[Any] = [
+        func.count().label("asked"),
+        _sum(given_to.c.n - given_to.c.skips).label("labels"),
+        _sum(given_to.c.ties).label("ties"),
+        _sum(given_to.c.skips).label("skips"),
+        func.count(case(((there == 0) & gone, 1))).label("dropped"),
+        func.count(case((is_waiting, 1))).label("open"),
+        _sum(case((is_waiting, QUERIES.c.people - there))).label("awaited"),
+    ]
+    return select(*counts).select_from(all_queries)
 
 
-def _missing() -> ColumnElement[int]:
-    """How many more people's answers a query wants; below 0 where more came than were wanted."""
-    answers = select(func.count()).select_from(ANSWERS).where(ANSWERS.c.query_id == QUERIES.c.id, stands())
-    return QUERIES.c.people - answers.correlate(QUERIES).scalar_subquery()
+def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(column), 0)
+
+
+TALLY = _tally()
+"""What :class:`Counts` holds, in one statement: so no answer that comes meanwhile is seen by a part of it alone."""

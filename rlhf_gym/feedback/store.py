@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rlhf_gym.feedback import leases, merging
-from rlhf_gym.feedback.answers import Counts, GivenAnswer, is_open, stands, tally
+from rlhf_gym.feedback.answers import TALLY, Counts, GivenAnswer, is_open, stands
 from rlhf_gym.feedback.database import damage_explained, open_database, place, writing_alone
 from rlhf_gym.feedback.rows import query_to_row, row_to_given_answer, row_to_preference, row_to_query
 from rlhf_gym.feedback.schema import ANSWERS, QUERIES
@@ -245,7 +245,7 @@ class PreferenceStore:
 
     def counts(self) -> Counts:
         """How many queries were asked, how they were answered, and what is still waited for."""
-        [counts] = self._read(tally(), lambda row: Counts(**{name: int(n) for name, n in row._asdict().items()}))
+        [counts] = self._read(TALLY, lambda row: Counts(**{name: int(n) for name, n in row._asdict().items()}))
         return counts
 
     def close(self) -> None:
