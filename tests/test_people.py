@@ -220,6 +220,23 @@ def test_with_async_labels_what_nobody_answers_is_withdrawn(tmp_path: Path) -> N
     assert (counts.labels, rlhf.store.pending()) == (12, [])
 
 
+def test_with_async_labels_what_somebody_looks_at_is_not_replaced_and_the_budget_is_kept(tmp_path: Path) -> None:
+    """Bob looks at one query for four rounds, then answers it; meanwhile it is stale."""
+    feedback = {"async_labels": True, "outstanding": 8, "refit_answers": 1, "stale_rounds": 1}
+    with closing(RLHF(config(tmp_path, feedback=feedback), waiting=person(tmp_path))) as rlhf:
+        rounds = rlhf.rounds()
+        next(rounds)
+        [looked_at] = rlhf.store.claim("bob")
+        for _ in range(4):
+            next(rounds)
+        counts = rlhf.store.counts()
+        assert counts.dropped > 0  # others
+        assert looked_at.id in {query.id for query in rlhf.store.pending()}
+        rlhf.store.record(looked_at.id, Answer.LEFT, teacher="bob")
+        assert [done.labels for done in rounds] == [12]
+        assert rlhf.store.counts().labels == 12
+
+
 # Interruptions
 
 

@@ -65,13 +65,13 @@ def give_back(connection: Connection, query_ids: Sequence[str], who: str) -> Non
 
 
 def drop(connection: Connection, query_ids: Iterable[str]) -> int:
-    """Withdraw those of the queries that are open.
+    """Withdraw those of the queries that are open, and that nobody looks at.
 
     Returns:
         How many.
     """
-    open_ones = set(connection.scalars(select(QUERIES.c.id).where(is_open())))
-    dropped = [{"query_id": id_, "dropped_at": time.time()} for id_ in dict.fromkeys(query_ids) if id_ in open_ones]
+    free = set(connection.scalars(_NOT_LOOKED_AT, {"now": _now(connection)}))
+    dropped = [{"query_id": id_, "dropped_at": time.time()} for id_ in dict.fromkeys(query_ids) if id_ in free]
     if dropped:
         connection.execute(insert(DROPPED), dropped)
     return len(dropped)
@@ -84,8 +84,8 @@ def _holds() -> ColumnElement[bool]:
     return (LEASES.c.until > _NOW) & ~exists().where(same, later.c.number > LEASES.c.number)
 
 
-def _is_held() -> ColumnElement[bool]:
-    return exists().where(LEASES.c.query_id == QUERIES.c.id, _holds())
+def _is_held(*by: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(LEASES.c.query_id == QUERIES.c.id, _holds(), *by)
 
 
 def _has_a_place() -> ColumnElement[bool]:
@@ -119,6 +119,7 @@ def _for_me() -> tuple[Select[Any], Select[Any]]:
 _NOW, _WHO = bindparam("now", type_=Double), bindparam("who", type_=Text)
 _MINE = select(LEASES.c.query_id).where(_holds(), LEASES.c.who == _WHO)
 _FOR_ME = _for_me()
+_NOT_LOOKED_AT = select(QUERIES.c.id).where(is_open(), ~_is_held(~_has_answered()))
 _IS_FREE = select(_has_a_place()).where(QUERIES.c.id == bindparam("id", type_=Text))
 
 

@@ -196,9 +196,10 @@ class PreferenceStore:
         return int(self._read(select(QUERIES.c.people).where(QUERIES.c.id == query_id), lambda row: row.people)[0])
 
     def drop(self, query_ids: Iterable[str]) -> int:
-        """Withdraw open queries, such as stale ones; those that have all their answers are left alone.
+        """Withdraw open queries, such as stale ones.
 
-        Whoever is looking at one may still answer it, and then that answer counts, as do those that it has.
+        Those that have all their answers are left alone, and so are those that somebody holds who hasn't answered: drop
+        them later. Answers that are there still count, and so does one that comes all the same.
 
         Returns:
             How many were withdrawn.

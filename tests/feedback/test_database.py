@@ -113,6 +113,7 @@ def test_a_database_of_version_1_is_raised_when_opened_and_nothing_else_in_it_ch
         assert content(path) == before
         assert [(p.query.id, p.answer, p.answered_at) for p in store.preferences()] == [("0-1", Answer.LEFT, 12.0)]
         assert same_query(store.claim("bob")[0], queries[0])
+        store.release("bob")
         assert store.drop(["0-0", "0-1"]) == 1
     with PreferenceStore(path) as store:
         assert store.pending() == []

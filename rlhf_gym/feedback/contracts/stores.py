@@ -207,12 +207,34 @@ def drops_what_nobody_answered(store: PreferenceStore) -> None:
     store.post(example_queries(4))
     store.record_all(["0-0", "0-1"], [Answer.LEFT, Answer.LEFT], teacher="a")
     store.record("0-1", None, teacher="a")
+    store.release("a")
     must(store.drop(["0-0", "0-1", "0-2", "0-2"]) == 2, "two of three queries had no answer that stands")
     must(store.drop(["0-1", "0-2"]) == 0 and store.drop([]) == 0, "what was dropped before isn't dropped again")
     must(_ids(store.pending()) == _ids(store.claim("a", n=9)) == ["0-3"], "dropped queries are handed out no more")
     must(tuple(store.counts()) == (4, 1, 0, 0, 2, 1, 1), f"4 asked, 1 label, 2 dropped, 1 open; got {store.counts()}")
     store.record("0-2", Answer.TIE, teacher="late")
     must(store.counts().dropped == 1 and len(store.preferences()) == 2, "an answer to a dropped query counts")
+
+
+def drops_nothing_that_somebody_looks_at(store: PreferenceStore) -> None:
+    """Or their answer would come on top of that to the query which takes its place."""
+    store.post(example_queries(2))
+    store.post(example_queries(1, seed=1), people=2)
+    store.claim("gone", n=3, lease=0)
+    store.claim("a", n=1)
+    store.record("1-0", Answer.LEFT, teacher="b")
+    store.claim("c", n=9)
+    must(store.drop(["0-0", "0-1", "1-0"]) == 0, "what a and c look at is left alone")
+    store.release("c")
+    must(store.drop(["0-0", "0-1", "1-0"]) == 2, "what was given back isn't, answered by some or by nobody")
+    must(_ids(store.pending()) == ["0-0"] and store.counts().labels == 1, "an answer of few people's counts")
+    store.record("0-0", Answer.LEFT, teacher="a")
+    must(store.drop(["0-0"]) == 0, "what a has answered in time counts")
+    must(tuple(store.counts()) == (3, 2, 0, 0, 1, 0, 0), f"3 asked, 2 labels, 1 dropped unseen; got {store.counts()}")
+    store.post(example_queries(1, seed=2), people=2)
+    store.claim("a")
+    store.record("2-0", Answer.LEFT, teacher="a")
+    must(store.drop(["2-0"]) == 1, "who has answered looks no more")
 
 
 def remembers_everything_said(store: PreferenceStore) -> None:
@@ -294,6 +316,7 @@ STORE_RULES = (
     hands_a_query_to_as_many_people_as_it_wants,
     undoing_takes_no_ones_place,
     drops_what_nobody_answered,
+    drops_nothing_that_somebody_looks_at,
     remembers_everything_said,
     takes_preferences_over,
     refuses_to_look_up_an_unknown_query,
