@@ -88,8 +88,8 @@ class Asking:
 
         Args:
             wanted: Labels there shall be in all, in the end.
-            oldest_step: Open queries are withdrawn if the policy they show was trained for fewer steps, and nobody looks
-                at them.
+            oldest_step: Open queries are withdrawn if the policy they show was trained for fewer steps, unless somebody
+                looks at them.
             outstanding: How many may be open; None is all but the `first` ones.
             first: How many answers to wait for before there is a reward to go on with.
         """
