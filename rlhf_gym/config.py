@@ -64,7 +64,8 @@ class FeedbackConfig:
     observations) giving a reward per step, which the oracle sums in place of the environment's reward."""
     store: Annotated[str | None, arg(aliases=["--store"])] = None
     """Database of queries and answers, such as postgresql+psycopg://user@host/name; one of its own for each run. None
-    is preferences.db in the run directory."""
+    is preferences.db in the run directory. A password in it is written to no file: other processes, and a run that is
+    resumed, find it in PGPASSWORD or ~/.pgpass."""
     instructions: Annotated[str, arg(aliases=["--instructions"])] = ""
     """What people are to look for, in your words; shown above every query."""
     async_labels: Annotated[bool, arg(aliases=["--async-labels"])] = False
@@ -281,8 +282,11 @@ class RLHFConfig:
         return cls.over_preset(read_yaml(path))
 
     def to_yaml(self, path: str | Path) -> None:
-        """Write every setting."""
-        Path(path).write_text(yaml.safe_dump(plain(asdict(self)), sort_keys=False))
+        """Write every setting, but no password: `feedback.store` is written without the one it has."""
+        settings = asdict(self)
+        if self.feedback.store:
+            settings["feedback"]["store"] = _without_password(self.feedback.store)
+        Path(path).write_text(yaml.safe_dump(plain(settings), sort_keys=False))
 
 
 POSITIVE = {
@@ -302,6 +306,19 @@ NOT_NEGATIVE = {
 def _at_least(name: str, value: float, least: int, remedy: str | None = None) -> None:
     if not value >= least:
         raise ValueError(f"{name} is {value}; use at least {remedy or least}")
+
+
+def _without_password(url: str) -> str:
+    """The same database, for a client that knows the password from elsewhere; what is no URL is left as it is."""
+    from sqlalchemy import URL, make_url  # here, for it takes long, and only stores need it
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        found = make_url(url)
+    except ArgumentError:
+        return url
+    bare = URL.create(**{**found._asdict(), "password": None}).difference_update_query(["password", "sslpassword"])
+    return url if bare == found else bare.render_as_string(hide_password=False)
 
 
 def _get(config: object, dotted: str) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -122,8 +123,8 @@ def test_planned_repeats_and_checks_are_asked_at_their_share(tmp_path: Path) -> 
 class Crowd:
     """Some people, each in a thread, who answer whatever they can claim while the trainer waits; some answers skip."""
 
-    def __init__(self, run_dir: Path, who: Sequence[str], *, skips: float = 0.0) -> None:
-        self._file, self._who, self._skips = run_dir / "preferences.db", who, skips
+    def __init__(self, store: Path | str, who: Sequence[str], *, skips: float = 0.0) -> None:
+        self._store, self._who, self._skips = store, who, skips
         self._over, self._threads = threading.Event(), list[threading.Thread]()
 
     def __call__(self) -> None:
@@ -134,14 +135,14 @@ class Crowd:
                 thread.start()
         time.sleep(0.005)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         self._over.set()
         for thread in self._threads:
             thread.join()
 
     def _answer(self, who: str) -> None:
         rng = random.Random(who)
-        with closing(PreferenceStore(self._file, lasting=False)) as store:
+        with closing(PreferenceStore(self._store, lasting=False)) as store:
             while not self._over.wait(0.002):
                 for query in store.claim(who):
                     answer = Answer.SKIP if rng.random() < self._skips else Answer.LEFT
@@ -154,13 +155,11 @@ class Crowd:
 def test_a_run_asks_several_people_and_ends_with_exactly_as_many_labels(
     tmp_path: Path, people: int, skips: float, queries: dict[int, int] | None
 ) -> None:
-    crowd = Crowd(tmp_path, ["ann", "bob", "cid", "dot", "eve"], skips=skips)
-    with closing(RLHF(config(tmp_path, feedback={"people_per_query": people}), waiting=crowd)) as rlhf:
-        try:
-            summary = rlhf.learn()
-        finally:
-            crowd.leave()
-        counts = rlhf.store.counts()
+    with (
+        closing(Crowd(tmp_path / "preferences.db", ["ann", "bob", "cid", "dot", "eve"], skips=skips)) as crowd,
+        closing(RLHF(config(tmp_path, feedback={"people_per_query": people}), waiting=crowd)) as rlhf,
+    ):
+        summary, counts = rlhf.learn(), rlhf.store.counts()
     assert (summary["labels"], counts.labels, counts.awaited) == (12, 12, 0)
     given = labels(tmp_path)
     assert max(Counter(given).values()) <= people
@@ -171,12 +170,11 @@ def test_a_run_asks_several_people_and_ends_with_exactly_as_many_labels(
 
 def test_with_async_labels_several_people_are_asked_and_the_budget_is_kept(tmp_path: Path) -> None:
     feedback = {"async_labels": True, "people_per_query": 2, "outstanding": 2, "refit_answers": 2}
-    crowd = Crowd(tmp_path, ["ann", "bob", "cid"])
-    with closing(RLHF(config(tmp_path, feedback=feedback), waiting=crowd)) as rlhf:
-        try:
-            assert rlhf.learn()["labels"] == 12
-        finally:
-            crowd.leave()
+    with (
+        closing(Crowd(tmp_path / "preferences.db", ["ann", "bob", "cid"])) as crowd,
+        closing(RLHF(config(tmp_path, feedback=feedback), waiting=crowd)) as rlhf,
+    ):
+        assert rlhf.learn()["labels"] == 12
         assert tuple(rlhf.store.counts()) == (6, 12, 0, 0, 0, 0, 0)
 
 
@@ -187,13 +185,12 @@ def test_a_run_for_several_people_is_resumed_with_what_each_has_said(tmp_path: P
         rlhf.ask(2, 2)  # as it was killed while it waited
     person(tmp_path, n=2)()
     person(tmp_path, n=2)()  # ann has answered both
-    crowd = Crowd(tmp_path, ["ann", "bob"])
-    with closing(RLHF.resume(tmp_path, waiting=crowd)) as rlhf:
+    with (
+        closing(Crowd(tmp_path / "preferences.db", ["ann", "bob"])) as crowd,
+        closing(RLHF.resume(tmp_path, waiting=crowd)) as rlhf,
+    ):
         assert rlhf.labels == 2
-        try:
-            assert rlhf.learn()["labels"] == 12
-        finally:
-            crowd.leave()
+        assert rlhf.learn()["labels"] == 12
         assert rlhf.store.counts().asked == 6
 
 
@@ -450,6 +447,23 @@ def check_nothing_was_lost(run_dir: Path, given: list[list[str]]) -> None:
 
 def test_killing_the_trainer_loses_no_answer_and_asks_nothing_twice(tmp_path: Path) -> None:
     check_nothing_was_lost(tmp_path, killed_at_random(tmp_path, kills=2, seed=0))
+
+
+def test_a_runs_directory_holds_no_password_and_the_run_is_resumed_with_it_in_the_environment(
+    tmp_path: Path, guarded_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Crowd(guarded_url, ["ann"])) as crowd:
+        with closing(RLHF(config(tmp_path, feedback={"store": guarded_url}), waiting=crowd)) as rlhf:
+            next(rlhf.rounds())
+            rlhf.save(tmp_path / "saved")
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert {path.name for path in files} >= {"config.yaml", "provenance.json"}
+        assert not [path for path in files if re.search(b"s3(/|%2F)cret", path.read_bytes())]
+        with pytest.raises(ValueError, match="no password supplied; give the right password in PGPASSWORD"):
+            RLHF.resume(tmp_path, waiting=crowd)
+        monkeypatch.setenv("PGPASSWORD", "s3/cret")
+        with closing(RLHF.resume(tmp_path, waiting=crowd)) as rlhf:
+            assert rlhf.learn()["labels"] == 12
 
 
 @pytest.mark.slow

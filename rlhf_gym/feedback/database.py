@@ -35,7 +35,7 @@ def open_database(url: str | Path) -> Engine:
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
         raise ValueError(
-            f"preference store {place(engine)} can't be opened: {_reason(error)}; {_remedy(engine)}"
+            f"preference store {place(engine)} can't be opened: {_reason(error)}; {_remedy(engine, _reason(error))}"
         ) from error
     except BaseException:
         engine.dispose()
@@ -182,12 +182,16 @@ def _make(engine: Engine) -> None:
 def place(engine: Engine) -> str:
     """Path of the file, or URL without its password."""
     url = engine.url
-    return str(url.database) if engine.dialect.name == "sqlite" else url.render_as_string(hide_password=True)
+    if engine.dialect.name == "sqlite":
+        return str(url.database)
+    return url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
 
 
-def _remedy(engine: Engine) -> str:
+def _remedy(engine: Engine, reason: str) -> str:
     if engine.dialect.name == "sqlite":
         return "move it away, or name another in a folder that exists and can be written"
+    if "no password supplied" in reason or "password authentication failed" in reason:
+        return "give the right password in PGPASSWORD or ~/.pgpass"
     return "see that the server runs and has this database, or name another"
 
 

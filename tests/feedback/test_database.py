@@ -271,6 +271,17 @@ def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path):
     assert message.endswith("see that the server runs and has this database, or name another")
 
 
+def test_a_password_that_is_missing_or_wrong_is_asked_for_where_libpq_looks(guarded_url, monkeypatch):
+    PreferenceStore(guarded_url).close()
+    bare = guarded_url.replace(":s3%2Fcret@", "@")
+    assert "no password supplied; give the right password in PGPASSWORD or ~/.pgpass" in refusal(bare)
+    wrong = refusal(f"{bare}&password=wr0ng")
+    assert "password authentication failed" in wrong and wrong.endswith("in PGPASSWORD or ~/.pgpass")
+    assert "wr0ng" not in wrong
+    monkeypatch.setenv("PGPASSWORD", "s3/cret")
+    PreferenceStore(bare).close()
+
+
 def test_a_store_goes_on_after_the_server_dropped_its_connections(postgresql_url):
     with PreferenceStore(postgresql_url) as store:
         store.post(example_queries(1))
