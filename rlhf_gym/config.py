@@ -162,7 +162,7 @@ class RLHFConfig:
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of `gymnasium.make`."""
     labels: int = 50
-    """Budget: answered queries the teacher gives; 0 only where no reward is learned."""
+    """Budget: answers that the teacher gives, skips not counted; 0 only where no reward is learned."""
     total_timesteps: int = 60_000
     """Environment steps of the run, at most, in whole rollouts; the watched ones are included."""
     segment_length: int = 50
