@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stable_baselines3 import PPO
-from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.utils import safe_mean
 from tqdm import tqdm
 
 from rlhf_gym.agents import improve
@@ -31,17 +27,25 @@ from rlhf_gym.assembly import (
 from rlhf_gym.checkpoint import Checkpoint, next_round
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import VecLearnedReward
-from rlhf_gym.evaluation import goal_return, play
 from rlhf_gym.feedback import PreferenceStore, Teacher, Waiting, load_goal, pause
 from rlhf_gym.provenance import peak_rss_mb, provenance
-from rlhf_gym.queries import SCHEDULES, choose_queries, disagreement, make_planned, mix
-from rlhf_gym.rewards import RewardFit, RewardModel
+from rlhf_gym.queries import SCHEDULES, choose_queries, make_planned, mix
+from rlhf_gym.reporting import (
+    answer_figures,
+    episode_figures,
+    evaluate,
+    fit_figures,
+    log_round,
+    return_figures,
+    time_figures,
+)
+from rlhf_gym.rewards import RewardFit
 from rlhf_gym.runs import Round, RunDirectory, Stopwatch, unfinished_run
+from rlhf_gym.saved import SavedRun
 from rlhf_gym.segments import Answer, Array, Preference, Query, Trajectory
 
 CHECKPOINTS = "checkpoints"
 CHECKPOINT_SECONDS = 60.0  # between checkpoints of a run that nobody's time went into
-SAVED = ("config.yaml", "policy.zip", "reward_model", "preferences.db")
 
 
 class RLHF:
@@ -295,16 +299,13 @@ class RLHF:
         Raises:
             ValueError: If the directory holds another run, or is a file.
         """
-        directory = Path(directory)
-        elsewhere = self.run is None or directory.resolve() != self.run.path.resolve()
+        saved = SavedRun(Path(directory))
+        elsewhere = self.run is None or saved.path.resolve() != self.run.path.resolve()
         if elsewhere:
-            RunDirectory(directory).close()
-        self.config.to_yaml(directory / "config.yaml")
-        self.agent.save(directory / "policy.zip")
-        self.reward.model.save(directory / "reward_model")
-        if elsewhere or not (directory / "preferences.db").exists():  # as where the run's store is a server
-            with closing(PreferenceStore(directory / "preferences.db")) as store:
-                store.add(self.preferences)
+            RunDirectory(saved.path).close()
+        saved.write(self.config, self.agent, self.reward.model)
+        if elsewhere or not saved.has_preferences:
+            saved.add_preferences(self.preferences)
 
     @classmethod
     def load(cls, directory: str | Path) -> RLHF:
@@ -313,20 +314,12 @@ class RLHF:
         Raises:
             ValueError: If the directory doesn't hold one, or its database is damaged.
         """
-        directory = Path(directory)
-        if missing := [name for name in SAVED if not (directory / name).exists()]:
-            raise ValueError(
-                f"{directory} holds no saved run ({', '.join(missing)} missing); use one that learn or save left"
-            )
-        config = RLHFConfig.from_yaml(directory / "config.yaml")
-        loaded = cls(config.replace(run_dir=None, feedback={"store": None}))
-        loaded.agent = PPO.load(directory / "policy.zip", env=loaded.venv, device="cpu")
-        loaded.agent.set_logger(Logger(None, []))
-        spaces = loaded.venv.observation_space, loaded.venv.action_space
-        loaded.reward.model = RewardModel.load(directory / "reward_model", *spaces)
+        saved = SavedRun(Path(directory))
+        saved.check()
+        loaded = cls(saved.config().replace(run_dir=None, feedback={"store": None}))
+        loaded.agent, loaded.reward.model = saved.agent(loaded.venv), saved.model(loaded.venv)
         loaded.venv.reward_function = reward_function(loaded.config, loaded.goal, loaded.reward.model)
-        with closing(PreferenceStore(directory / "preferences.db")) as store:
-            loaded.asking.preferences = store.preferences()
+        loaded.asking.preferences = saved.preferences()
         # The last fit came after the queries that were chosen by the one before it.
         loaded.reward.version = 1 + max((p.query.reward_version for p in loaded.preferences), default=-1)
         return loaded
@@ -418,49 +411,27 @@ class RLHF:
         self.run.forget_rounds_from(self._next_round)
 
     def _report(self, number: int, new: Sequence[Preference], fit: RewardFit | None) -> Round:
-        episodes = self.venv.pop_episodes()
-        true_return, learned_return, length = np.mean(episodes, axis=0).tolist() if episodes else [np.nan] * 3
-        queries, answers = [preference.query for preference in new], [preference.answer for preference in new]
         done = Round(
             round=number,
             env_steps=self.env_steps,
             labels=self.labels,
             asked=len(self.preferences),
-            true_return=true_return,
-            learned_return=learned_return,
-            episode_length=length,
-            reward_loss=fit.loss if fit else np.nan,
-            reward_loss_heldout=fit.loss_heldout if fit else np.nan,
-            reward_accuracy=fit.accuracy if fit else np.nan,
-            reward_accuracy_heldout=fit.accuracy_heldout if fit else np.nan,
-            disagreement=float(disagreement(self.reward.probabilities(queries)).mean()) if queries else np.nan,
-            tie_rate=float(np.mean([answer is Answer.TIE for answer in answers])) if answers else np.nan,
+            **episode_figures(self.venv.pop_episodes()),
+            **fit_figures(fit),
+            **answer_figures(new, self.reward.probabilities),
             seconds=self.stopwatch.seconds,
         )
         if self.run:
             self.run.add_round(done)
-            for name, value in asdict(done).items():
-                self.agent.logger.record(f"rlhf/{name}", value)
-            for name, key in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):  # as SB3 would, of the last 100 episodes
-                self.agent.logger.record(
-                    f"rollout/{name}", safe_mean([e[key] for e in self.agent.ep_info_buffer or ()])
-                )
-            self.agent.logger.dump(done.env_steps)
+            log_round(self.agent, done)
         return done
 
     def judge(self) -> dict[str, Any]:
         """Play the deterministic policy on the unmodified environment: the contents of ``summary.json``."""
         config, watch = self.config, self.stopwatch
         with watch.timing("evaluation"):
-            episodes = play(
-                self.predict,
-                config.env_id,
-                env_kwargs=config.env_kwargs,
-                n_episodes=config.evaluation.n_episodes,
-                seed=self._evaluation_seed,
-            )
-        returns = [episode.true_return for episode in episodes]
-        accuracy = self._fit.accuracy_heldout if self._fit else math.nan
+            episodes = evaluate(self.predict, config, seed=self._evaluation_seed)
+        accuracy = fit_figures(self._fit)["reward_accuracy_heldout"]
         return {
             "env_id": config.env_id,
             "seed": config.seed,
@@ -469,14 +440,9 @@ class RLHF:
             "labels": self.labels,
             "asked": len(self.preferences),
             "total_timesteps": self.env_steps,
-            "true_return_mean": float(np.mean(returns)),
-            "true_return_std": float(np.std(returns)),
-            "goal_return_mean": goal_return(self.goal, episodes) if self.goal else None,
-            "n_eval_episodes": len(returns),
+            **return_figures(episodes, self.goal),
             # JSON knows no nan, which it is where nothing was held out.
             "reward_accuracy_heldout": accuracy if math.isfinite(accuracy) else None,
-            "wall_seconds": watch.seconds,
-            **{f"wall_seconds_{part}": watch.parts[part] for part in ("policy", "reward", "query", "evaluation")},
-            "env_steps_per_second": self.env_steps / watch.seconds,
+            **time_figures(watch.seconds, watch.parts, self.env_steps),
             "peak_rss_mb": peak_rss_mb(),
         }

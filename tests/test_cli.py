@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -18,7 +19,7 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.evaluation import mean_return, play
 from rlhf_gym.feedback import PreferenceStore
 from rlhf_gym.feedback.contracts import same_query
-from rlhf_gym.feedback.exchange import read_spaces
+from rlhf_gym.feedback.exchange import export, read_spaces
 from rlhf_gym.flags import settings_before_flags
 from rlhf_gym.verbs import training
 from rlhf_gym.verbs.looking import Evaluate
@@ -324,6 +325,32 @@ def test_what_cannot_be_exported_or_imported_is_told_in_one_line(
     assert say("export", trained, "--output", tmp_path / "export")[0] == 0
     status, _, err = say(*words.format(export=tmp_path / "export", run=trained).split())
     assert status == 2 and err.count("\n") == 1 and message in err
+
+
+def test_a_run_takes_no_preferences_about_another_environment(say: Say, trained: Path, tmp_path: Path) -> None:
+    config = RLHFConfig.for_env("Pendulum-v1")
+    pendulum = tmp_path / "pendulum"
+    pendulum.mkdir()
+    config.to_yaml(pendulum / "config.yaml")
+    with PreferenceStore(pendulum / "preferences.db") as store:
+        store.post([])
+    assert say("export", trained, "--output", tmp_path / "export")[0] == 0
+    status, _, err = say("import", tmp_path / "export", "--run-dir", pendulum)
+    assert status == 2 and err.count("\n") == 1
+    assert "observations of the left segment" in err and "shape (4,)" in err and "Pendulum-v1, has (3,)" in err
+    with PreferenceStore(pendulum / "preferences.db") as store:
+        assert store.preferences() == []
+
+
+def test_a_run_takes_no_preferences_about_actions_of_another_shape(say: Say, trained: Path, tmp_path: Path) -> None:
+    with PreferenceStore(trained / "preferences.db") as store, PreferenceStore(tmp_path / "other.db") as other:
+        [first, *_] = store.preferences()
+        left = replace(first.query.left, actions=first.query.left.actions[:, None])
+        other.add([replace(first, query=replace(first.query, left=left))])
+        export(other, tmp_path / "export", parquet=False)
+    status, _, err = say("import", tmp_path / "export", "--run-dir", trained)
+    assert status == 2 and err.count("\n") == 1
+    assert "actions of the left segment" in err and "shape (1,)" in err and "CartPole-v1, has ()" in err
 
 
 def test_help_lists_the_verbs_there_are_and_a_verb_its_flags(say: Say) -> None:

@@ -10,6 +10,7 @@ from rlhf_gym.mappings import merge
 from rlhf_gym.plots import Panel
 
 SEEDS = (0, 1, 2)
+MORE_SEEDS = {"hopper": (0, 1, 2, 3, 4, 5), "walker2d": (0, 1, 2, 3, 4, 5)}  # where three lay far from each other
 STEPS = 300_000
 TASKS = {
     "half_cheetah": "HalfCheetah-v5",
@@ -21,7 +22,12 @@ TASKS = {
     "inverted_pendulum": "InvertedPendulum-v5",
     "inverted_double_pendulum": "InvertedDoublePendulum-v5",
 }
-BUDGETS = {task: (50, 100) for task in TASKS} | {"half_cheetah": (50, 100, 700)}
+FIXED = ("hopper", "walker2d")
+BUDGETS = {task: (50, 100) for task in TASKS} | {
+    "half_cheetah": (50, 100, 700),
+    "ant": (50, 100, 400, 1400),  # the last two to find out how many it takes
+    "reacher": (50, 100, 400, 1400),
+}
 CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "ppo_true_reward": ("PPO on the true reward", TRUE),
     "ppo_scaled": ("PPO on the true reward, scaled", TRUE_SCALED),
@@ -34,23 +40,37 @@ CONTROLS: Mapping[str, tuple[str, Settings]] = {
 
 def _settings(task: str) -> dict[str, Setting]:
     shared = {"env_id": TASKS[task], "total_timesteps": STEPS}
+    seeds = MORE_SEEDS.get(task, SEEDS)
     return {
-        f"{task}_{labels}": Setting(f"{labels} labels", merge(shared, {"labels": labels}), SEEDS)
+        f"{task}_{labels}": Setting(f"{labels} labels", merge(shared, {"labels": labels}), seeds)
         for labels in BUDGETS[task]
     } | {
-        f"{task}_{name}": Setting(title, merge(shared, config), SEEDS, control=True)
+        f"{task}_{name}": Setting(title, merge(shared, config), seeds, control=True)
         for name, (title, config) in CONTROLS.items()
     }
 
 
-SETTINGS = {name: setting for task in TASKS for name, setting in _settings(task).items()}
-FAMILIES = {
-    task: Family(
-        f"{env_id}, as it is",
-        tuple(_settings(task)),
-        (Panel("true_return_mean", "true return, 20 episodes"),),
-    )
-    for task, env_id in TASKS.items()
+def _fixed(task: str) -> dict[str, Setting]:
+    """Learned where falling ends nothing."""
+    shared = {"env_id": TASKS[task], "total_timesteps": STEPS, "env": {"fixed_horizon": 1000}}
+    learned = {f"{task}_fixed_100": Setting("100 labels", merge(shared, {"labels": 100}), SEEDS)}
+    return learned | {
+        f"{task}_fixed_{name}": Setting(title, merge(shared, config), SEEDS, control=True)
+        for name, (title, config) in CONTROLS.items()
+        if name in ("ppo_true_reward", "random_answers", "constant")
+    }
+
+
+def _family(title: str, settings: Mapping[str, Setting]) -> Family:
+    return Family(title, tuple(settings), (Panel("true_return_mean", "true return, 20 episodes"),))
+
+
+SETTINGS = {name: setting for task in TASKS for name, setting in _settings(task).items()} | {
+    name: setting for task in FIXED for name, setting in _fixed(task).items()
+}
+FAMILIES = {task: _family(f"{env_id}, as it is", _settings(task)) for task, env_id in TASKS.items()} | {
+    f"{task}_fixed": _family(f"{TASKS[task]}, learned in a fixed horizon of 1,000 steps", _fixed(task))
+    for task in FIXED
 }
 
 _SHORT = {

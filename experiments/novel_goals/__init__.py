@@ -13,7 +13,7 @@ ASKED = tuple(Seeds(task, least=2) for task in TASKS) + tuple(Seeds(f"{task}_ran
 
 HOW_TO_READ = """\
 Measures are of the deterministic policy over 20 episodes: whole turns, somersaults or metres per episode, added up from
-the velocities that the goal is about; on the back leg, by the goal itself.
+the velocities that the goal is about; on one leg, by the goal itself.
 *PPO on the goal* is paid the goal itself, at every step; *random answers* and a *constant reward* are what is reached
 without the answers. The true return is the environment's own and says what the goal cost it. The clips show one
 episode's beginning of the policy of seed 0; HalfCheetah's backwards one is of a run made again (309 metres), since the

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlhf_gym.evaluation import goal_return
-from rlhf_gym.feedback.builtin_goals import half_cheetah_one_leg
+from rlhf_gym.feedback.builtin_goals import half_cheetah_one_leg, walker_one_leg
 from rlhf_gym.segments import Trajectory
 
-SECONDS = {"Pendulum-v1": 0.05, "HalfCheetah-v5": 0.05, "Hopper-v5": 0.008}  # of one step
+SECONDS = {"Pendulum-v1": 0.05, "HalfCheetah-v5": 0.05, "Hopper-v5": 0.008, "Walker2d-v5": 0.008}  # of one step
 
 
 def _travelled(episodes: Sequence[Trajectory], number: int) -> float:
@@ -33,6 +33,11 @@ def metres_backwards(episodes: Sequence[Trajectory]) -> float:
 def metres_on_back_leg(episodes: Sequence[Trajectory]) -> float:
     """HalfCheetah: metres forwards on the back leg, less those on the front one, per episode of 50 s."""
     return goal_return(half_cheetah_one_leg, episodes) * SECONDS["HalfCheetah-v5"]
+
+
+def seconds_on_right_leg(episodes: Sequence[Trajectory]) -> float:
+    """Walker2d: seconds on the right leg, less those on the left, each times 1 + speed in m/s, per episode of 8 s."""
+    return goal_return(walker_one_leg, episodes) * SECONDS["Walker2d-v5"]
 
 
 def flips_forwards(episodes: Sequence[Trajectory]) -> float:

@@ -13,6 +13,7 @@ from experiments.novel_goals.measures import (
     metres_backwards,
     metres_on_back_leg,
     pendulum_turns,
+    seconds_on_right_leg,
 )
 from experiments.settings import Bound, Family, Measure, Setting, shortened
 from rlhf_gym.mappings import merge
@@ -80,6 +81,15 @@ TASKS = {
         flips_backwards,
         Bound("flips_backwards", least=4),
         "backflips in 8 s",
+    ),
+    "walker_one_leg": Task(
+        "walker_one_leg",
+        "Walker2d-v5, on the right leg",
+        {"env_id": "Walker2d-v5", "total_timesteps": 300_000, **FALLING},
+        200,
+        seconds_on_right_leg,
+        Bound("seconds_on_right_leg", least=4),
+        "seconds on the right leg, of 8 s",
     ),
 }
 CONTROLS: Mapping[str, tuple[str, Settings]] = {

@@ -8,11 +8,13 @@ import tempfile
 import time
 from typing import Any
 
+import numpy as np
 import torch
 import tyro
 
-from experiments.peers.settings import TASKS, TESTING
+from experiments.peers.settings import EVALUATION_SEED, TASKS, TESTING
 from rlhf_gym import RLHF, RLHFConfig
+from rlhf_gym.evaluation import play
 from rlhf_gym.provenance import provenance
 
 
@@ -24,17 +26,24 @@ def learn(config: RLHFConfig) -> dict[str, Any]:
         for _ in rlhf.rounds():
             pass
         wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
-        summary = rlhf.judge()
+        episodes = play(
+            rlhf.predict,
+            config.env_id,
+            seed=EVALUATION_SEED + config.seed,
+            n_episodes=config.evaluation.n_episodes,
+        )
         rlhf.close()
     return {
-        "labels": summary["labels"],
-        "wall_seconds_reward": summary["wall_seconds_reward"],
-        "wall_seconds_sampling": summary["wall_seconds_query"],
+        "labels": rlhf.labels,
+        "wall_seconds_reward": rlhf.stopwatch.parts["reward"],
+        "wall_seconds_sampling": rlhf.stopwatch.parts["query"],
         "agent_steps": rlhf.agent.num_timesteps,
         "sampling_steps": rlhf.env_steps - rlhf.agent.num_timesteps,
         "wall_seconds": wall,
         "cpu_seconds": cpu,
-        **{name: summary[name] for name in ("true_return_mean", "true_return_std", "n_eval_episodes")},
+        "true_return_mean": float(np.mean([episode.true_return for episode in episodes])),
+        "true_return_std": float(np.std([episode.true_return for episode in episodes])),
+        "n_eval_episodes": len(episodes),
     }
 
 

@@ -18,6 +18,7 @@ NAMES = {
     "rlhf_gym_ppo": "rlhf_gym, PPO on the true reward",
     "imitation": "**imitation**",
     "imitation_fragments_of_8": "imitation, fragments of 8 steps",
+    "imitation_our_agent": "imitation, PPO as in rlhf_gym's preset",
     "imitation_ppo": "imitation, PPO on the true reward",
 }
 COLUMNS = (
@@ -27,8 +28,8 @@ COLUMNS = (
 UNDISTURBED = 0.9
 
 HOW_TO_READ = """\
-**Return.** Mean over seeds (lowest to highest) of the deterministic policy's true return over 20 episodes of the
-unmodified environment, with seeds that training never saw.
+**Return.** Mean over seeds (lowest to highest) of the deterministic policy's true return over 50 episodes of the
+unmodified environment, with seeds that training never saw and that are the same for all who run a task with one seed.
 
 **Steps.** *Agent steps* are those that PPO learned from; *sampling steps* were taken only to have something to ask
 about. Ours counts both against its budget of steps. imitation's `total_timesteps` are agent steps; it trains for one
@@ -49,8 +50,9 @@ returns; its temperature is 0 here.
 **What is imitation's own.** Its settings are those that it documents for the task, named in
 `experiments/peers/settings.py` and in full below: the tutorial's for Pendulum-v1, the named config `seals_half_cheetah`
 with running normalisation for HalfCheetah, the named config `cartpole` for CartPole-v1. It runs on the same torch as
-ours. The agent that is judged is the one trained along with the reward, as its script does; its tutorial goes on to
-train a second one on the final reward, which would be twice the steps.
+ours. One more row of Pendulum-v1 has imitation's own reward learning with PPO as our preset has it: what is left
+between that row and ours is not PPO's settings. The agent that is judged is the one trained along with the reward, as
+its script does; its tutorial goes on to train a second one on the final reward, which would be twice the steps.
 
 **HalfCheetah** isn't the same environment in both: gymnasium 0.29 has v4 and ours has v5, on another version of the
 physics engine each; observations, actions and reward are defined alike. Each stack's PPO on the true reward is the
@@ -162,6 +164,7 @@ def _settings(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         if not row["who"].endswith("_ppo"):
             settings = json.loads(row["settings"])
-            del settings["seed"]
+            for name in ("seed", "evaluation_seed"):
+                settings.pop(name, None)
             seen[row["task"], row["who"]] = json.dumps(settings)
     yield from (f"- `{task}`, {NAMES[who]}: `{settings}`" for (task, who), settings in sorted(seen.items()))

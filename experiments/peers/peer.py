@@ -134,7 +134,7 @@ def learn(settings: dict[str, Any], folder: str) -> tuple[PPO, dict[str, Any]]:
 def evaluate(agent: PPO, settings: dict[str, Any]) -> dict[str, float]:
     """True returns of the deterministic policy on the unmodified environment, each episode from a seed of its own."""
     env = gymnasium.make(settings["env_id"])
-    seeds = np.random.default_rng([settings["seed"], 1]).integers(2**31, size=settings["n_episodes"])
+    seeds = np.random.default_rng(settings["evaluation_seed"]).integers(2**31, size=settings["n_episodes"])
     returns = []
     for seed in seeds:
         observation, _ = env.reset(seed=int(seed))

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from experiments.peers.settings import TASKS, TESTING, Run, Task
+from experiments.peers.settings import EVALUATION_SEED, TASKS, TESTING, Run, Task
 from experiments.records import append_rows, read_rows
 from experiments.run import ROOT, alone
 from experiments.worker import mark_changed
@@ -50,7 +50,7 @@ class Job:
     def settings(self) -> str:
         """Every setting, as JSON."""
         if self.run.stack == "imitation":
-            return json.dumps({**self.run.settings, "seed": self.seed})
+            return json.dumps({**self.run.settings, "seed": self.seed, "evaluation_seed": EVALUATION_SEED + self.seed})
         settings = asdict(self.run.config(self.seed))
         del settings["run_dir"]
         return json.dumps(settings)

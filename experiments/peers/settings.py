@@ -10,6 +10,8 @@ from rlhf_gym import RLHFConfig
 from rlhf_gym.mappings import merge
 
 SEEDS = (0, 1, 2)
+N_EPISODES = 50
+EVALUATION_SEED = 10_000  # plus the run's own: from it both draw their episodes' seeds, so that these start alike
 N_ENVS = 8  # imitation's default, both of `make_vec_env` and of its scripts
 
 
@@ -54,7 +56,12 @@ class Task:
 
 def ours(env_id: str, labels: int, total_timesteps: int) -> dict[str, Run]:
     """Our two runs of a task: learned from answers, and PPO on the true reward with the same settings."""
-    settings = {"env_id": env_id, "labels": labels, "total_timesteps": total_timesteps}
+    settings = {
+        "env_id": env_id,
+        "labels": labels,
+        "total_timesteps": total_timesteps,
+        "evaluation": {"n_episodes": N_EPISODES},
+    }
     true: Mapping[str, Any] = {"labels": 0, "reward": {"source": "true"}}
     return {"rlhf_gym": Run("rlhf_gym", settings), "rlhf_gym_ppo": Run("rlhf_gym", merge(settings, true))}
 
@@ -73,6 +80,20 @@ def peer(settings: Mapping[str, Any]) -> dict[str, Run]:
     """Imitation's two runs of a task: learned from answers, and PPO for as many agent steps on the true reward."""
     true = {"source": "true", "total_timesteps": agent_steps(settings)}
     return {"imitation": Run("imitation", settings), "imitation_ppo": Run("imitation", merge(settings, true))}
+
+
+def our_agent(settings: Mapping[str, Any]) -> Run:
+    """Imitation with its own reward learning, and PPO as our preset has it."""
+    agent = RLHFConfig.for_env(settings["env_id"]).agent
+    names = ("n_steps", "batch_size", "n_epochs", "learning_rate", "clip_range", "gamma", "gae_lambda", "ent_coef")
+    own = {name: getattr(agent, name) for name in names}
+    return Run(
+        "imitation",
+        merge(
+            settings,
+            {"n_envs": agent.n_envs, "normalize_observations": agent.normalize_observations, "ppo": own},
+        ),
+    )
 
 
 # Where imitation's scripts are meant, it is the defaults of `imitation.scripts.train_preference_comparisons` and of its
@@ -97,7 +118,7 @@ SCRIPT: Mapping[str, Any] = {
         "allow_variable_horizon": False,
     },
     "ppo": {"n_steps": 2048 // N_ENVS, "batch_size": 64, "n_epochs": 10, "learning_rate": 3e-4, "ent_coef": 0.0},
-    "n_episodes": 20,
+    "n_episodes": N_EPISODES,
 }
 
 # docs/tutorials/5_train_preference_comparisons.ipynb, whose settings were "approximately fine-tuned to reach a
@@ -158,7 +179,9 @@ TASKS = {
     "pendulum_100": Task(
         "Pendulum-v1, 100 labels, 100k steps",
         100,
-        ours("Pendulum-v1", 100, 100_000) | peer(merge(TUTORIAL, {"labels": 100})),
+        ours("Pendulum-v1", 100, 100_000)
+        | {"imitation_our_agent": our_agent(merge(TUTORIAL, {"labels": 100}))}
+        | peer(merge(TUTORIAL, {"labels": 100})),
     ),
     "pendulum_500": Task(
         "Pendulum-v1, 500 labels, 100k steps",

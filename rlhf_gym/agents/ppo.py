@@ -11,6 +11,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlhf_gym.agents.normalisation import NormalizedObservations, UpdateStatistics
 
+OPTIMIZER = {"eps": 1e-5, "fused": True}  # Adam as SB3 has it; fused, its step takes a third of the time
+
 
 def make_ppo(
     venv: VecEnv,
@@ -33,7 +35,11 @@ def make_ppo(
         **settings: As SB3's PPO takes them.
     """
     set_random_seed(seed)
-    policy_kwargs: dict[str, Any] = {"net_arch": list(net_arch), "log_std_init": log_std_init}
+    policy_kwargs: dict[str, Any] = {
+        "net_arch": list(net_arch),
+        "log_std_init": log_std_init,
+        "optimizer_kwargs": dict(OPTIMIZER),
+    }
     if normalize_observations:
         policy_kwargs["features_extractor_class"] = NormalizedObservations
     return PPO("MlpPolicy", venv, device="cpu", policy_kwargs=policy_kwargs, **settings)

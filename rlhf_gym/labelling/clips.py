@@ -7,12 +7,11 @@ import json
 import os
 import threading
 from collections.abc import Iterable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,15 +19,27 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rlhf_gym.labelling.drawing import MANIFEST, draw_clip, drawing_process
+from rlhf_gym.labelling.drawer import Drawer, DrawerDied
+from rlhf_gym.labelling.drawing import MANIFEST, draw_clip
 from rlhf_gym.segments import Array, Query
 
 DRAW = ("replay", "states")
 SIDES = ("left", "right")
+DEATHS = 3  # in a row of the process that draws, after which it isn't expected to do better
+INSTEAD = "--draw states plots the observations instead (frames aren't recorded while training)"
 
 
 class ClipError(ValueError):
-    """Why there is no clip of a query, in one line."""
+    """Why there is no clip of a query, in one line.
+
+    Args:
+        told: What anybody may be told.
+        details: What only this machine's people may: it may name files.
+    """
+
+    def __init__(self, told: str, details: str = "") -> None:
+        super().__init__(" ".join((f"{told}: {details}" if details else told).split()))
+        self.told, self.details = told, details
 
 
 class ClipNotReady(ClipError):
@@ -108,7 +119,7 @@ class ClipCache:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._drawings: dict[Path, Future[None]] = {}
-        self._pool: ProcessPoolExecutor | None = None
+        self._drawer = Drawer()
 
     def ahead(self, queries: Iterable[Query]) -> None:
         """Have clips drawn that will be wanted soon, in this order; returns at once."""
@@ -132,18 +143,20 @@ class ClipCache:
                 drawing.result(timeout)
         except FutureTimeout as error:
             raise ClipNotReady(f"the clip of query {query.id} isn't ready after {timeout:g} s; ask again") from error
-        except BrokenProcessPool as error:
-            raise ClipNotReady(f"the process that drew query {query.id} ended unexpectedly; ask again") from error
+        except DrawerDied as error:
+            if error.times < DEATHS:
+                raise ClipNotReady(f"the process that drew query {query.id} ended unexpectedly; ask again") from error
+            raise self._hopeless(query, error) from error
         except Exception as error:
-            raise ClipError(f"query {query.id} can't be shown: {error}{self._remedy()}") from error
+            told, why = f"query {query.id} can't be shown", f"{error}{self._or_states()}"
+            # A refusal of ours is a ValueError; so are some of MuJoCo's, which name the file of a model.
+            ours = isinstance(error, ValueError) and not set(why) & set("/\\")
+            raise (ClipError(f"{told}: {why}") if ours else ClipError(told, why)) from error
         return self._read(query, place)
 
     def close(self) -> None:
         """Stop drawing; harmless if done twice. What is drawn stays."""
-        with self._lock:
-            if self._pool is not None:
-                self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        self._drawer.close()
 
     def __enter__(self) -> ClipCache:
         return self
@@ -171,34 +184,27 @@ class ClipCache:
                 return place, None
             drawing = self._drawings.get(place)
             if drawing is None or _lost(drawing):
-                drawing = self._drawings[place] = self._submit(query, place)
+                draw = partial(draw_clip, query, place, **self._settings, max_bytes=self._max_bytes)
+                drawing = self._drawings[place] = self._drawer.submit(draw)
             return place, drawing
-
-    def _submit(self, query: Query, place: Path) -> Future[None]:
-        for _ in range(2):
-            if self._pool is None:
-                # Spawned, not forked: this process has threads, and may have an OpenGL context.
-                self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=drawing_process)
-            try:
-                return self._pool.submit(draw_clip, query, place, **self._settings, max_bytes=self._max_bytes)
-            except BrokenProcessPool:
-                self._pool = None
-        raise ClipError(f"query {query.id} can't be shown: the process that draws ends as soon as it is started")
 
     def _read(self, query: Query, place: Path) -> Clip:
         try:
             return Clip(place, **json.loads((place / MANIFEST).read_text()))
         except (OSError, ValueError, TypeError) as error:
-            raise ClipError(f"the clip of query {query.id} can't be read: {error}; remove {place}") from error
+            raise ClipError(f"the clip of query {query.id} can't be read", f"{error}; remove {place}") from error
 
-    def _remedy(self) -> str:
-        if self._settings["draw"] == "states":
-            return ""
-        return "; --draw states plots the observations instead (frames aren't recorded while training)"
+    def _hopeless(self, query: Query, error: DrawerDied) -> ClipError:
+        told = f"query {query.id} can't be shown, as the process that draws has died {error.times} times in a row"
+        said = f"its last words were {error.words!r}" if error.words else "it said nothing"
+        return ClipError(f"{told}{self._or_states()}", said)
+
+    def _or_states(self) -> str:
+        return "" if self._settings["draw"] == "states" else f"; {INSTEAD}"
 
 
 def _lost(drawing: Future[None]) -> bool:
     """Whether a drawing ended without a clip that is there, for a reason that may not be there a second time."""
     if not drawing.done():
         return False
-    return drawing.cancelled() or drawing.exception() is None or isinstance(drawing.exception(), BrokenProcessPool)
+    return drawing.cancelled() or drawing.exception() is None or isinstance(drawing.exception(), DrawerDied)

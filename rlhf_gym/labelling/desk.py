@@ -147,7 +147,16 @@ class Desk:
 
     def quality(self) -> QualityReport:
         """How good the answers are, each person's and all people's."""
-        return report(self._store.history(), [preference.query for preference in self._store.preferences()])
+        return judge(self._store)
+
+
+def judge(store: PreferenceStore) -> QualityReport:
+    """How good the answers in a store are, as they stand at one moment, whatever people say meanwhile."""
+    history = store.history()
+    queries = {preference.query.id: preference.query for preference in store.preferences()}
+    # An answer that was taken back between the two reads stands in the first.
+    missing = {given.query_id for given in history if given.answer is not None} - queries.keys()
+    return report(history, [*queries.values(), *map(store.query, missing)])
 
 
 def _listed(people: Set[str]) -> str:

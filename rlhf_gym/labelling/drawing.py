@@ -22,16 +22,20 @@ from rlhf_gym.segments import Query, Segment
 MANIFEST = "clip.json"
 
 
-def drawing_process() -> None:
-    """Set up a process that draws: polite to the trainer, silent, and gone when its parent is, however that ended."""
+def drawing_process(said: str) -> None:
+    """Set up a process that draws: polite to the trainer, silent, and gone when its parent is, however that ended.
+
+    Args:
+        said: A file that takes what it would have said.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops this one
     if hasattr(os, "nice"):
         os.nice(5)
     sys.stdout.flush()
-    silence = os.open(os.devnull, os.O_WRONLY)
+    file = os.open(said, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):  # MuJoCo and SDL write past Python, into whatever the person is looking at
-        os.dup2(silence, stream)
-    threading.Thread(target=_go_with_parent, daemon=True).start()
+        os.dup2(file, stream)
+    threading.Thread(target=_go_with_parent, args=(Path(said),), daemon=True).start()
 
 
 def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, max_bytes: int) -> None:
@@ -102,7 +106,8 @@ def _write_film(path: Path, pictures: list[Image.Image], segment: Segment, pace:
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0, method=0, quality=75)
 
 
-def _go_with_parent() -> None:
+def _go_with_parent(said: Path) -> None:
     if parent := parent_process():
         parent.join()
+    said.unlink(missing_ok=True)
     os._exit(0)

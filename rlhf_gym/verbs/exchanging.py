@@ -5,15 +5,21 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.verbs.arguments import RunDir, store_of
+from rlhf_gym.verbs.arguments import RunDir, config_of, store_of
+
+if TYPE_CHECKING:
+    from gymnasium import Space
+
+    from rlhf_gym.segments import Preference
 
 
 @dataclass(frozen=True)
@@ -29,15 +35,11 @@ class Export:
 
     def run(self) -> None:
         """Write."""
-        from rlhf_gym.envs import make_env
         from rlhf_gym.feedback.exchange import export
-        from rlhf_gym.segments import Origin
 
         config, output = RLHFConfig.from_yaml(self.run_dir / "config.yaml"), self.output or self.run_dir / "export"
-        with closing(make_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))) as env:
-            spaces = env.observation_space, env.action_space
         with store_of(self.run_dir) as store:
-            n = export(store, output, spaces=spaces, parquet=self.parquet)
+            n = export(store, output, spaces=_spaces(config), parquet=self.parquet)
         print(f"wrote {n} preferences into {output}; to read them: rlhf-gym import {output} --store URL")
 
 
@@ -60,6 +62,34 @@ class Import:
         if (self.run_dir is None) == (self.store is None):
             raise ValueError("import needs one place to put preferences; use either --run-dir DIR or --store URL")
         preferences = read_preferences(self.path)
+        if self.run_dir and (config := config_of(self.run_dir)):
+            _check_fit(preferences, config)
         with store_of(self.run_dir) if self.run_dir else PreferenceStore(self.store or "") as store:
             new = store.add(preferences)
         print(f"{new} preferences are new, {len(preferences) - new} were there already")
+
+
+def _spaces(config: RLHFConfig) -> tuple[Space[Any], Space[Any]]:
+    """Of observations and actions of a run's environment."""
+    from rlhf_gym.envs import make_env
+    from rlhf_gym.segments import Origin
+
+    with closing(make_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))) as env:
+        return env.observation_space, env.action_space
+
+
+def _check_fit(preferences: Iterable[Preference], config: RLHFConfig) -> None:
+    """Refuse preferences about another environment's observations or actions than a run's."""
+    observation, action = (space.shape for space in _spaces(config))
+    for query in (preference.query for preference in preferences):
+        for side, segment in (("left", query.left), ("right", query.right)):
+            for name, array, shape in (
+                ("observations", segment.observations, observation),
+                ("actions", segment.actions, action),
+            ):
+                if array.shape[1:] != shape:
+                    raise ValueError(
+                        f"{name} of the {side} segment of query {query.id} have shape {array.shape[1:]} each and the "
+                        f"run's environment, {config.env_id}, has {shape}; import them into a run of their own "
+                        f"environment, or into a store of their own with --store URL"
+                    )

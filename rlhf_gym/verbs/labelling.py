@@ -98,10 +98,10 @@ class Quality:
 
     def run(self) -> None:
         """Read the answers, judge them, print."""
-        from rlhf_gym.feedback.quality import report
+        from rlhf_gym.labelling.desk import judge
 
         with store_of(self.run_dir, self.store) as store:
-            found = report(store.history(), [preference.query for preference in store.preferences()])
+            found = judge(store)
         print(json.dumps(found.as_dict()) if self.json else found.as_text())
 
 

@@ -102,7 +102,12 @@ def test_episodes_go_on_from_one_portion_to_the_next(venv: VecEnv) -> None:
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
-def test_it_is_the_ppo_that_sb3_makes_from_the_same_seed(env_id: str) -> None:
+@pytest.mark.parametrize(
+    ("optimizer", "tolerance"), [({"eps": 1e-5, "fused": True}, 0.0), (None, 1e-5)], ids=["fused", "as it comes"]
+)
+def test_it_is_the_ppo_that_sb3_makes_from_the_same_seed(
+    env_id: str, optimizer: dict[str, Any] | None, tolerance: float
+) -> None:
     learned = []
     for make in ("ours", "plain"):
         venv = DummyVecEnv([lambda: gymnasium.make(env_id)])
@@ -113,12 +118,13 @@ def test_it_is_the_ppo_that_sb3_makes_from_the_same_seed(env_id: str) -> None:
                 improve(ppo, timesteps=16, total_timesteps=32, schedule="constant", clip_range=0.3)
         else:
             set_random_seed(3)
-            kwargs = {"net_arch": [8, 4], "log_std_init": -0.5}
+            kwargs = {"net_arch": [8, 4], "log_std_init": -0.5, "optimizer_kwargs": optimizer}
             ppo = PPO("MlpPolicy", venv, device="cpu", policy_kwargs=kwargs, **SMALL).learn(32)
         learned.append(ppo.policy.state_dict())
         venv.close()
     assert learned[0].keys() == learned[1].keys()
-    assert all(torch.equal(learned[0][name], learned[1][name]) for name in learned[0])
+    for name in learned[0]:
+        torch.testing.assert_close(learned[0][name], learned[1][name], rtol=0, atol=tolerance)
 
 
 def test_the_environments_are_not_seeded_with_the_agents_seed(venv: VecEnv) -> None:

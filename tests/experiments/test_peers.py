@@ -90,7 +90,7 @@ def test_a_row_of_other_settings_is_refused(tmp_path):
 
 def test_who_goes_first_changes_with_the_seed():
     order = [(job.seed, job.who) for job in chosen(**PENDULUM)]
-    names = ["rlhf_gym", "rlhf_gym_ppo", "imitation", "imitation_ppo"]
+    names = ["rlhf_gym", "rlhf_gym_ppo", "imitation_our_agent", "imitation", "imitation_ppo"]
     assert order == [(s, who) for s in (0, 1, 2) for who in (names if s != 1 else names[::-1])]
 
 
@@ -112,7 +112,7 @@ def test_a_row_says_what_ran_and_how_to_run_it_again():
     made = row(job, pretend(job))
     assert made["command"] == "python -m experiments.peers --only half_cheetah_700 --who imitation --seeds 2"
     assert made["env_id"] == "HalfCheetah-v4" and made["versions"] == "torch 2" and made["error"] == ""
-    assert json.loads(made["settings"]) == {**HALF_CHEETAH, "seed": 2}
+    assert json.loads(made["settings"]) == {**HALF_CHEETAH, "seed": 2, "evaluation_seed": 10_002}
     assert list(made) == list(row(job, stopped(job)))  # so that both fit under one header
 
 

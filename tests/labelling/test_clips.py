@@ -8,12 +8,13 @@ import threading
 import time
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
 from PIL import Image
 
 from rlhf_gym.envs import make_env, replay
-from rlhf_gym.labelling import ClipCache, ClipError
+from rlhf_gym.labelling import ClipCache, ClipError, ClipNotReady
 from rlhf_gym.labelling.drawing import prune, write_sheet
 from rlhf_gym.labelling.pictures import order, pace, sheet
 from rlhf_gym.labelling.states import draw_states, eights
@@ -188,6 +189,76 @@ def test_when_the_drawing_process_dies_the_next_clip_starts_another(tmp_path):
         except ClipError as error:  # the pool may not have noticed yet
             assert "ended unexpectedly; ask again" in str(error)
         assert cache.wait(query("after")).width == 40
+
+
+# An environment whose drawing ends the process, as a broken OpenGL driver does, unless a file says that it is mended.
+BROKEN = """
+import os
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+class Broken(CartPoleEnv):
+    def __init__(self, mended, **kwargs):
+        super().__init__(**kwargs)
+        self.mended = mended
+
+    def render(self):
+        if not os.path.exists(self.mended):
+            os.write(2, b"no screen found\\n")
+            os._exit(3)
+        return super().render()
+
+gymnasium.register("Broken-v0", Broken)
+"""
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """Makes queries that the process which draws them dies of, until the file `mended` is there."""
+    (tmp_path / "broken_room.py").write_text(BROKEN)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def make(name):
+        kwargs = {"mended": str(tmp_path / "mended")}
+        one = query(name)
+        origins = [
+            Origin("broken_room:Broken-v0", side.origin.seed, env_kwargs=kwargs) for side in (one.left, one.right)
+        ]
+        return replace(one, left=replace(one.left, origin=origins[0]), right=replace(one.right, origin=origins[1]))
+
+    yield make
+    gymnasium.registry.pop("Broken-v0", None)
+
+
+def test_a_process_that_dies_of_every_drawing_is_told_the_third_time_and_forgotten_when_it_draws_again(
+    broken, tmp_path
+):
+    with ClipCache(tmp_path / "clips", width=40) as cache:
+        for _ in range(2):
+            with pytest.raises(ClipNotReady, match="the process that drew query a ended unexpectedly; ask again"):
+                cache.wait(broken("a"))
+        for name in ("a", "b"):
+            with pytest.raises(ClipError) as refusal:
+                cache.wait(broken(name))
+            assert not isinstance(refusal.value, ClipNotReady)
+            said = str(refusal.value)
+            assert f"query {name} can't be shown, as the process that draws has died" in said and "\n" not in said
+            assert "times in a row; --draw states plots the obs" in said and "last words were 'no screen found'" in said
+        (tmp_path / "mended").touch()
+        assert cache.wait(broken("b")).width == 40
+        (tmp_path / "mended").unlink()
+        with pytest.raises(ClipNotReady):
+            cache.wait(broken("c"))
+
+
+def test_one_death_that_ends_many_drawings_counts_once(broken, tmp_path):
+    with ClipCache(tmp_path / "clips", width=40) as cache:
+        queries = [broken(name) for name in "abcd"]
+        cache.ahead(queries)
+        with pytest.raises(ClipNotReady):
+            cache.wait(queries[0])
+        with pytest.raises(ClipNotReady):
+            cache.wait(queries[1])
 
 
 PARENT = """

@@ -161,6 +161,32 @@ def test_quality_is_that_of_the_standing_answers(desk, store):
     assert (ann.who, ann.answers, ann.seconds) == ("ann", 1, (3, 3, 3))
 
 
+@pytest.mark.parametrize("first", ["history", "preferences"])
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda store: store.record("0-1", Answer.RIGHT, teacher="ann"),
+        lambda store: store.record("0-0", None, teacher="ann"),
+        lambda store: store.record("0-0", Answer.TIE, teacher="bob"),
+    ],
+    ids=["another answer", "taken back", "somebody else's answer"],
+)
+def test_quality_holds_whatever_is_said_while_it_is_read(desk, store, monkeypatch, first, meanwhile):
+    store.record("0-0", Answer.LEFT, teacher="ann")
+    read = getattr(store, first)
+
+    def reading():
+        monkeypatch.setattr(store, first, read)
+        found = read()
+        meanwhile(store)
+        return found
+
+    monkeypatch.setattr(store, first, reading)
+    said = desk.quality().people
+    before_or_after = [[("ann", 1)], [("ann", 2)], [("ann", 0)], [("ann", 1), ("bob", 1)]]
+    assert [(person.who, person.answers) for person in said] in before_or_after
+
+
 def test_many_people_at_once_lose_and_double_nothing(tmp_path, clips):
     with PreferenceStore(tmp_path / "preferences.db") as store:
         store.post(example_queries(40))

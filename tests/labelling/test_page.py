@@ -2,14 +2,19 @@ import io
 import math
 import re
 import socket
+import sqlite3
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from rlhf_gym.feedback import PreferenceStore
+from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.labelling import ClipCache, Desk
 from rlhf_gym.labelling.page import is_loopback, make_app, new_token, serve
 from rlhf_gym.labelling.page.app import STATIC
-from rlhf_gym.segments import Answer
+from rlhf_gym.segments import Answer, Origin
 
 HERE = "http://127.0.0.1:8765"
 
@@ -130,6 +135,47 @@ def test_a_clip_that_is_not_drawn_yet_is_to_be_asked_for_again(page, room):
 def test_a_clip_that_can_not_be_drawn_says_why(page, room):
     room.clips.undrawable.add("0-0")
     assert said(page.get("/api/clips/0-0"), 409) == "query 0-0 can't be shown: nobody knows how"
+
+
+def test_a_client_is_told_that_a_clip_can_not_be_written_and_the_log_where(room, tmp_path, caplog):
+    (tmp_path / "no folder").touch()
+    with ClipCache(tmp_path / "no folder" / "clips", draw="states") as clips:
+        with TestClient(make_app(Desk(room.store, clips)), base_url=HERE) as page:
+            told = said(page.get("/api/clips/0-0"), 409)
+    assert told == "query 0-0 can't be shown; the server's log says why"
+    assert str(tmp_path / "no folder") in caplog.text
+
+
+@pytest.mark.parametrize(("env_id", "told"), [("Elsewhere-v0", True), ("/srv/secret:Elsewhere-v0", False)])
+def test_why_a_clip_can_not_be_drawn_is_told_unless_it_names_a_file(room, tmp_path, caplog, env_id, told):
+    one = room.store.query("0-0")
+    room.store.post([replace(one, id="far", left=replace(one.left, origin=Origin(env_id, 0)))])
+    with ClipCache(tmp_path / "clips") as clips, TestClient(make_app(Desk(room.store, clips)), base_url=HERE) as page:
+        why = said(page.get("/api/clips/far"), 409)
+    assert why.startswith("query far can't be shown: ") is told
+    assert (env_id in why) is told and (env_id in caplog.text) is not told
+
+
+def test_a_client_is_told_that_a_clip_is_damaged_and_the_log_where(room, tmp_path, caplog):
+    with ClipCache(tmp_path / "drawn", draw="states") as clips:
+        drawn = clips.wait(room.store.query("0-0")).directory
+        (drawn / "clip.json").write_text("{}")
+        with TestClient(make_app(Desk(room.store, clips)), base_url=HERE) as page:
+            told = said(page.get("/api/clips/0-0"), 409)
+    assert told == "the clip of query 0-0 can't be read; the server's log says why"
+    assert f"remove {drawn}" in caplog.text
+
+
+def test_a_client_is_not_told_where_a_damaged_store_is_and_the_log_is(room, tmp_path, caplog):
+    file = tmp_path / "preferences.db"
+    with PreferenceStore(file) as store:
+        store.post(example_queries(1))
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE queries SET left_arrays = x'746f726e'")
+    connection.close()
+    with PreferenceStore(file) as store, TestClient(make_app(Desk(store, room.clips)), base_url=HERE) as page:
+        assert "the server's log says why" in said(page.get("/api/clips/0-0"), 404)
+    assert f"{file} is damaged" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ from rlhf_gym.labelling.page.messages import (
 
 STATIC = Path(__file__).parent / "static"
 CLIP_SECONDS = 10.0  # that a request waits for a clip; then it is told to ask again
+UNKNOWN = "is not in the store"  # what the store says of a query that was never posted
+LOG = logging.getLogger(__name__)
 Curve = Callable[[], Sequence[Mapping[str, float]]]
 
 
@@ -54,10 +57,10 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> F
     app.include_router(_clips(desk), prefix="/api")
     app.include_router(_looking(desk, curve), prefix="/api")
     app.add_exception_handler(RequestValidationError, _misread)
-    app.add_exception_handler(UnknownQuery, _refuse(404))
-    app.add_exception_handler(Taken, _refuse(409))
-    app.add_exception_handler(ClipError, _refuse(409))
-    app.add_exception_handler(ClipNotReady, _refuse(202))
+    app.add_exception_handler(UnknownQuery, _unknown)
+    app.add_exception_handler(Taken, lambda _, error: _refusal(409, str(error)))
+    app.add_exception_handler(ClipError, _undrawable)
+    app.add_exception_handler(ClipNotReady, lambda _, error: _refusal(202, str(error)))
     pages = {"/": STATIC / "index.html", "/dashboard": STATIC / "dashboard.html"}
     for path, file in (pages | {f"/static/{file.name}": file for file in STATIC.iterdir()}).items():
         app.add_api_route(path, _file(file), include_in_schema=False)
@@ -162,12 +165,32 @@ def _file(file: Path) -> Callable[[], FileResponse]:
     return lambda: FileResponse(file, headers={"cache-control": "no-cache"})
 
 
-def _refuse(status: int) -> Callable[[Request, Exception], Response]:
-    return lambda _, error: JSONResponse({"detail": " ".join(str(error).split())}, status)
+# What is told names no file of this machine: where an error may, its text goes to the log instead.
+
+
+def _undrawable(_: Request, error: Exception) -> Response:
+    """What may be told of why there is no clip."""
+    assert isinstance(error, ClipError)  # noqa: S101
+    if not error.details:
+        return _refusal(409, error.told)
+    LOG.warning("%s", error)
+    return _refusal(409, f"{error.told}; the server's log says why")
+
+
+def _unknown(_: Request, error: Exception) -> Response:
+    """An unknown query is named; a damaged store can't find any, and says where it is."""
+    if UNKNOWN in str(error):
+        return _refusal(404, str(error))
+    LOG.warning("%s", error)
+    return _refusal(404, "queries can't be looked up just now; the server's log says why")
+
+
+def _refusal(status: int, detail: str) -> Response:
+    return JSONResponse({"detail": " ".join(detail.split())}, status)
 
 
 def _misread(_: Request, error: Exception) -> Response:
     """What is wrong with a request, without repeating it: infinity and half characters can't be sent back."""
     wrong = error.errors() if isinstance(error, RequestValidationError) else []
     told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
-    return JSONResponse({"detail": " ".join(told.encode("ascii", "replace").decode().split())}, 422)
+    return _refusal(422, told.encode("ascii", "replace").decode())
