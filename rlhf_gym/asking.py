@@ -16,16 +16,27 @@ class Asking:
     Args:
         store: Where queries are posted and answers kept.
         teacher: Who answers.
-        ask: Chooses so many queries and posts them.
+        ask: Chooses so many queries and posts them for so many people each.
+        labels: The budget: labels there will ever be.
+        people_per_query: How many people are to answer each query; each answer is a label.
 
     Attributes:
         preferences: Every answer that stands, SKIP included.
-        open: Queries that are posted and not answered.
+        open: Queries that are posted and wait for an answer.
     """
 
-    def __init__(self, store: PreferenceStore, teacher: Teacher, *, ask: Callable[[int], list[Query]]) -> None:
-        self.teacher, self._store, self._ask = teacher, store, ask
+    def __init__(
+        self,
+        store: PreferenceStore,
+        teacher: Teacher,
+        *,
+        ask: Callable[[int, int], list[Query]],
+        labels: int,
+        people_per_query: int = 1,
+    ) -> None:
+        self.teacher, self._store, self._ask, self._budget = teacher, store, ask, labels
         self.people = teacher if isinstance(teacher, People) else None
+        self._each = people_per_query if self.people else 1
         self.preferences: list[Preference] = []
         self.open: list[Query] = []
         self._fitted_to: set[tuple[str, str, Answer]] = set()
@@ -37,7 +48,8 @@ class Asking:
 
     def take_up(self) -> None:
         """Go on with what the store holds."""
-        self.preferences, self.open = self._store.preferences(), self._store.pending()
+        self.open = self._store.pending()  # first: what is answered between the two counts as both, not as neither
+        self.preferences = self._store.preferences()
 
     def tell(
         self, queries: Sequence[Query], answers: Sequence[Answer], *, who: str, shown_at: float | None = None
@@ -47,12 +59,12 @@ class Asking:
             raise ValueError(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
         now = time.time()
         self._store.record_all([q.id for q in queries], answers, teacher=who, shown_at=shown_at, answered_at=now)
-        told = {q.id: Preference(q, a, who, shown_at, now) for q, a in zip(queries, answers, strict=True)}
-        # A second answer takes the place of the first, in the store as here.
-        self.preferences = list(({p.query.id: p for p in self.preferences} | told).values())
+        told = {(q.id, who): Preference(q, a, who, shown_at, now) for q, a in zip(queries, answers, strict=True)}
+        # A person's second answer takes the place of their first, in the store as here.
+        self.preferences = list(({(p.query.id, p.teacher): p for p in self.preferences} | told).values())
 
     def until(self, wanted: int) -> None:
-        """Ask until so many labels are there in all.
+        """Ask until so many labels are there in all, or a few more where several people answer each query.
 
         A skipped query is asked for again: people as often as it takes, any other teacher ten times.
 
@@ -76,7 +88,8 @@ class Asking:
 
         Args:
             wanted: Labels there shall be in all, in the end.
-            oldest_step: Queries nobody has answered are withdrawn if the policy they show was trained for fewer steps.
+            oldest_step: Open queries are withdrawn if the policy they show was trained for fewer steps, unless somebody
+                looks at them.
             outstanding: How many may be open; None is all but the `first` ones.
             first: How many answers to wait for before there is a reward to go on with.
         """
@@ -84,9 +97,11 @@ class Asking:
         self.take_up()
         if stale := [q.id for q in self.open if q.policy_step < oldest_step and q.repeats is None]:
             self._store.drop(stale)
-            self.take_up()
         self._ask_what_misses(wanted)
-        self.people.wait(open_at_most=max(0, len(self.open) - first) if outstanding is None else outstanding)
+        if outstanding is None:
+            self.people.wait_for(first)
+        else:
+            self.people.wait(open_at_most=outstanding)
         self.take_up()
 
     def unfitted(self) -> int:
@@ -98,9 +113,18 @@ class Asking:
         self._fitted_to = self._said()
 
     def _ask_what_misses(self, wanted: int) -> None:
-        missing = wanted - self.labels - len(self.open)
-        if missing > 0:
-            self.open += self._ask(missing)
+        """Queries of which each wants as many people as it should, save a last one where so many labels aren't left."""
+        whole = min(self._budget, -(-wanted // self._each) * self._each)
+        missing = max(0, whole - self._given_or_awaited())
+        for n, people in ((missing // self._each, self._each), (1, missing % self._each)):
+            if n and people:
+                self.open += self._ask(n, people)
+
+    def _given_or_awaited(self) -> int:
+        if not self.people:
+            return self.labels + len(self.open)
+        counts = self._store.counts()  # of one moment, while people answer and undo
+        return counts.labels + counts.awaited
 
     def _have_answered(self) -> None:
         if self.people:

@@ -64,11 +64,15 @@ class FeedbackConfig:
     observations) giving a reward per step, which the oracle sums in place of the environment's reward."""
     store: Annotated[str | None, arg(aliases=["--store"])] = None
     """Database of queries and answers, such as postgresql+psycopg://user@host/name; one of its own for each run. None
-    is preferences.db in the run directory."""
+    is preferences.db in the run directory. A password in it is written to no file: other processes, and a run that is
+    resumed, find it in PGPASSWORD or ~/.pgpass."""
     instructions: Annotated[str, arg(aliases=["--instructions"])] = ""
     """What people are to look for, in your words; shown above every query."""
     async_labels: Annotated[bool, arg(aliases=["--async-labels"])] = False
     """Go on learning while people think, instead of waiting for all answers of a round."""
+    people_per_query: Annotated[int, arg(aliases=["--people-per-query"])] = 1
+    """How many people are to answer each query, so that their agreement is known; each answer is a label. The run waits
+    until so many have. For teacher web or store."""
     outstanding: int = 10
     """With async_labels, wait while more queries than this are unanswered."""
     refit_answers: int = 5
@@ -158,7 +162,7 @@ class RLHFConfig:
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of `gymnasium.make`."""
     labels: int = 50
-    """Budget: answered queries the teacher gives; 0 only where no reward is learned."""
+    """Budget: answers that the teacher gives, skips not counted; 0 only where no reward is learned."""
     total_timesteps: int = 60_000
     """Environment steps of the run, at most, in whole rollouts; the watched ones are included."""
     segment_length: int = 50
@@ -219,6 +223,11 @@ class RLHFConfig:
                 "teacher is terminal, where the run waits, and feedback.async_labels is on, where it doesn't; "
                 "use teacher store, and rlhf-gym label in another terminal"
             )
+        if self.feedback.people_per_query > 1 and self.teacher not in ("web", "store"):
+            raise ValueError(
+                f"feedback.people_per_query is {self.feedback.people_per_query} and teacher is {self.teacher}, "
+                "who is one; use teacher web or store"
+            )
         least = self.watched_steps + self.rollout_steps
         if self.total_timesteps < least:
             watched = "query.first_steps and " if self.watched_steps else ""
@@ -273,15 +282,18 @@ class RLHFConfig:
         return cls.over_preset(read_yaml(path))
 
     def to_yaml(self, path: str | Path) -> None:
-        """Write every setting."""
-        Path(path).write_text(yaml.safe_dump(plain(asdict(self)), sort_keys=False))
+        """Write every setting, but no password: `feedback.store` is written without the one it has."""
+        settings = asdict(self)
+        if self.feedback.store:
+            settings["feedback"]["store"] = _without_password(self.feedback.store)
+        Path(path).write_text(yaml.safe_dump(plain(settings), sort_keys=False))
 
 
 POSITIVE = {
     "query": "candidates_per_query rounds first_steps memory_steps halving_steps",
     "reward": "ensemble_size steps batch_size l2_sample",
     "agent": "n_envs n_steps batch_size n_epochs torch_threads",
-    "feedback": "refit_answers stale_rounds",
+    "feedback": "refit_answers stale_rounds people_per_query",
     "evaluation": "n_episodes",
 }
 NOT_NEGATIVE = {
@@ -294,6 +306,19 @@ NOT_NEGATIVE = {
 def _at_least(name: str, value: float, least: int, remedy: str | None = None) -> None:
     if not value >= least:
         raise ValueError(f"{name} is {value}; use at least {remedy or least}")
+
+
+def _without_password(url: str) -> str:
+    """The same database, for a client that knows the password from elsewhere; what is no URL is left as it is."""
+    from sqlalchemy import URL, make_url  # here, for it takes long, and only stores need it
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        found = make_url(url)
+    except ArgumentError:
+        return url
+    bare = URL.create(**{**found._asdict(), "password": None}).difference_update_query(["password", "sslpassword"])
+    return url if bare == found else bare.render_as_string(hide_password=False)
 
 
 def _get(config: object, dotted: str) -> Any:

@@ -33,7 +33,8 @@ def provenance(command: str | None = None) -> dict[str, Any]:
 
 def _without_password(command: str) -> str:
     """A command line, with passwords in URLs blotted out."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", command)
+    command = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", command)
+    return re.sub(r"([?&](?:ssl)?password=)[^&\s']*", r"\1***", command)
 
 
 def peak_rss_mb() -> float:

@@ -82,7 +82,8 @@ class RLHF:
         self.run = RunDirectory(config.run_dir, resume=_resume) if config.run_dir else None
         self.store = kept or self._begin_files()
         self.teacher = teacher or make_teacher(config, self.goal, self.store, waiting, self._rng["teacher"])
-        self.asking = Asking(self.store, self.teacher, ask=self.ask)
+        each = config.feedback.people_per_query
+        self.asking = Asking(self.store, self.teacher, ask=self.ask, labels=config.labels, people_per_query=each)
         self.venv = VecLearnedReward(self.recorder)
         self.agent = make_agent(config, self.venv, self._rng["agent"])
         self.reward = make_reward(config, self.venv, rng["model"], rng["reward"])
@@ -214,8 +215,8 @@ class RLHF:
             self.venv.pop_episodes()  # nothing learned was paid in them, so no round reports them
         return self.recorder.trajectories()
 
-    def ask(self, n: int) -> list[Query]:
-        """Choose `n` queries and post them to the store.
+    def ask(self, n: int, people: int = 1) -> list[Query]:
+        """Choose `n` queries and post them to the store, for so many people to answer each.
 
         Raises:
             ValueError: If fewer can be asked.
@@ -235,7 +236,7 @@ class RLHF:
         step, version = self.agent.num_timesteps, self.reward.version
         new = [replace(query, policy_step=step, reward_version=version) for query in new]
         queries = mix(new, planned, rng=rng)
-        self.store.post(queries)
+        self.store.post(queries, people=people)
         return queries
 
     # 4 into the store

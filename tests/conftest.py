@@ -14,6 +14,16 @@ from uuid import uuid4
 
 import pytest
 
+GUARDED, PASSWORD = "guarded", "s3/cret"
+
+
+@pytest.fixture
+def guarded_url(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL, with its password, of an empty database for a user who needs one."""
+    monkeypatch.setenv("PGPASSFILE", os.devnull)
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    return postgresql_url.replace("postgres@", f"{GUARDED}:{PASSWORD.replace('/', '%2F')}@")
+
 
 @pytest.fixture
 def postgresql_url(postgresql_server: str) -> Iterator[str]:
@@ -33,11 +43,14 @@ def postgresql_server() -> Iterator[str]:
         data, log = f"{place}/data", Path(place) / "log"
         make = [programs / "initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]
         subprocess.run([*make, "--no-sync", data], check=True, capture_output=True, cwd=place, **account)
+        rules = Path(data) / "pg_hba.conf"  # the first that fits counts
+        rules.write_text(f"local all {GUARDED} scram-sha-256\n{rules.read_text()}")
         serve = [programs / "postgres", "-D", data, "-c", "listen_addresses=", "-c", f"unix_socket_directories={place}"]
         with log.open("w") as said:
             server = subprocess.Popen(serve, stdout=said, stderr=said, cwd=place, **account)
         try:
             wait_for(server, place, log)
+            run_sql(place, f"CREATE ROLE {GUARDED} SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
             yield place
         finally:
             server.send_signal(signal.SIGINT)  # to PostgreSQL: disconnect all and stop

@@ -119,6 +119,27 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, text: str, told: str)
     assert told in str(refused.value) and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("store", "kept"),
+    [
+        ("postgresql+psycopg://me:s3%2Fcret@there:5432/db?sslmode=require", "://me@there:5432/db?sslmode=require"),
+        ("postgresql+psycopg://:s3cret@/db?host=%2Ftmp%2Fpg&password=s3cret", "://@/db?host=%2Ftmp%2Fpg"),
+        ("postgresql+psycopg://me@there/db", "postgresql+psycopg://me@there/db"),
+        ("sqlite:///a folder/p.db", "sqlite:///a folder/p.db"),
+        ("no url: at all", "no url: at all"),
+    ],
+)
+def test_a_stores_password_is_not_written_and_the_rest_names_the_same_database(
+    tmp_path: Path, store: str, kept: str
+) -> None:
+    config = RLHFConfig.from_dict({"feedback": {"store": store}})
+    config.to_yaml(tmp_path / "config.yaml")
+    assert config.feedback.store == store
+    again = RLHFConfig.from_yaml(tmp_path / "config.yaml").feedback.store
+    assert again is not None and again.endswith(kept)
+    assert "***" not in again and "3cret" not in again and "s3" not in (tmp_path / "config.yaml").read_text()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nowhere.yaml can't be read"):
         read_yaml(tmp_path / "nowhere.yaml")
@@ -156,6 +177,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"agent": {"learning_rate": -1}}, "agent.learning_rate is -1.0; use at least 0"),
         ({"agent": {"learning_rate": float("nan")}}, "agent.learning_rate is nan"),
         ({"agent": {"batch_size": 4096, "n_steps": 256}}, "agent.batch_size is 4096 but a rollout has 2048 steps"),
+        ({"feedback": {"people_per_query": 0}, "teacher": "web"}, "feedback.people_per_query is 0; use at least 1"),
+        *(
+            (
+                {"feedback": {"people_per_query": 2}, "teacher": teacher},
+                f"feedback.people_per_query is 2 and teacher is {teacher}, who is one; use teacher web or store",
+            )
+            for teacher in ("oracle", "random", "terminal")
+        ),
         ({"evaluation": {"n_episodes": 0}}, "evaluation.n_episodes is 0; use at least 1"),
     ],
 )

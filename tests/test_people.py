@@ -2,11 +2,14 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -114,6 +117,83 @@ def test_planned_repeats_and_checks_are_asked_at_their_share(tmp_path: Path) -> 
     assert {p.query.repeats for p in rlhf.preferences if p.query.repeats} <= originals
 
 
+# Several people for each query
+
+
+class Crowd:
+    """Some people, each in a thread, who answer whatever they can claim while the trainer waits; some answers skip."""
+
+    def __init__(self, store: Path | str, who: Sequence[str], *, skips: float = 0.0) -> None:
+        self._store, self._who, self._skips = store, who, skips
+        self._over, self._threads = threading.Event(), list[threading.Thread]()
+
+    def __call__(self) -> None:
+        """Waiting, for the trainer; the first time they come."""
+        if not self._threads:
+            self._threads = [threading.Thread(target=self._answer, args=(who,)) for who in self._who]
+            for thread in self._threads:
+                thread.start()
+        time.sleep(0.005)
+
+    def close(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _answer(self, who: str) -> None:
+        rng = random.Random(who)
+        with closing(PreferenceStore(self._store, lasting=False)) as store:
+            while not self._over.wait(0.002):
+                for query in store.claim(who):
+                    answer = Answer.SKIP if rng.random() < self._skips else Answer.LEFT
+                    store.record(query.id, answer, teacher=who)
+
+
+@pytest.mark.parametrize(
+    ("people", "skips", "queries"), [(2, 0.0, {2: 6}), (3, 0.0, {3: 4}), (5, 0.0, {5: 2, 2: 1}), (2, 0.2, None)]
+)
+def test_a_run_asks_several_people_and_ends_with_exactly_as_many_labels(
+    tmp_path: Path, people: int, skips: float, queries: dict[int, int] | None
+) -> None:
+    with (
+        closing(Crowd(tmp_path / "preferences.db", ["ann", "bob", "cid", "dot", "eve"], skips=skips)) as crowd,
+        closing(RLHF(config(tmp_path, feedback={"people_per_query": people}), waiting=crowd)) as rlhf,
+    ):
+        summary, counts = rlhf.learn(), rlhf.store.counts()
+    assert (summary["labels"], counts.labels, counts.awaited) == (12, 12, 0)
+    given = labels(tmp_path)
+    assert max(Counter(given).values()) <= people
+    if queries:
+        assert Counter(Counter(given).values()) == queries
+    assert read_run(tmp_path).metrics[0]["labels"] == -(-3 // people) * people  # 3 are due, in whole queries
+
+
+def test_with_async_labels_several_people_are_asked_and_the_budget_is_kept(tmp_path: Path) -> None:
+    feedback = {"async_labels": True, "people_per_query": 2, "outstanding": 2, "refit_answers": 2}
+    with (
+        closing(Crowd(tmp_path / "preferences.db", ["ann", "bob", "cid"])) as crowd,
+        closing(RLHF(config(tmp_path, feedback=feedback), waiting=crowd)) as rlhf,
+    ):
+        assert rlhf.learn()["labels"] == 12
+        assert tuple(rlhf.store.counts()) == (6, 12, 0, 0, 0, 0, 0)
+
+
+def test_a_run_for_several_people_is_resumed_with_what_each_has_said(tmp_path: Path) -> None:
+    two = config(tmp_path, feedback={"people_per_query": 2})
+    with closing(RLHF(two, waiting=person(tmp_path))) as rlhf:
+        rlhf._begin()
+        rlhf.ask(2, 2)  # as it was killed while it waited
+    person(tmp_path, n=2)()
+    person(tmp_path, n=2)()  # ann has answered both
+    with (
+        closing(Crowd(tmp_path / "preferences.db", ["ann", "bob"])) as crowd,
+        closing(RLHF.resume(tmp_path, waiting=crowd)) as rlhf,
+    ):
+        assert rlhf.labels == 2
+        assert rlhf.learn()["labels"] == 12
+        assert rlhf.store.counts().asked == 6
+
+
 # While people think
 
 
@@ -135,6 +215,23 @@ def test_with_async_labels_what_nobody_answers_is_withdrawn(tmp_path: Path) -> N
         counts = rlhf.store.counts()
     assert counts.dropped > 0
     assert (counts.labels, rlhf.store.pending()) == (12, [])
+
+
+def test_with_async_labels_what_somebody_looks_at_is_not_replaced_and_the_budget_is_kept(tmp_path: Path) -> None:
+    """Bob looks at one query for four rounds, then answers it; meanwhile it is stale."""
+    feedback = {"async_labels": True, "outstanding": 8, "refit_answers": 1, "stale_rounds": 1}
+    with closing(RLHF(config(tmp_path, feedback=feedback), waiting=person(tmp_path))) as rlhf:
+        rounds = rlhf.rounds()
+        next(rounds)
+        [looked_at] = rlhf.store.claim("bob")
+        for _ in range(4):
+            next(rounds)
+        counts = rlhf.store.counts()
+        assert counts.dropped > 0  # others
+        assert looked_at.id in {query.id for query in rlhf.store.pending()}
+        rlhf.store.record(looked_at.id, Answer.LEFT, teacher="bob")
+        assert [done.labels for done in rounds] == [12]
+        assert rlhf.store.counts().labels == 12
 
 
 # Interruptions
@@ -350,6 +447,23 @@ def check_nothing_was_lost(run_dir: Path, given: list[list[str]]) -> None:
 
 def test_killing_the_trainer_loses_no_answer_and_asks_nothing_twice(tmp_path: Path) -> None:
     check_nothing_was_lost(tmp_path, killed_at_random(tmp_path, kills=2, seed=0))
+
+
+def test_a_runs_directory_holds_no_password_and_the_run_is_resumed_with_it_in_the_environment(
+    tmp_path: Path, guarded_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Crowd(guarded_url, ["ann"])) as crowd:
+        with closing(RLHF(config(tmp_path, feedback={"store": guarded_url}), waiting=crowd)) as rlhf:
+            next(rlhf.rounds())
+            rlhf.save(tmp_path / "saved")
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert {path.name for path in files} >= {"config.yaml", "provenance.json"}
+        assert not [path for path in files if re.search(b"s3(/|%2F)cret", path.read_bytes())]
+        with pytest.raises(ValueError, match="no password supplied; give the right password in PGPASSWORD"):
+            RLHF.resume(tmp_path, waiting=crowd)
+        monkeypatch.setenv("PGPASSWORD", "s3/cret")
+        with closing(RLHF.resume(tmp_path, waiting=crowd)) as rlhf:
+            assert rlhf.learn()["labels"] == 12
 
 
 @pytest.mark.slow

@@ -33,6 +33,13 @@ def test_without_a_command_it_is_the_one_of_this_process(monkeypatch: pytest.Mon
     assert provenance()["command"] == "rlhf-gym train"
 
 
+def test_a_command_is_kept_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = ["postgresql+psycopg://me:s3cret@there/db", "postgresql+psycopg://me@/db?password=s3cret&host=there"]
+    monkeypatch.setattr(sys, "argv", ["rlhf-gym", "train", *(word for url in urls for word in ("--store", url))])
+    command = provenance()["command"]
+    assert "s3cret" not in command and "me:***@there" in command and "password=***&host=there" in command
+
+
 def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PACKAGES", ("numpy", "no_such_package_anywhere"))
     assert provenance("")["versions"] == {"numpy": np.__version__, "no_such_package_anywhere": None}

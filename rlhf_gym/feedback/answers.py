@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement, Select, case, exists, func, select
 
 from rlhf_gym.feedback.schema import ANSWERS, DROPPED, QUERIES
 from rlhf_gym.segments import Answer
 
 
 class Counts(NamedTuple):
-    """How far the asking has come. `asked` and `dropped` count queries; the others count answers that stand."""
+    """How far the asking has come, all at one moment."""
 
     asked: int
+    """Queries."""
     labels: int
-    """LEFT, RIGHT and TIE."""
+    """Answers that stand: LEFT, RIGHT and TIE."""
     ties: int
+    """Likewise."""
     skips: int
+    """Likewise; no labels."""
     dropped: int
-    """Withdrawn before anybody's answer stood; `asked` counts them too."""
+    """Queries that were withdrawn and that nobody has answered; `asked` counts them too."""
+    open: int
+    """Queries that wait for somebody's answer."""
+    awaited: int
+    """Answers that the open ones wait for, all together."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,45 @@ def is_answered() -> ColumnElement[bool]:
     return exists().where(ANSWERS.c.query_id == QUERIES.c.id, stands())
 
 
+def _n_answers() -> ColumnElement[int]:
+    answers = select(func.count()).select_from(ANSWERS).where(ANSWERS.c.query_id == QUERIES.c.id, stands())
+    return answers.correlate(QUERIES).scalar_subquery()
+
+
 def is_open() -> ColumnElement[bool]:
-    """Whether a query waits for an answer: none stands, and it wasn't dropped."""
-    return ~is_answered() & ~exists().where(DROPPED.c.query_id == QUERIES.c.id)
+    """Whether a query waits for an answer: fewer people's stand than it wants, and it wasn't dropped."""
+    # Counting takes longer than looking whether there is one, which is enough for most.
+    is_dropped = exists().where(DROPPED.c.query_id == QUERIES.c.id)
+    return (~is_answered() | ((QUERIES.c.people > 1) & (_n_answers() < QUERIES.c.people))) & ~is_dropped
+
+
+def _tally() -> Select[Any]:
+    answer = ANSWERS.c.answer
+    given = select(
+        ANSWERS.c.query_id,
+        func.count().label("n"),
+        func.count(case((answer == Answer.TIE.value, 1))).label("ties"),
+        func.count(case((answer == Answer.SKIP.value, 1))).label("skips"),
+    )
+    given_to = given.where(stands()).group_by(ANSWERS.c.query_id).subquery()
+    there, gone = func.coalesce(given_to.c.n, 0), DROPPED.c.query_id.is_not(None)
+    is_waiting = (there < QUERIES.c.people) & ~gone
+    all_queries = QUERIES.outerjoin(given_to, given_to.c.query_id == QUERIES.c.id).outerjoin(DROPPED)
+    counts: list[Any] = [
+        func.count().label("asked"),
+        _sum(given_to.c.n - given_to.c.skips).label("labels"),
+        _sum(given_to.c.ties).label("ties"),
+        _sum(given_to.c.skips).label("skips"),
+        func.count(case(((there == 0) & gone, 1))).label("dropped"),
+        func.count(case((is_waiting, 1))).label("open"),
+        _sum(case((is_waiting, QUERIES.c.people - there))).label("awaited"),
+    ]
+    return select(*counts).select_from(all_queries)
+
+
+def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(column), 0)
+
+
+TALLY = _tally()
+"""What :class:`Counts` holds, in one statement: so no answer that comes meanwhile is seen by a part of it alone."""

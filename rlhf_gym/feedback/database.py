@@ -16,6 +16,7 @@ from sqlalchemy.pool import QueuePool
 from rlhf_gym.feedback.schema import META, OLDER, QUERIES, SCHEMA_VERSION, TABLES
 
 _ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(1706)"}
+_LATER_COLUMNS = {"repeats": "TEXT", "people": "INTEGER NOT NULL DEFAULT 1"}  # of queries, since version 1
 
 
 def open_database(url: str | Path) -> Engine:
@@ -34,7 +35,7 @@ def open_database(url: str | Path) -> Engine:
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
         raise ValueError(
-            f"preference store {place(engine)} can't be opened: {_reason(error)}; {_remedy(engine)}"
+            f"preference store {place(engine)} can't be opened: {_reason(error)}; {_remedy(engine, _reason(error))}"
         ) from error
     except BaseException:
         engine.dispose()
@@ -168,8 +169,10 @@ def _make(engine: Engine) -> None:
     """Make what is missing. Of two who find it missing at once, the second waits, and finds it."""
     with writing_alone(engine) as connection:
         TABLES.create_all(connection)
-        if "repeats" not in {column["name"] for column in inspect(connection).get_columns(QUERIES.name)}:
-            connection.exec_driver_sql(f"ALTER TABLE {QUERIES.name} ADD COLUMN repeats TEXT")
+        there = {column["name"] for column in inspect(connection).get_columns(QUERIES.name)}
+        for name, kind in _LATER_COLUMNS.items():
+            if name not in there:
+                connection.exec_driver_sql(f"ALTER TABLE {QUERIES.name} ADD COLUMN {name} {kind}")
         if connection.scalar(select(META.c.value)) is None:
             connection.execute(insert(META).values(name="schema_version", value=str(SCHEMA_VERSION)))
         else:
@@ -179,12 +182,16 @@ def _make(engine: Engine) -> None:
 def place(engine: Engine) -> str:
     """Path of the file, or URL without its password."""
     url = engine.url
-    return str(url.database) if engine.dialect.name == "sqlite" else url.render_as_string(hide_password=True)
+    if engine.dialect.name == "sqlite":
+        return str(url.database)
+    return url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
 
 
-def _remedy(engine: Engine) -> str:
+def _remedy(engine: Engine, reason: str) -> str:
     if engine.dialect.name == "sqlite":
         return "move it away, or name another in a folder that exists and can be written"
+    if "no password supplied" in reason or "password authentication failed" in reason:
+        return "give the right password in PGPASSWORD or ~/.pgpass"
     return "see that the server runs and has this database, or name another"
 
 

@@ -42,3 +42,9 @@ class People(Teacher):
         """Return as soon as no more than so many queries of the store are open."""
         while len(self._store.pending(limit=open_at_most + 1)) > open_at_most:
             self._waiting()
+
+    def wait_for(self, answers: int) -> None:
+        """Return as soon as so many of the answers that are awaited now have come, or all of them."""
+        left = max(0, self._store.counts().awaited - answers)
+        while self._store.counts().awaited > left:
+            self._waiting()

@@ -16,9 +16,9 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 2
-OLDER = {"1"}
-"""Versions that lack tables and `queries.repeats` alone: what is missing is made when such a database is opened."""
+SCHEMA_VERSION = 3
+OLDER = {"1", "2"}
+"""Versions that lack tables and columns of `queries` alone: what is missing is made when such a database is opened."""
 TABLES = MetaData()
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER keys alone
@@ -42,6 +42,7 @@ QUERIES = Table(
     Column("posted_at", Double, nullable=False),
     Column("length", Integer, nullable=False),
     Column("repeats", Text),  # id of the query asked again; no foreign key, for a set may be imported without it
+    Column("people", Integer, nullable=False, default=1, server_default="1"),  # how many people's answers it wants
     *(
         Column(f"{side}_{name}", kind, nullable=name == "origin")
         for side in ("left", "right")
@@ -64,7 +65,7 @@ ANSWERS = Table(
 LEASES = Table(
     "leases",
     TABLES,
-    Column("number", _NUMBER, primary_key=True),  # of several on one query, the last counts
+    Column("number", _NUMBER, primary_key=True),  # of several of one person on one query, the last counts
     Column("query_id", Text, ForeignKey("queries.id"), nullable=False),
     Column("who", Text, nullable=False),
     Column("until", Double, nullable=False),  # seconds since 1970; a lease that ends early gets a row that says so

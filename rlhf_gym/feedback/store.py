@@ -10,14 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import Connection, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rlhf_gym.feedback import leases, merging
-from rlhf_gym.feedback.answers import Counts, GivenAnswer, is_answered, is_open, stands
+from rlhf_gym.feedback.answers import TALLY, Counts, GivenAnswer, is_open, stands
 from rlhf_gym.feedback.database import damage_explained, open_database, place, writing_alone
 from rlhf_gym.feedback.rows import query_to_row, row_to_given_answer, row_to_preference, row_to_query
-from rlhf_gym.feedback.schema import ANSWERS, DROPPED, QUERIES
+from rlhf_gym.feedback.schema import ANSWERS, QUERIES
 from rlhf_gym.segments import Answer, Preference, Query
 
 Item = TypeVar("Item")
@@ -27,9 +27,10 @@ class PreferenceStore:
     """Queries and their answers in a database: the trainer posts, whoever is there answers, the trainer reads.
 
     Nothing is ever overwritten. Every answer is a row of its own, and what a person said last about a query is what
-    counts: an answer that is sent twice counts once. Two people may both answer one query, as happens when one is still
-    thinking while the lease runs out and the query goes to another: both answers stand, as two people's, and count as
-    two labels. Whatever a method has written is committed when it returns, and safe from a power cut (but for leases).
+    counts: an answer that is sent twice counts once. A query is for one person unless posted for more. More people than
+    it is for may still answer it, as happens when one is thinking while the lease runs out and the query goes to
+    another: all their answers stand, and count as so many labels. Whatever a method has written is committed when it
+    returns, and safe from a power cut (but for leases).
 
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file; made if it isn't there. The default
@@ -52,14 +53,21 @@ class PreferenceStore:
         """Path of the file, or URL without its password."""
         return place(self._engine)
 
-    def post(self, queries: Sequence[Query]) -> None:
+    def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
         """Put queries up for answering: all of them, or none if one is refused.
 
+        Args:
+            queries: To be answered.
+            people: How many people are to answer each, at least 1.
+
         Raises:
-            ValueError: If a query's id is in the store already or comes twice, or if a segment can't be written.
+            ValueError: If a query's id is in the store already or comes twice, if a segment can't be written, or if
+                `people` is below 1.
         """
+        if people < 1:
+            raise ValueError(f"people is {people}; ask at least 1 for each query")
         now = time.time()
-        rows = [{**query_to_row(query), "posted_at": now} for query in queries]
+        rows = [{**query_to_row(query), "people": people, "posted_at": now} for query in queries]
         if not rows:
             return
         try:
@@ -88,7 +96,7 @@ class PreferenceStore:
         Args:
             query_id: Which query.
             answer: What was said; None withdraws what `teacher` said before, and leases the query to them again unless
-                somebody else holds it by now.
+                others have it by now.
             teacher: Who said it.
             shown_at: When the query was shown, seconds since 1970; None where nobody looked.
             answered_at: When the answer came, likewise; None is now.
@@ -147,7 +155,7 @@ class PreferenceStore:
             return merging.add(connection, preferences)
 
     def claim(self, who: str, *, n: int = 1, lease: float = leases.LEASE) -> list[Query]:
-        """Up to `n` open queries, reserved for somebody: nobody else is given them until the lease runs out.
+        """Up to `n` open queries, reserved for somebody: nobody takes their place there until the lease runs out.
 
         Args:
             who: For whom.
@@ -155,8 +163,10 @@ class PreferenceStore:
             lease: Seconds from now.
 
         Returns:
-            First those that `who` holds already, whose leases begin anew, then those that nobody holds; of each the
-            oldest first. A query to which anybody's answer stands, a skip included, isn't open, nor is a dropped one.
+            First those that `who` holds already, whose leases begin anew, then those that have a place left: those to
+            whom they are leased and those who have answered are fewer than the query wants. Of each the oldest first.
+            A query to which as many people's answers stand as it wants, skips included, isn't open, nor is a dropped
+            one; nor is `who` given one that they have answered.
 
         Raises:
             ValueError: If `n` is below 1.
@@ -171,15 +181,25 @@ class PreferenceStore:
         with self._writing(lasting=False) as connection:
             leases.release(connection, who)
 
-    def holder(self, query_id: str) -> str | None:
-        """Who holds a query, answered or not; None where no lease on it lasts."""
+    def holders(self, query_id: str) -> set[str]:
+        """Who holds a query, answered or not: those whose lease on it lasts."""
         with damage_explained(self._engine), self._engine.connect() as connection:
-            return leases.holder(connection, query_id)
+            return leases.holders(connection, query_id)
+
+    def wanted(self, query_id: str) -> int:
+        """How many people's answers a query wants in all.
+
+        Raises:
+            ValueError: If there is no such query.
+        """
+        self._check_known([query_id])
+        return int(self._read(select(QUERIES.c.people).where(QUERIES.c.id == query_id), lambda row: row.people)[0])
 
     def drop(self, query_ids: Iterable[str]) -> int:
-        """Withdraw queries that nobody has answered, such as stale ones; answered ones are left alone.
+        """Withdraw open queries, such as stale ones.
 
-        Whoever is looking at one may still answer it, and then that answer counts.
+        Those that have all their answers are left alone, and so are those that somebody holds who hasn't answered: drop
+        them later. Answers that are there still count, and so does one that comes all the same.
 
         Returns:
             How many were withdrawn.
@@ -225,14 +245,9 @@ class PreferenceStore:
         return self._read(given.order_by(ANSWERS.c.number), row_to_given_answer)
 
     def counts(self) -> Counts:
-        """How many queries were asked, how they were answered, and how many were dropped."""
-        [asked] = self._read(select(func.count(QUERIES.c.number)), lambda row: row[0])
-        tally = select(ANSWERS.c.answer, func.count(ANSWERS.c.number)).where(stands()).group_by(ANSWERS.c.answer)
-        said = {Answer(answer): n for answer, n in self._read(tally, tuple)}
-        skips = said.pop(Answer.SKIP, 0)
-        gone = select(func.count(QUERIES.c.number)).where(QUERIES.c.id.in_(select(DROPPED.c.query_id)), ~is_answered())
-        [dropped] = self._read(gone, lambda row: row[0])
-        return Counts(asked, labels=sum(said.values()), ties=said.get(Answer.TIE, 0), skips=skips, dropped=dropped)
+        """How many queries were asked, how they were answered, and what is still waited for."""
+        [counts] = self._read(TALLY, lambda row: Counts(**{name: int(n) for name, n in row._asdict().items()}))
+        return counts
 
     def close(self) -> None:
         """Let go of the database; harmless if done twice."""

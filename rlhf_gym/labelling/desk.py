@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Set
 from statistics import median
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ class UnknownQuery(ValueError):
 
 
 class Taken(ValueError):
-    """A query that is somebody else's by now."""
+    """A query that is others' by now."""
 
 
 class Progress(NamedTuple):
@@ -31,7 +32,7 @@ class Progress(NamedTuple):
     labels: int | None
     """The budget; None where nobody has set one."""
     waiting: int
-    """Queries that were posted and neither answered, skipped nor dropped."""
+    """Queries that wait for an answer, yours or somebody else's."""
     median_seconds: float | None
     """From seeing a query to answering it, over that person's standing answers; None before the first."""
 
@@ -105,15 +106,16 @@ class Desk:
 
         Raises:
             UnknownQuery: If there is no such query.
-            Taken: If somebody else holds the query, or has answered it: a lease had run out.
+            Taken: If others hold the query, or have answered it, as many as it wants: a lease had run out.
         """
         self.query(query_id)
         with self._answering:
-            others = self._store.standing(query_id).keys() - {who}
-            if others:
-                raise Taken(f"query {query_id} was answered by {min(others)} meanwhile; ask for the next one")
-            if (holder := self._store.holder(query_id)) not in (None, who):
-                raise Taken(f"query {query_id} is with {holder}; ask for the next one")
+            wanted, answered = self._store.wanted(query_id), self._store.standing(query_id).keys() - {who}
+            if len(answered) >= wanted:
+                raise Taken(f"query {query_id} was answered by {_listed(answered)} meanwhile; ask for the next one")
+            holders = self._store.holders(query_id)
+            if who not in holders and len(answered | holders) >= wanted:
+                raise Taken(f"query {query_id} is with {_listed(holders - answered)}; ask for the next one")
             self._store.record(query_id, answer, teacher=who, shown_at=shown_at)
 
     def undo(self, who: str) -> Query | None:
@@ -139,7 +141,7 @@ class Desk:
             answered=counts.labels,
             by_you=sum(given.answer is not Answer.SKIP for given in mine),
             labels=self.labels,
-            waiting=max(0, counts.asked - counts.labels - counts.skips - counts.dropped),
+            waiting=counts.open,
             median_seconds=median(times) if times else None,
         )
 
@@ -155,6 +157,10 @@ def judge(store: PreferenceStore) -> QualityReport:
     # An answer that was taken back between the two reads stands in the first.
     missing = {given.query_id for given in history if given.answer is not None} - queries.keys()
     return report(history, [*queries.values(), *map(store.query, missing)])
+
+
+def _listed(people: Set[str]) -> str:
+    return " and ".join(sorted(people))
 
 
 def _standing(history: list[GivenAnswer]) -> list[GivenAnswer]:

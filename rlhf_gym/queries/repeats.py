@@ -100,7 +100,7 @@ def make_planned(
         rng: Source of all draws.
         **how: As :func:`make_checks` takes it.
     """
-    said = [preference.query.why for preference in preferences]
+    said = list({preference.query.id: preference.query.why for preference in preferences}.values())
     due = {share: int(share * (len(said) + n)) for share in (repeats, checks)}
     again = max(0, due[repeats] - said.count(REPEAT) - said.count(MIRRORED))
     obvious = max(0, due[checks] - said.count(CHECK))

@@ -5,11 +5,12 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -96,10 +97,10 @@ def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
     from rlhf_gym.feedback import pause
 
     if config.teacher == "terminal":
-        with _prompt_here(Label(Path(str(config.run_dir)))) as waiting:
+        with _prompt_here(Label(Path(str(config.run_dir)), store=config.feedback.store)) as waiting:
             yield waiting
     elif config.teacher == "web":
-        with _page_beside(Path(str(config.run_dir))) as waiting:
+        with _page_beside(Path(str(config.run_dir)), _password_of(config.feedback.store)) as waiting:
             yield waiting
     else:
         if config.teacher == "store":
@@ -129,7 +130,7 @@ def _prompt_here(label: Label) -> Iterator[Waiting]:
 
 
 @contextmanager
-def _page_beside(run_dir: Path) -> Iterator[Waiting]:
+def _page_beside(run_dir: Path, password: dict[str, str]) -> Iterator[Waiting]:
     """Serve the page in a process of its own, from when answers are first waited for until this process ends."""
     pages: list[subprocess.Popen[bytes]] = []
     port = _free_port()
@@ -137,7 +138,8 @@ def _page_beside(run_dir: Path) -> Iterator[Waiting]:
 
     def waiting() -> None:
         if not pages:
-            pages.append(subprocess.Popen([sys.executable, "-m", "rlhf_gym.cli", *label], stdin=subprocess.PIPE))
+            command, env = [sys.executable, "-m", "rlhf_gym.cli", *label], os.environ | password
+            pages.append(subprocess.Popen(command, stdin=subprocess.PIPE, env=env))
         try:
             status = pages[0].wait(timeout=0.2)
         except subprocess.TimeoutExpired:
@@ -152,6 +154,18 @@ def _page_beside(run_dir: Path) -> Iterator[Waiting]:
         for page in pages:
             page.terminate()
             page.communicate()
+
+
+def _password_of(store: str | None) -> dict[str, str]:
+    """The environment variable in which libpq finds the password of a URL; the run's config.yaml doesn't have it."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    with suppress(ArgumentError):  # what is no URL is refused where it is opened
+        url = make_url(store or "sqlite://")
+        if password := url.password or url.query.get("password"):
+            return {"PGPASSWORD": str(password)}
+    return {}
 
 
 def _free_port() -> int:

@@ -52,7 +52,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ("UPDATE rlhf_gym_meta SET value = '3'", "version 3"),
+        ("UPDATE rlhf_gym_meta SET value = '4'", "version 4"),
         ("UPDATE rlhf_gym_meta SET value = 'x'", "version x"),
         ("DELETE FROM rlhf_gym_meta", "version None"),
     ],
@@ -61,7 +61,7 @@ def test_another_version_of_the_tables_is_refused(tmp_path, change, found):
     path = tmp_path / "preferences.db"
     PreferenceStore(path).close()
     run_sql(path, change)
-    assert f"{path} has {found} of the tables and this rlhf_gym reads 2; use the rlhf_gym that wrote it" in refusal(
+    assert f"{path} has {found} of the tables and this rlhf_gym reads 3; use the rlhf_gym that wrote it" in refusal(
         path
     )
 
@@ -113,11 +113,36 @@ def test_a_database_of_version_1_is_raised_when_opened_and_nothing_else_in_it_ch
         assert content(path) == before
         assert [(p.query.id, p.answer, p.answered_at) for p in store.preferences()] == [("0-1", Answer.LEFT, 12.0)]
         assert same_query(store.claim("bob")[0], queries[0])
+        store.release("bob")
         assert store.drop(["0-0", "0-1"]) == 1
     with PreferenceStore(path) as store:
         assert store.pending() == []
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT value FROM rlhf_gym_meta").fetchall() == [("2",)]
+        assert connection.execute("SELECT value FROM rlhf_gym_meta").fetchall() == [("3",)]
+
+
+VERSION_2 = """
+ALTER TABLE queries ADD COLUMN repeats TEXT;
+UPDATE queries SET repeats = 'another' WHERE id = '0-0';
+UPDATE rlhf_gym_meta SET value = '2';
+"""
+
+
+def test_a_database_of_version_2_is_raised_and_its_queries_want_one_answer_each(tmp_path):
+    path = tmp_path / "preferences.db"
+    as_version_1_left_it(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_2)
+    before = content(path)
+    with PreferenceStore(path) as store:
+        assert content(path) == before
+        assert [(query.id, query.repeats) for query in store.pending()] == [("0-0", "another")]
+        assert [store.wanted("0-0"), store.wanted("0-1")] == [1, 1]
+        store.post(example_queries(1, seed=1), people=2)
+    with PreferenceStore(path) as store:
+        assert (store.wanted("1-0"), store.counts().awaited) == (2, 3)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT value FROM rlhf_gym_meta").fetchall() == [("3",)]
 
 
 def test_stores_opened_at_once_on_a_file_of_version_1_all_find_the_new_tables(tmp_path):
@@ -215,16 +240,24 @@ def test_stores_opened_at_once_on_a_new_file_all_find_its_tables(tmp_path):
     assert open_eight_at_once(tmp_path / "preferences.db") == []
 
 
-def test_a_server_database_of_version_1_is_raised_when_opened(postgresql_url):
+@pytest.mark.parametrize(
+    ("version", "lacks"),
+    [
+        ("1", ["DROP TABLE leases, dropped", "ALTER TABLE queries DROP COLUMN repeats, DROP COLUMN people"]),
+        ("2", ["ALTER TABLE queries DROP COLUMN people"]),
+    ],
+)
+def test_a_server_database_of_an_older_version_is_raised_when_opened(postgresql_url, version, lacks):
     with PreferenceStore(postgresql_url) as store:
         store.post(example_queries(2))
         store.record("0-1", Answer.LEFT, teacher="ann")
-        with store._engine.begin() as connection:  # as version 1 had it
-            connection.exec_driver_sql("DROP TABLE leases, dropped")
-            connection.exec_driver_sql("UPDATE rlhf_gym_meta SET value = '1'")
+        with store._engine.begin() as connection:  # as that version had it
+            for statement in (*lacks, f"UPDATE rlhf_gym_meta SET value = '{version}'"):
+                connection.exec_driver_sql(statement)
     assert open_eight_at_once(postgresql_url) == []
     with PreferenceStore(postgresql_url) as store:
         assert [query.id for query in store.pending()] == ["0-0"]
+        assert store.wanted("0-0") == 1
 
 
 def test_stores_opened_at_once_on_an_empty_server_database_all_find_its_tables(postgresql_url):
@@ -236,6 +269,17 @@ def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path):
     message = refusal(f"postgresql+psycopg://me:secret@/db?host={tmp_path}")
     assert "me:***@/db" in message and "secret" not in message
     assert message.endswith("see that the server runs and has this database, or name another")
+
+
+def test_a_password_that_is_missing_or_wrong_is_asked_for_where_libpq_looks(guarded_url, monkeypatch):
+    PreferenceStore(guarded_url).close()
+    bare = guarded_url.replace(":s3%2Fcret@", "@")
+    assert "no password supplied; give the right password in PGPASSWORD or ~/.pgpass" in refusal(bare)
+    wrong = refusal(f"{bare}&password=wr0ng")
+    assert "password authentication failed" in wrong and wrong.endswith("in PGPASSWORD or ~/.pgpass")
+    assert "wr0ng" not in wrong
+    monkeypatch.setenv("PGPASSWORD", "s3/cret")
+    PreferenceStore(bare).close()
 
 
 def test_a_store_goes_on_after_the_server_dropped_its_connections(postgresql_url):

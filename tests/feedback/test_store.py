@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from sqlalchemy import create_engine, text
 
 from rlhf_gym.feedback import PreferenceStore
 from rlhf_gym.feedback.contracts import STORE_RULES, check_store, example_queries, same_query
+from rlhf_gym.feedback.quality import report
 from rlhf_gym.segments import Answer, Origin
 
 
@@ -141,7 +143,7 @@ def test_what_is_no_answer_is_refused(store):
 def test_posting_and_recording_nothing_does_nothing(store):
     store.post([])
     store.record_all([], [], teacher="a")
-    assert tuple(store.counts()) == (0, 0, 0, 0, 0)
+    assert set(store.counts()) == {0}
 
 
 def test_every_answer_stays_in_the_database(url):
@@ -219,6 +221,51 @@ def label_at_once(open_store):
 def check_all_is_there(store):
     assert sorted(p.query.id for p in store.preferences()) == sorted(f"{a}-{b}" for a in range(4) for b in range(10))
     assert store.pending() == []
+
+
+def test_four_people_who_claim_at_once_give_each_query_three_answers_and_no_more(url):
+    failures = []
+
+    def answer(who):
+        try:
+            with PreferenceStore(url) as mine:
+                together.wait()
+                while claimed := mine.claim(who, n=3):
+                    for query in claimed:
+                        mine.record(query.id, Answer.LEFT, teacher=who)
+        except Exception as error:
+            failures.append(error)
+
+    with PreferenceStore(url) as store:
+        store.post(example_queries(40), people=3)
+        together = threading.Barrier(4)
+        people = [threading.Thread(target=answer, args=(who,)) for who in ("ann", "bob", "cid", "dot")]
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
+        assert failures == []
+        given = [(answer.query_id, answer.who) for answer in store.history()]
+        assert len(given) == len(set(given)) == 120
+        assert Counter(query_id for query_id, _ in given) == {f"0-{i}": 3 for i in range(40)}
+        assert (store.counts().labels, store.counts().awaited, store.pending()) == (120, 0, [])
+
+
+def test_agreement_is_that_of_the_people_who_were_asked_the_same(store):
+    store.post([*example_queries(3), *example_queries(1, seed=1)], people=2)
+    store.post(example_queries(1, seed=2))
+    said = {"ann": [Answer.LEFT, Answer.LEFT, Answer.RIGHT, Answer.RIGHT, Answer.TIE], "bob": [Answer.LEFT] * 3}
+    for who, answers in said.items():
+        for answer in answers:
+            store.record(store.claim(who)[0].id, answer, teacher=who)
+    found = report(store.history(), [preference.query for preference in store.preferences()])
+    # Three queries have two answers, in all five LEFT and one RIGHT. By chance 2 x 5 x 1 of 6 x 5 ordered pairs differ,
+    # within the queries 2 of 6 do.
+    assert (found.shared, found.alpha) == (3, pytest.approx(0.0))
+    store.record(store.claim("bob")[0].id, Answer.RIGHT, teacher="bob")
+    found = report(store.history(), [preference.query for preference in store.preferences()])
+    # Five LEFT, three RIGHT: 2 x 5 x 3 of 8 x 7 by chance, and 2 of 8 in the units.
+    assert (found.shared, found.alpha) == (4, pytest.approx(1 - (2 / 8) / (30 / 56)))
 
 
 def test_a_store_that_is_dropped_closes_itself(tmp_path):

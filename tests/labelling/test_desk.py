@@ -55,6 +55,36 @@ def test_no_query_is_given_to_two_people(desk):
     assert desk.next("cid") is None
 
 
+def test_a_query_that_wants_two_people_is_given_to_two_and_answered_by_two(store, clips):
+    store.post(example_queries(1, seed=1), people=2)
+    late, desk = Desk(store, clips, ahead=9, lease=-1), Desk(store, clips, ahead=9)
+    assert late.upcoming("late")[-1].id == "1-0"
+    assert [desk.upcoming(who)[-1].id for who in ("ann", "bob")] == ["1-0", "1-0"]
+    with pytest.raises(Taken, match="query 1-0 is with ann and bob; ask for the next one"):
+        late.answer("late", "1-0", Answer.TIE)
+    desk.answer("ann", "1-0", Answer.LEFT)
+    assert (desk.progress("ann").answered, desk.progress("ann").waiting) == (1, 7)
+    with pytest.raises(Taken, match="query 1-0 is with bob; ask for the next one"):
+        late.answer("late", "1-0", Answer.TIE)
+    desk.answer("ann", "1-0", Answer.RIGHT)  # a second thought
+    desk.answer("bob", "1-0", Answer.LEFT)
+    assert (desk.progress("ann").answered, desk.progress("ann").waiting) == (2, 6)
+    with pytest.raises(Taken, match="query 1-0 was answered by ann and bob meanwhile; ask for the next one"):
+        late.answer("late", "1-0", Answer.TIE)
+    assert store.standing("1-0") == {"ann": Answer.RIGHT, "bob": Answer.LEFT}
+
+
+def test_of_two_who_hold_the_last_place_the_first_to_answer_has_it(store, clips):
+    store.post(example_queries(1, seed=1), people=2)
+    desk = Desk(store, clips, ahead=9)
+    for who in ("ann", "bob"):
+        desk.next(who)
+    store.record("1-0", Answer.LEFT, teacher="cid")  # without a desk
+    desk.answer("ann", "1-0", Answer.LEFT)
+    with pytest.raises(Taken, match="was answered by ann and cid"):
+        desk.answer("bob", "1-0", Answer.LEFT)
+
+
 def test_what_a_person_gives_back_goes_to_others(desk):
     desk.next("ann")
     desk.release("ann")

@@ -37,7 +37,7 @@ def tells_who_holds_a_query_and_what_stands(store: PreferenceStore) -> None:
     store.post(example_queries(2))
     store.claim("a", n=1)
     store.claim("b", n=1, lease=-1)
-    must([store.holder("0-0"), store.holder("0-1")] == ["a", None], "holder names who has a lease that lasts")
+    must([store.holders("0-0"), store.holders("0-1")] == [{"a"}, set()], "holders are those whose lease lasts")
     store.record_all(["0-0", "0-1"], [Answer.TIE, Answer.LEFT], teacher="a")
     store.record("0-0", Answer.SKIP, teacher="b")
     store.record("0-1", None, teacher="a")
@@ -90,8 +90,8 @@ def counts_labels_ties_and_skips(store: PreferenceStore) -> None:
     answers = [Answer.LEFT, Answer.TIE, Answer.SKIP, Answer.RIGHT]
     store.record_all([f"0-{i}" for i in range(4)], answers, teacher="a")
     must(
-        tuple(store.counts()) == (5, 3, 1, 1, 0),
-        f"5 asked, 3 labels, 1 tie, 1 skip, none dropped; got {store.counts()}",
+        tuple(store.counts()) == (5, 3, 1, 1, 0, 1, 1),
+        f"5 asked, 3 labels, 1 tie, 1 skip, none dropped, 1 open and awaiting 1 answer; got {store.counts()}",
     )
 
 
@@ -170,17 +170,71 @@ def hands_an_undone_query_back(store: PreferenceStore) -> None:
     must(store.claim("a") == [] and _ids(store.claim("b")) == ["0-0"], "undoing takes a query from nobody")
 
 
+def hands_a_query_to_as_many_people_as_it_wants(store: PreferenceStore) -> None:
+    """Each once; whoever answers, gives back or undoes changes who may have it."""
+    store.post(example_queries(1), people=2)
+    store.post(example_queries(1, seed=1))
+    must([store.wanted("0-0"), store.wanted("1-0")] == [2, 1], "wanted is how many people are to answer")
+    given = [_ids(store.claim(who, n=2)) for who in ("a", "b", "c")]
+    must(given == [["0-0", "1-0"], ["0-0"], []], f"each query is with as many people as it wants; got {given}")
+    must(store.holders("0-0") == {"a", "b"}, "holders are all whose lease lasts")
+    store.record("0-0", Answer.LEFT, teacher="a")
+    must(_ids(store.claim("a", n=2)) == ["1-0"], "nobody is given again what they have answered")
+    must(len(store.pending()) == 2 and store.claim("c") == [], "what wants another answer is open, and is with b")
+    must(store.counts().awaited == 2 and store.counts().open == 2, "two open queries await one answer each")
+    store.release("b")
+    must(_ids(store.claim("c")) == ["0-0"] and store.claim("b") == [], "a place that is given back goes to the next")
+    store.record("0-0", Answer.SKIP, teacher="c")
+    must(_ids(store.pending()) == ["1-0"], "a skip fills a place too")
+    store.record("0-0", None, teacher="a")
+    must(store.claim("b") == [] and _ids(store.claim("a", n=2)) == ["0-0", "1-0"], "who undoes has the place again")
+    store.record("0-0", Answer.TIE, teacher="b")
+    must(_ids(store.pending()) == ["1-0"] and store.counts().labels == 1, "whose answers they are doesn't matter")
+
+
+def undoing_takes_no_ones_place(store: PreferenceStore) -> None:
+    """When others have all of them by now."""
+    store.post(example_queries(1), people=2)
+    store.record("0-0", Answer.LEFT, teacher="a")
+    store.claim("b")
+    store.record("0-0", Answer.LEFT, teacher="c")
+    store.record("0-0", None, teacher="a")
+    must(store.claim("a") == [] and _ids(store.claim("b")) == ["0-0"], "b's lease and c's answer fill two places")
+
+
 def drops_what_nobody_answered(store: PreferenceStore) -> None:
     """An answer that comes all the same is kept."""
     store.post(example_queries(4))
     store.record_all(["0-0", "0-1"], [Answer.LEFT, Answer.LEFT], teacher="a")
     store.record("0-1", None, teacher="a")
+    store.release("a")
     must(store.drop(["0-0", "0-1", "0-2", "0-2"]) == 2, "two of three queries had no answer that stands")
     must(store.drop(["0-1", "0-2"]) == 0 and store.drop([]) == 0, "what was dropped before isn't dropped again")
     must(_ids(store.pending()) == _ids(store.claim("a", n=9)) == ["0-3"], "dropped queries are handed out no more")
-    must(tuple(store.counts()) == (4, 1, 0, 0, 2), f"4 asked, 1 label, 2 dropped; got {store.counts()}")
+    must(tuple(store.counts()) == (4, 1, 0, 0, 2, 1, 1), f"4 asked, 1 label, 2 dropped, 1 open; got {store.counts()}")
     store.record("0-2", Answer.TIE, teacher="late")
     must(store.counts().dropped == 1 and len(store.preferences()) == 2, "an answer to a dropped query counts")
+
+
+def drops_nothing_that_somebody_looks_at(store: PreferenceStore) -> None:
+    """Or their answer would come on top of that to the query which takes its place."""
+    store.post(example_queries(2))
+    store.post(example_queries(1, seed=1), people=2)
+    store.claim("gone", n=3, lease=0)
+    store.claim("a", n=1)
+    store.record("1-0", Answer.LEFT, teacher="b")
+    store.claim("c", n=9)
+    must(store.drop(["0-0", "0-1", "1-0"]) == 0, "what a and c look at is left alone")
+    store.release("c")
+    must(store.drop(["0-0", "0-1", "1-0"]) == 2, "what was given back isn't, answered by some or by nobody")
+    must(_ids(store.pending()) == ["0-0"] and store.counts().labels == 1, "an answer of few people's counts")
+    store.record("0-0", Answer.LEFT, teacher="a")
+    must(store.drop(["0-0"]) == 0, "what a has answered in time counts")
+    must(tuple(store.counts()) == (3, 2, 0, 0, 1, 0, 0), f"3 asked, 2 labels, 1 dropped unseen; got {store.counts()}")
+    store.post(example_queries(1, seed=2), people=2)
+    store.claim("a")
+    store.record("2-0", Answer.LEFT, teacher="a")
+    must(store.drop(["2-0"]) == 1, "who has answered looks no more")
 
 
 def remembers_everything_said(store: PreferenceStore) -> None:
@@ -216,6 +270,10 @@ def takes_preferences_over(store: PreferenceStore) -> None:
     ):
         _refuses(lambda strange=strange: store.add([Preference(new, Answer.LEFT, "a"), strange]), "a contradiction")  # type: ignore[misc]
     must(store.history() == before and store.counts().asked == 3, "what is refused leaves nothing behind")
+    posted = example_queries(1, seed=2)
+    store.post(posted, people=3)
+    store.add([Preference(posted[0], Answer.LEFT, "a")])
+    must((store.counts().open, store.counts().awaited) == (1, 2), "added queries are answered; posted ones stay open")
 
 
 def refuses_to_look_up_an_unknown_query(store: PreferenceStore) -> None:
@@ -224,6 +282,8 @@ def refuses_to_look_up_an_unknown_query(store: PreferenceStore) -> None:
     _refuses(lambda: store.query("nobody's"), "an unknown query")
     _refuses(lambda: store.drop(["0-0", "nobody's"]), "dropping no query")
     _refuses(lambda: store.claim("a", n=0), "claiming no query")
+    _refuses(lambda: store.wanted("nobody's"), "an unknown query")
+    _refuses(lambda: store.post(example_queries(1, seed=1), people=0), "asking nobody")
     must(len(store.pending()) == 1, "what is refused changes nothing")
 
 
@@ -253,7 +313,10 @@ STORE_RULES = (
     ends_a_lease,
     counts_both_who_answered_after_a_lease_ran_out,
     hands_an_undone_query_back,
+    hands_a_query_to_as_many_people_as_it_wants,
+    undoing_takes_no_ones_place,
     drops_what_nobody_answered,
+    drops_nothing_that_somebody_looks_at,
     remembers_everything_said,
     takes_preferences_over,
     refuses_to_look_up_an_unknown_query,
