@@ -138,12 +138,12 @@ class RLHF:
             wanted += labels
             if number < self._next_round:
                 continue
-            known = {preference.query.id for preference in self.preferences}
+            known = {(p.query.id, p.teacher) for p in self.preferences}
             with self.stopwatch.timing("query"):
                 self._ask_until(wanted, last=wanted == self.config.labels)
             fit = self.fit_reward() if self._enough_is_new() else None
             self.improve(rollouts)
-            new = [preference for preference in self.preferences if preference.query.id not in known]
+            new = [p for p in self.preferences if (p.query.id, p.teacher) not in known]
             done = self._report(number, new, fit)
             self._keep(number)
             yield done

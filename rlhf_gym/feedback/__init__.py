@@ -3,7 +3,7 @@
 Anyone's own teacher or store can be held against the public suites in :mod:`rlhf_gym.feedback.contracts`.
 """
 
-from rlhf_gym.feedback.answers import Counts, GivenAnswer
+from rlhf_gym.feedback.answers import Counts, GivenAnswer, UnknownQuery
 from rlhf_gym.feedback.builtin_goals import GOALS
 from rlhf_gym.feedback.goals import Goal, goal_rewards, load_goal
 from rlhf_gym.feedback.people import PEOPLE, People, Waiting, pause
@@ -21,6 +21,7 @@ __all__ = [
     "PreferenceStore",
     "RandomTeacher",
     "Teacher",
+    "UnknownQuery",
     "Waiting",
     "goal_rewards",
     "load_goal",

@@ -11,6 +11,10 @@ from rlhf_gym.feedback.schema import ANSWERS, DROPPED, QUERIES
 from rlhf_gym.segments import Answer
 
 
+class UnknownQuery(ValueError):
+    """A query that was never posted."""
+
+
 class Counts(NamedTuple):
     """How far the asking has come, all at one moment."""
 

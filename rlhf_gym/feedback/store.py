@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rlhf_gym.feedback import leases, merging
-from rlhf_gym.feedback.answers import TALLY, Counts, GivenAnswer, is_open, stands
+from rlhf_gym.feedback.answers import TALLY, Counts, GivenAnswer, UnknownQuery, is_open, stands
 from rlhf_gym.feedback.database import damage_explained, open_database, place, writing_alone
 from rlhf_gym.feedback.rows import query_to_row, row_to_given_answer, row_to_preference, row_to_query
 from rlhf_gym.feedback.schema import ANSWERS, QUERIES
@@ -102,7 +102,7 @@ class PreferenceStore:
             answered_at: When the answer came, likewise; None is now.
 
         Raises:
-            ValueError: If there is no such query.
+            UnknownQuery: If there is no such query.
         """
         self.record_all([query_id], [answer], teacher=teacher, shown_at=shown_at, answered_at=answered_at)
 
@@ -138,7 +138,7 @@ class PreferenceStore:
             unknown = sorted(set(query_ids) - self._known(query_ids))
             if not unknown:
                 raise
-            raise ValueError(f"query {unknown[0]!r} is not in the store; post it before it is answered") from error
+            raise UnknownQuery(f"query {unknown[0]!r} is not in the store; post it before it is answered") from error
 
     def add(self, preferences: Sequence[Preference]) -> int:
         """Take preferences over from elsewhere, queries with their answers: all of them, or none if one is refused.
@@ -190,7 +190,7 @@ class PreferenceStore:
         """How many people's answers a query wants in all.
 
         Raises:
-            ValueError: If there is no such query.
+            UnknownQuery: If there is no such query.
         """
         self._check_known([query_id])
         return int(self._read(select(QUERIES.c.people).where(QUERIES.c.id == query_id), lambda row: row.people)[0])
@@ -205,7 +205,7 @@ class PreferenceStore:
             How many were withdrawn.
 
         Raises:
-            ValueError: If there is no such query.
+            UnknownQuery: If there is no such query.
         """
         query_ids = list(query_ids)
         self._check_known(query_ids)
@@ -216,7 +216,7 @@ class PreferenceStore:
         """The query of that id.
 
         Raises:
-            ValueError: If there is none.
+            UnknownQuery: If there is none.
         """
         self._check_known([query_id])
         return self._read(select(QUERIES).where(QUERIES.c.id == query_id), row_to_query)[0]
@@ -276,7 +276,7 @@ class PreferenceStore:
 
     def _check_known(self, ids: Sequence[str]) -> None:
         if unknown := sorted(set(ids) - self._known(ids)):
-            raise ValueError(f"query {unknown[0]!r} is not in the store; use the id of one that was posted")
+            raise UnknownQuery(f"query {unknown[0]!r} is not in the store; use the id of one that was posted")
 
 
 def _preferences() -> Select[Any]:

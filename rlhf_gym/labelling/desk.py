@@ -14,10 +14,6 @@ from rlhf_gym.labelling.clips import Clip, ClipCache
 from rlhf_gym.segments import Answer, Query
 
 
-class UnknownQuery(ValueError):
-    """A query that was never posted."""
-
-
 class Taken(ValueError):
     """A query that is others' by now."""
 
@@ -90,10 +86,7 @@ class Desk:
         Raises:
             UnknownQuery: If there is none.
         """
-        try:
-            return self._store.query(query_id)
-        except ValueError as error:
-            raise UnknownQuery(str(error)) from error
+        return self._store.query(query_id)
 
     def answer(self, who: str, query_id: str, answer: Answer, shown_at: float | None = None) -> None:
         """Write an answer down; it is safe when this returns. Saying it twice, or otherwise later, counts once.

@@ -14,8 +14,9 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 
+from rlhf_gym.feedback import UnknownQuery
 from rlhf_gym.labelling.clips import Clip, ClipError, ClipNotReady
-from rlhf_gym.labelling.desk import Desk, Taken, UnknownQuery
+from rlhf_gym.labelling.desk import Desk, Taken
 from rlhf_gym.labelling.page.guard import Guard
 from rlhf_gym.labelling.page.messages import (
     ClipMessage,
@@ -34,7 +35,6 @@ from rlhf_gym.labelling.page.messages import (
 
 STATIC = Path(__file__).parent / "static"
 CLIP_SECONDS = 10.0  # that a request waits for a clip; then it is told to ask again
-UNKNOWN = "is not in the store"  # what the store says of a query that was never posted
 LOG = logging.getLogger(__name__)
 Curve = Callable[[], Sequence[Mapping[str, float]]]
 
@@ -57,7 +57,8 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> F
     app.include_router(_clips(desk), prefix="/api")
     app.include_router(_looking(desk, curve), prefix="/api")
     app.add_exception_handler(RequestValidationError, _misread)
-    app.add_exception_handler(UnknownQuery, _unknown)
+    app.add_exception_handler(UnknownQuery, lambda _, error: _refusal(404, str(error)))
+    app.add_exception_handler(ValueError, _broken)
     app.add_exception_handler(Taken, lambda _, error: _refusal(409, str(error)))
     app.add_exception_handler(ClipError, _undrawable)
     app.add_exception_handler(ClipNotReady, lambda _, error: _refusal(202, str(error)))
@@ -177,12 +178,10 @@ def _undrawable(_: Request, error: Exception) -> Response:
     return _refusal(409, f"{error.told}; the server's log says why")
 
 
-def _unknown(_: Request, error: Exception) -> Response:
-    """An unknown query is named; a damaged store can't find any, and says where it is."""
-    if UNKNOWN in str(error):
-        return _refusal(404, str(error))
-    LOG.warning("%s", error)
-    return _refusal(404, "queries can't be looked up just now; the server's log says why")
+def _broken(_: Request, error: Exception) -> Response:
+    """A store that is damaged says where it is, which is for the log alone."""
+    LOG.error("%s", error, exc_info=error)
+    return _refusal(500, "the store can't be used just now; the server's log says why")
 
 
 def _refusal(status: int, detail: str) -> Response:

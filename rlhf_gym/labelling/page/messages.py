@@ -51,7 +51,7 @@ class ProgressMessage(Message):
     answered: int = Field(description="Labels that stand, whoever gave them.")
     by_you: int = Field(description="Those of one person.")
     labels: int | None = Field(description="The budget; null where there is none.")
-    waiting: int = Field(description="Queries that nobody has answered yet.")
+    waiting: int = Field(description="Queries that wait for an answer.")
     median_seconds: float | None = Field(description="Per answer of that person; null before the first.")
 
 
