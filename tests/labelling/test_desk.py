@@ -2,9 +2,8 @@ import threading
 
 import pytest
 
-from rlhf_gym.feedback import PreferenceStore
+from rlhf_gym.feedback import PreferenceStore, UnknownQuery
 from rlhf_gym.feedback.contracts import example_queries
-from rlhf_gym.feedback import UnknownQuery
 from rlhf_gym.labelling import Desk, Progress, Taken
 from rlhf_gym.segments import Answer
 
