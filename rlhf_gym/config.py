@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from tyro.conf import arg
 
+from rlhf_gym.limits import check_limits
 from rlhf_gym.mappings import build, check_types, merge, plain, read_yaml
+from rlhf_gym.passwords import url_without_password
 from rlhf_gym.presets import preset
 
 
@@ -185,55 +187,7 @@ class RLHFConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        learned = self.reward.source == "learned"
-        _at_least("labels", self.labels, 1 if learned else 0, "1, or reward.source other than learned")
-        for name in ("total_timesteps", "segment_length"):
-            _at_least(name, getattr(self, name), 1)
-        _at_least("seed", self.seed, 0)
-        for group, names in POSITIVE.items():
-            for name in names.split():
-                _at_least(f"{group}.{name}", getattr(getattr(self, group), name), 1)
-        for group, names in NOT_NEGATIVE.items():
-            for name in names.split():
-                _at_least(f"{group}.{name}", getattr(getattr(self, group), name), 0)
-        for name in ("reward.hidden", "agent.net_arch"):
-            _at_least(name, min(_get(self, name), default=1), 1)
-        for name in (
-            "query.first_fraction",
-            "reward.random_share",
-            "reward.l2",
-            "agent.gamma",
-            "agent.gae_lambda",
-            "query.repeats",
-            "query.checks",
-        ):
-            value = _get(self, name)
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} is {value}; use a number from 0 to 1")
-        if self.env.fixed_horizon is not None:
-            _at_least("env.fixed_horizon", self.env.fixed_horizon, 1)
-        _at_least("agent.batch_size", self.agent.batch_size, 2)  # PPO takes the advantages' standard deviation
-        if self.agent.batch_size > self.rollout_steps:
-            raise ValueError(
-                f"agent.batch_size is {self.agent.batch_size} but a rollout has {self.rollout_steps} steps "
-                f"(agent.n_envs x agent.n_steps); use agent.batch_size <= {self.rollout_steps}"
-            )
-        if self.teacher == "terminal" and self.feedback.async_labels:
-            raise ValueError(
-                "teacher is terminal, where the run waits, and feedback.async_labels is on, where it doesn't; "
-                "use teacher store, and rlhf-gym label in another terminal"
-            )
-        if self.feedback.people_per_query > 1 and self.teacher not in ("web", "store"):
-            raise ValueError(
-                f"feedback.people_per_query is {self.feedback.people_per_query} and teacher is {self.teacher}, "
-                "who is one; use teacher web or store"
-            )
-        least = self.watched_steps + self.rollout_steps
-        if self.total_timesteps < least:
-            watched = "query.first_steps and " if self.watched_steps else ""
-            raise ValueError(
-                f"total_timesteps is {self.total_timesteps}; use at least {least}: {watched}one rollout of PPO"
-            )
+        check_limits(self)
 
     @property
     def rollout_steps(self) -> int:
@@ -285,46 +239,8 @@ class RLHFConfig:
         """Write every setting, but no password: `feedback.store` is written without the one it has."""
         settings = asdict(self)
         if self.feedback.store:
-            settings["feedback"]["store"] = _without_password(self.feedback.store)
+            settings["feedback"]["store"] = url_without_password(self.feedback.store)
         Path(path).write_text(yaml.safe_dump(plain(settings), sort_keys=False))
-
-
-POSITIVE = {
-    "query": "candidates_per_query rounds first_steps memory_steps halving_steps",
-    "reward": "ensemble_size steps batch_size l2_sample",
-    "agent": "n_envs n_steps batch_size n_epochs torch_threads",
-    "feedback": "refit_answers stale_rounds people_per_query",
-    "evaluation": "n_episodes",
-}
-NOT_NEGATIVE = {
-    "feedback": "outstanding",
-    "reward": "learning_rate l2",
-    "agent": "learning_rate clip_range ent_coef vf_coef max_grad_norm",
-}
-
-
-def _at_least(name: str, value: float, least: int, remedy: str | None = None) -> None:
-    if not value >= least:
-        raise ValueError(f"{name} is {value}; use at least {remedy or least}")
-
-
-def _without_password(url: str) -> str:
-    """The same database, for a client that knows the password from elsewhere; what is no URL is left as it is."""
-    from sqlalchemy import URL, make_url  # here, for it takes long, and only stores need it
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        found = make_url(url)
-    except ArgumentError:
-        return url
-    bare = URL.create(**{**found._asdict(), "password": None}).difference_update_query(["password", "sslpassword"])
-    return url if bare == found else bare.render_as_string(hide_password=False)
-
-
-def _get(config: object, dotted: str) -> Any:
-    for name in dotted.split("."):
-        config = getattr(config, name)
-    return config
 
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 import resource
 import shlex
 import subprocess
@@ -11,6 +10,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from rlhf_gym.passwords import command_without_passwords
 
 PACKAGES = ("rlhf_gym", "gymnasium", "stable_baselines3", "torch", "numpy", "mujoco")
 
@@ -27,14 +28,8 @@ def provenance(command: str | None = None) -> dict[str, Any]:
         "python": platform.python_version(),
         "commit": _commit(),
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
-        "command": command if command is not None else _without_password(shlex.join(words)),
+        "command": command if command is not None else command_without_passwords(shlex.join(words)),
     }
-
-
-def _without_password(command: str) -> str:
-    """A command line, with passwords in URLs blotted out."""
-    command = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", command)
-    return re.sub(r"([?&](?:ssl)?password=)[^&\s']*", r"\1***", command)
 
 
 def peak_rss_mb() -> float:

@@ -21,7 +21,7 @@ from rlhf_gym.feedback import PreferenceStore
 from rlhf_gym.feedback.contracts import same_query
 from rlhf_gym.feedback.exchange import export, read_spaces
 from rlhf_gym.flags import settings_before_flags
-from rlhf_gym.verbs import training
+from rlhf_gym.passwords import password_variable
 from rlhf_gym.verbs.looking import Evaluate
 from rlhf_gym.verbs.training import default_run_dir
 
@@ -257,7 +257,7 @@ def test_a_policy_that_is_no_policy_is_refused_in_one_line(say: Say, trained: Pa
 def test_the_page_beside_a_run_is_given_the_password_that_config_yaml_lacks(
     store: str | None, given: dict[str, str]
 ) -> None:
-    assert training._password_of(store) == given
+    assert password_variable(store) == given
 
 
 def test_a_fault_in_the_program_keeps_its_traceback(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

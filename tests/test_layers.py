@@ -13,7 +13,9 @@ PACKAGE = Path(__file__).parents[1] / "rlhf_gym"
 MAY_IMPORT = {
     "segments": set(),
     "mappings": set(),
-    "config": {"mappings", "presets"},
+    "passwords": set(),
+    "limits": set(),
+    "config": {"limits", "mappings", "passwords", "presets"},
     "stats": set(),
     "presets": set(),
     "envs": {"segments"},
@@ -23,7 +25,7 @@ MAY_IMPORT = {
     "labelling": {"segments", "envs", "feedback"},
     "agents": {"segments", "envs", "queries", "feedback", "rewards"},
     "evaluation": {"segments", "envs", "feedback"},
-    "provenance": set(),
+    "provenance": {"passwords"},
     "runs": {"config"},
     "plots": {"stats", "runs", "config"},
     "assembly": {"segments", "config", "envs", "feedback", "rewards", "agents"},
@@ -52,6 +54,7 @@ MAY_IMPORT = {
     "verbs": {
         "segments",
         "config",
+        "passwords",
         "presets",
         "envs",
         "feedback",
@@ -147,4 +150,4 @@ def test_the_command_line_loads_nothing_heavy_before_a_verb_runs() -> None:
         for node in ast.parse(file.read_text()).body
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    assert set(imported_rooms(("cli",), "\n".join(at_once))) == {"config", "flags", "presets", "verbs"}
+    assert set(imported_rooms(("cli",), "\n".join(at_once))) == {"config", "flags", "passwords", "presets", "verbs"}

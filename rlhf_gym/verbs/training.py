@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.passwords import password_variable
 from rlhf_gym.presets import preset
 from rlhf_gym.verbs.arguments import RunDir
 from rlhf_gym.verbs.labelling import Label
@@ -100,7 +101,7 @@ def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
         with _prompt_here(Label(Path(str(config.run_dir)), store=config.feedback.store)) as waiting:
             yield waiting
     elif config.teacher == "web":
-        with _page_beside(Path(str(config.run_dir)), _password_of(config.feedback.store)) as waiting:
+        with _page_beside(Path(str(config.run_dir)), password_variable(config.feedback.store)) as waiting:
             yield waiting
     else:
         if config.teacher == "store":
@@ -154,18 +155,6 @@ def _page_beside(run_dir: Path, password: dict[str, str]) -> Iterator[Waiting]:
         for page in pages:
             page.terminate()
             page.communicate()
-
-
-def _password_of(store: str | None) -> dict[str, str]:
-    """The environment variable in which libpq finds the password of a URL; the run's config.yaml doesn't have it."""
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    with suppress(ArgumentError):  # what is no URL is refused where it is opened
-        url = make_url(store or "sqlite://")
-        if password := url.password or url.query.get("password"):
-            return {"PGPASSWORD": str(password)}
-    return {}
 
 
 def _free_port() -> int:

@@ -1,0 +1,39 @@
+"""Passwords in database URLs: kept out of every file, and handed on to processes of our own."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+IN_QUERY = ("password", "sslpassword")
+
+
+def url_without_password(url: str) -> str:
+    """The same database, for a client that knows the password from elsewhere; what is no URL is left as it is."""
+    from sqlalchemy import URL, make_url  # here, for it takes long, and only stores need it
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        found = make_url(url)
+    except ArgumentError:
+        return url
+    bare = URL.create(**{**found._asdict(), "password": None}).difference_update_query(IN_QUERY)
+    return url if bare == found else bare.render_as_string(hide_password=False)
+
+
+def command_without_passwords(command: str) -> str:
+    """A command line, with passwords in URLs blotted out."""
+    command = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", command)
+    return re.sub(r"([?&](?:ssl)?password=)[^&\s']*", r"\1***", command)
+
+
+def password_variable(url: str | None) -> dict[str, str]:
+    """The environment variable in which libpq finds the password that a URL has; empty if it has none."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    with suppress(ArgumentError):  # what is no URL is refused where it is opened
+        found = make_url(url or "sqlite://")
+        if password := found.password or found.query.get("password"):
+            return {"PGPASSWORD": str(password)}
+    return {}
