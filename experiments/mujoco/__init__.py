@@ -2,8 +2,8 @@
 
 Christiano et al. 2017's eight tasks in their present versions, 300k environment steps, three seeds. An oracle compares
 pairs of segments of 50 steps (10 on Reacher, whose episodes have 50). PPO has the same settings whatever it is paid.
-Every task is played as it is: where episodes terminate, termination is an absorbing state that pays nothing. Hopper and
-Walker2d are also learned in a fixed horizon, where falling ends nothing, and judged as they are.
+Every task is played as it is: where episodes terminate, termination is an absorbing state that pays nothing. Hopper is
+also learned in a fixed horizon, where falling ends nothing, and judged as it is.
 
 Settings were tuned on other seeds, 100 to 103. One was revised after HalfCheetah's first runs on seeds 0 to 2 had
 fallen short with 100 labels (0.84 of PPO's return): they had watched 1,024 steps before the first answers, where it is

@@ -183,11 +183,6 @@ TASKS = {
         | {"imitation_our_agent": our_agent(merge(TUTORIAL, {"labels": 100}))}
         | peer(merge(TUTORIAL, {"labels": 100})),
     ),
-    "pendulum_500": Task(
-        "Pendulum-v1, 500 labels, 100k steps",
-        500,
-        ours("Pendulum-v1", 500, 100_000) | peer(merge(TUTORIAL, {"labels": 500})),
-    ),
     "half_cheetah_700": Task(
         "HalfCheetah, 700 labels, 300k steps (imitation: v4 with mujoco 2.3.7; ours: v5)",
         700,
