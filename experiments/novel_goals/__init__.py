@@ -2,8 +2,8 @@
 
 The oracle judges by a goal of its own (`rlhf_gym.feedback.builtin_goals`), about which the environment's reward says
 nothing or the opposite. No ending gives these goals away, and no constant reward reaches them. Three seeds each.
-Pendulum's first runs had 50k steps, in which one seed of three got to spin: they are in `earlier_runs.csv`, and those
-below have 100k.
+Pendulum's earlier runs are in `earlier_runs.csv`: with 50k steps one seed of three got to spin, with 100k and an older
+preset all three.
 """
 
 from experiments.asked import Seeds

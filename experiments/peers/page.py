@@ -31,6 +31,9 @@ HOW_TO_READ = """\
 **Return.** Mean over seeds (lowest to highest) of the deterministic policy's true return over 50 episodes of the
 unmodified environment, with seeds that training never saw and that are the same for all who run a task with one seed.
 
+Earlier runs, of our older Pendulum preset and on 20 episodes that were not the same for both, are in
+`earlier_runs.csv`.
+
 **Steps.** *Agent steps* are those that PPO learned from; *sampling steps* were taken only to have something to ask
 about. Ours counts both against its budget of steps. imitation's `total_timesteps` are agent steps; it trains for one
 iteration more than it is asked to, each rounded up to whole rollouts, and samples on top: each time it explores, or
