@@ -114,6 +114,13 @@ def table(task: Task, rows: Sequence[Row]) -> Iterator[str]:
             yield f"| {NAMES[who]} | {' | '.join(cells)} |"
 
 
+def faster(rows: Sequence[Row]) -> Iterator[str]:
+    """How many times as long imitation takes, pair by pair; nothing where no pair was finished."""
+    if over := ratios(rows, "imitation", "rlhf_gym", "cpu_seconds"):
+        lowest, highest = min(over), max(over)
+        yield f"imitation takes {median(over):.1f} ({lowest:.1f} to {highest:.1f}) times the CPU seconds of rlhf_gym.\n"
+
+
 def _failed(found: Sequence[Row]) -> list[str]:
     said = "; ".join(sorted({row["error"] for row in found}))
     return [f"stops with `{said}`", str(len(found)), *[""] * (len(COLUMNS) - 2)]
@@ -153,6 +160,7 @@ def _parts(rows: Sequence[Row], testing: bool) -> Iterator[str]:
             yield f"## {task.title} (`{name}`)\n"
             yield from table(task, found)
             yield ""
+            yield from faster(found)
     yield f"## How to read it\n\n{HOW_TO_READ}\n\n## Settings\n"
     yield from _settings(newest)
     yield "\n## Made with\n"

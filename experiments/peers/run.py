@@ -16,6 +16,7 @@ from experiments.peers.settings import EVALUATION_SEED, TASKS, TESTING, Run, Tas
 from experiments.records import append_rows, read_rows
 from experiments.run import ROOT, alone
 from experiments.worker import mark_changed
+from rlhf_gym import RLHFConfig
 from rlhf_gym.mappings import unknown_name
 from rlhf_gym.provenance import provenance
 
@@ -55,6 +56,8 @@ class Job:
         del settings["run_dir"]
         return json.dumps(settings)
 
+
+DEFAULTS = json.loads(json.dumps(asdict(RLHFConfig())))
 
 Execute = Callable[[Job], Mapping[str, Any]]
 """Does a run; gives its figures, or an `error`, with versions."""
@@ -127,12 +130,22 @@ def missing(jobs: Sequence[Job], path: Path) -> list[Job]:
         row = rows.get((job.task, job.who, str(job.seed), str(job.repeat)))
         if row is None:
             todo.append(job)
-        elif row["settings"] != job.settings:
+        elif not same_settings(json.loads(row["settings"]), json.loads(job.settings), DEFAULTS):
             raise ValueError(
                 f"{path} has {job.task} {job.who} seed {job.seed} with other settings than today's; "
                 f"use --repeat {job.repeat + 1} or another --results-dir"
             )
     return todo
+
+
+def same_settings(then: Any, now: Any, default: Any) -> bool:
+    """Whether settings are the same; one that is newer than the row must have its default."""
+    if not isinstance(now, dict) or not isinstance(then, dict):
+        return bool(then == now)
+    default = default if isinstance(default, dict) else {}
+    return then.keys() <= now.keys() and all(
+        same_settings(then.get(name, default.get(name)), value, default.get(name)) for name, value in now.items()
+    )
 
 
 def row(job: Job, figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from experiments import peers
 from experiments.peers.environment import NEEDED, REQUIREMENTS, ensure, version
 from experiments.peers.page import latest, page, ratios
-from experiments.peers.run import Job, chosen, in_fresh_process, missing, row, run
+from experiments.peers.run import Job, chosen, in_fresh_process, missing, row, run, same_settings
 from experiments.peers.settings import CARTPOLE, HALF_CHEETAH, TASKS, TESTING, TUTORIAL, agent_steps
 from experiments.records import read_rows
 from rlhf_gym.config import merge
@@ -88,6 +88,20 @@ def test_a_row_of_other_settings_is_refused(tmp_path):
         missing(jobs, path)
 
 
+@pytest.mark.parametrize(
+    ("then", "same"),
+    [
+        ({"labels": 100, "query": {"rounds": 5}}, True),  # older than query.checks
+        ({"labels": 50, "query": {"rounds": 5}}, False),
+        ({"labels": 100, "query": {"rounds": 5}, "gone": 1}, False),
+        ({"query": {"rounds": 5}}, False),  # older than labels, which isn't at its default now
+    ],
+)
+def test_a_row_older_than_a_setting_ran_with_its_default(then, same):
+    now, default = {"labels": 100, "query": {"rounds": 5, "checks": 0.0}}, {"labels": 50, "query": {"checks": 0.0}}
+    assert same_settings(then, now, default) is same
+
+
 def test_who_goes_first_changes_with_the_seed():
     order = [(job.seed, job.who) for job in chosen(**PENDULUM)]
     names = ["rlhf_gym", "rlhf_gym_ppo", "imitation_our_agent", "imitation", "imitation_ppo"]
@@ -164,6 +178,7 @@ def test_no_ratio_is_taken_of_wall_times_on_a_shared_machine(tmp_path):
 def test_the_page_has_a_line_for_each_with_its_figures(tmp_path):
     run(chosen(**PENDULUM), tmp_path, pretend)
     text = page(tmp_path / "runs.csv")
+    assert "imitation takes 1.0 (1.0 to 1.0) times the CPU seconds of rlhf_gym." in text
     # Fitting: 7 of 80, of 160 and of 80 s. Steps per CPU s: 104,000 / 79, / 159 and / 79, whose median is 1,316.
     line = "| -160 (-170 to -150) | 3 | 100 | 100,000 | 4,000 | 80 | 79 | 9 | 1.60 | 1.61 | 1316 |"
     assert f"| **imitation** {line}" in text and f"| **rlhf_gym** {line}" in text
