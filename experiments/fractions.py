@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from experiments.records import read_rows
 from experiments.report import Results, read_results
 from experiments.settings import Family, Row, names
 from rlhf_gym.config import RLHFConfig
@@ -44,29 +45,7 @@ class Point:
 
 # Only what was given as a part of the true reward's return, or beside it. Christiano et al. (2017) say of 700 labels
 # that they "nearly match" the true reward, and give no number; returns alone can't be placed here either.
-# imitation: one core, its own documented settings; PPO on the true reward reaches 2,205 on HalfCheetah-v4 with the
-# same ones, and the most there is, 500, on CartPole-v1, where its segments have 8 steps: longer ones crash.
-_IMITATION = [959.0, 758.0], [2205.0]
-ELSEWHERE = (
-    Point(
-        "HalfCheetah-v4",
-        "elsewhere",
-        700,
-        fraction_reached(*_IMITATION),
-        *fraction_interval(*_IMITATION, seed=0),
-        2,
-        "imitation 1.0.1 on HalfCheetah-v4 (measured)",
-    ),
-    Point(
-        "CartPole-v1",
-        "elsewhere",
-        200,
-        41 / 500,
-        None,
-        None,
-        1,
-        "imitation 1.0.1 on CartPole-v1 (measured)",
-    ),
+PUBLISHED = (
     Point(
         "mean of 6 tasks",
         "elsewhere",
@@ -88,6 +67,24 @@ ELSEWHERE = (
         "STAR 2025: SAC on DMControl cheetah-run",
     ),
 )
+IMITATION = {"half_cheetah_700": "imitation", "cartpole_200": "imitation_fragments_of_8"}
+"""Of :mod:`experiments.peers`, tasks whose returns are positive, and by which settings imitation runs them."""
+
+
+def elsewhere(results_dir: Path = Path("results")) -> list[Point]:
+    """What others reach: imitation, as measured here beside its own PPO, and what was published."""
+    path = results_dir / "peers" / "runs.csv"
+    rows = read_rows(path) if path.exists() else []
+    points = []
+    for task, who in IMITATION.items():
+        own = [row for row in rows if row["task"] == task and row["who"] == who]
+        returns, ppo = _returns(own), _returns([r for r in rows if (r["task"], r["who"]) == (task, "imitation_ppo")])
+        if returns and ppo:
+            env_id, labels = own[0]["env_id"], int(own[0]["labels"])
+            reached = fraction_reached(returns, ppo), *fraction_interval(returns, ppo, seed=0)
+            source = f"imitation 1.0.1 on {env_id} (results/peers)"
+            points.append(Point(env_id, "elsewhere", labels, *reached, len(returns), source))
+    return [*points, *PUBLISHED]
 
 
 def results_with_rows(results_dir: Path = Path("results")) -> list[Results]:

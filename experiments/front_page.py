@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from experiments.fractions import ELSEWHERE, Point, measured, results_with_rows
+from experiments.fractions import Point, elsewhere, measured, results_with_rows
 from experiments.records import append_rows
 from rlhf_gym.plots import COLOURS, INK, SMALL, dress
 
@@ -43,10 +43,11 @@ def front_page(results_dir: Path = Path("results")) -> Path:
         ValueError: If there is nothing to compare yet.
     """
     points, left_out = measured(results_with_rows(results_dir))
-    figure = draw([*points, *ELSEWHERE], left_out)
+    points += elsewhere(results_dir)
+    figure = draw(points, left_out)
     table, picture = results_dir / "labels.csv", results_dir / "labels.png"
     table.unlink(missing_ok=True)
-    append_rows(table, [_rounded(point) for point in [*points, *ELSEWHERE]])
+    append_rows(table, [_rounded(point) for point in points])
     figure.savefig(picture, dpi=150)
     return picture
 
@@ -74,10 +75,10 @@ def draw(points: Sequence[Point], left_out: Sequence[str] = ()) -> Figure:
     styles = {name: {"color": c, "marker": m} for name, c, m in zip(names, colours, markers, strict=False)}
     figure = Figure(figsize=(8, 5.6), layout="constrained")
     none, some = figure.subplots(1, 2, sharey=True, width_ratios=[1, 7.5])
-    elsewhere = [point for point in points if point.kind == "elsewhere"]
+    others = [point for point in points if point.kind == "elsewhere"]
     _draw_constant(none, tasks, styles)
     _draw_labels(some, tasks, styles)
-    _draw_elsewhere(some, elsewhere, tasks)
+    _draw_elsewhere(some, others, tasks)
     _dress(none, some, points)
     _name_lines(some, tasks, styles)
     handles, titles = some.get_legend_handles_labels()

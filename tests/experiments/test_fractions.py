@@ -1,6 +1,6 @@
 import pytest
 
-from experiments.fractions import ELSEWHERE, measured, results_with_rows
+from experiments.fractions import PUBLISHED, elsewhere, measured, results_with_rows
 from experiments.records import append_rows
 from experiments.settings import names
 
@@ -83,11 +83,15 @@ def test_an_oracle_with_another_goal_is_not_compared_with_the_true_reward(tmp_pa
     assert measured(results_with_rows(tmp_path)) == ([], [])
 
 
-def test_figures_from_elsewhere_follow_from_what_was_reported():
-    cheetah = next(point for point in ELSEWHERE if point.task == "HalfCheetah-v4")
-    assert cheetah.fraction == pytest.approx((959 + 758) / 2 / 2205)
-    assert (cheetah.low, cheetah.high) == pytest.approx((758 / 2205, 959 / 2205))
-    assert all(point.kind == "elsewhere" and point.source for point in ELSEWHERE)
+def test_imitations_part_is_taken_of_what_its_own_ppo_reaches(tmp_path):
+    returns = {"imitation": (100, 300), "imitation_ppo": (400, 600), "rlhf_gym": (900, 900)}
+    shared = {"task": "half_cheetah_700", "env_id": "HalfCheetah-v4", "labels": 700}
+    rows = [{**shared, "who": who, "true_return_mean": value} for who, values in returns.items() for value in values]
+    append_rows(tmp_path / "peers" / "runs.csv", rows)
+    cheetah, *published = elsewhere(tmp_path)
+    assert (cheetah.task, cheetah.labels, cheetah.fraction, cheetah.n_seeds) == ("HalfCheetah-v4", 700, 0.4, 2)
+    assert (cheetah.low, cheetah.high) == pytest.approx((100 / 600, 300 / 400))
+    assert published == list(PUBLISHED) == elsewhere(tmp_path / "nowhere")
 
 
 def test_experiments_are_found_by_their_families():
