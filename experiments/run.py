@@ -158,15 +158,17 @@ def _missing(wanted: Sequence[Job], settings: Mapping[str, Setting], path: Path)
 
 
 def _adopt_new_columns(name: str, settings: Mapping[str, Setting], path: Path) -> None:
-    """Widen the table by the settings that its rows are older than, with the values of today."""
+    """Widen the table by the settings that its rows are older than, with the values of today, and by new measures."""
 
     def known(row: Mapping[str, str]) -> dict[str, Any]:
         return known_columns(name, row["setting"], settings[row["setting"]].run_config(int(row["seed"])))
 
     rows, header = read_rows(path), read_header(path)
     if rows and header:
-        first = known(rows[0])
-        widen(path, [*first, *(column for column in header if column not in first)], known)
+        first, measures = known(rows[0]), measure_names(settings)
+        rest = [column for column in header if column not in [*first, *measures]]
+        at = rest.index("versions")  # measures stand before it
+        widen(path, [*first, *rest[:at], *measures, *rest[at:]], known)
 
 
 def _execute_all(missing: Sequence[Job], execute: Execute, jobs: int) -> Iterator[tuple[Job, Rows | Exception]]:

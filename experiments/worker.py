@@ -22,7 +22,7 @@ from rlhf_gym.provenance import provenance
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
 
-CLIP_SECONDS, CLIP_WIDTH = 8, 240
+CLIP_SECONDS, CLIP_WIDTH = 5, 240
 
 
 def run_setting(

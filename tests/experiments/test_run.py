@@ -184,6 +184,17 @@ def test_rows_that_are_older_than_a_setting_are_widened_only_when_told_to(tmp_pa
     assert [row["agent.gamma"] for row in read_rows(path)] == ["0.98"] * 5
 
 
+def test_rows_that_are_older_than_a_measure_are_widened_too(tmp_path):
+    run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, execute=pretend)
+    path = tmp_path / "cartpole" / "runs.csv"
+    now, measure = read_rows(path), measure_names(cartpole.SETTINGS)[-1]
+    path.unlink()
+    append_rows(path, [{name: value for name, value in row.items() if name != measure} for row in now])
+    run("cartpole", only=["labels_50"], seeds=[1], results_dir=tmp_path, adopt=True, execute=pretend)
+    assert list(read_rows(path)[0]) == list(now[0])
+    assert [row[measure] for row in read_rows(path)] == ["", "0.2"]
+
+
 def test_a_column_that_this_code_does_not_write_is_not_dropped_by_widening(tmp_path):
     run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, execute=pretend)
     path = tmp_path / "cartpole" / "runs.csv"
