@@ -29,6 +29,7 @@ Rows = Sequence[Mapping[str, Any]]
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # safe for colour-blind eyes: Okabe & Ito
+MORE_COLOURS = ("#882255", "#7A4A1E", "#A58BEA", "#8F8F1F", "#332288", "#14532D")  # where one figure needs twelve
 MUTED = ("#3b3b3b", "#8c8c8c", "#a58a5f", "#7391a8", "#a5809a", "#7d9a78")
 DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (3, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
 INK = "#333333"
