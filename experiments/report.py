@@ -104,6 +104,7 @@ def figures(results: Results) -> dict[str, Figure]:
             {name: Line(setting.title, setting.control) for name, setting in results.of(family).items()},
             family.panels,
             y=family.curve,
+            title=family.title,
         )
         for key, family in results.families.items()
     }

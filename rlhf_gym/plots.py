@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class Panel:
     Args:
         measure: Column of the table of runs.
         title: What it measures, with its unit.
-        asked: The figure to reach, drawn as a line; None for none.
+        asked: The figure to reach, drawn as a line named "aim"; None for none.
         limits: Ends of the axis; None fits the data.
     """
 
@@ -103,7 +104,13 @@ def learning_curve(runs: Sequence[Run], output: str | Path | None = None) -> Fig
 
 
 def result_figure(
-    curves: Rows, runs: Rows, lines: Mapping[str, Line], panels: Sequence[Panel], *, y: str = RETURN
+    curves: Rows,
+    runs: Rows,
+    lines: Mapping[str, Line],
+    panels: Sequence[Panel],
+    *,
+    y: str = RETURN,
+    title: str = "",
 ) -> Figure:
     """An experiment's result: curves of every setting, and beside them the final figures of every seed.
 
@@ -113,13 +120,14 @@ def result_figure(
         lines: The settings to draw, in order; those without rows are left out.
         panels: What to draw beside the curves.
         y: What the curves show.
+        title: What the figure is about, written above it; empty leaves it out.
 
     Raises:
         ValueError: If there are rows for none of the settings.
     """
     runs = [row for row in runs if row["setting"] in lines]
     lines = {name: line for name, line in lines.items() if any(row["setting"] == name for row in runs)}
-    height = max(3.2, 1.7 + 0.36 * len(lines))
+    height = max(3.5, 2.0 + 0.36 * len(lines))
     figure = Figure(figsize=(7.4 + 2.6 * len(panels), height), layout="constrained")
     axes = figure.subplots(1, 1 + len(panels), width_ratios=[1.5] + [1] * len(panels))
     draw_curves(axes[0], curves, lines, x="env_steps")
@@ -128,6 +136,8 @@ def result_figure(
         draw_seeds(ax, runs, lines, panel)
         ax.tick_params(axis="y", labelleft=ax is axes[1])
     _line_samples(figure, axes[1], lines)
+    if title:
+        figure.suptitle(fill(title, 80), x=0.005, ha="left", fontsize=11, fontweight="bold", color=INK)
     figure.supxlabel(_caption(runs, "line and bar", "band: lowest to highest seed · dot: one seed"), **SMALL)
     return figure
 
@@ -174,7 +184,7 @@ def draw_seeds(ax: Axes, runs: Rows, lines: Mapping[str, Line], panel: Panel) ->
     if panel.asked is not None:
         ax.axvline(panel.asked, color=INK, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
         above: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom"}
-        ax.text(panel.asked, 1.01, f"asked {panel.asked:g}", fontsize=8, color=INK, **above)
+        ax.text(panel.asked, 1.01, f"aim {panel.asked:g}".replace("-", "−"), fontsize=8, color=INK, **above)
     ax.set_yticks(range(len(lines)), [line.title for line in lines.values()])
     ax.set_ylim(len(lines) - 0.5, -0.5)
     ax.set(xlabel=panel.title, xlim=panel.limits)
