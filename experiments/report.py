@@ -6,7 +6,7 @@ Makes `summary.csv`, a figure per family and `README.md` anew beside `runs.csv` 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,9 +105,15 @@ def figures(results: Results) -> dict[str, Figure]:
             family.panels,
             y=family.curve,
             title=family.title,
+            evaluated=_evaluated(results.of(family).values()),
         )
         for key, family in results.families.items()
     }
+
+
+def _evaluated(settings: Iterable[Setting]) -> str:
+    counts = sorted({setting.run_config(setting.seeds[0]).evaluation.n_episodes for setting in settings})
+    return f"deterministic policy, {' or '.join(map(str, counts))} episodes"
 
 
 def table(results: Results, family: Family) -> str:

@@ -111,6 +111,7 @@ def result_figure(
     *,
     y: str = RETURN,
     title: str = "",
+    evaluated: str = "deterministic policy",
 ) -> Figure:
     """An experiment's result: curves of every setting, and beside them the final figures of every seed.
 
@@ -121,6 +122,8 @@ def result_figure(
         panels: What to draw beside the curves.
         y: What the curves show.
         title: What the figure is about, written above it; empty leaves it out.
+        evaluated: Whose final figures the panels show, written above the first; the curves are of the policy that still
+            explores.
 
     Raises:
         ValueError: If there are rows for none of the settings.
@@ -135,6 +138,9 @@ def result_figure(
     for ax, panel in zip(axes[1:], panels, strict=True):
         draw_seeds(ax, runs, lines, panel)
         ax.tick_params(axis="y", labelleft=ax is axes[1])
+    for ax, whose in zip(axes, ["while learning, exploring", evaluated], strict=False):
+        room = 18 if any(panel.asked is not None for panel in panels) else 6  # for an aim's name
+        ax.set_title(whose, loc="left", pad=room, **SMALL)
     _line_samples(figure, axes[1], lines)
     if title:
         figure.suptitle(fill(title, 80), x=0.005, ha="left", fontsize=11, fontweight="bold", color=INK)

@@ -149,6 +149,15 @@ def test_a_result_says_what_it_is_about():
     assert title.get_window_extent().x1 < long.bbox.x1
 
 
+def test_panels_say_whose_figures_they_show():
+    figure = result_figure(ROUNDS, RUNS, LINES, [PANEL, PANEL], evaluated="deterministic policy, 7 episodes")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        "while learning, exploring",
+        "deterministic policy, 7 episodes",
+        "",
+    ]
+
+
 def test_caption_says_what_line_bar_band_and_dots_are_and_how_many_seeds():
     figure = result_figure(ROUNDS, RUNS, LINES, [PANEL])
     assert figure.get_supxlabel() == (

@@ -81,6 +81,7 @@ def test_figures_and_tables_can_be_had_without_writing_anything(tmp_path):
     drawn = figures(results)
     assert list(drawn) == list(results.families) == ["labels", "fixed_horizon"]
     assert [figure.get_suptitle() for figure in drawn.values()] == [f.title for f in results.families.values()]
+    assert drawn["labels"].axes[1].get_title(loc="left") == "deterministic policy, 20 episodes"
     assert [label.get_text() for label in drawn["labels"].axes[1].get_yticklabels()] == ["50 labels"]
     written = table(results, results.families["fixed_horizon"])
     assert written.splitlines()[-1].startswith(
