@@ -131,7 +131,8 @@ def result_figure(
     runs = [row for row in runs if row["setting"] in lines]
     lines = {name: line for name, line in lines.items() if any(row["setting"] == name for row in runs)}
     height = max(3.5, 2.0 + 0.36 * len(lines))
-    figure = Figure(figsize=(7.4 + 2.6 * len(panels), height), layout="constrained")
+    # One width, however many panels: pages scale pictures to their own, and text has to stay the same size.
+    figure = Figure(figsize=(10, height), layout="constrained")
     axes = figure.subplots(1, 1 + len(panels), width_ratios=[1.5] + [1] * len(panels))
     draw_curves(axes[0], curves, lines, x="env_steps")
     axes[0].set(xlabel=STEPS, ylabel=y)

@@ -158,6 +158,11 @@ def test_panels_say_whose_figures_they_show():
     ]
 
 
+def test_every_result_is_as_wide_so_that_text_has_one_size_on_a_page():
+    widths = [result_figure(ROUNDS, RUNS, LINES, [PANEL] * n).get_figwidth() for n in (1, 2)]
+    assert widths[0] == widths[1]
+
+
 def test_caption_says_what_line_bar_band_and_dots_are_and_how_many_seeds():
     figure = result_figure(ROUNDS, RUNS, LINES, [PANEL])
     assert figure.get_supxlabel() == (
