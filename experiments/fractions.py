@@ -94,25 +94,31 @@ def results_with_rows(results_dir: Path = Path("results")) -> list[Results]:
     ]
 
 
-def measured(experiments: Iterable[Results]) -> tuple[list[Point], list[str]]:
+def measured(experiments: Iterable[Results]) -> tuple[list[Point], dict[str, list[str]]]:
     """A point per number of labels, and one for the best constant reward, on every task that can be compared.
 
     That is where an oracle judges by the environment's own reward and PPO was also paid that reward. What isn't run yet
     is left out.
 
     Returns:
-        The points, and the tasks that had to be left out because a part of a negative return says nothing, and nothing
-        was run that could count as 0.
+        The points, and the tasks that had to be left out, by why: a part of a negative return says nothing where
+        nothing was run that could count as 0, or the oracle judges another goal.
     """
     points: list[Point] = []
-    left_out: list[str] = []
+    without_floor: list[str] = []
+    other_goals: list[str] = []
     for results in experiments:
         for family in results.families.values():
-            found = _points(results, family)
-            if found is None:
-                left_out.append(_task(next(iter(_configs(results, family).values()))))
+            found, configs = _points(results, family), list(_configs(results, family).values())
+            without_floor += [_task(configs[0])] * (found is None)
+            other_goals += [c.env_id for c in configs if c.teacher == "oracle" and c.feedback.goal is not None]
             points += found or ()
-    return points, left_out
+    named = {*without_floor, *(point.task for point in points)}
+    left_out = {
+        "returns are negative": without_floor,
+        "their oracle judges another goal": [task for task in dict.fromkeys(other_goals) if task not in named],
+    }
+    return points, {why: tasks for why, tasks in left_out.items() if tasks}
 
 
 def _points(results: Results, family: Family) -> list[Point] | None:

@@ -5,27 +5,27 @@ Makes `labels.png` and `labels.csv`, which holds the numbers it draws, in the fo
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from experiments.fractions import Point, elsewhere, measured, results_with_rows
 from experiments.records import append_rows
-from rlhf_gym.plots import COLOURS, INK, SMALL, dress
+from rlhf_gym.plots import COLOURS, INK, MORE_COLOURS, SMALL, dress
 
-MARKERS = "osD^v"
+MARKERS = "osDPX*p"  # none that looks like the arrows of points beyond the axis
 HOLLOW = "DsPXv"
-LOWEST, HIGHEST = -0.5, 2.2  # parts beyond are written as numbers
+LOWEST, HIGHEST = -0.5, 2.2  # parts beyond are arrows at the edge, with their numbers
 APART = 0.024  # decades between points with the same labels
 PPO: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
 
@@ -56,12 +56,12 @@ def _rounded(point: Point) -> dict[str, Any]:
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(point).items()}
 
 
-def draw(points: Sequence[Point], left_out: Sequence[str] = ()) -> Figure:
+def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None = None) -> Figure:
     """Draw a line per task against labels, what others report, and, at the left, what no answers at all reach.
 
     Args:
         points: Of all kinds; constant rewards of tasks without any labels are not drawn.
-        left_out: Tasks to name in the caption.
+        left_out: Tasks to name in the caption, by why they aren't here.
 
     Raises:
         ValueError: If no task has a point with labels of its own.
@@ -71,8 +71,8 @@ def draw(points: Sequence[Point], left_out: Sequence[str] = ()) -> Figure:
         raise ValueError("no task has runs both with labels and of PPO on the true reward; do them first")
     own = [point for point in points if point.kind != "elsewhere" and point.task in names]
     tasks = {name: sorted((p for p in own if p.task == name), key=lambda p: p.labels) for name in names}
-    colours, markers = COLOURS * len(MARKERS), [marker for marker in MARKERS for _ in COLOURS]
-    styles = {name: {"color": c, "marker": m} for name, c, m in zip(names, colours, markers, strict=False)}
+    looks = zip(names, cycle(COLOURS + MORE_COLOURS), cycle(MARKERS), strict=False)
+    styles = {name: {"color": colour, "marker": marker} for name, colour, marker in looks}
     figure = Figure(figsize=(8, 5.6), layout="constrained")
     none, some = figure.subplots(1, 2, sharey=True, width_ratios=[1, 7.5])
     others = [point for point in points if point.kind == "elsewhere"]
@@ -81,10 +81,9 @@ def draw(points: Sequence[Point], left_out: Sequence[str] = ()) -> Figure:
     _draw_elsewhere(some, others, tasks)
     _dress(none, some, points)
     _name_lines(some, tasks, styles)
-    handles, titles = some.get_legend_handles_labels()
     legend = figure.legend(
-        handles, titles, loc="outside lower center", ncols=2, frameon=False, fontsize=8.5, labelcolor=INK,
-        title=_caption(own, left_out), handletextpad=0.3,
+        *some.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=8.5,
+        labelcolor=INK, title=_caption(own, left_out or {}), handletextpad=0.3,
     )  # fmt: skip
     legend.get_title().set(**SMALL, multialignment="center")
     return figure
@@ -93,22 +92,42 @@ def draw(points: Sequence[Point], left_out: Sequence[str] = ()) -> Figure:
 def _draw_labels(ax: Axes, tasks: Tasks, styles: Styles) -> None:
     for task, points in tasks.items():
         own = [point for point in points if point.kind == "labels"]
-        xs = [_place(point, tasks) for point in own]
-        ax.plot(xs, [_shown(point) for point in own], linewidth=1.6, markersize=5.5, zorder=3, **styles[task])
-        for x, point in zip(xs, own, strict=True):
-            _draw_bar(ax, x, point, styles[task]["color"])
-            if _shown(point) != point.fraction:
-                beside: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8.5, "va": "center"}
-                number = f"{point.fraction:.1f}".replace("-", "−")
-                ax.annotate(number, (x, _shown(point)), (7, 0), color=styles[task]["color"], **beside)
+        at = [(_place(point, tasks), _shown(point)) for point in own]
+        colour = styles[task]["color"]
+        for place in range(len(own) - 1):
+            inside = not any(map(_beyond, own[place : place + 2]))
+            how = {"linestyle": "-"} if inside else {"linestyle": (0, (2, 2)), "alpha": 0.6}
+            ax.plot(*zip(*at[place : place + 2], strict=True), color=colour, linewidth=1.6, zorder=3, **how)
+        for (x, _), point in zip(at, own, strict=True):
+            _draw_bar(ax, x, point, colour)
+            _draw_mark(ax, x, point, styles[task], markersize=5.5, below=_neighbours(point, tasks))
 
 
 def _draw_constant(ax: Axes, tasks: Tasks, styles: Styles) -> None:
     for place, (task, points) in enumerate(tasks.items()):
         for point in points:
             if point.kind == "constant":
-                ax.plot(place, _shown(point), markersize=4.5, clip_on=False, **styles[task])
+                _draw_mark(ax, place, point, styles[task], markersize=4.5, below=_neighbours(point, tasks))
     ax.set_xlim(-1, len(tasks))
+
+
+def _draw_mark(ax: Axes, x: float, point: Point, style: Mapping[str, Any], *, markersize: float, below: int) -> None:
+    """A task's mark, or, beyond the axis, an arrow at the edge and the number, `below` so many others there."""
+    how = {**style, "markersize": markersize, "zorder": 4, "clip_on": False}
+    if not _beyond(point):
+        ax.plot(x, point.fraction, **how)
+        return
+    up = point.fraction > HIGHEST
+    ax.plot(x, _shown(point), **how | {"marker": "^" if up else "v", "markersize": 8})
+    number, offset = f"{point.fraction:.1f}".replace("-", "−"), (7, (-10 if up else 10) * below)
+    text = ax.annotate(number, (x, _shown(point)), offset, textcoords="offset points", zorder=5)
+    text.set(color=style["color"], fontsize=8.5, va="center", path_effects=[withStroke(linewidth=2, foreground="w")])
+
+
+def _neighbours(point: Point, tasks: Tasks) -> int:
+    """How many points of earlier tasks are beyond the same end of the axis at the same labels."""
+    same = [other for points in tasks.values() for other in points if other.labels == point.labels]
+    return [other for other in same if _beyond(other) and _shown(other) == _shown(point) or other is point].index(point)
 
 
 def _draw_elsewhere(ax: Axes, points: Sequence[Point], tasks: Tasks) -> None:
@@ -144,7 +163,7 @@ def _dress(none: Axes, some: Axes, points: Sequence[Point]) -> None:
         dress(ax)
         ax.axhline(1, **PPO)
         ax.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-    none.set_xticks([(len(none.lines) - 2) / 2], ["0: a constant\nreward"])
+    none.set_xticks([sum(none.get_xlim()) / 2], ["0: a constant\nreward"])
     none.set_ylabel("part of the return of PPO on the true reward")
     some.set(xscale="log", xlabel="labels")
     some.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -159,67 +178,39 @@ def _dress(none: Axes, some: Axes, points: Sequence[Point]) -> None:
 
 
 def _shown(point: Point) -> float:
-    """Where a point stands: at the edge, with its number beside it, if it would squeeze all others."""
+    """Where a point stands: at the edge, if it would squeeze all others."""
     return min(max(point.fraction, LOWEST), HIGHEST)
 
 
+def _beyond(point: Point) -> bool:
+    return _shown(point) != point.fraction
+
+
 def _limits(points: Sequence[Point]) -> tuple[float, float]:
-    """Ends of the axis: every point is inside, and bars are too unless they'd squeeze the points."""
+    """Ends of the axis: at the arrows, if any; else every point is inside, and bars too unless they'd squeeze them."""
     lowest, highest = min(0.0, *map(_shown, points)), max(1.1, *map(_shown, points))
-    lows = [p.low for p in points if p.low is not None and p.low > lowest - 0.5]
-    highs = [p.high for p in points if p.high is not None and p.high < highest + 0.5]
+    lows = [p.low for p in points if p.low is not None and max(LOWEST, lowest - 0.5) < p.low]
+    highs = [p.high for p in points if p.high is not None and p.high < min(HIGHEST, highest + 0.5)]
     return min([lowest, *lows]) - 0.05, max([highest, *highs]) + 0.05
 
 
 def _name_lines(ax: Axes, tasks: Tasks, styles: Styles) -> None:
-    """Write each task's name at the end of its line; above its beginning where others' points follow closely."""
-    ends = [points[-1].labels for points in tasks.values()]
-    low, high = ax.get_ylim()
-    for end in set(ends):
-        followed = any(end < point.labels < 3 * end for points in tasks.values() for point in points)
-        right = end * 10 ** (APART * len(_same(end, tasks)) / 2 + 0.1)
-        group = {task: points for task, points in tasks.items() if points[-1].labels == end}
-        heights = spread([_shown(points[-1]) for points in group.values()], gap=0.045 * (high - low))
-        for (task, points), height in zip(group.items(), heights, strict=True):
-            if followed:
-                first = next(point for point in points if point.kind == "labels")
-                _write(ax, task, (_place(first, tasks), _shown(first)), (-3, 6), textcoords="offset points")
-            else:
-                line = {"color": styles[task]["color"], "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4}
-                line |= {"arrowstyle": "-", "relpos": (0, 0.5)}
-                at = (_place(points[-1], tasks), _shown(points[-1]))
-                _write(ax, task, at, (right, height), va="center", arrowprops=line)
+    """Name each task beside the axes, where no line runs, in the order in which their lines end."""
+    order = sorted(tasks, key=lambda task: -tasks[task][-1].fraction)
+    samples = [Line2D([], [], linewidth=1.6, markersize=5.5, **styles[task]) for task in order]
+    ax.legend(
+        samples, [_short(task) for task in order], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False,
+        fontsize=8.5, labelcolor=INK, labelspacing=0.7, handlelength=1.8, borderaxespad=0,
+    )  # fmt: skip
 
 
-def _write(ax: Axes, task: str, at: tuple[float, float], where: tuple[float, float], **how: Any) -> None:
-    """A task's name, without its version, legible on top of lines."""
-    name = re.sub(r"-v\d+", "", task)
-    text = ax.annotate(name, at, where, fontsize=8.5, color=INK, zorder=5, **how)
-    text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+def _short(task: str) -> str:
+    """A task's name without its version, a line for each of its parts."""
+    name, _, how = task.partition(", ")
+    return name.partition("-v")[0] + f",\n{how}" * bool(how)
 
 
-def spread(heights: Sequence[float], *, gap: float) -> list[float]:
-    """Heights at least a gap apart, in the same order and each near its own.
-
-    Args:
-        heights: Shape (n,), in any order.
-        gap: Least distance of two that are next to each other.
-    """
-    order = np.argsort(heights, kind="stable")
-    groups = [[float(heights[i])] for i in order]
-    while True:
-        middles = [sum(group) / len(group) for group in groups]
-        pairs = range(len(groups) - 1)
-        room = [gap * (len(groups[i]) + len(groups[i + 1])) / 2 for i in pairs]
-        close = next((i for i in pairs if middles[i + 1] - middles[i] < room[i] - 1e-12), None)
-        if close is None:
-            break
-        groups[close : close + 2] = [groups[close] + groups[close + 1]]
-    placed = [m + gap * (k - (len(g) - 1) / 2) for m, g in zip(middles, groups, strict=True) for k in range(len(g))]
-    return [placed[list(order).index(i)] for i in range(len(heights))]
-
-
-def _caption(own: Sequence[Point], left_out: Sequence[str]) -> str:
+def _caption(own: Sequence[Point], left_out: Mapping[str, Sequence[str]]) -> str:
     seeds = [point.n_seeds for point in own if point.n_seeds]
     count = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else f"{seeds[0]} seeds"
     above = sorted({point.task for point in own if point.above})
@@ -227,8 +218,8 @@ def _caption(own: Sequence[Point], left_out: Sequence[str]) -> str:
         f"filled: this toolkit, interquartile mean over {count} with its 95 % bootstrap interval, "
         "points with the same labels set apart",
         *[f"{', '.join(above)}: part of the gain over an untrained policy, as returns are negative"] * bool(above),
-        *["beyond the axis: the number beside the mark"] * any(_shown(point) != point.fraction for point in own),
-        *[f"left out, as returns are negative: {', '.join(left_out)}"] * bool(left_out),
+        *["arrow and dashed line: beyond the axis, at the number beside it"] * any(map(_beyond, own)),
+        *[f"left out, as {why}: {', '.join(tasks)}" for why, tasks in left_out.items()],
         "hollow: others, each with its own tasks, steps and settings",
     ]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ Makes `summary.csv`, a figure per family and `README.md` anew beside `runs.csv` 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from experiments.settings import Experiment, Family, Row, Setting, choose, load
 from rlhf_gym.plots import Line, result_figure
 from rlhf_gym.stats import bootstrap_interval, interquartile_mean
 
+ENOUGH = 5  # seeds; with fewer, the 95 % bootstrap interval always reaches from the lowest to the highest
 VERDICTS = {True: "pass", False: "**short**", None: "open: runs are missing"}
 
 
@@ -104,13 +105,20 @@ def figures(results: Results) -> dict[str, Figure]:
             {name: Line(setting.title, setting.control) for name, setting in results.of(family).items()},
             family.panels,
             y=family.curve,
+            title=family.title,
+            evaluated=_evaluated(results.of(family).values()),
         )
         for key, family in results.families.items()
     }
 
 
+def _evaluated(settings: Iterable[Setting]) -> str:
+    counts = sorted({setting.run_config(setting.seeds[0]).evaluation.n_episodes for setting in settings})
+    return f"deterministic policy, {' or '.join(map(str, counts))} episodes"
+
+
 def table(results: Results, family: Family) -> str:
-    """The settings of a family in Markdown: interquartile means with their 95 % bootstrap intervals."""
+    """The settings of a family in Markdown: interquartile means, with intervals from 5 seeds on."""
     return "\n".join(_table(results.of(family), results.runs))
 
 
@@ -163,7 +171,8 @@ def _page(results: Results, testing: bool) -> Iterator[str]:
 def _table(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> Iterator[str]:
     measures = list(dict.fromkeys(m for setting in settings.values() for m in ("true_return_mean", *setting.measures)))
     summary = {(row["setting"], row["measure"]): row for row in summarise(settings, {s: runs[s] for s in settings})}
-    yield "Interquartile mean over seeds [95 % bootstrap interval], lowest to highest seed.\n"
+    interval = _interval([row["n_seeds"] for row in summary.values()])
+    yield f"Interquartile mean over seeds{interval}, lowest to highest seed.\n"
     yield f"| setting | {' | '.join(measures)} | seeds over threshold |"
     yield "|---" * (len(measures) + 2) + "|"
     for name, setting in settings.items():
@@ -172,9 +181,15 @@ def _table(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
         yield f"| {setting.title} (`{name}`) | {' | '.join(cells)} | {over} |"
 
 
+def _interval(n_seeds: Collection[int]) -> str:
+    if max(n_seeds) < ENOUGH:
+        return ""
+    return " [95 % bootstrap interval" + f", from {ENOUGH} seeds on" * (min(n_seeds) < ENOUGH) + "]"
+
+
 def _cell(row: Row) -> str:
     iqm, low, high, least, most = (_number(row[key]) for key in ("iqm", "interval_low", "interval_high", "min", "max"))
-    return f"{iqm} [{low}, {high}], {least} to {most}"
+    return f"{iqm}{f' [{low}, {high}]' if row['n_seeds'] >= ENOUGH else ''}, {least} to {most}"
 
 
 def _number(value: float) -> str:

@@ -101,7 +101,7 @@ class Family:
     title: str
     settings: tuple[str, ...]
     panels: tuple[Panel, ...]
-    curve: str = "true return while learning"
+    curve: str = "true return"
 
 
 @dataclass(frozen=True)

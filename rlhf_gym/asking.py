@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from itertools import count
+from typing import final
 
 from rlhf_gym.feedback import People, PreferenceStore, Teacher
 from rlhf_gym.segments import Answer, Preference, Query
 
 
+@final
 class Asking:
     """The queries of a run on their way to the teacher and back, all of them through the store.
 

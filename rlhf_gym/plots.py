@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ Rows = Sequence[Mapping[str, Any]]
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # safe for colour-blind eyes: Okabe & Ito
+MORE_COLOURS = ("#882255", "#7A4A1E", "#A58BEA", "#8F8F1F", "#332288", "#14532D")  # where one figure needs twelve
 MUTED = ("#3b3b3b", "#8c8c8c", "#a58a5f", "#7391a8", "#a5809a", "#7d9a78")
 DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (3, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
 INK = "#333333"
@@ -56,7 +58,7 @@ class Panel:
     Args:
         measure: Column of the table of runs.
         title: What it measures, with its unit.
-        asked: The figure to reach, drawn as a line; None for none.
+        asked: The figure to reach, drawn as a line named "aim"; None for none.
         limits: Ends of the axis; None fits the data.
     """
 
@@ -102,7 +104,14 @@ def learning_curve(runs: Sequence[Run], output: str | Path | None = None) -> Fig
 
 
 def result_figure(
-    curves: Rows, runs: Rows, lines: Mapping[str, Line], panels: Sequence[Panel], *, y: str = RETURN
+    curves: Rows,
+    runs: Rows,
+    lines: Mapping[str, Line],
+    panels: Sequence[Panel],
+    *,
+    y: str = RETURN,
+    title: str = "",
+    evaluated: str = "deterministic policy",
 ) -> Figure:
     """An experiment's result: curves of every setting, and beside them the final figures of every seed.
 
@@ -112,21 +121,30 @@ def result_figure(
         lines: The settings to draw, in order; those without rows are left out.
         panels: What to draw beside the curves.
         y: What the curves show.
+        title: What the figure is about, written above it; empty leaves it out.
+        evaluated: Whose final figures the panels show, written above the first; the curves are of the policy that still
+            explores.
 
     Raises:
         ValueError: If there are rows for none of the settings.
     """
     runs = [row for row in runs if row["setting"] in lines]
     lines = {name: line for name, line in lines.items() if any(row["setting"] == name for row in runs)}
-    height = max(3.2, 1.7 + 0.36 * len(lines))
-    figure = Figure(figsize=(7.4 + 2.6 * len(panels), height), layout="constrained")
+    height = max(3.5, 2.0 + 0.36 * len(lines))
+    # One width, however many panels: pages scale pictures to their own, and text has to stay the same size.
+    figure = Figure(figsize=(10, height), layout="constrained")
     axes = figure.subplots(1, 1 + len(panels), width_ratios=[1.5] + [1] * len(panels))
     draw_curves(axes[0], curves, lines, x="env_steps")
     axes[0].set(xlabel=STEPS, ylabel=y)
     for ax, panel in zip(axes[1:], panels, strict=True):
         draw_seeds(ax, runs, lines, panel)
         ax.tick_params(axis="y", labelleft=ax is axes[1])
+    for ax, whose in zip(axes, ["while learning, exploring", evaluated], strict=False):
+        room = 18 if any(panel.asked is not None for panel in panels) else 6  # for an aim's name
+        ax.set_title(whose, loc="left", pad=room, **SMALL)
     _line_samples(figure, axes[1], lines)
+    if title:
+        figure.suptitle(fill(title, 80), x=0.005, ha="left", fontsize=11, fontweight="bold", color=INK)
     figure.supxlabel(_caption(runs, "line and bar", "band: lowest to highest seed · dot: one seed"), **SMALL)
     return figure
 
@@ -173,7 +191,7 @@ def draw_seeds(ax: Axes, runs: Rows, lines: Mapping[str, Line], panel: Panel) ->
     if panel.asked is not None:
         ax.axvline(panel.asked, color=INK, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
         above: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom"}
-        ax.text(panel.asked, 1.01, f"asked {panel.asked:g}", fontsize=8, color=INK, **above)
+        ax.text(panel.asked, 1.01, f"aim {panel.asked:g}".replace("-", "−"), fontsize=8, color=INK, **above)
     ax.set_yticks(range(len(lines)), [line.title for line in lines.values()])
     ax.set_ylim(len(lines) - 0.5, -0.5)
     ax.set(xlabel=panel.title, xlim=panel.limits)

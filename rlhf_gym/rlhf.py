@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from tqdm import tqdm
@@ -48,6 +48,7 @@ CHECKPOINTS = "checkpoints"
 CHECKPOINT_SECONDS = 60.0  # between checkpoints of a run that nobody's time went into
 
 
+@final
 class RLHF:
     """Learn a policy from preferences.
 

@@ -106,6 +106,7 @@ class FolderLock:
             self._close()
 
 
+@final
 class RunDirectory:
     """Where a run writes its files.
 
@@ -236,6 +237,7 @@ def _rounds(lines: Iterable[str]) -> list[dict[str, float]]:
     return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
 
 
+@final
 class Stopwatch:
     """Wall time since the start, and what of it went where.
 

@@ -131,7 +131,36 @@ def test_result_is_drawn_from_the_text_of_csv_files():
     dots = [line.get_xdata().tolist() for line in seeds.lines if line.get_marker() == "o"]
     assert dots == [[0, 10, 20]] * 2
     assert seeds.get_xlim() == (0, 500)
-    assert [text.get_text() for text in seeds.texts] == ["asked 475"]
+    assert [text.get_text() for text in seeds.texts] == ["aim 475"]
+
+
+def test_an_aim_below_zero_has_a_minus_as_the_axis_has():
+    panel = Panel("true_return_mean", "true return", asked=-100)
+    _, seeds = result_figure(ROUNDS, RUNS, LINES, [panel]).axes
+    assert [text.get_text() for text in seeds.texts] == ["aim −100"]
+
+
+def test_a_result_says_what_it_is_about():
+    figure = result_figure(ROUNDS, RUNS, LINES, [PANEL], title="CartPole-v1 as it is")
+    assert figure.get_suptitle() == "CartPole-v1 as it is"
+    long = result_figure(ROUNDS, RUNS, LINES, [PANEL], title="MountainCarContinuous-v0 " * 5)
+    long.draw_without_rendering()
+    (title,) = [text for text in long.texts if text.get_text().startswith("Mountain")]
+    assert title.get_window_extent().x1 < long.bbox.x1
+
+
+def test_panels_say_whose_figures_they_show():
+    figure = result_figure(ROUNDS, RUNS, LINES, [PANEL, PANEL], evaluated="deterministic policy, 7 episodes")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        "while learning, exploring",
+        "deterministic policy, 7 episodes",
+        "",
+    ]
+
+
+def test_every_result_is_as_wide_so_that_text_has_one_size_on_a_page():
+    widths = [result_figure(ROUNDS, RUNS, LINES, [PANEL] * n).get_figwidth() for n in (1, 2)]
+    assert widths[0] == widths[1]
 
 
 def test_caption_says_what_line_bar_band_and_dots_are_and_how_many_seeds():

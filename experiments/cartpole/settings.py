@@ -78,7 +78,7 @@ def _named(start: str) -> tuple[str, ...]:
 
 
 _HELD_OR_FIXED = _named("hold_at_one") + _named("fixed_horizon")
-RETURN = Panel("true_return_mean", "true return, 20 episodes", limits=(0, 500))
+RETURN = Panel("true_return_mean", "true return", limits=(0, 500))
 FAMILIES = {
     "labels": Family(
         "CartPole-v1 as it is, 60k steps",
@@ -97,7 +97,7 @@ FAMILIES = {
         f"The leak closed: fixed horizon of {HORIZON}, 100k steps",
         _named("fixed_horizon"),
         (RETURN,),
-        curve=f"true return while learning, of {HORIZON}",
+        curve=f"true return, of {HORIZON}",
     ),
 }
 

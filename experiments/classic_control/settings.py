@@ -56,7 +56,7 @@ FAMILIES = {
     task: Family(
         _title(task),
         tuple(_settings(task)),
-        (Panel("true_return_mean", "true return, 20 episodes", asked=AIMS[task]),),
+        (Panel("true_return_mean", "true return", asked=AIMS[task]),),
     )
     for task in TASKS
 }

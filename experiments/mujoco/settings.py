@@ -60,7 +60,7 @@ def _fixed(task: str) -> dict[str, Setting]:
 
 
 def _family(title: str, settings: Mapping[str, Setting]) -> Family:
-    return Family(title, tuple(settings), (Panel("true_return_mean", "true return, 20 episodes"),))
+    return Family(title, tuple(settings), (Panel("true_return_mean", "true return"),))
 
 
 SETTINGS = {name: setting for task in TASKS for name, setting in _settings(task).items()} | {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import final
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from rlhf_gym.segments import Array
 CLIP = 10.0  # standard deviations, as SB3's VecNormalize
 
 
+@final
 class NormalizedObservations(BaseFeaturesExtractor):
     """Features extractor: observations minus their running mean, divided by their running standard deviation.
 
@@ -56,6 +58,7 @@ class NormalizedObservations(BaseFeaturesExtractor):
         self.count += new
 
 
+@final
 class UpdateStatistics(BaseCallback):
     """Take each rollout's observations into the statistics once PPO has trained on it."""
 

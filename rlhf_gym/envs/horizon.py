@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, final
 
 import gymnasium
 from gymnasium.utils import RecordConstructorArgs
 
 
+@final
 class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Play every episode for exactly `horizon` steps.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, SupportsFloat
+from typing import Any, NamedTuple, SupportsFloat, final
 
 import gymnasium
 import numpy as np
@@ -18,6 +18,7 @@ RewardFunction = Callable[[Array, Array, Array, Array], Array]
 """(observations (S, *obs), actions (S, *act), next observations (S, *obs), terminated (S,)) -> rewards (S,)."""
 
 
+@final
 class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Pay a reward function in place of the environment's reward, which stays in ``info["true_reward"]``.
 
@@ -57,6 +58,7 @@ class Episode(NamedTuple):
     length: int
 
 
+@final
 class VecLearnedReward(VecEnvWrapper):
     """The same for SB3's vectorised environments: one batched call a step.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from typing import Any
+from typing import Any, final
 
 import gymnasium
 import numpy as np
@@ -29,6 +29,7 @@ class FreshInfos(list[dict[str, Any]]):
         return [dict(info) for info in self]
 
 
+@final
 class SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Reset every episode with a seed of its own, reported as ``info["episode_seed"]``.
 

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from gymnasium import spaces
@@ -88,6 +88,7 @@ class _Log:
         return needless
 
 
+@final
 class Recorder(VecEnvWrapper):
     """Keep the trajectories of the most recent steps, with the true rewards.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 from sqlalchemy import Connection, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -23,6 +23,7 @@ from rlhf_gym.segments import Answer, Preference, Query
 Item = TypeVar("Item")
 
 
+@final
 class PreferenceStore:
     """Queries and their answers in a database: the trainer posts, whoever is there answers, the trainer reads.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import final
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from rlhf_gym.segments import Array, Preference, Query, Trajectory, pad
 SCALE_STEPS = 2048
 
 
+@final
 class RewardLearner:
     """Fit one model again and again to growing data.
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from rlhf_gym.segments import Array, Steps
 Inputs = Literal["observation", "observation_action", "transition"]
 
 
+@final
 class RewardModel(nn.Module):
     """Ensemble of M networks (observation, action) -> reward, as in Christiano et al. 2017, section 2.2.3.
 

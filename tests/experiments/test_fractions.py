@@ -38,7 +38,7 @@ def test_negative_returns_are_counted_from_an_untrained_policy(tmp_path):
 
 def test_negative_returns_without_an_untrained_policy_are_named_as_left_out(tmp_path):
     fill(tmp_path, "classic_control", {"pendulum_100": [-200], "pendulum_ppo_true_reward": [-150]})
-    assert measured(results_with_rows(tmp_path)) == ([], ["Pendulum-v1"])
+    assert measured(results_with_rows(tmp_path)) == ([], {"returns are negative": ["Pendulum-v1"]})
 
 
 def test_the_floor_is_not_used_where_returns_are_positive(tmp_path):
@@ -48,9 +48,9 @@ def test_the_floor_is_not_used_where_returns_are_positive(tmp_path):
 
 
 def test_what_is_not_run_yet_is_skipped(tmp_path):
-    assert measured(results_with_rows(tmp_path)) == ([], [])
+    assert measured(results_with_rows(tmp_path)) == ([], {})
     fill(tmp_path, "mujoco", {"ant_50": [50], "hopper_ppo_true_reward": [400], "hopper_random_answers": [100]})
-    assert measured(results_with_rows(tmp_path)) == ([], [])
+    assert measured(results_with_rows(tmp_path)) == ([], {})
     fill(tmp_path, "cartpole", {"labels_20": [250], "ppo_true_reward": [500]})
     assert {key: point.fraction for key, point in points(tmp_path).items()} == {("CartPole-v1", 20): 0.5}
 
@@ -74,13 +74,19 @@ def test_fixed_horizon_is_a_task_of_its_own_and_other_goals_are_none(tmp_path):
     assert list(points(tmp_path)) == [("CartPole-v1, fixed horizon", 100)]
 
 
-def test_an_oracle_with_another_goal_is_not_compared_with_the_true_reward(tmp_path):
+def test_an_oracle_with_another_goal_is_not_compared_with_the_true_reward_and_named_as_left_out(tmp_path):
     fill(
         tmp_path,
         "classic_control",
         {"mountain_car_continuous_100": [90], "mountain_car_continuous_ppo_true_reward": [80]},
     )
-    assert measured(results_with_rows(tmp_path)) == ([], [])
+    assert measured(results_with_rows(tmp_path)) == (
+        [],
+        {"their oracle judges another goal": ["MountainCarContinuous-v0"]},
+    )
+    fill(tmp_path, "cartpole", {"hold_at_one_100": [480], "labels_20": [250], "ppo_true_reward": [500]})
+    _, left_out = measured(results_with_rows(tmp_path))
+    assert left_out == {"their oracle judges another goal": ["MountainCarContinuous-v0"]}  # CartPole has a point
 
 
 def test_imitations_part_is_taken_of_what_its_own_ppo_reaches(tmp_path):

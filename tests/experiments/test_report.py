@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from experiments import cartpole
@@ -80,13 +82,30 @@ def test_figures_and_tables_can_be_had_without_writing_anything(tmp_path):
     results = read_results("cartpole", results_dir=tmp_path)
     drawn = figures(results)
     assert list(drawn) == list(results.families) == ["labels", "fixed_horizon"]
+    assert [figure.get_suptitle() for figure in drawn.values()] == [f.title for f in results.families.values()]
+    assert drawn["labels"].axes[1].get_title(loc="left") == "deterministic policy, 20 episodes"
     assert [label.get_text() for label in drawn["labels"].axes[1].get_yticklabels()] == ["50 labels"]
     written = table(results, results.families["fixed_horizon"])
     assert written.splitlines()[-1].startswith(
-        "| fixed horizon, 100 labels (`fixed_horizon_100`) | 310.0 [300.0, 320.0]"
+        "| fixed horizon, 100 labels (`fixed_horizon_100`) | 310.0, 300.0 to 320.0 |"
     )
     assert {path.name for path in folder.iterdir()} == {"runs.csv", "curves.csv"}
     assert written in report("cartpole", results_dir=tmp_path).read_text()
+
+
+def test_intervals_are_left_out_below_five_seeds_where_they_reach_from_lowest_to_highest(tmp_path):
+    returns = {"labels_50": [500, 490, 480, 470], "fixed_horizon_100": [300, 310, 320, 330, 340]}
+    fill(tmp_path / "cartpole", returns)
+    results = read_results("cartpole", results_dir=tmp_path)
+    four, five = (table(results, results.families[name]).splitlines() for name in ("labels", "fixed_horizon"))
+    assert four[0] == "Interquartile mean over seeds, lowest to highest seed."
+    assert "| 485.0, 470.0 to 500.0 |" in four[-1]
+    assert five[0] == "Interquartile mean over seeds [95 % bootstrap interval], lowest to highest seed."
+    assert re.search(r"\| 320.0 \[30\d.\d, 33\d.\d\], 300.0 to 340.0 \|", five[-1])
+    fill(tmp_path / "cartpole", {"labels_20": [500, 490, 480, 470, 460]})
+    results = read_results("cartpole", results_dir=tmp_path)
+    mixed = table(results, results.families["labels"]).splitlines()
+    assert "[95 % bootstrap interval, from 5 seeds on]" in mixed[0]
 
 
 def test_pictures_of_all_settings_stay_below_300_kb(tmp_path):
