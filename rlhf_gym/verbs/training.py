@@ -160,10 +160,10 @@ def _page_beside(run_dir: Path, password: dict[str, str]) -> Iterator[Waiting]:
 def _free_port() -> int:
     """The page's usual port, or any that is free where that is taken."""
     for port in (Label.port, 0):
-        with closing(socket.socket()) as one:
-            try:
-                one.bind(("127.0.0.1", port))
+        try:
+            # As the page will bind it: a port that only old connections hold, as after a kill, counts as free.
+            with socket.create_server(("127.0.0.1", port)) as one:
                 return int(one.getsockname()[1])
-            except OSError:
-                continue
+        except OSError:
+            continue
     raise ValueError("no port is free for the labelling page")
