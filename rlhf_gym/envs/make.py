@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlhf_gym.envs.horizon import FixedHorizon
 from rlhf_gym.envs.mujoco_warnings import tidy_warnings
+from rlhf_gym.envs.opengl import told_without_opengl
 from rlhf_gym.envs.recorder import Recorder
 from rlhf_gym.segments import Origin
 
@@ -93,7 +94,8 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
     try:
         if newest := _newest_version(origin.env_id):
             raise ValueError(f"env_id is {origin.env_id!r}, which leaves the version open; use {newest}")
-        creator = _creator(origin.env_id)
+        with told_without_opengl(origin.env_id):
+            creator = _creator(origin.env_id)
         tidy_warnings()
         if origin.fixed_horizon is not None and _takes(creator, "terminate_when_unhealthy"):
             kwargs.setdefault("terminate_when_unhealthy", False)
