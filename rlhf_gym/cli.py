@@ -46,9 +46,12 @@ def parse(args: Sequence[str]) -> Any:
 
     Raises:
         ValueError: On an unknown verb or flag, or a value that doesn't fit.
-        SystemExit: After showing help or the version.
+        SystemExit: After showing help or the version; its code is 2 if no verb was given.
     """
-    verb, *rest = args or [""]
+    if not args:
+        print(_usage(), file=sys.stderr)
+        raise SystemExit(2)
+    verb, *rest = args
     if verb in ("-h", "--help", "--version"):
         print(_usage() if verb != "--version" else f"rlhf-gym {metadata.version('rlhf-gym')}")
         raise SystemExit(0)

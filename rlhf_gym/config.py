@@ -172,7 +172,8 @@ class RLHFConfig:
     seed: int = 0
     """The one seed that everything random descends from."""
     run_dir: str | None = None
-    """Directory of the run's files; None keeps everything in memory."""
+    """Directory of the run's files; None keeps everything in memory, except on the command line, where it takes a
+    directory under runs/ that is named after the settings."""
     teacher: Literal["oracle", "random", "terminal", "web", "store"] = "oracle"
     """Who answers; `random` is a control. People answer at this terminal, on a page in the browser, or (`store`)
     wherever somebody runs `rlhf-gym label` on the run directory or the store."""

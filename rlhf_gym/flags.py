@@ -79,6 +79,7 @@ def _unbox(box: str) -> str:
     _title, message, hints, *_ = [*re.split("[─-]{5,}", plain), "", ""]
     message = " ".join(message.partition("Got errors:")[0].split()).rstrip(".")
     message = re.sub(r"^Error parsing (?:[A-Z]\w+: )?", "", message)  # flags keep their name, dataclasses don't
+    message = re.sub(r": (?:invalid literal for int|could not convert string to float).*: (?='.*'$)", " is ", message)
     flags = ", ".join(line.strip() for line in hints.splitlines() if line.strip().startswith("--"))
     if not flags:
         return message + ";"

@@ -271,7 +271,9 @@ def _caption(rows: Iterable[Mapping[str, Any]], mean: str, rest: str) -> str:
     for row in rows:
         seeds.setdefault(row["setting"], set()).add(row["seed"])
     fewest, most = min(map(len, seeds.values())), max(map(len, seeds.values()))
-    count = f"{most} seed{'s' if most > 1 else ''}" if fewest == most else f"{fewest} to {most} seeds"
+    if most == 1:
+        return "1 seed"  # with nothing to take a mean of, and no band
+    count = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
     return f"{mean}: interquartile mean over {count} · {rest}"
 
 

@@ -182,15 +182,17 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("", "use one of train, resume, label, quality, evaluate, watch, plot, export, import"),
+        ("run", "use one of train, resume, label, quality, evaluate, watch, plot, export, import"),
         ("trian", "did you mean train?"),
         ("resumee DIR", "did you mean resume?"),
         ("resume DIR", "DIR holds no run (config.yaml missing)"),
         ("resume TRAINED", "is finished; there is nothing to resume"),
         ("train --env-id CartPoll-v1", "did you mean CartPole-v1"),
+        ("train --env-id Foo-v1", "doesn't know; see gymnasium.pprint_registry()"),
         ("train --labels 0", "labels is 0; use at least 1"),
         ("train --labels -1", "labels is -1; use at least 1"),
-        ("train --labels many", "'many'; expected --labels INT"),
+        ("train --labels many", "rlhf-gym: --labels is 'many'; expected --labels INT"),
+        ("train --agent.gamma many", "rlhf-gym: --agent.gamma is 'many'; expected --agent.gamma FLOAT"),
         ("train --labels", "Missing value for argument '--labels'"),
         ("train --labesl 20", "did you mean --labels INT?"),
         ("train --query.scheem uniform", "did you mean --query.scheme {uniform,disagreement}"),
@@ -358,6 +360,17 @@ def test_help_lists_the_verbs_there_are_and_a_verb_its_flags(say: Say) -> None:
     assert status == 0 and all(verb in out for verb in ("train", "evaluate", "watch", "plot", "export", "import"))
     status, out, _ = say("train", "--help")
     assert status == 0 and all(flag in out for flag in ("--labels", "--query.scheme", "--env-kwargs", "--config"))
+
+
+def test_without_a_verb_the_verbs_are_listed(say: Say) -> None:
+    status, out, err = say()
+    assert (status, out) == (2, "") and err == say("--help")[1]
+
+
+def test_help_says_what_a_flag_does_on_the_command_line(say: Say) -> None:
+    told = {verb: " ".join(say(verb, "--help")[1].replace("│", " ").split()) for verb in ("train", "export")}
+    assert "--no-parquet Leave Parquet out; to write it needs pyarrow. (default: False)" in told["export"]
+    assert "on the command line, where it takes a directory under runs/" in told["train"]
 
 
 def test_the_installed_command_knows_its_version() -> None:

@@ -170,6 +170,10 @@ def test_caption_says_what_line_bar_band_and_dots_are_and_how_many_seeds():
     )
 
 
+def test_caption_of_a_single_run_speaks_of_no_mean_and_no_band():
+    assert learning_curve([run([1, 2, 3])]).legends[0].get_title().get_text() == "1 seed"
+
+
 def test_names_of_settings_keep_clear_of_the_curves_and_of_their_samples():
     lines = {**LINES, "ours": Line("a rather long name of a setting")}
     figure = result_figure(ROUNDS, RUNS, lines, [PANEL, PANEL])

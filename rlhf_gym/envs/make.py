@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+from collections.abc import Callable
 from typing import Any, final
 
 import gymnasium
@@ -14,6 +15,8 @@ from gymnasium.envs.registration import find_highest_version, get_env_id, load_e
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlhf_gym.envs.horizon import FixedHorizon
+from rlhf_gym.envs.mujoco_warnings import tidy_warnings
+from rlhf_gym.envs.opengl import told_without_opengl
 from rlhf_gym.envs.recorder import Recorder
 from rlhf_gym.segments import Origin
 
@@ -92,11 +95,14 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
     try:
         if newest := _newest_version(origin.env_id):
             raise ValueError(f"env_id is {origin.env_id!r}, which leaves the version open; use {newest}")
-        if origin.fixed_horizon is not None and _takes(origin.env_id, "terminate_when_unhealthy"):
+        with told_without_opengl(origin.env_id):
+            creator = _creator(origin.env_id)
+        tidy_warnings()
+        if origin.fixed_horizon is not None and _takes(creator, "terminate_when_unhealthy"):
             kwargs.setdefault("terminate_when_unhealthy", False)
         env = gymnasium.make(origin.env_id, disable_env_checker=True, **kwargs)
     except gymnasium.error.UnregisteredEnv as error:
-        near = difflib.get_close_matches(origin.env_id, list(gymnasium.registry), n=3)
+        near = difflib.get_close_matches(origin.env_id, list(gymnasium.registry), n=3, cutoff=0.7)
         hint = f"did you mean {', '.join(near)}?" if near else "see gymnasium.pprint_registry() for the known ones"
         raise ValueError(f"env_id is {origin.env_id!r}, which Gymnasium doesn't know; {hint}") from error
     except (TypeError, ImportError, OSError, gymnasium.error.Error) as error:
@@ -108,13 +114,17 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
     return env if origin.fixed_horizon is None else FixedHorizon(env, origin.fixed_horizon)
 
 
-def _takes(env_id: str, argument: str) -> bool:
-    """Whether the constructor that an id is registered with names the argument; False for an unknown id."""
+def _creator(env_id: str) -> Callable[..., Any] | None:
+    """What an id is registered with, its modules imported; None for an unknown id."""
     module, _, name = env_id.rpartition(":")
     if module:  # `module:id` is an id that the module registers when it is imported
         importlib.import_module(module)
     entry = gymnasium.registry[name].entry_point if name in gymnasium.registry else None
-    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    return load_env_creator(entry) if isinstance(entry, str) else entry
+
+
+def _takes(creator: Callable[..., Any] | None, argument: str) -> bool:
+    """Whether a constructor names the argument."""
     return creator is not None and argument in inspect.signature(creator).parameters
 
 

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 
 from rlhf_gym.envs.make import make_env
+from rlhf_gym.envs.opengl import told_without_opengl
 from rlhf_gym.segments import Array, Segment, Trajectory
 
 
@@ -51,7 +52,8 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **d
                     f"{what.origin.seed} differs from the stored one; it may depend on more than its seed and actions"
                 )
             if draw and (step % every == 0 or action is None):
-                frames.append(env.render())
+                with told_without_opengl(what.origin.env_id):
+                    frames.append(env.render())
             if action is not None:
                 observation = env.step(action)[0]
     finally:

@@ -30,8 +30,8 @@ class Export:
     """A run directory, finished or not."""
     output: Path | None = None
     """Folder to write; None is export in the run directory."""
-    parquet: bool = True
-    """Write Parquet too, which needs pyarrow."""
+    no_parquet: bool = False
+    """Leave Parquet out; to write it needs pyarrow."""
 
     def run(self) -> None:
         """Write."""
@@ -39,7 +39,7 @@ class Export:
 
         config, output = RLHFConfig.from_yaml(self.run_dir / "config.yaml"), self.output or self.run_dir / "export"
         with store_of(self.run_dir) as store:
-            n = export(store, output, spaces=_spaces(config), parquet=self.parquet)
+            n = export(store, output, spaces=_spaces(config), parquet=not self.no_parquet)
         print(f"wrote {n} preferences into {output}; to read them: rlhf-gym import {output} --store URL")
 
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,7 +72,9 @@ class Label:
 
     def run(self) -> None:
         """Hand out queries and take answers until interrupted."""
-        with self.desk() as desk:
+        # Who started the page and closes its input knows that it ends; Ctrl-C in their terminal is theirs to speak of.
+        silent = (KeyboardInterrupt,) if self.until_input_ends else ()
+        with suppress(*silent), self.desk() as desk:
             if self.web:
                 if self.until_input_ends:
                     threading.Thread(target=_end_with_input, daemon=True).start()
@@ -121,9 +123,16 @@ def _serve(desk: Desk, asked: Label) -> None:
 
     def started(address: str) -> None:
         opened = f"{address}?token={token}" if token else address
-        print(f"open {opened} to label; Ctrl-C ends", flush=True)
+        print(f"{_line_of_its_own(asked)}open {opened} to label; Ctrl-C ends", flush=True)
 
     serve(app, host=asked.host, port=asked.port, started=started)
+
+
+def _line_of_its_own(asked: Label) -> str:
+    """What has to be printed before a line where a trainer's progress bar may stand: on a screen, wipe it away."""
+    if not asked.until_input_ends:
+        return ""
+    return "\r\x1b[K" if sys.stdout.isatty() else "\n"
 
 
 def _token(run_dir: Path) -> str:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from rlhf_gym.labelling import Desk
     from rlhf_gym.rlhf import RLHF
 
+PAGE_ENDS_WITHIN = 10.0  # seconds: its last requests, and the clip that is being drawn
+
 
 @dataclass(frozen=True)
 class Train:
@@ -153,17 +155,25 @@ def _page_beside(run_dir: Path, password: dict[str, str]) -> Iterator[Waiting]:
         yield waiting
     finally:
         for page in pages:
-            page.terminate()
-            page.communicate()
+            _end(page)
+
+
+def _end(page: subprocess.Popen[bytes]) -> None:
+    """Have a page close what it has opened, the process that draws above all; where that takes too long, end it."""
+    try:
+        page.communicate(timeout=PAGE_ENDS_WITHIN)  # which closes its input
+    except subprocess.TimeoutExpired:
+        page.terminate()
+        page.communicate()
 
 
 def _free_port() -> int:
     """The page's usual port, or any that is free where that is taken."""
     for port in (Label.port, 0):
-        with closing(socket.socket()) as one:
-            try:
-                one.bind(("127.0.0.1", port))
+        try:
+            # As the page will bind it: a port that only old connections hold, as after a kill, counts as free.
+            with socket.create_server(("127.0.0.1", port)) as one:
                 return int(one.getsockname()[1])
-            except OSError:
-                continue
+        except OSError:
+            continue
     raise ValueError("no port is free for the labelling page")

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import uvicorn
 
+from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import make_env
 from rlhf_gym.feedback import PreferenceStore
 from rlhf_gym.labelling import ClipCache, Desk
@@ -122,11 +123,11 @@ def labelling(run_dir, *flags):
             server.wait(20)
 
 
-def begin(tab, address, who="Ann"):
+def begin(tab, address, who="Ann", first="q0"):
     tab.goto(address)
     tab.fill("#who", who)
     tab.keyboard.press("Enter")
-    shows(tab, "q0")
+    shows(tab, first)
 
 
 def shows(tab, query_id):
@@ -253,6 +254,23 @@ def test_an_answer_outlives_the_server_it_was_meant_for(tab, store, tmp_path):
         shows(tab, "q1")
         assert not tab.is_visible("#notice")
         assert [given.answer for given in store.history()] == [Answer.LEFT]
+
+
+def test_a_run_that_is_over_says_so_where_its_server_has_gone_and_all_labels_are_there(tab, store, tmp_path):
+    RLHFConfig.for_env("CartPole-v1", labels=4).to_yaml(tmp_path / "config.yaml")
+    for number in range(3):
+        store.record(f"q{number}", Answer.LEFT, teacher="Bob")
+    with labelling(tmp_path, "--port", "0") as (address, _):
+        begin(tab, address, first="q3")
+        tab.keyboard.press("ArrowLeft")
+        tab.wait_for_selector("#undo-rest:visible")
+        assert "appears here by itself" in tab.text_content("#rest-text")
+    tab.wait_for_selector("#undo-rest", state="hidden")
+    assert tab.text_content("#rest-title") == "All labels are there. Thank you!"
+    assert tab.text_content("#rest-text") == "The run is over. You may close this page."
+    assert not tab.is_visible("#notice")
+    with labelling(tmp_path, "--port", re.search(r":(\d+)/", address).group(1)):  # it was not quite over
+        tab.wait_for_selector("#undo-rest:visible")
 
 
 def test_a_query_that_can_not_be_drawn_says_so_and_can_only_be_skipped(tab, store, serving):

@@ -17,7 +17,7 @@ try:
     from pyarrow import parquet
 except ImportError as error:
     raise ImportError(
-        "Parquet needs pyarrow: pip install 'rlhf-gym[exchange]', or go without (parquet=False)"
+        "Parquet needs pyarrow: pip install 'rlhf-gym[exchange]', or go without: --no-parquet, in Python parquet=False"
     ) from error
 
 _SIDES = ("left", "right")
@@ -86,7 +86,7 @@ def _pack(arrays: Sequence[Array], name: str) -> Any:
     if len(kinds) > 1:
         raise ValueError(
             f"{name} are {' here and '.join(list(kinds)[:2])} there, and a column of Parquet is of one kind; "
-            f"go without Parquet (parquet=False), or keep preferences of one environment in a store"
+            f"go without Parquet (--no-parquet, in Python parquet=False), or keep a store to one environment"
         )
     packed = pa.array(np.concatenate([array.reshape(-1) for array in arrays]))
     for size in reversed(arrays[0].shape[1:]):

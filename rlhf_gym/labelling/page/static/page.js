@@ -12,6 +12,7 @@ let who = cookie("rlhf_gym_who");
 let shown = null; // the query in view: its id, and since when
 let busy = false; // while an answer is on its way nothing else is taken
 let answeredAt = null;
+let done = false; // all labels are there
 let resting;
 
 function cookie(name) {
@@ -40,7 +41,7 @@ function standing({ answered, by_you, labels, median_seconds, waiting }) {
   $("bar").hidden = labels === null;
   $("bar").max = labels || 1;
   $("bar").value = answered;
-  const done = labels !== null && answered >= labels;
+  done = labels !== null && answered >= labels;
   $("rest-title").textContent = done ? "All labels are there. Thank you!" : "Nothing to compare just now";
   $("rest-text").textContent = done
     ? "If more is to be asked, it appears here by itself."
@@ -54,10 +55,12 @@ async function insist(path, body) {
     try {
       const told = await ask(path, body);
       notice("");
+      $("undo-rest").hidden = false;
       return told;
     } catch (error) {
       if (error instanceof Refused && error.status < 500) throw error;
-      notice("The connection is lost. Trying again…");
+      if (done && !(error instanceof Refused)) over();
+      else notice("The connection is lost. Trying again…");
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
@@ -145,6 +148,17 @@ function rest() {
   }, 1000);
 }
 
+// The server went when all labels were there, as it does at the end of a run; should it come back, it is asked again.
+function over() {
+  notice("");
+  shown = null;
+  player.stop();
+  view("rest");
+  pace("");
+  $("rest-text").textContent = "The run is over. You may close this page.";
+  $("undo-rest").hidden = true;
+}
+
 async function answer(choice) {
   if (busy || !shown || (!shown.drawn && choice !== "skip")) return;
   busy = true;
@@ -153,10 +167,11 @@ async function answer(choice) {
   document.querySelector(`[data-answer=${choice}]`).classList.add("chosen");
   try {
     const seconds = Math.min(86400, (answeredAt - since) / 1000);
-    await insist("/api/answers", { who, query_id: id, answer: choice, seconds }).catch((error) => {
+    const progress = await insist("/api/answers", { who, query_id: id, answer: choice, seconds }).catch((error) => {
       if (![404, 409].includes(error.status)) throw error;
       say("Somebody else has answered this one meanwhile.");
     });
+    if (progress) standing(progress); // the last answer ends the run, and soon the server
     shown = null;
     say(SAID[choice]);
     await next();
