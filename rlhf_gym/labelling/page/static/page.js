@@ -49,16 +49,20 @@ function standing({ answered, by_you, labels, median_seconds, waiting }) {
     : "The next pair appears here by itself.";
 }
 
+let lost = false;
+
 // Ask until it is answered: a server that is started again finds every answer that it had taken.
 async function insist(path, body) {
   for (;;) {
     try {
       const told = await ask(path, body);
-      notice("");
+      if (lost) notice("");  // and nothing else that stands there: clips are loaded beside the query in view
+      lost = false;
       $("undo-rest").hidden = false;
       return told;
     } catch (error) {
       if (error instanceof Refused && error.status < 500) throw error;
+      lost = true;
       if (done && !(error instanceof Refused)) over();
       else notice("The connection is lost. Trying again…");
       await new Promise((resolve) => setTimeout(resolve, 1000));
