@@ -40,7 +40,8 @@ TASKS = {
     "pendulum_spin": Task(
         "pendulum_spin",
         "Pendulum-v1, spinning",
-        {"env_id": "Pendulum-v1", "total_timesteps": 100_000},
+        # Momentum pays later than balance: the preset's 0.9 got to spin on one seed of three (0.97 on all of seeds 100 to 102).
+        {"env_id": "Pendulum-v1", "total_timesteps": 100_000, "agent": {"gamma": 0.97}},
         50,
         pendulum_turns,
         Bound("pendulum_turns", least=8),
