@@ -30,7 +30,8 @@ policy while it learns, which still explores, and so lie lower. *PPO on the true
 what the others may not. It is no ceiling: the true reward is paid as it is, the learned one with unit size, and its sum
 over a segment is what the answers are about, so that a learned reward can be the easier one to learn from. The other
 controls show what is reached without the answers. Where episodes terminate (Hopper, Walker2d, Ant and the inverted
-pendulums), a constant reward of +1 already teaches to stay alive: read every figure beside that control. Where returns
-are negative (Reacher) the ratio is of what was gained over an untrained policy."""
+pendulums), a constant reward of +1 already teaches to stay alive: read every figure beside that control. Hopper's fixed
+horizon takes that away: there the curves are the evidence, for what is learned on the ground ends at once on the
+unmodified task. Where returns are negative (Reacher) the ratio is of what was gained over an untrained policy."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING"]
