@@ -24,7 +24,7 @@ reward* has the same horizon, in which the true reward pays nothing at the top.
 good as that of 100 labels. On MountainCarContinuous nothing ends, every policy is paid the same, and yet it solves
 the task on every seed: most likely PPO's critic, which begins at 0, learns that what it has seen is worth less, so
 that what it hasn't seen looks better, and PPO goes there. The untrained policy and random answers get nowhere on
-both. So on these two tasks 100 labels do no harm and reach the aim, but only Pendulum shows that something was
-learned from them that wasn't to be had without."""
+both. So on these two tasks 100 labels do no harm and reach the aim, but only Pendulum and MountainCar, where a
+constant −1 falls short of what 100 labels reach, show that something was learned from them."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING"]
