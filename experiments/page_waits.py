@@ -106,7 +106,7 @@ def serving(run_dir: Path) -> Iterator[int]:
         [*command, "--until-input-ends"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout and server.stdin  # noqa: S101
-        said = server.stdout.readline()  # open http://127.0.0.1:PORT/ to label; ...
+        said = "".join(server.stdout.readline() for _ in range(2)).strip()  # open http://127.0.0.1:PORT/ to label; ...
         if not said.startswith("open http://127.0.0.1:"):
             raise RuntimeError(f"the labelling page doesn't start; it said {said!r}, and what is above")
         try:
