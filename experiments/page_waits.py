@@ -202,7 +202,7 @@ def main(
     how = (__doc__ or "").partition("\n\n")[2]
     page = (
         f"<!-- Made by `python -m experiments.page_waits`. -->\n# Waiting for the next pair\n\n{how}\n"
-        f"```\npython -m experiments.page_waits\n```\n\n{table(rows)}\n\n"
+        f"```\npython -m experiments.page_waits --answers {answers}\n```\n\n{table(rows)}\n\n"
         f"Asked is a median below {ASKED_MS} ms after the first pair. The rows are all those of one commit; `runs.csv` "
         f"has every row. Load average: processes that wanted a core in the minute before.\n"
         f"{made['machine']}; Python {made['python']}; {versions}; commit {made['commit']}; {rows[-1]['date']}.\n"

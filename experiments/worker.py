@@ -17,8 +17,8 @@ import tyro
 
 from experiments.settings import Setting, choose, known_columns, load, measure_names
 from rlhf_gym.envs import frames_per_second, replay, write_clip
-from rlhf_gym.evaluation import play
 from rlhf_gym.provenance import provenance
+from rlhf_gym.reporting import evaluate
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
 
@@ -45,13 +45,7 @@ def run_setting(
         metrics = read_run(f"{directory}/run").metrics
     measures: dict[str, float] = {}
     if setting.measures or setting.clip:
-        episodes = play(
-            rlhf.predict,
-            config.env_id,
-            env_kwargs=config.env_kwargs,
-            n_episodes=config.evaluation.n_episodes,
-            seed=seed,
-        )
+        episodes = evaluate(rlhf.predict, config, seed=seed)
         measures = {name: measure(episodes) for name, measure in setting.measures.items()}
         if setting.clip and seed == setting.seeds[0]:
             fps = frames_per_second(config.env_id, config.env_kwargs)

@@ -8,14 +8,13 @@ import tempfile
 import time
 from typing import Any
 
-import numpy as np
 import torch
 import tyro
 
 from experiments.peers.settings import EVALUATION_SEED, TASKS, TESTING
 from rlhf_gym import RLHF, RLHFConfig
-from rlhf_gym.evaluation import play
 from rlhf_gym.provenance import provenance
+from rlhf_gym.reporting import evaluate, return_figures
 
 
 def learn(config: RLHFConfig) -> dict[str, Any]:
@@ -26,13 +25,9 @@ def learn(config: RLHFConfig) -> dict[str, Any]:
         for _ in rlhf.rounds():
             pass
         wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
-        episodes = play(
-            rlhf.predict,
-            config.env_id,
-            seed=EVALUATION_SEED + config.seed,
-            n_episodes=config.evaluation.n_episodes,
-        )
+        episodes = evaluate(rlhf.predict, config, seed=EVALUATION_SEED + config.seed)
         rlhf.close()
+    figures = return_figures(episodes, None)
     return {
         "labels": rlhf.labels,
         "wall_seconds_reward": rlhf.stopwatch.parts["reward"],
@@ -41,9 +36,7 @@ def learn(config: RLHFConfig) -> dict[str, Any]:
         "sampling_steps": rlhf.env_steps - rlhf.agent.num_timesteps,
         "wall_seconds": wall,
         "cpu_seconds": cpu,
-        "true_return_mean": float(np.mean([episode.true_return for episode in episodes])),
-        "true_return_std": float(np.std([episode.true_return for episode in episodes])),
-        "n_eval_episodes": len(episodes),
+        **{name: figures[name] for name in ("true_return_mean", "true_return_std", "n_eval_episodes")},
     }
 
 

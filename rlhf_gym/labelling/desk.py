@@ -101,7 +101,6 @@ class Desk:
             UnknownQuery: If there is no such query.
             Taken: If others hold the query, or have answered it, as many as it wants: a lease had run out.
         """
-        self.query(query_id)
         with self._answering:
             wanted, answered = self._store.wanted(query_id), self._store.standing(query_id).keys() - {who}
             if len(answered) >= wanted:
