@@ -193,8 +193,7 @@ class PreferenceStore:
         Raises:
             UnknownQuery: If there is no such query.
         """
-        self._check_known([query_id])
-        return int(self._read(select(QUERIES.c.people).where(QUERIES.c.id == query_id), lambda row: row.people)[0])
+        return self._one(query_id, select(QUERIES.c.people), lambda row: int(row.people))
 
     def drop(self, query_ids: Iterable[str]) -> int:
         """Withdraw open queries, such as stale ones.
@@ -219,8 +218,7 @@ class PreferenceStore:
         Raises:
             UnknownQuery: If there is none.
         """
-        self._check_known([query_id])
-        return self._read(select(QUERIES).where(QUERIES.c.id == query_id), row_to_query)[0]
+        return self._one(query_id, select(QUERIES), row_to_query)
 
     def pending(self, limit: int | None = None) -> list[Query]:
         """The oldest open queries, leased or not, in order of posting; at most `limit` of them."""
@@ -272,12 +270,23 @@ class PreferenceStore:
         with damage_explained(self._engine), self._engine.connect() as connection:
             return [make(row) for row in connection.execute(statement)]
 
+    def _one(self, query_id: str, statement: Select[Any], make: Callable[[Row[Any]], Item]) -> Item:
+        """What a statement on queries gives for one of them."""
+        found = self._read(statement.where(QUERIES.c.id == query_id), make)
+        if not found:
+            raise _never_posted(query_id)
+        return found[0]
+
     def _known(self, ids: Sequence[str]) -> set[str]:
         return set(self._read(select(QUERIES.c.id).where(QUERIES.c.id.in_(ids)), lambda row: row.id))
 
     def _check_known(self, ids: Sequence[str]) -> None:
         if unknown := sorted(set(ids) - self._known(ids)):
-            raise UnknownQuery(f"query {unknown[0]!r} is not in the store; use the id of one that was posted")
+            raise _never_posted(unknown[0])
+
+
+def _never_posted(query_id: str) -> UnknownQuery:
+    return UnknownQuery(f"query {query_id!r} is not in the store; use the id of one that was posted")
 
 
 def _preferences() -> Select[Any]:
