@@ -33,7 +33,7 @@ from tqdm import tqdm
 from experiments.records import append_rows, read_rows
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.evaluation import mean_return, play
-from rlhf_gym.provenance import peak_rss_mb, provenance
+from rlhf_gym.runs.provenance import peak_rss_mb, provenance
 from rlhf_gym.segments import Array
 
 PAIRS: dict[str, dict[str, Any]] = {

@@ -32,9 +32,9 @@ from tqdm import tqdm
 
 from experiments.records import append_rows, read_rows
 from rlhf_gym import RLHF, RLHFConfig
-from rlhf_gym.feedback import PreferenceStore
 from rlhf_gym.labelling import ClipCache
-from rlhf_gym.provenance import provenance
+from rlhf_gym.runs.provenance import provenance
+from rlhf_gym.store import PreferenceStore
 
 ENV_IDS = ("CartPole-v1", "HalfCheetah-v5")
 ASKED_MS = 200  # the median should be below

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.mappings import merge, unknown_name
+from rlhf_gym.config.mappings import merge, unknown_name
 from rlhf_gym.plots import Panel
 from rlhf_gym.segments import Trajectory
 

@@ -26,7 +26,7 @@ from experiments.bench import spread
 from experiments.records import append_rows, read_rows
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.envs import Recorder, make_env, make_vec_env
-from rlhf_gym.provenance import provenance
+from rlhf_gym.runs.provenance import provenance
 from rlhf_gym.segments import Array, Origin
 
 ENV_IDS = ("CartPole-v1", "HalfCheetah-v5", "Hopper-v5")

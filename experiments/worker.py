@@ -17,10 +17,10 @@ import tyro
 
 from experiments.settings import Setting, choose, known_columns, load, measure_names
 from rlhf_gym.envs import frames_per_second, replay, write_clip
-from rlhf_gym.provenance import provenance
 from rlhf_gym.reporting import evaluate
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
+from rlhf_gym.runs.provenance import provenance
 
 CLIP_SECONDS, CLIP_WIDTH = 5, 240
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.segments import Answer, Preference, Query, Segment, Trajectory
+from rlhf_gym.preferences import Answer, Preference, Query
+from rlhf_gym.segments import Segment, Trajectory
 
 if TYPE_CHECKING:
     from rlhf_gym.rlhf import RLHF

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import final
 
-from rlhf_gym.feedback import People, PreferenceStore, Teacher
-from rlhf_gym.segments import Answer, Preference, Query
+from rlhf_gym.preferences import Answer, Preference, Query
+from rlhf_gym.store import PreferenceStore
+from rlhf_gym.teachers import People, Teacher
 
 
 @final

@@ -15,19 +15,10 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlhf_gym.agents import make_ppo
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder, RewardFunction, make_vec_env
-from rlhf_gym.feedback import (
-    PEOPLE,
-    Goal,
-    OracleTeacher,
-    People,
-    PreferenceStore,
-    RandomTeacher,
-    Teacher,
-    Waiting,
-    goal_rewards,
-)
 from rlhf_gym.rewards import RewardLearner, RewardModel
 from rlhf_gym.segments import Origin, Trajectory
+from rlhf_gym.store import PreferenceStore
+from rlhf_gym.teachers import PEOPLE, Goal, OracleTeacher, People, RandomTeacher, Teacher, Waiting, goal_rewards
 
 STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation")
 

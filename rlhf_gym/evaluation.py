@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rlhf_gym.envs import make_env
-from rlhf_gym.feedback import Goal, goal_rewards
 from rlhf_gym.segments import Array, Ending, Origin, Trajectory
+from rlhf_gym.teachers import Goal, goal_rewards
 
 Predict = Callable[[Array], tuple[Array, Any]]
 """A batch of observations (n, *obs) -> actions (n, *act) and a state that isn't used, as `PPO.predict` answers."""

@@ -15,7 +15,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.mappings import read_yaml
+from rlhf_gym.config.mappings import read_yaml
 
 REGISTRY = ConstructorRegistry()
 EXAMPLE = '{"gravity": 5}'

@@ -13,11 +13,12 @@ from stable_baselines3.common.utils import safe_mean
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.evaluation import Predict, goal_return, play
-from rlhf_gym.feedback import Goal
+from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.queries import disagreement
 from rlhf_gym.rewards import RewardFit
 from rlhf_gym.runs import Round
-from rlhf_gym.segments import Answer, Array, Preference, Query, Trajectory
+from rlhf_gym.segments import Array, Trajectory
+from rlhf_gym.teachers import Goal
 
 
 def episode_figures(episodes: Sequence[Sequence[float]]) -> dict[str, float]:

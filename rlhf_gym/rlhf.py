@@ -24,11 +24,9 @@ from rlhf_gym.assembly import (
     reward_function,
     true_size,
 )
-from rlhf_gym.checkpoint import Checkpoint, next_round
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import VecLearnedReward
-from rlhf_gym.feedback import PreferenceStore, Teacher, Waiting, load_goal, pause
-from rlhf_gym.provenance import peak_rss_mb, provenance
+from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.queries import SCHEDULES, choose_queries, make_planned, mix
 from rlhf_gym.reporting import (
     answer_figures,
@@ -41,8 +39,12 @@ from rlhf_gym.reporting import (
 )
 from rlhf_gym.rewards import RewardFit
 from rlhf_gym.runs import Round, RunDirectory, Stopwatch, unfinished_run
-from rlhf_gym.saved import SavedRun
-from rlhf_gym.segments import Answer, Array, Preference, Query, Trajectory
+from rlhf_gym.runs.checkpoint import Checkpoint, next_round
+from rlhf_gym.runs.provenance import peak_rss_mb, provenance
+from rlhf_gym.runs.saved import SavedRun
+from rlhf_gym.segments import Array, Trajectory
+from rlhf_gym.store import PreferenceStore
+from rlhf_gym.teachers import Teacher, Waiting, load_goal, pause
 
 CHECKPOINTS = "checkpoints"
 CHECKPOINT_SECONDS = 60.0  # between checkpoints of a run that nobody's time went into

@@ -16,12 +16,12 @@ from stable_baselines3 import PPO
 
 from rlhf_gym import cli
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.passwords import password_variable
+from rlhf_gym.contracts import same_query
 from rlhf_gym.evaluation import mean_return, play
-from rlhf_gym.feedback import PreferenceStore
-from rlhf_gym.feedback.contracts import same_query
-from rlhf_gym.feedback.exchange import export, read_spaces
 from rlhf_gym.flags import settings_before_flags
-from rlhf_gym.passwords import password_variable
+from rlhf_gym.store import PreferenceStore
+from rlhf_gym.store.exchange import export, read_spaces
 from rlhf_gym.verbs.looking import Evaluate
 from rlhf_gym.verbs.training import default_run_dir
 

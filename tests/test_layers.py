@@ -1,4 +1,4 @@
-"""Imports go one way: segments <- envs, queries, feedback, rewards <- agents <- rlhf <- cli."""
+"""Imports go one way: segments <- envs, queries, store, teachers, rewards <- agents <- rlhf <- cli."""
 
 import ast
 from collections.abc import Iterator
@@ -12,52 +12,48 @@ PACKAGE = Path(__file__).parents[1] / "rlhf_gym"
 # run's files and draws them (runs, plots) knows RLHFConfig.
 MAY_IMPORT = {
     "segments": set(),
-    "mappings": set(),
-    "passwords": set(),
-    "limits": set(),
-    "config": {"limits", "mappings", "passwords", "presets"},
+    "preferences": {"segments"},
+    "config": set(),
     "stats": set(),
-    "presets": set(),
     "envs": {"segments"},
-    "queries": {"segments"},
-    "feedback": {"segments"},
-    "rewards": {"segments"},
-    "labelling": {"segments", "envs", "feedback"},
-    "agents": {"segments", "envs", "queries", "feedback", "rewards"},
-    "evaluation": {"segments", "envs", "feedback"},
-    "provenance": {"passwords"},
-    "runs": {"config"},
+    "queries": {"segments", "preferences"},
+    "store": {"segments", "preferences"},
+    "teachers": {"segments", "preferences", "store"},
+    "quality": {"segments", "preferences"},
+    "contracts": {"segments", "preferences", "store", "teachers"},
+    "rewards": {"segments", "preferences"},
+    "labelling": {"segments", "preferences", "envs", "store", "quality"},
+    "agents": {"segments", "envs"},
+    "evaluation": {"segments", "envs", "teachers"},
+    "runs": {"segments", "preferences", "config", "store", "rewards"},
     "plots": {"stats", "runs", "config"},
-    "assembly": {"segments", "config", "envs", "feedback", "rewards", "agents"},
-    "checkpoint": {"segments", "rewards"},
-    "asking": {"segments", "feedback"},
-    "reporting": {"segments", "config", "evaluation", "feedback", "queries", "rewards", "runs"},
-    "saved": {"segments", "config", "feedback", "rewards"},
+    "assembly": {"segments", "config", "envs", "store", "teachers", "rewards", "agents"},
+    "asking": {"preferences", "store", "teachers"},
+    "reporting": {"segments", "preferences", "config", "evaluation", "teachers", "queries", "rewards", "runs"},
     "rlhf": {
         "reporting",
-        "saved",
         "asking",
         "assembly",
-        "checkpoint",
         "segments",
+        "preferences",
         "config",
         "envs",
         "queries",
-        "feedback",
+        "store",
+        "teachers",
         "rewards",
         "agents",
         "runs",
-        "provenance",
     },
-    "__init__": {"segments", "config", "rlhf", "runs"},
-    "flags": {"config", "mappings"},
+    "__init__": {"segments", "preferences", "config", "rlhf", "runs"},
+    "flags": {"config"},
     "verbs": {
         "segments",
+        "preferences",
         "config",
-        "passwords",
-        "presets",
         "envs",
-        "feedback",
+        "store",
+        "teachers",
         "labelling",
         "evaluation",
         "runs",
@@ -150,4 +146,4 @@ def test_the_command_line_loads_nothing_heavy_before_a_verb_runs() -> None:
         for node in ast.parse(file.read_text()).body
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    assert set(imported_rooms(("cli",), "\n".join(at_once))) == {"config", "flags", "passwords", "presets", "verbs"}
+    assert set(imported_rooms(("cli",), "\n".join(at_once))) == {"config", "flags", "verbs"}

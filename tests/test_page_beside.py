@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rlhf_gym.feedback import PreferenceStore
-from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling.page.serve import _bind
+from rlhf_gym.store import PreferenceStore
 from rlhf_gym.verbs import training
 from rlhf_gym.verbs.labelling import Label
 

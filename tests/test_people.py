@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.feedback import OracleTeacher, PreferenceStore
+from rlhf_gym.preferences import Answer
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
-from rlhf_gym.segments import Answer
+from rlhf_gym.store import PreferenceStore
+from rlhf_gym.teachers import OracleTeacher
 
 SMALL: dict[str, Any] = {
     "env_id": "CartPole-v1",

@@ -20,12 +20,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from rlhf_gym.assembly import STREAMS
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.mappings import merge
 from rlhf_gym.envs import make_vec_env
-from rlhf_gym.feedback import OracleTeacher, PreferenceStore, RandomTeacher, Teacher
-from rlhf_gym.mappings import merge
+from rlhf_gym.preferences import Answer, Query
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
-from rlhf_gym.segments import Answer, Array, Origin, Query
+from rlhf_gym.segments import Array, Origin
+from rlhf_gym.store import PreferenceStore
+from rlhf_gym.teachers import OracleTeacher, RandomTeacher, Teacher
 
 # 200 steps are watched, then ten rollouts of 128 steps follow.
 SMALL: dict[str, Any] = {

@@ -4,7 +4,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rlhf_gym.segments import Answer, Ending, Origin, Preference, Query, Segment, Trajectory, pad, sample_segments
+from rlhf_gym.preferences import Answer, Preference, Query
+from rlhf_gym.segments import Ending, Origin, Segment, Trajectory, pad, sample_segments
 
 TERMINATED, TRUNCATED, UNFINISHED = Ending.TERMINATED, Ending.TRUNCATED, Ending.UNFINISHED
 

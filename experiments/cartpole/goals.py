@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlhf_gym.feedback.builtin_goals import cart_pole_hold_at_one as hold_at_one
 from rlhf_gym.segments import Trajectory
+from rlhf_gym.teachers.builtin_goals import cart_pole_hold_at_one as hold_at_one
 
 PLACE = 1.0  # metres: where the cart is to be
 LAST = 200

@@ -9,7 +9,7 @@ from typing import Any
 from experiments.cartpole.goals import distance_last_200, episode_length, goal_return
 from experiments.controls import TRUE, UNTRAINED, constant, random_answers, untrained_policy
 from experiments.settings import Bound, Family, Setting, shortened
-from rlhf_gym.mappings import merge
+from rlhf_gym.config.mappings import merge
 from rlhf_gym.plots import Panel
 
 SEEDS = (0, 1, 2, 3, 4)

@@ -2,7 +2,7 @@
 
 100k environment steps, five seeds. On Pendulum the oracle sums the environment's reward. Acrobot and MountainCar pay
 the same for every step until the goal is reached, so that such an oracle would see nothing but ties until luck reaches
-it: there the oracle judges progress by a goal that comes with the package (`rlhf_gym.feedback.builtin_goals`): the
+it: there the oracle judges progress by a goal that comes with the package (`rlhf_gym.teachers.builtin_goals`): the
 height of Acrobot's tip, the energy of the car. A teacher who watches would judge alike; but it is more than the
 environment says, and *PPO on the oracle's goal* is what that alone is worth. Pendulum's runs with an older, three times
 slower preset are in `earlier_runs.csv`: 100 labels reached −173 there (−216 to −137).

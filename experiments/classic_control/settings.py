@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from experiments.controls import TRUE, TRUE_SCALED, UNTRAINED, Settings, constant, random_answers, untrained_policy
 from experiments.settings import Bound, Family, Setting, shortened
 from rlhf_gym import RLHFConfig
-from rlhf_gym.mappings import merge
+from rlhf_gym.config.mappings import merge
 from rlhf_gym.plots import Panel
 
 SEEDS = (0, 1, 2, 3, 4)

@@ -1,6 +1,6 @@
 """Can a policy be taught what no environment pays for?
 
-The oracle judges by a goal of its own (`rlhf_gym.feedback.builtin_goals`), about which the environment's reward says
+The oracle judges by a goal of its own (`rlhf_gym.teachers.builtin_goals`), about which the environment's reward says
 nothing or the opposite. No ending gives these goals away, and no constant reward reaches them. Three seeds each.
 Pendulum's earlier runs are in `earlier_runs.csv`: with 50k steps one seed of three got to spin, with 100k and an older
 preset all three, and with today's preset as it is, whose gamma of 0.9 looks ahead for half a second, one again.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlhf_gym.evaluation import goal_return
-from rlhf_gym.feedback.builtin_goals import half_cheetah_one_leg, walker_one_leg
 from rlhf_gym.segments import Trajectory
+from rlhf_gym.teachers.builtin_goals import half_cheetah_one_leg, walker_one_leg
 
 SECONDS = {"Pendulum-v1": 0.05, "HalfCheetah-v5": 0.05, "Hopper-v5": 0.008, "Walker2d-v5": 0.008}  # of one step
 

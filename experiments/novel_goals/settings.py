@@ -16,7 +16,7 @@ from experiments.novel_goals.measures import (
     seconds_on_right_leg,
 )
 from experiments.settings import Bound, Family, Measure, Setting, shortened
-from rlhf_gym.mappings import merge
+from rlhf_gym.config.mappings import merge
 from rlhf_gym.plots import Panel
 
 SEEDS = (0, 1, 2)

@@ -13,8 +13,8 @@ import tyro
 
 from experiments.peers.settings import EVALUATION_SEED, TASKS, TESTING
 from rlhf_gym import RLHF, RLHFConfig
-from rlhf_gym.provenance import provenance
 from rlhf_gym.reporting import evaluate, return_figures
+from rlhf_gym.runs.provenance import provenance
 
 
 def learn(config: RLHFConfig) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from experiments.records import append_rows, read_rows
 from experiments.run import ROOT, alone
 from experiments.worker import mark_changed
 from rlhf_gym import RLHFConfig
-from rlhf_gym.mappings import unknown_name
-from rlhf_gym.provenance import provenance
+from rlhf_gym.config.mappings import unknown_name
+from rlhf_gym.runs.provenance import provenance
 
 FIGURES = (
     "agent_steps", "sampling_steps", "true_return_mean", "true_return_std", "n_eval_episodes",

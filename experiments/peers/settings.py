@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rlhf_gym import RLHFConfig
-from rlhf_gym.mappings import merge
+from rlhf_gym.config.mappings import merge
 
 SEEDS = (0, 1, 2)
 N_EPISODES = 50

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rlhf_gym.labelling.states import what_changes
-from rlhf_gym.segments import Array, Query
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Array
 
 MOST_VARIABLES = 4
 ROWS = 4

@@ -21,7 +21,8 @@ from PIL import Image
 
 from rlhf_gym.labelling.drawer import Drawer, DrawerDied
 from rlhf_gym.labelling.drawing import MANIFEST, draw_clip
-from rlhf_gym.segments import Array, Query
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Array
 
 DRAW = ("replay", "states")
 SIDES = ("left", "right")

@@ -7,11 +7,11 @@ from collections.abc import Set
 from statistics import median
 from typing import NamedTuple
 
-from rlhf_gym.feedback import GivenAnswer, PreferenceStore
-from rlhf_gym.feedback.quality import report
-from rlhf_gym.feedback.quality_report import QualityReport
 from rlhf_gym.labelling.clips import Clip, ClipCache
-from rlhf_gym.segments import Answer, Query
+from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.quality.assessment import assess
+from rlhf_gym.quality.report import QualityReport
+from rlhf_gym.store import GivenAnswer, PreferenceStore
 
 
 class Taken(ValueError):
@@ -148,7 +148,7 @@ def judge(store: PreferenceStore) -> QualityReport:
     queries = {preference.query.id: preference.query for preference in store.preferences()}
     # An answer that was taken back between the two reads stands in the first.
     missing = {given.query_id for given in history if given.answer is not None} - queries.keys()
-    return report(history, [*queries.values(), *map(store.query, missing)])
+    return assess(history, [*queries.values(), *map(store.query, missing)])
 
 
 def _listed(people: Set[str]) -> str:

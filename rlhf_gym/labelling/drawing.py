@@ -17,7 +17,8 @@ from pathlib import Path
 from PIL import Image
 
 from rlhf_gym.labelling.pictures import Pace, draw_query, order, sheet
-from rlhf_gym.segments import Query, Segment
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Segment
 
 MANIFEST = "clip.json"
 

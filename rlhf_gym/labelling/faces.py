@@ -13,7 +13,7 @@ from rlhf_gym.labelling.clips import SIDES, Clip
 from rlhf_gym.labelling.film import Film
 from rlhf_gym.labelling.keys import Key, Keyboard
 from rlhf_gym.labelling.screen import Screen, size
-from rlhf_gym.segments import Query
+from rlhf_gym.preferences import Query
 
 LOOPS = 10
 """How often a clip runs by itself: to whoever has gone away nothing more is sent."""

@@ -7,7 +7,7 @@ import numpy as np
 from rlhf_gym.labelling.clips import SIDES, Clip
 from rlhf_gym.labelling.half_blocks import fit, half_blocks, where_it_moves
 from rlhf_gym.labelling.pictures import ended
-from rlhf_gym.segments import Query
+from rlhf_gym.preferences import Query
 
 GAP = 2
 """Columns between left and right."""

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rlhf_gym.envs import frames_per_second, replay
 from rlhf_gym.labelling.states import draw_states, eights
-from rlhf_gym.segments import Query, Segment
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Segment
 
 # Half a second of CartPole is over before an eye has found its pole: shorter clips are shown in slow motion.
 LEAST_SECONDS = 1.5

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from rlhf_gym.segments import Array, Query
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Array
 
 MOST_ROWS = 6
 INK, PAST, PAPER, LINE = (90, 90, 96), (30, 90, 200), (250, 250, 248), (205, 205, 210)

@@ -16,7 +16,7 @@ from rlhf_gym.labelling.desk import Desk, Taken
 from rlhf_gym.labelling.faces import Characters, Face, Pictures, Shown
 from rlhf_gym.labelling.keys import Key, Keyboard, keyboard
 from rlhf_gym.labelling.screen import shows_pictures, shows_true_colour
-from rlhf_gym.segments import Answer, Query
+from rlhf_gym.preferences import Answer, Query
 
 SAYS = {Key.LEFT: Answer.LEFT, Key.RIGHT: Answer.RIGHT, Key.TIE: Answer.TIE, Key.SKIP: Answer.SKIP}
 

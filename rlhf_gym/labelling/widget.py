@@ -14,7 +14,7 @@ from PIL import Image
 from rlhf_gym.labelling.characters import plot_states
 from rlhf_gym.labelling.clips import Clip, ClipError
 from rlhf_gym.labelling.desk import Desk, Taken
-from rlhf_gym.segments import Answer, Query
+from rlhf_gym.preferences import Answer, Query
 
 try:
     import ipywidgets

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Preference, Query
 from rlhf_gym.queries.selection import best, count_pairs, sample_queries
-from rlhf_gym.segments import CHECK, MIRRORED, REPEAT, Answer, Array, Preference, Query, Trajectory
+from rlhf_gym.segments import Array, Trajectory
 
 
 def make_repeats(preferences: Sequence[Preference], n: int, *, rng: np.random.Generator) -> list[Query]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlhf_gym.segments import Array, Query, Trajectory, count_windows, cut_windows
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Array, Trajectory, count_windows, cut_windows
 
 
 def sample_queries(trajectories: Sequence[Trajectory], *, length: int, n: int, rng: np.random.Generator) -> list[Query]:

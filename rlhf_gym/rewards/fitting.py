@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlhf_gym.preferences import Answer, Preference
 from rlhf_gym.rewards.likelihood import agreement, preference_logits, preference_loss
 from rlhf_gym.rewards.model import RewardModel
-from rlhf_gym.segments import Answer, Array, Preference, pad
+from rlhf_gym.segments import Array, pad
 
 # Weights shrink by this share in each gradient step.
 L2_LEAST, L2_MOST = 1e-5, 1e-2

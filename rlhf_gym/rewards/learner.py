@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from scipy.special import expit
 
+from rlhf_gym.preferences import Preference, Query
 from rlhf_gym.rewards.fitting import Bootstrap, RewardFit, fit_reward_model
 from rlhf_gym.rewards.model import RewardModel
-from rlhf_gym.segments import Array, Preference, Query, Trajectory, pad
+from rlhf_gym.segments import Array, Trajectory, pad
 
 SCALE_STEPS = 2048
 

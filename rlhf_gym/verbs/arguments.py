@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 from rlhf_gym.config import RLHFConfig
 
 if TYPE_CHECKING:
-    from rlhf_gym.feedback import PreferenceStore
+    from rlhf_gym.store import PreferenceStore
 
 RunDir = Annotated[Path, Positional, arg(metavar="DIR")]
 
@@ -30,7 +30,7 @@ def store_of(run_dir: Path, url: str | None = None) -> PreferenceStore:
     """
     from sqlalchemy import make_url
 
-    from rlhf_gym.feedback import PreferenceStore
+    from rlhf_gym.store import PreferenceStore
 
     config = config_of(run_dir)
     url, file = url or (config.feedback.store if config else None), run_dir / "preferences.db"

@@ -19,7 +19,7 @@ from rlhf_gym.verbs.arguments import RunDir, config_of, store_of
 if TYPE_CHECKING:
     from gymnasium import Space
 
-    from rlhf_gym.segments import Preference
+    from rlhf_gym.preferences import Preference
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Export:
 
     def run(self) -> None:
         """Write."""
-        from rlhf_gym.feedback.exchange import export
+        from rlhf_gym.store.exchange import export
 
         config, output = RLHFConfig.from_yaml(self.run_dir / "config.yaml"), self.output or self.run_dir / "export"
         with store_of(self.run_dir) as store:
@@ -56,8 +56,8 @@ class Import:
 
     def run(self) -> None:
         """Read and add."""
-        from rlhf_gym.feedback import PreferenceStore
-        from rlhf_gym.feedback.exchange import read_preferences
+        from rlhf_gym.store import PreferenceStore
+        from rlhf_gym.store.exchange import read_preferences
 
         if (self.run_dir is None) == (self.store is None):
             raise ValueError("import needs one place to put preferences; use either --run-dir DIR or --store URL")

@@ -112,7 +112,7 @@ def true_return(found: Mapping[str, Any]) -> str:
 def _goal_return(goal: str | None, episodes: Sequence[Trajectory]) -> float | None:
     """What the episodes are worth by the run's goal, None if it has none."""
     from rlhf_gym.evaluation import goal_return
-    from rlhf_gym.feedback import load_goal
+    from rlhf_gym.teachers import load_goal
 
     return goal_return(load_goal(goal), episodes) if goal else None
 

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.passwords import password_variable
-from rlhf_gym.presets import preset
+from rlhf_gym.config.passwords import password_variable
+from rlhf_gym.config.presets import preset
 from rlhf_gym.verbs.arguments import RunDir
 from rlhf_gym.verbs.labelling import Label
 from rlhf_gym.verbs.looking import true_return
 
 if TYPE_CHECKING:
-    from rlhf_gym.feedback import Waiting
     from rlhf_gym.labelling import Desk
     from rlhf_gym.rlhf import RLHF
+    from rlhf_gym.teachers import Waiting
 
 PAGE_ENDS_WITHIN = 10.0  # seconds: its last requests, and the clip that is being drawn
 
@@ -97,7 +97,7 @@ def _learn(rlhf: RLHF) -> None:
 @contextmanager
 def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
     """What people answer at while the run is on: this terminal, a page, or whatever they bring."""
-    from rlhf_gym.feedback import pause
+    from rlhf_gym.teachers import pause
 
     if config.teacher == "terminal":
         with _prompt_here(Label(Path(str(config.run_dir)), store=config.feedback.store)) as waiting:
@@ -114,8 +114,8 @@ def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
 @contextmanager
 def _prompt_here(label: Label) -> Iterator[Waiting]:
     """Put what is open to whoever sits at this terminal; to quit the prompt is to interrupt the run."""
-    from rlhf_gym.feedback import pause
     from rlhf_gym.labelling.terminal import prompt
+    from rlhf_gym.teachers import pause
 
     with ExitStack() as stack:
         desks: list[Desk] = []

@@ -4,9 +4,9 @@ import pytest
 from experiments import cartpole
 from experiments.cartpole.goals import distance_last_200, episode_length, goal_return, hold_at_one
 from experiments.settings import choose, known_columns, load
-from rlhf_gym.feedback import load_goal
 from rlhf_gym.plots import Panel
 from rlhf_gym.segments import Ending, Trajectory
+from rlhf_gym.teachers import load_goal
 
 
 def episode(places):

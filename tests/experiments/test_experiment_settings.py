@@ -12,8 +12,8 @@ from experiments.novel_goals.measures import (
     pendulum_turns,
 )
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.feedback.builtin_goals import GOALS
 from rlhf_gym.segments import Ending, Origin, Trajectory
+from rlhf_gym.teachers.builtin_goals import GOALS
 
 ALL = [(e, name) for e in (classic_control, mujoco, novel_goals) for name in e.SETTINGS]
 

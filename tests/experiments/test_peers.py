@@ -12,7 +12,7 @@ from experiments.peers.page import latest, page, ratios
 from experiments.peers.run import Job, chosen, in_fresh_process, missing, row, run, same_settings
 from experiments.peers.settings import CARTPOLE, HALF_CHEETAH, TASKS, TESTING, TUTORIAL, agent_steps
 from experiments.records import read_rows
-from rlhf_gym.config import merge
+from rlhf_gym.config.mappings import merge
 
 PENDULUM = {"only": ["pendulum_100"], "testing": False}
 

@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from rlhf_gym.feedback import PreferenceStore
-from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling import Clip, ClipError, ClipNotReady, Desk
+from rlhf_gym.store import PreferenceStore
 
 
 class FakeClips:

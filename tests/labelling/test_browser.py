@@ -19,11 +19,12 @@ import uvicorn
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import make_env
-from rlhf_gym.feedback import PreferenceStore
 from rlhf_gym.labelling import ClipCache, Desk
 from rlhf_gym.labelling.page import make_app
+from rlhf_gym.preferences import Answer, Query
 from rlhf_gym.runs import metrics_so_far
-from rlhf_gym.segments import Answer, Ending, Origin, Query, Trajectory
+from rlhf_gym.segments import Ending, Origin, Trajectory
+from rlhf_gym.store import PreferenceStore
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

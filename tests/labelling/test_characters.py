@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling.characters import plot_states
-from rlhf_gym.segments import Query, Segment
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Segment
 
 
 def segment(*values, length=None, terminated=False):

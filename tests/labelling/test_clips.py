@@ -18,7 +18,8 @@ from rlhf_gym.labelling import ClipCache, ClipError, ClipNotReady
 from rlhf_gym.labelling.drawing import prune, write_sheet
 from rlhf_gym.labelling.pictures import order, pace, sheet
 from rlhf_gym.labelling.states import draw_states, eights
-from rlhf_gym.segments import Ending, Origin, Query, Trajectory
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Ending, Origin, Trajectory
 
 
 def episode(env_id="CartPole-v1", *, seed=0, steps=200):

@@ -2,10 +2,10 @@ import threading
 
 import pytest
 
-from rlhf_gym.feedback import PreferenceStore, UnknownQuery
-from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling import Desk, Progress, Taken
-from rlhf_gym.segments import Answer
+from rlhf_gym.preferences import Answer
+from rlhf_gym.store import PreferenceStore, UnknownQuery
 
 
 class Drawn:

@@ -9,12 +9,13 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from rlhf_gym.feedback import PreferenceStore
-from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling import ClipCache, Desk
 from rlhf_gym.labelling.page import is_loopback, make_app, new_token, serve
 from rlhf_gym.labelling.page.app import STATIC
-from rlhf_gym.segments import Answer, Origin
+from rlhf_gym.preferences import Answer
+from rlhf_gym.segments import Origin
+from rlhf_gym.store import PreferenceStore
 
 HERE = "http://127.0.0.1:8765"
 

@@ -21,12 +21,12 @@ import pytest
 from PIL import Image
 
 from rlhf_gym import RLHF, RLHFConfig, cli
-from rlhf_gym.feedback import PreferenceStore
-from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling import ClipError, Desk
 from rlhf_gym.labelling.screen import BORROW, GIVE_BACK
 from rlhf_gym.labelling.terminal import prompt
-from rlhf_gym.segments import Answer
+from rlhf_gym.preferences import Answer
+from rlhf_gym.store import PreferenceStore
 
 LEFT, RIGHT, TIE, SKIP = Answer
 DOWN, BACKSPACE = "\x1b[B", "\x7f"
@@ -322,7 +322,7 @@ import fcntl, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C reaches it
 sys.path.insert(0, sys.argv[2])
 from test_terminal import Clips
-from rlhf_gym.feedback import PreferenceStore
+from rlhf_gym.store import PreferenceStore
 from rlhf_gym.labelling import Desk
 from rlhf_gym.labelling.terminal import prompt
 with PreferenceStore("sqlite:///" + sys.argv[1]) as store:

@@ -19,9 +19,10 @@ from contextlib import closing, contextmanager
 import pytest
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.feedback import OracleTeacher, PreferenceStore
+from rlhf_gym.preferences import Answer
 from rlhf_gym.runs import read_run
-from rlhf_gym.segments import Answer
+from rlhf_gym.store import PreferenceStore
+from rlhf_gym.teachers import OracleTeacher
 
 pytestmark = pytest.mark.slow
 

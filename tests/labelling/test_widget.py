@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlhf_gym.feedback import PreferenceStore
-from rlhf_gym.feedback.contracts import example_queries
+from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling import ClipError, Desk
 from rlhf_gym.labelling.widget import Lesson, side_by_side
-from rlhf_gym.segments import Answer
+from rlhf_gym.preferences import Answer
+from rlhf_gym.store import PreferenceStore
 
 LEFT, RIGHT, TIE, SKIP = Answer
 

@@ -3,8 +3,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Preference
 from rlhf_gym.queries import make_checks, make_repeats, sample_queries
-from rlhf_gym.segments import CHECK, MIRRORED, REPEAT, Answer, Ending, Preference, Trajectory
+from rlhf_gym.segments import Ending, Trajectory
 
 
 def episode(windows):

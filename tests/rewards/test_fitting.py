@@ -10,8 +10,9 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.rewards import Bootstrap, RewardFit, RewardModel, fit_reward_model, fitting
-from rlhf_gym.segments import Answer, Array, Preference, Query, Segment, pad
+from rlhf_gym.segments import Array, Segment, pad
 
 TWO = spaces.Box(-np.inf, np.inf, (2,))
 LEFT_RIGHT = spaces.Discrete(2)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.rewards import Bootstrap, RewardLearner, RewardModel
-from rlhf_gym.segments import Answer, Array, Ending, Preference, Query, Trajectory
+from rlhf_gym.segments import Array, Ending, Trajectory
 
 TWO = spaces.Box(-np.inf, np.inf, (2,))
 SETTINGS: dict[str, Any] = {"steps": 20, "batch_size": 8, "learning_rate": 0.01, "random_share": 0.1}

@@ -7,10 +7,11 @@ import pytest
 from gymnasium import spaces
 from scipy.stats import spearmanr
 
-from rlhf_gym.feedback import OracleTeacher
+from rlhf_gym.preferences import Preference
 from rlhf_gym.queries import sample_queries
 from rlhf_gym.rewards import Bootstrap, RewardModel, fit_reward_model
-from rlhf_gym.segments import Array, Ending, Preference, Trajectory, pad, sample_segments
+from rlhf_gym.segments import Array, Ending, Trajectory, pad, sample_segments
+from rlhf_gym.teachers import OracleTeacher
 
 OBSERVATION_WEIGHTS = np.array([0.9, -0.8, 0.2, 1.0, -0.6, -0.3])
 ACTION_WEIGHTS = np.array([1.0, -1.5])

@@ -14,7 +14,6 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from rlhf_gym.feedback import UnknownQuery
 from rlhf_gym.labelling.clips import Clip, ClipError, ClipNotReady
 from rlhf_gym.labelling.desk import Desk, Taken
 from rlhf_gym.labelling.page.guard import Guard
@@ -32,6 +31,7 @@ from rlhf_gym.labelling.page.messages import (
     UndoneMessage,
     refusals,
 )
+from rlhf_gym.store import UnknownQuery
 
 STATIC = Path(__file__).parent / "static"
 CLIP_SECONDS = 10.0  # that a request waits for a clip; then it is told to ask again

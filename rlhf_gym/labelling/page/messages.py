@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from rlhf_gym.segments import Answer
+from rlhf_gym.preferences import Answer
 
 # Printable, no blank at either end: PostgreSQL refuses NUL, and a terminal may show the name one day.
 Name = Annotated[

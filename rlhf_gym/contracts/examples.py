@@ -1,0 +1,65 @@
+"""Queries to try teachers and stores on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Array, Origin, Segment
+
+
+def example_queries(n: int, *, box: bool = False, seed: int = 0) -> list[Query]:
+    """Queries with padded and whole segments, of observations of shape (4,) and nominal length 5.
+
+    Args:
+        n: How many.
+        box: Actions are vectors of two numbers rather than 0 or 1.
+        seed: Of the arrays.
+    """
+    rng = np.random.default_rng(seed)
+
+    def segment(number: int) -> Segment:
+        lived, start = int(rng.integers(1, 6)), int(rng.integers(9))
+        actions: Array = rng.integers(2, size=start + lived)
+        if box:
+            actions = rng.normal(size=(start + lived, 2)).astype(np.float32)
+        return Segment(
+            observations=rng.normal(size=(lived + 1, 4)).astype(np.float32),
+            actions=actions[start:],
+            rewards=rng.normal(size=lived),
+            length=5,
+            terminated=lived < 5,
+            earlier_actions=actions[:start],
+            origin=Origin("Example-v0", number, {"bounds": [0.5, float("inf")]}, 200) if number % 2 else None,
+        )
+
+    return [
+        Query(
+            segment(i),
+            segment(i),
+            id=f"{seed}-{i}",
+            why="example",
+            value=i / 3,
+            policy_step=i,
+            repeats=f"{seed}-{i - 1}" if i % 4 == 3 else None,
+        )
+        for i in range(n)
+    ]
+
+
+def same_query(one: Query, other: Query) -> bool:
+    """Whether two queries are equal bit for bit, the dtypes and shapes of their arrays included."""
+    plain = [(q.id, q.why, q.value, q.policy_step, q.reward_version, q.repeats) for q in (one, other)]
+    return plain[0] == plain[1] and content(one.left, one.right) == content(other.left, other.right)
+
+
+def content(*segments: Segment) -> list[object]:
+    """All that segments hold, in a form that `==` compares bit for bit."""
+    arrays = [a for s in segments for a in (s.observations, s.actions, s.rewards, s.earlier_actions)]
+    return [(s.length, s.terminated, s.origin) for s in segments] + [(a.dtype, a.shape, a.tobytes()) for a in arrays]
+
+
+def must(met: bool, demand: str) -> None:
+    """Raise AssertionError with `demand` if it isn't met; unlike `assert`, under `python -O` too."""
+    if not met:
+        raise AssertionError(demand)

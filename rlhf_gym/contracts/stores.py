@@ -1,0 +1,324 @@
+"""What every preference store must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from rlhf_gym.contracts.examples import example_queries, must, same_query
+from rlhf_gym.preferences import Answer, Preference, Query
+from rlhf_gym.store.preference_store import PreferenceStore
+
+
+def check_store(make: Callable[[], PreferenceStore]) -> None:
+    """Hold a preference store against every one of STORE_RULES.
+
+    Args:
+        make: Opens an empty store; called for each rule.
+
+    Raises:
+        AssertionError: Saying what isn't met.
+    """
+    for rule in STORE_RULES:
+        with make() as store:
+            rule(store)
+
+
+def keeps_queries_bit_for_bit(store: PreferenceStore) -> None:
+    """Whatever the actions are, with and without an origin."""
+    queries = example_queries(3, seed=1) + example_queries(3, box=True, seed=2)
+    store.post(queries)
+    kept = store.pending()
+    must(len(kept) == 6 and all(map(same_query, kept, queries)), "queries come back as they were, in order of posting")
+
+
+def tells_who_holds_a_query_and_what_stands(store: PreferenceStore) -> None:
+    """A lease that ran out holds nothing; an answer that was taken back doesn't stand."""
+    store.post(example_queries(2))
+    store.claim("a", n=1)
+    store.claim("b", n=1, lease=-1)
+    must([store.holders("0-0"), store.holders("0-1")] == [{"a"}, set()], "holders are those whose lease lasts")
+    store.record_all(["0-0", "0-1"], [Answer.TIE, Answer.LEFT], teacher="a")
+    store.record("0-0", Answer.SKIP, teacher="b")
+    store.record("0-1", None, teacher="a")
+    must(store.standing("0-0") == {"a": Answer.TIE, "b": Answer.SKIP}, "standing gives each person's answer")
+    must(store.standing("0-1") == {}, "an answer that was taken back doesn't stand")
+
+
+def hands_out_the_oldest_open_queries(store: PreferenceStore) -> None:
+    """What has been answered, or skipped, isn't pending."""
+    store.post(example_queries(4))
+    store.record_all(["0-0", "0-2"], [Answer.SKIP, Answer.LEFT], teacher="a")
+    must([q.id for q in store.pending()] == ["0-1", "0-3"], "pending gives the queries without an answer")
+    must([q.id for q in store.pending(limit=1)] == ["0-1"], "pending gives the oldest first")
+
+
+def keeps_answers_in_their_order(store: PreferenceStore) -> None:
+    """With all that is known about them."""
+    queries = example_queries(3)
+    store.post(queries)
+    store.record("0-2", Answer.TIE, teacher="a", shown_at=1.25, answered_at=2.5)
+    store.record("0-0", Answer.RIGHT, teacher="b", answered_at=1.5)
+    said = [(p.query.id, p.answer, p.teacher, p.shown_at, p.answered_at) for p in store.preferences()]
+    expected = [("0-2", Answer.TIE, "a", 1.25, 2.5), ("0-0", Answer.RIGHT, "b", None, 1.5)]
+    must(said == expected, f"preferences come in order of answering: expected {expected}, got {said}")
+    must(same_query(store.preferences()[0].query, queries[2]), "a preference holds its query bit for bit")
+
+
+def counts_what_a_person_said_last(store: PreferenceStore) -> None:
+    """Two people may differ, and both count."""
+    store.post(example_queries(1))
+    for who, answer in (("a", Answer.LEFT), ("b", Answer.TIE), ("a", Answer.RIGHT)):
+        store.record("0-0", answer, teacher=who)
+    said = [(p.teacher, p.answer) for p in store.preferences()]
+    must(said == [("b", Answer.TIE), ("a", Answer.RIGHT)], f"the last answer of each person counts; got {said}")
+
+
+def takes_back_an_answer(store: PreferenceStore) -> None:
+    """And can be told again."""
+    store.post(example_queries(1))
+    store.record("0-0", Answer.LEFT, teacher="a")
+    store.record("0-0", None, teacher="a")
+    must(store.preferences() == [] and len(store.pending()) == 1, "a query is pending again if its answer is withdrawn")
+    store.record("0-0", Answer.RIGHT, teacher="a")
+    must([p.answer for p in store.preferences()] == [Answer.RIGHT], "a withdrawn answer can be given again")
+
+
+def counts_labels_ties_and_skips(store: PreferenceStore) -> None:
+    """A skip is asked and no label; a tie is a label."""
+    store.post(example_queries(5))
+    answers = [Answer.LEFT, Answer.TIE, Answer.SKIP, Answer.RIGHT]
+    store.record_all([f"0-{i}" for i in range(4)], answers, teacher="a")
+    must(
+        tuple(store.counts()) == (5, 3, 1, 1, 0, 1, 1),
+        f"5 asked, 3 labels, 1 tie, 1 skip, none dropped, 1 open and awaiting 1 answer; got {store.counts()}",
+    )
+
+
+def refuses_a_query_posted_twice(store: PreferenceStore) -> None:
+    """All of what is posted with it, too."""
+    first, second, third = example_queries(3)
+    store.post([first])
+    for batch in ([second, replace(third, id="0-0")], [second, replace(third, id="0-1")]):
+        _refuses(lambda batch=batch: store.post(batch), "a query posted twice")  # type: ignore[misc]
+    kept = store.pending()
+    must(len(kept) == 1 and same_query(kept[0], first), "what is refused leaves nothing behind")
+
+
+def refuses_an_answer_to_an_unknown_query(store: PreferenceStore) -> None:
+    """All of what is recorded with it, too."""
+    store.post(example_queries(1))
+    both = [Answer.LEFT, Answer.LEFT]
+    _refuses(lambda: store.record_all(["0-0", "nobody's"], both, teacher="a"), "an answer to no query")
+    _refuses(lambda: store.record_all(["0-0"], both, teacher="a"), "more answers than queries")
+    must(store.preferences() == [], "what is refused leaves nothing behind")
+
+
+def leases_a_query_to_one_person(store: PreferenceStore) -> None:
+    """The oldest that nobody holds; whoever asks again is given what they hold already."""
+    store.post(example_queries(4))
+    first, second = store.claim("a", n=2), store.claim("b")
+    must(_ids(first) == ["0-0", "0-1"] and _ids(second) == ["0-2"], "nobody is given what another holds")
+    must(same_query(first[0], store.query("0-0")), "a claimed query is whole")
+    must(_ids(store.claim("b", n=9)) == ["0-2", "0-3"], "one's own come first, then those that nobody holds")
+    must(store.claim("c") == [] and len(store.pending()) == 4, "leased queries are pending, and not to be had")
+    store.record("0-0", Answer.SKIP, teacher="a")
+    must(_ids(store.claim("a", n=9)) == ["0-1"], "what has been answered, or skipped, isn't given again")
+
+
+def ends_a_lease(store: PreferenceStore) -> None:
+    """When its time is over, or when it is given back."""
+    store.post(example_queries(3))
+    store.claim("a", lease=0)
+    must(_ids(store.claim("b", n=2)) == ["0-0", "0-1"], "a lease of no time has run out when the next person asks")
+    store.release("a")
+    must(_ids(store.claim("c", n=9)) == ["0-2"], "giving back leaves what others hold")
+    store.release("b")
+    must(_ids(store.claim("a", n=9)) == ["0-0", "0-1"], "what was given back goes to the next who asks")
+
+
+def counts_both_who_answered_after_a_lease_ran_out(store: PreferenceStore) -> None:
+    """And once what one person sent twice."""
+    store.post(example_queries(1))
+    store.claim("slow", lease=0)
+    store.claim("quick")
+    for who, answer in (("quick", Answer.LEFT), ("quick", Answer.LEFT), ("slow", Answer.RIGHT)):
+        store.record("0-0", answer, teacher=who)
+    said = [(p.teacher, p.answer) for p in store.preferences()]
+    must(
+        said == [("quick", Answer.LEFT), ("slow", Answer.RIGHT)], f"both people's answers stand, once each; got {said}"
+    )
+    must(store.counts().labels == 2, "two people's answers are two labels")
+
+
+def hands_an_undone_query_back(store: PreferenceStore) -> None:
+    """To whoever undid it, unless another has it by now."""
+    store.post(example_queries(2))
+    must(store.last_answered("a") is None, "who has said nothing has nothing to undo")
+    store.record_all(["0-1", "0-0"], [Answer.LEFT, Answer.TIE], teacher="a")
+    store.record("0-1", Answer.RIGHT, teacher="b")
+    last = store.last_answered("a")
+    must(last is not None and (last.query.id, last.answer) == ("0-0", Answer.TIE), "the last answer is to be undone")
+    store.record("0-0", None, teacher="a")
+    last = store.last_answered("a")
+    must(last is not None and last.query.id == "0-1", "a withdrawn answer isn't the last any more")
+    must(store.claim("b") == [] and _ids(store.claim("a")) == ["0-0"], "who undoes an answer holds the query again")
+    store.release("a")
+    store.claim("b")
+    store.record("0-0", Answer.LEFT, teacher="a")
+    store.record("0-0", None, teacher="a")
+    must(store.claim("a") == [] and _ids(store.claim("b")) == ["0-0"], "undoing takes a query from nobody")
+
+
+def hands_a_query_to_as_many_people_as_it_wants(store: PreferenceStore) -> None:
+    """Each once; whoever answers, gives back or undoes changes who may have it."""
+    store.post(example_queries(1), people=2)
+    store.post(example_queries(1, seed=1))
+    must([store.wanted("0-0"), store.wanted("1-0")] == [2, 1], "wanted is how many people are to answer")
+    given = [_ids(store.claim(who, n=2)) for who in ("a", "b", "c")]
+    must(given == [["0-0", "1-0"], ["0-0"], []], f"each query is with as many people as it wants; got {given}")
+    must(store.holders("0-0") == {"a", "b"}, "holders are all whose lease lasts")
+    store.record("0-0", Answer.LEFT, teacher="a")
+    must(_ids(store.claim("a", n=2)) == ["1-0"], "nobody is given again what they have answered")
+    must(len(store.pending()) == 2 and store.claim("c") == [], "what wants another answer is open, and is with b")
+    must(store.counts().awaited == 2 and store.counts().open == 2, "two open queries await one answer each")
+    store.release("b")
+    must(_ids(store.claim("c")) == ["0-0"] and store.claim("b") == [], "a place that is given back goes to the next")
+    store.record("0-0", Answer.SKIP, teacher="c")
+    must(_ids(store.pending()) == ["1-0"], "a skip fills a place too")
+    store.record("0-0", None, teacher="a")
+    must(store.claim("b") == [] and _ids(store.claim("a", n=2)) == ["0-0", "1-0"], "who undoes has the place again")
+    store.record("0-0", Answer.TIE, teacher="b")
+    must(_ids(store.pending()) == ["1-0"] and store.counts().labels == 1, "whose answers they are doesn't matter")
+
+
+def undoing_takes_no_ones_place(store: PreferenceStore) -> None:
+    """When others have all of them by now."""
+    store.post(example_queries(1), people=2)
+    store.record("0-0", Answer.LEFT, teacher="a")
+    store.claim("b")
+    store.record("0-0", Answer.LEFT, teacher="c")
+    store.record("0-0", None, teacher="a")
+    must(store.claim("a") == [] and _ids(store.claim("b")) == ["0-0"], "b's lease and c's answer fill two places")
+
+
+def drops_what_nobody_answered(store: PreferenceStore) -> None:
+    """An answer that comes all the same is kept."""
+    store.post(example_queries(4))
+    store.record_all(["0-0", "0-1"], [Answer.LEFT, Answer.LEFT], teacher="a")
+    store.record("0-1", None, teacher="a")
+    store.release("a")
+    must(store.drop(["0-0", "0-1", "0-2", "0-2"]) == 2, "two of three queries had no answer that stands")
+    must(store.drop(["0-1", "0-2"]) == 0 and store.drop([]) == 0, "what was dropped before isn't dropped again")
+    must(_ids(store.pending()) == _ids(store.claim("a", n=9)) == ["0-3"], "dropped queries are handed out no more")
+    must(tuple(store.counts()) == (4, 1, 0, 0, 2, 1, 1), f"4 asked, 1 label, 2 dropped, 1 open; got {store.counts()}")
+    store.record("0-2", Answer.TIE, teacher="late")
+    must(store.counts().dropped == 1 and len(store.preferences()) == 2, "an answer to a dropped query counts")
+
+
+def drops_nothing_that_somebody_looks_at(store: PreferenceStore) -> None:
+    """Or their answer would come on top of that to the query which takes its place."""
+    store.post(example_queries(2))
+    store.post(example_queries(1, seed=1), people=2)
+    store.claim("gone", n=3, lease=0)
+    store.claim("a", n=1)
+    store.record("1-0", Answer.LEFT, teacher="b")
+    store.claim("c", n=9)
+    must(store.drop(["0-0", "0-1", "1-0"]) == 0, "what a and c look at is left alone")
+    store.release("c")
+    must(store.drop(["0-0", "0-1", "1-0"]) == 2, "what was given back isn't, answered by some or by nobody")
+    must(_ids(store.pending()) == ["0-0"] and store.counts().labels == 1, "an answer of few people's counts")
+    store.record("0-0", Answer.LEFT, teacher="a")
+    must(store.drop(["0-0"]) == 0, "what a has answered in time counts")
+    must(tuple(store.counts()) == (3, 2, 0, 0, 1, 0, 0), f"3 asked, 2 labels, 1 dropped unseen; got {store.counts()}")
+    store.post(example_queries(1, seed=2), people=2)
+    store.claim("a")
+    store.record("2-0", Answer.LEFT, teacher="a")
+    must(store.drop(["2-0"]) == 1, "who has answered looks no more")
+
+
+def remembers_everything_said(store: PreferenceStore) -> None:
+    """Withdrawals too, in order."""
+    store.post(example_queries(2))
+    store.record("0-1", Answer.LEFT, teacher="a", shown_at=1.0, answered_at=2.0)
+    store.record("0-0", Answer.SKIP, teacher="b", answered_at=1.0)
+    store.record("0-1", None, teacher="a", answered_at=3.0)
+    said = [(g.query_id, g.who, g.answer, g.shown_at, g.answered_at) for g in store.history()]
+    expected = [
+        ("0-1", "a", Answer.LEFT, 1.0, 2.0),
+        ("0-0", "b", Answer.SKIP, None, 1.0),
+        ("0-1", "a", None, None, 3.0),
+    ]
+    must(said == expected, f"history is all that was said, in order: expected {expected}, got {said}")
+    must([g.answered_at for g in store.history("a")] == [2.0, 3.0], "or what one person said")
+
+
+def takes_preferences_over(store: PreferenceStore) -> None:
+    """From elsewhere: what is there already once, and nothing at all if some of it contradicts what is there."""
+    queries = example_queries(3)
+    preferences = [Preference(q, Answer.LEFT, who, 1.25, 2.5) for q in queries for who in ("a", "b")]
+    store.post(queries[:1])
+    store.record("0-0", Answer.LEFT, teacher="a", shown_at=1.25, answered_at=2.5)
+    must(store.add(preferences) == 5 and store.add(preferences) == 0 and store.add([]) == 0, "new ones are added, once")
+    kept = [(p.query.id, p.teacher, p.answer, p.shown_at, p.answered_at) for p in store.preferences()]
+    must(kept == [(p.query.id, p.teacher, p.answer, p.shown_at, p.answered_at) for p in preferences], "in their order")
+    must(all(map(same_query, [store.query(q.id) for q in queries], queries)), "queries are added bit for bit")
+    new, before = example_queries(1, seed=1)[0], store.history()
+    for strange in (
+        Preference(replace(queries[0], why="other"), Answer.LEFT, "c"),
+        Preference(queries[0], Answer.TIE, "a"),
+    ):
+        _refuses(lambda strange=strange: store.add([Preference(new, Answer.LEFT, "a"), strange]), "a contradiction")  # type: ignore[misc]
+    must(store.history() == before and store.counts().asked == 3, "what is refused leaves nothing behind")
+    posted = example_queries(1, seed=2)
+    store.post(posted, people=3)
+    store.add([Preference(posted[0], Answer.LEFT, "a")])
+    must((store.counts().open, store.counts().awaited) == (1, 2), "added queries are answered; posted ones stay open")
+
+
+def refuses_to_look_up_an_unknown_query(store: PreferenceStore) -> None:
+    """Or to drop it, with all that is dropped with it."""
+    store.post(example_queries(1))
+    _refuses(lambda: store.query("nobody's"), "an unknown query")
+    _refuses(lambda: store.drop(["0-0", "nobody's"]), "dropping no query")
+    _refuses(lambda: store.claim("a", n=0), "claiming no query")
+    _refuses(lambda: store.wanted("nobody's"), "an unknown query")
+    _refuses(lambda: store.post(example_queries(1, seed=1), people=0), "asking nobody")
+    must(len(store.pending()) == 1, "what is refused changes nothing")
+
+
+def _ids(queries: Sequence[Query]) -> list[str]:
+    return [query.id for query in queries]
+
+
+def _refuses(act: Callable[[], object], what: str) -> None:
+    try:
+        act()
+    except ValueError as error:
+        must("\n" not in str(error), f"one line says why {what} is refused")
+    else:
+        raise AssertionError(f"{what} is refused with a ValueError")
+
+
+STORE_RULES = (
+    keeps_queries_bit_for_bit,
+    hands_out_the_oldest_open_queries,
+    keeps_answers_in_their_order,
+    counts_what_a_person_said_last,
+    takes_back_an_answer,
+    counts_labels_ties_and_skips,
+    refuses_a_query_posted_twice,
+    refuses_an_answer_to_an_unknown_query,
+    leases_a_query_to_one_person,
+    ends_a_lease,
+    counts_both_who_answered_after_a_lease_ran_out,
+    hands_an_undone_query_back,
+    hands_a_query_to_as_many_people_as_it_wants,
+    undoing_takes_no_ones_place,
+    drops_what_nobody_answered,
+    drops_nothing_that_somebody_looks_at,
+    remembers_everything_said,
+    takes_preferences_over,
+    refuses_to_look_up_an_unknown_query,
+    tells_who_holds_a_query_and_what_stands,
+)

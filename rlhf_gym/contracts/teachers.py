@@ -1,0 +1,75 @@
+"""What every teacher must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rlhf_gym.contracts.examples import content, example_queries, must
+from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.teachers.teacher import Teacher
+
+MakeTeacher = Callable[[], Teacher]
+"""Returns the same teacher anew, as if it had never been asked."""
+
+
+def check_teacher(make: MakeTeacher, queries: Sequence[Query] | None = None) -> None:
+    """Hold a teacher against every one of TEACHER_RULES.
+
+    Args:
+        make: Returns the same teacher anew.
+        queries: At least two to ask; None takes :func:`example_queries`.
+
+    Raises:
+        AssertionError: Saying what isn't met.
+    """
+    for rule in TEACHER_RULES:
+        rule(make, example_queries(8) if queries is None else queries)
+
+
+def has_a_name(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """The store writes down who answered."""
+    name = make().name
+    must(isinstance(name, str) and name != "", f"a teacher has a name, not {name!r}")
+
+
+def answers_each_query_once(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """N queries, N answers."""
+    answers = make().answer(queries)
+    must(
+        isinstance(answers, list) and all(isinstance(a, Answer) for a in answers), f"{answers!r} is no list of Answers"
+    )
+    must(len(answers) == len(queries), f"{len(queries)} queries got {len(answers)} answers")
+
+
+def answers_nothing_to_no_queries(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """A round may ask nothing."""
+    must(make().answer([]) == [], "no queries get no answers, []")
+
+
+def answers_alike_when_made_anew(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """Runs can be repeated."""
+    must(make().answer(queries) == make().answer(queries), "the same teacher made twice gives the same answers")
+
+
+def answers_alike_in_any_batch(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """How many are asked at once is nothing to the teacher."""
+    at_once, teacher = make().answer(queries), make()
+    one_by_one = [answer for query in queries for answer in teacher.answer([query])]
+    must(at_once == one_by_one, "queries asked one by one get the answers they get all at once")
+
+
+def leaves_queries_as_they_were(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """Others look at the same arrays."""
+    before = [content(query.left, query.right) for query in queries]
+    make().answer(queries)
+    must(before == [content(query.left, query.right) for query in queries], "answering changes nothing in a query")
+
+
+TEACHER_RULES = (
+    has_a_name,
+    answers_each_query_once,
+    answers_nothing_to_no_queries,
+    answers_alike_when_made_anew,
+    answers_alike_in_any_batch,
+    leaves_queries_as_they_were,
+)

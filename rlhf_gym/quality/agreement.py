@@ -1,0 +1,87 @@
+"""How well judgements fit together: people with each other, and three judgements among themselves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import combinations
+
+from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.segments import Segment
+
+
+def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
+    """Krippendorff's alpha for nominal data, missing values allowed (Krippendorff 2011, section C).
+
+    Args:
+        units: For each thing that was judged, what each of those who judged it said. Fewer than two say nothing
+            about agreement and are left out.
+
+    Returns:
+        1 where all agree, 0 where they agree as often as chance would have it, below 0 for less; None where there is
+        nothing to tell it from: no unit was judged twice, or everybody always said the same thing.
+    """
+    tallies = [Counter(values) for values in units if len(values) > 1]
+    totals = sum(tallies, Counter[Hashable]())
+    n = totals.total()
+    by_chance = n * n - sum(count * count for count in totals.values())
+    if by_chance == 0:
+        return None
+    differing = sum(_differing(tally) for tally in tallies)
+    return 1 - (n - 1) * differing / by_chance
+
+
+def _differing(tally: Counter[Hashable]) -> float:
+    """Ordered pairs of values of one unit that differ, so weighted that each value counts once."""
+    m = tally.total()
+    return (m * m - sum(count * count for count in tally.values())) / (m - 1)
+
+
+def segment_digest(segment: Segment) -> str:
+    """A name for what a segment shows: equal for segments with the same steps, whichever query they are in."""
+    digest = hashlib.sha256(f"{segment.length} {segment.terminated}".encode())
+    for array in (segment.observations, segment.actions):
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def intransitive_triples(said: Iterable[tuple[Query, Answer]]) -> tuple[int, int]:
+    """Three segments, each compared with both others, that can't be put in order.
+
+    Where a pair was judged several times, the majority counts. A tie may hide a difference too small to see, so "a over
+    b, b like c, c like a" is no contradiction, but "a over b, b over c, c like a" is one.
+
+    Args:
+        said: Queries with what was said to them; skips don't count.
+
+    Returns:
+        How many triples contradict themselves, and how many there are.
+    """
+    ahead = _majorities(said)
+    neighbours = defaultdict(set)
+    for one, other in ahead:
+        neighbours[one].add(other)
+    triples = {
+        frozenset((a, b, c)) for a in neighbours for b, c in combinations(neighbours[a], 2) if c in neighbours[b]
+    }
+    return sum(_contradicts(ahead, sorted(triple)) for triple in triples), len(triples)
+
+
+def _majorities(said: Iterable[tuple[Query, Answer]]) -> dict[tuple[str, str], int]:
+    """For each two segments compared, either way round: 1 if the first is ahead, -1 if behind, 0 if neither."""
+    balance = defaultdict[tuple[str, str], int](int)
+    for query, answer in said:
+        left, right = segment_digest(query.left), segment_digest(query.right)
+        if answer is not Answer.SKIP and left != right:
+            vote = {Answer.LEFT: 1, Answer.RIGHT: -1, Answer.TIE: 0}[answer]
+            balance[left, right] += vote
+            balance[right, left] -= vote
+    return {pair: (votes > 0) - (votes < 0) for pair, votes in balance.items()}
+
+
+def _contradicts(ahead: dict[tuple[str, str], int], triple: Sequence[str]) -> bool:
+    a, b, c = triple
+    around = sorted((ahead[a, b], ahead[b, c], ahead[c, a]))
+    return around in ([1, 1, 1], [0, 1, 1], [-1, -1, -1], [-1, -1, 0])

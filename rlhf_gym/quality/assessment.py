@@ -1,0 +1,144 @@
+"""How good the answers are: each person's speed, side bias and consistency, and how people agree.
+
+Some queries are asked for the sake of this alone: repeats, mirrored ones and checks (:mod:`rlhf_gym.segments`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Query
+from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha
+from rlhf_gym.quality.report import PersonQuality, QualityReport, Share
+
+
+class Given(Protocol):
+    """One answer as it was given; None takes one back. `PreferenceStore.history` has them."""
+
+    @property
+    def query_id(self) -> str:
+        """Which query."""
+
+    @property
+    def who(self) -> str:
+        """Who answered."""
+
+    @property
+    def answer(self) -> Answer | None:
+        """What was said."""
+
+    @property
+    def shown_at(self) -> float | None:
+        """Seconds since 1970; None where nobody looked."""
+
+    @property
+    def answered_at(self) -> float:
+        """Seconds since 1970."""
+
+
+class _Said(NamedTuple):
+    query: Query
+    answer: Answer
+    seconds: float | None
+
+
+def assess(history: Iterable[Given], queries: Iterable[Query]) -> QualityReport:
+    """Judge the answers.
+
+    Args:
+        history: Every answer in order of answering, withdrawn ones included. A person's last one about a query stands.
+        queries: Those that have a standing answer; more do no harm.
+
+    Raises:
+        ValueError: If a query that was answered is missing.
+    """
+    standing: dict[str, dict[str, Given]] = defaultdict(dict)
+    undone = Counter[str]()
+    for given in history:
+        standing[given.who].pop(given.query_id, None)
+        if given.answer is None:
+            undone[given.who] += 1
+        else:
+            standing[given.who][given.query_id] = given
+    asked = {query.id: query for query in queries}
+    people = {who: _said(standing[who].values(), asked) for who in sorted(standing)}
+    everything = [said for mine in people.values() for said in mine]
+    shared = [answers for answers in _judgements(people) if len(answers) > 1]
+    return QualityReport(
+        people=tuple(_person(who, mine, undone[who]) for who, mine in people.items()),
+        alpha=krippendorff_alpha(shared),
+        shared=len(shared),
+        intransitive=Share(*intransitive_triples((said.query, said.answer) for said in everything)),
+        ties=_ties(everything),
+        skips=_skips(everything),
+    )
+
+
+def _said(standing: Iterable[Given], asked: Mapping[str, Query]) -> list[_Said]:
+    """Standing answers with their queries, in order of answering."""
+    found = []
+    for given in standing:
+        if given.query_id not in asked:
+            raise ValueError(f"queries lack {given.query_id!r}, to which {given.who}'s answer stands; pass it as well")
+        seconds = None if given.shown_at is None else given.answered_at - given.shown_at
+        if given.answer is not None:
+            found.append(_Said(asked[given.query_id], given.answer, seconds))
+    return found
+
+
+def _person(who: str, mine: Collection[_Said], undone: int) -> PersonQuality:
+    seconds = [said.seconds for said in mine if said.seconds is not None]
+    low, median, high = np.quantile(seconds, (0.25, 0.5, 0.75)).tolist() if seconds else (0.0, 0.0, 0.0)
+    sides = [said.answer for said in mine if said.answer in (Answer.LEFT, Answer.RIGHT)]
+    checks = [said for said in mine if said.query.why == CHECK and said.answer is not Answer.SKIP]
+    obvious = [Answer.LEFT if said.query.value > 0 else Answer.RIGHT for said in checks]
+    return PersonQuality(
+        who=who,
+        answers=len(mine),
+        undone=undone,
+        seconds=(low, median, high) if seconds else None,
+        left=Share(sides.count(Answer.LEFT), len(sides)),
+        repeated=_consistency(mine, REPEAT),
+        mirrored=_consistency(mine, MIRRORED),
+        checks=Share(sum(said.answer is right for said, right in zip(checks, obvious, strict=True)), len(checks)),
+        ties=_ties(mine),
+        skips=_skips(mine),
+    )
+
+
+def _consistency(mine: Collection[_Said], why: str) -> Share:
+    """Answers to repeats of one kind that agree with the same person's answer to the query they repeat."""
+    first = {said.query.id: said.answer for said in mine}
+    again = [
+        (first.get(said.query.repeats or "", Answer.SKIP), _unmirrored(said)) for said in mine if said.query.why == why
+    ]
+    both = [pair for pair in again if Answer.SKIP not in pair]
+    return Share(sum(one is other for one, other in both), len(both))
+
+
+def _judgements(people: Mapping[str, Iterable[_Said]]) -> Iterable[list[Answer]]:
+    """For each pair of segments, the first judgement of each person who made one, as if it was never mirrored."""
+    judged: dict[str, dict[str, Answer]] = defaultdict(dict)
+    for who, mine in people.items():
+        for said in mine:
+            if said.answer is not Answer.SKIP:
+                judged[said.query.repeats or said.query.id].setdefault(who, _unmirrored(said))
+    return [list(by_person.values()) for by_person in judged.values()]
+
+
+def _unmirrored(said: _Said) -> Answer:
+    """The answer, about the sides as they were when the pair was asked first."""
+    return said.answer.mirrored if said.query.why == MIRRORED else said.answer
+
+
+def _ties(said: Collection[_Said]) -> Share:
+    answers = [one.answer for one in said]
+    return Share(answers.count(Answer.TIE), len(answers) - answers.count(Answer.SKIP))
+
+
+def _skips(said: Collection[_Said]) -> Share:
+    return Share(sum(one.answer is Answer.SKIP for one in said), len(said))

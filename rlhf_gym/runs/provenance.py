@@ -1,0 +1,70 @@
+"""Where a result comes from: versions, commit, machine, memory."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rlhf_gym.config.passwords import command_without_passwords
+
+PACKAGES = ("rlhf_gym", "gymnasium", "stable_baselines3", "torch", "numpy", "mujoco")
+
+
+def provenance(command: str | None = None) -> dict[str, Any]:
+    """What made a result: versions, commit, machine, command.
+
+    Args:
+        command: The command line; None takes this process's.
+    """
+    words = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    return {
+        "versions": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "commit": _commit(),
+        "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
+        "command": command if command is not None else command_without_passwords(shlex.join(words)),
+    }
+
+
+def peak_rss_mb() -> float:
+    """Most memory this process has held so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak / 2**20 if sys.platform == "darwin" else peak / 2**10)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the code that runs, '+dirty' if it was changed since; None outside a checkout."""
+    here = Path(__file__)
+    git = ["git", "-C", str(here.parent)]
+    try:
+        # Or an installed package would take the commit of whatever checkout its virtual environment lies in.
+        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True)
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no", "--", "."], capture_output=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+dirty" if changed.stdout else "")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return f"{sum(line.startswith('processor') for line in lines)} x {name}"
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown processor"

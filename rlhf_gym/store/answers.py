@@ -1,0 +1,109 @@
+"""What the store says about answers, and which of them stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, case, exists, func, select
+
+from rlhf_gym.preferences import Answer
+from rlhf_gym.store.schema import ANSWERS, DROPPED, QUERIES
+
+
+class UnknownQuery(ValueError):
+    """A query that was never posted."""
+
+
+class Counts(NamedTuple):
+    """How far the asking has come, all at one moment."""
+
+    asked: int
+    """Queries."""
+    labels: int
+    """Answers that stand: LEFT, RIGHT and TIE."""
+    ties: int
+    """Likewise."""
+    skips: int
+    """Likewise; no labels."""
+    dropped: int
+    """Queries that were withdrawn and that nobody has answered; `asked` counts them too."""
+    open: int
+    """Queries that wait for somebody's answer."""
+    awaited: int
+    """Answers that the open ones wait for, all together."""
+
+
+@dataclass(frozen=True)
+class GivenAnswer:
+    """One thing that somebody once said to a query, whether or not it still stands.
+
+    Args:
+        query_id: Which query.
+        who: Who said it.
+        answer: What was said; None withdrew what the same person had said before.
+        shown_at: When the query was shown, seconds since 1970; None where nobody looked.
+        answered_at: When the answer came, likewise.
+    """
+
+    query_id: str
+    who: str
+    answer: Answer | None
+    shown_at: float | None
+    answered_at: float
+
+
+def stands() -> ColumnElement[bool]:
+    """Whether an answer is the last its giver gave to the query, and no withdrawal."""
+    later = ANSWERS.alias("later")
+    same = (later.c.query_id == ANSWERS.c.query_id) & (later.c.who == ANSWERS.c.who)
+    return ANSWERS.c.answer.is_not(None) & ~exists().where(same, later.c.number > ANSWERS.c.number)
+
+
+def is_answered() -> ColumnElement[bool]:
+    """Whether anybody's answer to a query stands."""
+    return exists().where(ANSWERS.c.query_id == QUERIES.c.id, stands())
+
+
+def _n_answers() -> ColumnElement[int]:
+    answers = select(func.count()).select_from(ANSWERS).where(ANSWERS.c.query_id == QUERIES.c.id, stands())
+    return answers.correlate(QUERIES).scalar_subquery()
+
+
+def is_open() -> ColumnElement[bool]:
+    """Whether a query waits for an answer: fewer people's stand than it wants, and it wasn't dropped."""
+    # Counting takes longer than looking whether there is one, which is enough for most.
+    is_dropped = exists().where(DROPPED.c.query_id == QUERIES.c.id)
+    return (~is_answered() | ((QUERIES.c.people > 1) & (_n_answers() < QUERIES.c.people))) & ~is_dropped
+
+
+def _tally() -> Select[Any]:
+    answer = ANSWERS.c.answer
+    given = select(
+        ANSWERS.c.query_id,
+        func.count().label("n"),
+        func.count(case((answer == Answer.TIE.value, 1))).label("ties"),
+        func.count(case((answer == Answer.SKIP.value, 1))).label("skips"),
+    )
+    given_to = given.where(stands()).group_by(ANSWERS.c.query_id).subquery()
+    there, gone = func.coalesce(given_to.c.n, 0), DROPPED.c.query_id.is_not(None)
+    is_waiting = (there < QUERIES.c.people) & ~gone
+    all_queries = QUERIES.outerjoin(given_to, given_to.c.query_id == QUERIES.c.id).outerjoin(DROPPED)
+    counts: list[Any] = [
+        func.count().label("asked"),
+        _sum(given_to.c.n - given_to.c.skips).label("labels"),
+        _sum(given_to.c.ties).label("ties"),
+        _sum(given_to.c.skips).label("skips"),
+        func.count(case(((there == 0) & gone, 1))).label("dropped"),
+        func.count(case((is_waiting, 1))).label("open"),
+        _sum(case((is_waiting, QUERIES.c.people - there))).label("awaited"),
+    ]
+    return select(*counts).select_from(all_queries)
+
+
+def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(column), 0)
+
+
+TALLY = _tally()
+"""What :class:`Counts` holds, in one statement: so no answer that comes meanwhile is seen by a part of it alone."""

@@ -1,0 +1,13 @@
+"""Preferences out of a store and into another: as JSON Lines, as Parquet, and as a folder that Hugging Face reads.
+
+A reward model can be fitted to what was exported with no environment at hand::
+
+    preferences, spaces = read_preferences("export"), read_spaces("export")
+    model = RewardModel(*spaces)
+    rng = np.random.default_rng(0)
+    fit_reward_model(model, preferences, bootstrap=Bootstrap(model.ensemble_size, seed=0), rng=rng)
+"""
+
+from rlhf_gym.store.exchange.folder import export, import_preferences, read_preferences, read_spaces
+
+__all__ = ["export", "import_preferences", "read_preferences", "read_spaces"]

@@ -1,0 +1,75 @@
+"""What a reader of an exported data set is told first: `README.md`, as Hugging Face reads it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import yaml
+
+from rlhf_gym.preferences import Answer, Preference
+
+_CARD = """---
+{front}---
+
+# {title}
+
+{n} preferences by {who}. Each compares two segments of {length} steps, `left` and `right`, and its `answer` says which
+one the teacher wants more of: {answers}.
+
+A segment holds `observations` (one more than steps), `actions`, `rewards` (the environment's own, which the teacher may
+not have seen and a reward model must not), `terminated` (whether its last step ended the episode for good: it may then
+be shorter than `length`), and the recipe by which it can be simulated and drawn again: `origin` (environment, its
+arguments and the seed of the reset, as JSON) and `earlier_actions`. `teacher` is the name under which somebody
+answered, `shown_at` and `answered_at` are seconds since 1970, `id` names the query; `why`, `value`, `policy_step` and
+`reward_version` say how it was chosen, and `repeats` is the id of the query that was asked again on purpose.
+`manifest.json` describes the spaces of observations and actions.
+
+```python
+from datasets import load_dataset
+
+preferences = load_dataset("FOLDER", split="train")
+```
+
+```python
+from rlhf_gym.store.exchange import read_preferences, read_spaces
+
+preferences, (observation_space, action_space) = read_preferences("FOLDER"), read_spaces("FOLDER")
+```
+
+Made with rlhf_gym. Before you publish it: name a licence, and see that everybody under `teacher` agrees.
+"""
+
+
+def data_card(preferences: Sequence[Preference], data_file: str) -> str:
+    """The text of `README.md`, its settings for the Hub above it.
+
+    Args:
+        preferences: At least one.
+        data_file: Name of the file that `datasets` reads.
+    """
+    tasks = sorted({side.origin.env_id for p in preferences for side in (p.query.left, p.query.right) if side.origin})
+    title = f"Preferences over segments{' of ' if tasks else ''}{', '.join(tasks)}"
+    front = {
+        "pretty_name": title,
+        "tags": ["reinforcement-learning", "rlhf", "preferences"],
+        "size_categories": [_size(len(preferences))],
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": data_file}]}],
+    }
+    said, teachers = Counter(p.answer for p in preferences), {p.teacher for p in preferences}
+    return _CARD.format(
+        front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
+        title=title,
+        n=len(preferences),
+        who="1 teacher" if len(teachers) == 1 else f"{len(teachers)} teachers",
+        length=" or ".join(map(str, sorted({p.query.left.length for p in preferences}))),
+        answers=", ".join(f"{said[answer]} {answer.value}" for answer in Answer),
+    )
+
+
+def _size(n: int) -> str:
+    """As the Hub sorts data sets."""
+    below = next(
+        (name for most, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")) if n < most), None
+    )
+    return below or "n>100K"

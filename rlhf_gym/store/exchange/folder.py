@@ -1,0 +1,160 @@
+"""A folder of exported preferences: `preferences.jsonl`, `preferences.parquet`, `README.md` and `manifest.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from gymnasium import Space
+
+from rlhf_gym.preferences import Preference
+from rlhf_gym.store.exchange.card import data_card
+from rlhf_gym.store.exchange.json_lines import read_json_lines, write_json_lines
+from rlhf_gym.store.exchange.records import damage
+from rlhf_gym.store.exchange.spaces import space_from_json, space_to_json
+from rlhf_gym.store.preference_store import PreferenceStore
+
+LINES, PARQUET, CARD, MANIFEST = "preferences.jsonl", "preferences.parquet", "README.md", "manifest.json"
+FORMAT = 1
+
+Spaces = tuple[Space[Any], Space[Any]]
+"""Of observations and of actions."""
+
+
+def export(store: PreferenceStore, directory: str | Path, *, spaces: Spaces | None = None, parquet: bool = True) -> int:
+    """Write every preference of a store in each format; what is there already is never overwritten.
+
+    Args:
+        store: Where they are.
+        directory: Made if it is missing. Hugging Face's `datasets` loads it: `load_dataset(directory)`.
+        spaces: Of the environment's observations and actions; None leaves them out.
+        parquet: False leaves Parquet out, which needs pyarrow and arrays of one kind.
+
+    Returns:
+        How many.
+
+    Raises:
+        ValueError: If there are none, the directory holds an export, or Parquet can't hold them.
+        ImportError: If pyarrow isn't installed.
+    """
+    directory, preferences = Path(directory), store.preferences()
+    if not preferences:
+        raise ValueError("the store has no answers to export; answer some queries first")
+    if held := [name for name in (LINES, PARQUET, CARD, MANIFEST) if (directory / name).exists()]:
+        raise ValueError(f"{directory} already holds an export ({', '.join(held)}); name another directory")
+    described = None if spaces is None else [space_to_json(space) for space in spaces]
+    table = _table(preferences) if parquet else None
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json_lines(preferences, directory / LINES)
+    if table is not None:
+        from rlhf_gym.store.exchange.parquet import write_parquet
+
+        write_parquet(table, directory / PARQUET)
+    names = [LINES, PARQUET] if parquet else [LINES]
+    (directory / CARD).write_text(data_card(preferences, names[-1]), encoding="utf-8")
+    manifest = {
+        "format": FORMAT,
+        "preferences": len(preferences),
+        "spaces": described,
+        "sha256": {name: _sha256(directory / name) for name in names},
+    }
+    (directory / MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
+    return len(preferences)
+
+
+def import_preferences(path: str | Path, store: PreferenceStore) -> int:
+    """Read preferences into a store: all of them, or none if one is refused. Those already there are left alone.
+
+    Args:
+        path: As :func:`read_preferences` takes it.
+        store: Where they go.
+
+    Returns:
+        How many were new.
+
+    Raises:
+        ValueError: If they can't be read, or contradict what is there (:meth:`PreferenceStore.add`).
+        ImportError: If the file is Parquet and pyarrow isn't installed.
+    """
+    return store.add(read_preferences(path))
+
+
+def read_preferences(path: str | Path) -> list[Preference]:
+    """Exported preferences, bit for bit, in order of answering.
+
+    Args:
+        path: A folder that :func:`export` wrote, or a .jsonl or .parquet file of its kind, which is held against the
+            manifest beside it, if there is one.
+
+    Raises:
+        ValueError: If there are none, or they are damaged.
+        ImportError: If the file is Parquet and pyarrow isn't installed.
+    """
+    path = Path(path)
+    file = next((path / name for name in (LINES, PARQUET) if (path / name).exists()), path)
+    if not file.is_file() or file.suffix not in (".jsonl", ".parquet"):
+        raise ValueError(f"{path} holds no preferences; use a folder that export wrote, or a .jsonl or .parquet file")
+    _check(file)
+    if file.suffix == ".jsonl":
+        preferences = list(read_json_lines(file))
+    else:
+        from rlhf_gym.store.exchange.parquet import read_parquet
+
+        preferences = read_parquet(file)
+    if not preferences:
+        raise ValueError(f"{file} is empty; restore it from a copy")
+    return preferences
+
+
+def read_spaces(path: str | Path) -> Spaces:
+    """The spaces of observations and actions of an export.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        ValueError: If it names none, or they are damaged.
+    """
+    described = _manifest(Path(path)).get("spaces")
+    if described is None:
+        raise ValueError(f"{path} doesn't say which spaces it is about; export it with spaces, or make them by hand")
+    with damage(str(Path(path) / MANIFEST)):
+        observation, action = map(space_from_json, described)
+        return observation, action
+
+
+def _table(preferences: list[Preference]) -> Any:
+    from rlhf_gym.store.exchange.parquet import to_table
+
+    return to_table(preferences)
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    """What `manifest.json` says, nothing if there is none."""
+    file = directory / MANIFEST
+    if not file.exists():
+        return {}
+    with damage(str(file)):
+        manifest = json.loads(file.read_bytes())
+        if not isinstance(manifest, dict) or not isinstance(manifest["sha256"], dict):
+            raise ValueError("it is no manifest")
+    if manifest.get("format") != FORMAT:
+        raise ValueError(
+            f"{file} is of format {manifest.get('format')} and this rlhf_gym reads {FORMAT}; use the one that wrote it"
+        )
+    return manifest
+
+
+def _check(file: Path) -> None:
+    expected = _manifest(file.parent).get("sha256", {}).get(file.name)
+    if expected is not None and expected != _sha256(file):
+        raise ValueError(
+            f"{file} isn't what was exported (its sha256 differs from {MANIFEST}'s); restore it from a copy, or, if "
+            f"it was changed on purpose, move it elsewhere"
+        )
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,49 @@
+"""Preferences as JSON Lines: one object a line that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlhf_gym.preferences import Preference
+from rlhf_gym.store.exchange.arrays import array_from_json, array_to_json
+from rlhf_gym.store.exchange.records import Record, damage, preference_to_record, record_to_preference
+from rlhf_gym.store.rows import ARRAYS
+
+
+def write_json_lines(preferences: Iterable[Preference], path: Path) -> None:
+    """Write one line for each preference."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for preference in preferences:
+            record = _with_arrays(preference_to_record(preference), array_to_json)
+            [record["value"]] = array_to_json(np.array([record["value"]]))["values"]
+            file.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def read_json_lines(path: Path) -> Iterator[Preference]:
+    """What :func:`write_json_lines` wrote.
+
+    Raises:
+        ValueError: If a line is damaged; the message names it.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            with damage(f"line {number} of {path}"):
+                record = _with_arrays(json.loads(line, parse_constant=_refuse), array_from_json)
+                value = {"dtype": "float64", "shape": [1], "values": [record["value"]]}
+                yield record_to_preference({**record, "value": float(array_from_json(value)[0])})
+
+
+def _with_arrays(record: Record, change: Callable[[Any], Any]) -> Record:
+    sides = {
+        side: {**record[side], **{name: change(record[side][name]) for name in ARRAYS}} for side in ("left", "right")
+    }
+    return {**record, **sides}
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

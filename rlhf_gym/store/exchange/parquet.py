@@ -1,0 +1,121 @@
+"""Preferences as Parquet: a row each, arrays as lists of lists, of the type that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlhf_gym.preferences import Preference
+from rlhf_gym.segments import Array
+from rlhf_gym.store.exchange.records import Record, damage, preference_to_record, record_to_preference
+from rlhf_gym.store.rows import ARRAYS
+
+try:
+    import pyarrow as pa
+    from pyarrow import parquet
+except ImportError as error:
+    raise ImportError(
+        "Parquet needs pyarrow: pip install 'rlhf-gym[exchange]', or go without: --no-parquet, in Python parquet=False"
+    ) from error
+
+_SIDES = ("left", "right")
+_TYPES = {
+    "answer": pa.string(),
+    "teacher": pa.string(),
+    "shown_at": pa.float64(),
+    "answered_at": pa.float64(),
+    "id": pa.string(),
+    "why": pa.string(),
+    "value": pa.float64(),
+    "policy_step": pa.int64(),
+    "reward_version": pa.int64(),
+    "repeats": pa.string(),
+    "length": pa.int64(),
+}
+
+
+def to_table(preferences: Sequence[Preference]) -> Any:
+    """A table of one row for each preference.
+
+    Raises:
+        ValueError: If an array has another dtype or inner shape in one query than in another.
+    """
+    records = [preference_to_record(preference) for preference in preferences]
+    columns = {side: _pack_segments([record[side] for record in records]) for side in _SIDES}
+    columns |= {name: pa.array([record[name] for record in records], kind) for name, kind in _TYPES.items()}
+    return pa.table(columns)
+
+
+def write_parquet(table: Any, path: Path) -> None:
+    """Write what :func:`to_table` made."""
+    # Without dictionaries, which take one NaN, or one zero, for another.
+    parquet.write_table(table, path, use_dictionary=False, compression="zstd", write_page_checksum=True)
+
+
+def read_parquet(path: Path) -> list[Preference]:
+    """What :func:`write_parquet` wrote.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    with damage(str(path)):
+        try:
+            table = parquet.read_table(path, page_checksum_verification=True)
+            if table.num_rows == 0:
+                return []
+            columns = [_unpack_segments(table.column(side)) for side in _SIDES]
+            columns += [table.column(name).to_pylist() for name in _TYPES]
+        except pa.ArrowException as error:
+            raise ValueError(error) from error
+        records = (dict(zip((*_SIDES, *_TYPES), row, strict=True)) for row in zip(*columns, strict=True))
+        return [record_to_preference(record) for record in records]
+
+
+def _pack_segments(segments: Sequence[Record]) -> Any:
+    columns = {name: _pack([segment[name] for segment in segments], name) for name in ARRAYS}
+    columns["terminated"] = pa.array([segment["terminated"] for segment in segments], pa.bool_())
+    columns["origin"] = pa.array([segment["origin"] for segment in segments], pa.string())
+    return pa.StructArray.from_arrays(list(columns.values()), list(columns))
+
+
+def _pack(arrays: Sequence[Array], name: str) -> Any:
+    """Arrays that differ in length alone as one column, by way of their memory: Python's numbers would lose bits."""
+    kinds = {f"{array.dtype} of shape {('n', *array.shape[1:])}": None for array in arrays}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"{name} are {' here and '.join(list(kinds)[:2])} there, and a column of Parquet is of one kind; "
+            f"go without Parquet (--no-parquet, in Python parquet=False), or keep a store to one environment"
+        )
+    packed = pa.array(np.concatenate([array.reshape(-1) for array in arrays]))
+    for size in reversed(arrays[0].shape[1:]):
+        packed = pa.FixedSizeListArray.from_arrays(packed, size)
+    ends = np.cumsum([len(array) for array in arrays])
+    return pa.ListArray.from_arrays(pa.array([0, *ends.tolist()], pa.int32()), packed)
+
+
+def _unpack_segments(column: Any) -> list[Record]:
+    segments = column.combine_chunks()
+    if not pa.types.is_struct(segments.type) or segments.null_count:
+        raise ValueError(f"segments are {segments.null_count} times missing among {segments.type}; expected structs")
+    columns = [_unpack(segments.field(name)) for name in ARRAYS]
+    columns += [segments.field(name).to_pylist() for name in ("terminated", "origin")]
+    return [dict(zip((*ARRAYS, "terminated", "origin"), row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _unpack(column: Any) -> list[Array]:
+    if not pa.types.is_list(column.type):
+        raise ValueError(f"arrays are {column.type}; expected lists")
+    ends, packed, shape = np.diff(column.offsets.to_numpy()).cumsum(), column.flatten(), []
+    missing = column.null_count
+    while pa.types.is_fixed_size_list(packed.type):
+        missing += packed.null_count
+        shape.append(packed.type.list_size)
+        packed = packed.flatten()
+    flat = packed.to_numpy(zero_copy_only=False)
+    if missing + packed.null_count or flat.dtype.kind not in "biuf":
+        raise ValueError(f"numbers are missing, or no numbers: {packed.type}, {missing + packed.null_count} missing")
+    flat = flat.reshape(-1, *shape)
+    return [part.copy() for part in np.split(flat, ends[:-1])]  # a view would keep all of them alive

@@ -1,0 +1,50 @@
+"""People as a teacher: the trainer posts and waits; whoever labels meets it in the store alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import final
+
+from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.store.preference_store import PreferenceStore
+from rlhf_gym.teachers.teacher import Teacher
+
+PEOPLE = ("terminal", "web", "store")
+
+Waiting = Callable[[], object]
+"""Called again and again while answers are missing: a prompt that asks, or a pause."""
+
+pause: Waiting = partial(time.sleep, 0.2)
+
+
+@final
+class People(Teacher):
+    """Whoever answers through the store: it is waited for, and nothing is written down twice.
+
+    Args:
+        store: Where the queries are posted.
+        name: By which way they answer; every answer in the store has the person's own name.
+        waiting: What to do meanwhile.
+    """
+
+    def __init__(self, store: PreferenceStore, *, name: str = "store", waiting: Waiting = pause) -> None:
+        self.name, self._store, self._waiting = name, store, waiting
+
+    def answer(self, queries: Sequence[Query]) -> list[Answer]:
+        """Wait until every query of the store is answered; of several people's answers the last one is taken."""
+        self.wait()
+        said = {preference.query.id: preference.answer for preference in self._store.preferences()}
+        return [said[query.id] for query in queries]
+
+    def wait(self, *, open_at_most: int = 0) -> None:
+        """Return as soon as no more than so many queries of the store are open."""
+        while len(self._store.pending(limit=open_at_most + 1)) > open_at_most:
+            self._waiting()
+
+    def wait_for(self, answers: int) -> None:
+        """Return as soon as so many of the answers that are awaited now have come, or all of them."""
+        left = max(0, self._store.counts().awaited - answers)
+        while self._store.counts().awaited > left:
+            self._waiting()

@@ -1,0 +1,232 @@
+"""Settings: where they come from, what is refused, and that they survive a file."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rlhf_gym.config import AgentConfig, RewardConfig, RLHFConfig
+from rlhf_gym.config.mappings import merge, read_yaml
+from rlhf_gym.config.presets import preset
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    """A YAML file with that text."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    return file
+
+
+# Precedence
+
+
+def test_settings_given_go_before_the_preset_and_the_preset_before_the_default() -> None:
+    assert (RLHFConfig().agent.gamma, RLHFConfig().agent.n_epochs) == (0.99, 10)
+    config = RLHFConfig.for_env("CartPole-v1", agent={"n_epochs": 3})
+    assert (config.agent.n_epochs, config.agent.gamma, config.agent.vf_coef) == (3, 0.98, 0.5)
+
+
+def test_a_file_goes_before_the_preset_of_its_environment(tmp_path: Path) -> None:
+    config = RLHFConfig.from_yaml(written(tmp_path, "env_id: CartPole-v1\nagent: {n_epochs: 3}\n"))
+    assert (config.agent.n_epochs, config.agent.gamma) == (3, 0.98)
+
+
+def test_an_environment_without_a_preset_takes_the_defaults() -> None:
+    assert preset("Nowhere-v0") == {}
+    assert RLHFConfig.for_env("Nowhere-v0") == RLHFConfig(env_id="Nowhere-v0")
+
+
+def test_every_preset_is_valid() -> None:
+    folder = Path(__file__).parents[2] / "rlhf_gym" / "config" / "presets"
+    env_ids = [env_id for file in folder.glob("*.yaml") for env_id in yaml.safe_load(file.read_text())]
+    env_ids = [env_id for env_id in env_ids if not env_id.startswith(".")]  # settings that several tasks share
+    assert "CartPole-v1" in env_ids
+    for env_id in env_ids:
+        assert RLHFConfig.for_env(env_id).env_id == env_id
+
+
+def test_groups_merge_name_by_name_and_env_kwargs_are_one_value() -> None:
+    below = {"labels": 5, "agent": {"n_envs": 8, "gamma": 0.9}, "env_kwargs": {"a": 1}}
+    above = {"agent": {"n_envs": 2}, "env_kwargs": {"b": 2}}
+    assert merge(below, above) == {"labels": 5, "agent": {"n_envs": 2, "gamma": 0.9}, "env_kwargs": {"b": 2}}
+    assert below == {"labels": 5, "agent": {"n_envs": 8, "gamma": 0.9}, "env_kwargs": {"a": 1}}
+
+
+# Replacing
+
+
+def test_replace_changes_what_is_named_and_leaves_the_rest() -> None:
+    old = RLHFConfig.for_env("CartPole-v1", seed=1)
+    new = old.replace(seed=2, query={"rounds": 5}, reward={"hidden": [8]})
+    assert (new.seed, new.query.rounds, new.reward.hidden) == (2, 5, (8,))
+    assert (old.seed, old.query.rounds, old.reward.hidden) == (1, 14, (32, 32))
+    assert new.replace(seed=1, query={"rounds": 14}, reward={"hidden": [32, 32]}) == old
+
+
+def test_a_group_may_be_given_as_an_object_as_well_as_a_mapping() -> None:
+    query = dataclasses.replace(RLHFConfig().query, rounds=3)
+    assert RLHFConfig().replace(query=query) == RLHFConfig().replace(query={"rounds": 3})
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RLHFConfig().labels = 3  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RLHFConfig().agent.gamma = 0.5  # type: ignore[misc]
+
+
+# Files
+
+
+def test_settings_survive_a_file(tmp_path: Path) -> None:
+    config = RLHFConfig.for_env(
+        "CartPole-v1",
+        env_kwargs={"sutton_barto_reward": True},
+        run_dir="runs/some where",
+        env={"fixed_horizon": 200},
+        feedback={"goal": "my.module:goal"},
+        reward={"hidden": (32, 16), "learning_rate": 1e-5},
+        agent={"net_arch": ()},
+    )
+    config.to_yaml(tmp_path / "config.yaml")
+    assert RLHFConfig.from_yaml(tmp_path / "config.yaml") == config
+
+
+def test_a_file_says_every_setting_by_its_plain_name(tmp_path: Path) -> None:
+    RLHFConfig.for_env("CartPole-v1").to_yaml(tmp_path / "config.yaml")
+    settings = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert set(settings) == {field.name for field in dataclasses.fields(RLHFConfig)}
+    assert settings["reward"]["hidden"] == [32, 32] and settings["agent"]["gamma"] == 0.98
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- 1\n", "holds list; expected settings as `name: value` lines"),
+        ("", "holds NoneType"),
+        ("a: [1\n", "can't be read"),
+        ("1: 2\n", "unknown setting 1"),
+        ("labels: ten\n", "labels is 'ten'; expected int"),
+        ("query: {rouns: 3}\n", "unknown setting query.rouns; did you mean query.rounds?"),
+        ("query: 3\n", "query is 3; expected a group of settings"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        RLHFConfig.from_yaml(written(tmp_path, text))
+    assert told in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("store", "kept"),
+    [
+        ("postgresql+psycopg://me:s3%2Fcret@there:5432/db?sslmode=require", "://me@there:5432/db?sslmode=require"),
+        ("postgresql+psycopg://:s3cret@/db?host=%2Ftmp%2Fpg&password=s3cret", "://@/db?host=%2Ftmp%2Fpg"),
+        ("postgresql+psycopg://me@there/db", "postgresql+psycopg://me@there/db"),
+        ("sqlite:///a folder/p.db", "sqlite:///a folder/p.db"),
+        ("no url: at all", "no url: at all"),
+    ],
+)
+def test_a_stores_password_is_not_written_and_the_rest_names_the_same_database(
+    tmp_path: Path, store: str, kept: str
+) -> None:
+    config = RLHFConfig.from_dict({"feedback": {"store": store}})
+    config.to_yaml(tmp_path / "config.yaml")
+    assert config.feedback.store == store
+    again = RLHFConfig.from_yaml(tmp_path / "config.yaml").feedback.store
+    assert again is not None and again.endswith(kept)
+    assert "***" not in again and "3cret" not in again and "s3" not in (tmp_path / "config.yaml").read_text()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nowhere.yaml can't be read"):
+        read_yaml(tmp_path / "nowhere.yaml")
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"lables": 3}, "unknown setting lables; did you mean labels?"),
+        ({"agent": {"n_env": 3}}, "unknown setting agent.n_env; did you mean agent.n_envs?"),
+        ({"qqqq": 3}, "unknown setting qqqq; known here: env_id, env_kwargs, labels"),
+        ({"labels": 0}, "labels is 0; use at least 1, or reward.source other than learned"),
+        ({"labels": -1, "reward": {"source": "true"}}, "labels is -1"),
+        ({"labels": 2.5}, "labels is 2.5; expected int"),
+        ({"labels": True}, "labels is True; expected int"),
+        ({"labels": None}, "labels is None"),
+        ({"seed": -1}, "seed is -1; use at least 0"),
+        ({"segment_length": 0}, "segment_length is 0; use at least 1"),
+        ({"total_timesteps": 0}, "total_timesteps is 0; use at least"),
+        ({"env_id": 3}, "env_id is 3; expected str"),
+        ({"env_kwargs": [1]}, "env_kwargs is"),
+        ({"teacher": "crowd"}, "teacher is 'crowd'; use one of oracle, random"),
+        ({"algo": "sac"}, "algo is 'sac'; use one of ppo"),
+        ({"env": {"fixed_horizon": 0}}, "env.fixed_horizon is 0; use at least 1"),
+        ({"query": {"rounds": 0}}, "query.rounds is 0; use at least 1"),
+        ({"query": {"first_fraction": 1.5}}, "query.first_fraction is 1.5; use a number from 0 to 1"),
+        ({"reward": {"ensemble_size": 0}}, "reward.ensemble_size is 0; use at least 1"),
+        ({"reward": {"random_share": -0.1}}, "reward.random_share is -0.1; use a number from 0 to 1"),
+        ({"reward": {"hidden": 64}}, "reward.hidden is 64"),
+        ({"reward": {"hidden": [64, "x"]}}, "reward.hidden is 'x'; expected int"),
+        ({"agent": {"gamma": float("nan")}}, "agent.gamma is nan"),
+        ({"agent": {"learning_rate": -1}}, "agent.learning_rate is -1.0; use at least 0"),
+        ({"agent": {"learning_rate": float("nan")}}, "agent.learning_rate is nan"),
+        ({"agent": {"batch_size": 4096, "n_steps": 256}}, "agent.batch_size is 4096 but a rollout has 2048 steps"),
+        ({"feedback": {"people_per_query": 0}, "teacher": "web"}, "feedback.people_per_query is 0; use at least 1"),
+        *(
+            (
+                {"feedback": {"people_per_query": 2}, "teacher": teacher},
+                f"feedback.people_per_query is 2 and teacher is {teacher}, who is one; use teacher web or store",
+            )
+            for teacher in ("oracle", "random", "terminal")
+        ),
+        ({"evaluation": {"n_episodes": 0}}, "evaluation.n_episodes is 0; use at least 1"),
+    ],
+)
+def test_bad_settings_are_refused_by_name_in_one_line(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        RLHFConfig.from_dict(settings)
+    assert told in str(refused.value) and "\n" not in str(refused.value)
+    if "env_id" not in settings:  # the same through the other two doors
+        with pytest.raises(ValueError, match="unknown setting| is "):
+            RLHFConfig.for_env("CartPole-v1", **settings)
+        with pytest.raises(ValueError, match="unknown setting| is "):
+            RLHFConfig().replace(**settings)
+
+
+def test_the_controls_need_no_labels() -> None:
+    assert RLHFConfig.for_env("CartPole-v1", labels=0, reward={"source": "constant"}).labels == 0
+
+
+def test_whole_numbers_may_stand_for_real_ones() -> None:
+    gamma = RLHFConfig().replace(agent={"gamma": 1}).agent.gamma
+    assert gamma == 1.0 and isinstance(gamma, float)
+
+
+def test_the_smallest_run_is_the_watched_steps_and_one_rollout() -> None:
+    smallest = RLHFConfig(total_timesteps=3072)  # 1024 watched, then 8 environments of 256 steps
+    assert smallest.rollout_steps == 2048
+    with pytest.raises(ValueError, match="total_timesteps is 3071; use at least 3072"):
+        smallest.replace(total_timesteps=3071)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda: RLHFConfig(teacher="person"), "teacher is 'person'; use one of oracle, random"),
+        (lambda: RLHFConfig(reward=RewardConfig(source="lerned")), "reward.source is 'lerned'; use one of"),
+        (lambda: RLHFConfig(segment_length=2.5), "segment_length is 2.5; expected int"),
+        (lambda: RLHFConfig(reward=RewardConfig(constant=float("nan"))), "reward.constant is nan; use a finite number"),
+        (lambda: RLHFConfig(agent=AgentConfig(net_arch=(8, -1))), "agent.net_arch is -1; use at least 1"),
+        (lambda: RLHFConfig.over_preset({"env_id": [1]}), "env_id is [1]; expected str"),
+    ],
+)
+def test_a_config_built_in_python_is_checked_like_one_from_a_file(wrong, said):
+    with pytest.raises(ValueError) as caught:
+        wrong()
+    assert str(caught.value).startswith(said)
