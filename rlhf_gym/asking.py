@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import final
 
-from rlhf_gym.preferences import Answer, Preference, Query
+from rlhf_gym.preferences import Answer, Preference, Query, Said
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import People, Teacher
 
@@ -42,7 +42,7 @@ class Asking:
         self._each = people_per_query if self.people else 1
         self.preferences: list[Preference] = []
         self.open: list[Query] = []
-        self._fitted_to: set[tuple[str, str, Answer]] = set()
+        self._fitted_to: set[tuple[str, str, Said]] = set()
 
     @property
     def labels(self) -> int:
@@ -55,13 +55,15 @@ class Asking:
         self.preferences = self._store.preferences()
 
     def tell(
-        self, queries: Sequence[Query], answers: Sequence[Answer], *, who: str, shown_at: float | None = None
+        self, queries: Sequence[Query], answers: Sequence[Said], *, who: str, shown_at: float | None = None
     ) -> None:
         """Keep answers that were given here and now."""
         if len(queries) != len(answers):
             raise ValueError(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
         now = time.time()
-        self._store.record_all([q.id for q in queries], answers, teacher=who, shown_at=shown_at, answered_at=now)
+        self._store.record_all(
+            [q.id for q in queries], list(map(Answer, answers)), teacher=who, shown_at=shown_at, answered_at=now
+        )
         told = {(q.id, who): Preference(q, a, who, shown_at, now) for q, a in zip(queries, answers, strict=True)}
         # A person's second answer takes the place of their first, in the store as here.
         self.preferences = list(({(p.query.id, p.teacher): p for p in self.preferences} | told).values())
@@ -136,5 +138,5 @@ class Asking:
             self.tell(self.open, self.teacher.answer(self.open), who=self.teacher.name)
             self.open = []
 
-    def _said(self) -> set[tuple[str, str, Answer]]:
+    def _said(self) -> set[tuple[str, str, Said]]:
         return {(p.query.id, p.teacher, p.answer) for p in self.preferences if p.answer is not Answer.SKIP}

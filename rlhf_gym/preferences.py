@@ -1,4 +1,4 @@
-"""What was asked and said: queries, answers, preferences."""
+"""What was asked and said: queries, answers, preferences, and the choices that answers imply."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rlhf_gym.segments import Segment
 
 
 class Answer(Enum):
-    """What a teacher says to a query."""
+    """What a teacher says to a comparison; SKIP may be said to any query."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -29,32 +29,65 @@ class Answer(Enum):
         return {Answer.LEFT: Answer.RIGHT, Answer.RIGHT: Answer.LEFT}.get(self, self)
 
 
-REPEAT, MIRRORED, CHECK = "repeat", "mirrored", "check"
-"""Reasons for asking (`Query.why`) that are about whoever answers and not about the reward.
+@dataclass(frozen=True)
+class Ranking:
+    """The options of a query in order, as a teacher puts them.
 
-A repeat names in `Query.repeats` the query that it asks again; so does a mirrored one, which has left and right
-exchanged. A check is a pair whose better side is obvious: its `Query.value` is above 0 where that is the left one.
+    Args:
+        groups: Numbers of the options, the best group first; options in one group are tied.
+
+    Raises:
+        ValueError: If the options aren't each named once, from 0 to K - 1.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        named = [option for group in self.groups for option in group]
+        if not all(self.groups) or sorted(named) != list(range(len(named))):
+            raise ValueError(
+                f"a ranking is {[list(group) for group in self.groups]}; expected each option once, from 0 to "
+                f"{max(len(named) - 1, 1)}"
+            )
+
+    @property
+    def options(self) -> int:
+        """How many options are ranked: K."""
+        return sum(map(len, self.groups))
+
+
+Said = Answer | Ranking
+"""What a teacher may say, whatever the kind of query."""
+
+REPEAT, MIRRORED, CHECK = "repeat", "mirrored", "check"
+"""Reasons for asking (`Query.why`) that are about the teacher and not about the reward.
+
+A repeat names in `Query.repeats` the query that it asks again; so does a mirrored one, whose options come in reverse.
+A check is a pair whose better side is obvious: its `Query.value` is above 0 where that is the left one.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """Two segments put to a teacher, and why.
+    """Segments put to a teacher, and why.
 
     Args:
-        left: One segment.
-        right: The other, of the same nominal length.
+        options: K segments of the same nominal length; a comparison has two, left and right.
         id: Unique name, drawn from the run's own random numbers.
-        why: Name of the selection scheme that chose it.
+        kind: Which kind of answer is wanted (:mod:`rlhf_gym.kinds`).
+        why: Name of the query scheme that chose it.
         value: How much the scheme wanted it (its unit is the scheme's own; 0 for uniform).
         policy_step: Environment steps the watched policy had been trained for.
         reward_version: How often the reward model had been fitted when the query was chosen.
         repeats: Id of the query that is asked again here, on purpose; None if this is no repeat.
+
+    Raises:
+        ValueError: If there are no options, or they differ in nominal length.
     """
 
-    left: Segment
-    right: Segment
+    options: tuple[Segment, ...]
     id: str
+    kind: str = "comparison"
     why: str = "uniform"
     value: float = 0.0
     policy_step: int = 0
@@ -62,10 +95,22 @@ class Query:
     repeats: str | None = None
 
     def __post_init__(self) -> None:
-        if self.left.length != self.right.length:
+        lengths = [segment.length for segment in self.options]
+        if len(set(lengths)) != 1:
             raise ValueError(
-                f"left lasts {self.left.length} steps and right {self.right.length}; a query compares equal lengths"
+                f"the options of a query last {' and '.join(map(str, lengths)) or 'no'} steps; expected at least one "
+                "option, all of equal length"
             )
+
+    @property
+    def left(self) -> Segment:
+        """The first option."""
+        return self.options[0]
+
+    @property
+    def right(self) -> Segment:
+        """The last option; of a comparison, the second of two."""
+        return self.options[-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +126,22 @@ class Preference:
     """
 
     query: Query
-    answer: Answer
+    answer: Said
     teacher: str = "oracle"
     shown_at: float | None = None
     answered_at: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """One Boltzmann choice among segments (reward-rational choice; Jeon, Milli & Dragan 2020): what the fit sees.
+
+    Args:
+        options: What could have been chosen, K segments.
+        target: Probability with which each was, shape (K,), summing to 1: (1, 0), or (0.5, 0.5) for a tie.
+        group: Choices of one group are held out, and weighted by the bootstrap, together: the query's id.
+    """
+
+    options: tuple[Segment, ...]
+    target: tuple[float, ...]
+    group: str

@@ -348,7 +348,7 @@ def test_a_run_takes_no_preferences_about_actions_of_another_shape(say: Say, tra
     with PreferenceStore(trained / "preferences.db") as store, PreferenceStore(tmp_path / "other.db") as other:
         [first, *_] = store.preferences()
         left = replace(first.query.left, actions=first.query.left.actions[:, None])
-        other.add([replace(first, query=replace(first.query, left=left))])
+        other.add([replace(first, query=replace(first.query, options=(left, first.query.right)))])
         export(other, tmp_path / "export", parquet=False)
     status, _, err = say("import", tmp_path / "export", "--run-dir", trained)
     assert status == 2 and err.count("\n") == 1

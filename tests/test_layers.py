@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "rlhf_gym"
 MAY_IMPORT = {
     "segments": set(),
     "preferences": {"segments"},
+    "kinds": {"preferences"},
     "config": set(),
     "stats": set(),
     "envs": {"segments"},

@@ -153,7 +153,7 @@ def test_the_arrays_of_a_segment_are_read_only(name):
 def test_values_are_frozen():
     episode = trajectory(3, TRUNCATED)
     cut = episode.cut(0, 3)
-    query = Query(cut, cut, id="q")
+    query = Query((cut, cut), id="q")
     for value in (episode, cut, query, Preference(query, Answer.TIE), pad([cut]), Origin("CartPole-v1", 0)):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, dataclasses.fields(value)[0].name, None)
@@ -263,12 +263,14 @@ def test_a_segment_that_lived_longer_than_it_lasts_is_refused():
 
 
 def test_a_query_of_unequal_lengths_is_refused():
-    with pytest.raises(ValueError, match="left lasts 3 steps and right 4; a query compares equal lengths"):
-        Query(segment([1, 2, 3], length=3), segment([1, 2, 3], length=4), id="q")
+    with pytest.raises(
+        ValueError, match="the options of a query last 3 and 4 steps; expected at least one option, all of equal length"
+    ):
+        Query((segment([1, 2, 3], length=3), segment([1, 2, 3], length=4)), id="q")
 
 
 def test_lived_lengths_of_a_query_may_differ():
-    query = Query(segment([1, 2, 3, 4], length=3), segment([1, 2], length=3, terminated=True), id="q")
+    query = Query((segment([1, 2, 3, 4], length=3), segment([1, 2], length=3, terminated=True)), id="q")
     assert (query.left.lived, query.right.lived) == (3, 1)
 
 

@@ -35,8 +35,7 @@ def example_queries(n: int, *, box: bool = False, seed: int = 0) -> list[Query]:
 
     return [
         Query(
-            segment(i),
-            segment(i),
+            (segment(i), segment(i)),
             id=f"{seed}-{i}",
             why="example",
             value=i / 3,
@@ -50,7 +49,7 @@ def example_queries(n: int, *, box: bool = False, seed: int = 0) -> list[Query]:
 def same_query(one: Query, other: Query) -> bool:
     """Whether two queries are equal bit for bit, the dtypes and shapes of their arrays included."""
     plain = [(q.id, q.why, q.value, q.policy_step, q.reward_version, q.repeats) for q in (one, other)]
-    return plain[0] == plain[1] and content(one.left, one.right) == content(other.left, other.right)
+    return plain[0] == plain[1] and content(*one.options) == content(*other.options)
 
 
 def content(*segments: Segment) -> list[object]:

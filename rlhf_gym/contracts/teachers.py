@@ -60,9 +60,9 @@ def answers_alike_in_any_batch(make: MakeTeacher, queries: Sequence[Query]) -> N
 
 def leaves_queries_as_they_were(make: MakeTeacher, queries: Sequence[Query]) -> None:
     """Others look at the same arrays."""
-    before = [content(query.left, query.right) for query in queries]
+    before = [content(*query.options) for query in queries]
     make().answer(queries)
-    must(before == [content(query.left, query.right) for query in queries], "answering changes nothing in a query")
+    must(before == [content(*query.options) for query in queries], "answering changes nothing in a query")
 
 
 TEACHER_RULES = (

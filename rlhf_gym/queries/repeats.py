@@ -38,9 +38,9 @@ _PLANNED = {REPEAT, MIRRORED, CHECK}
 
 
 def _again(query: Query, mirror: bool, *, id_: str) -> Query:
-    left, right = (query.right, query.left) if mirror else (query.left, query.right)
+    options = query.options[::-1] if mirror else query.options
     why = MIRRORED if mirror else REPEAT
-    return replace(query, left=left, right=right, id=id_, why=why, value=0.0, repeats=query.id)
+    return replace(query, options=options, id=id_, why=why, value=0.0, repeats=query.id)
 
 
 def make_checks(

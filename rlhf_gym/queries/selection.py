@@ -40,7 +40,7 @@ def sample_queries(trajectories: Sequence[Trajectory], *, length: int, n: int, r
     swap = rng.random(n) < 0.5  # or the later window would always be on the same side
     left = cut_windows(trajectories, counts, np.where(swap, i, j), length)
     right = cut_windows(trajectories, counts, np.where(swap, j, i), length)
-    return [Query(a, b, id=rng.bytes(16).hex()) for a, b in zip(left, right, strict=True)]
+    return [Query((a, b), id=rng.bytes(16).hex()) for a, b in zip(left, right, strict=True)]
 
 
 def count_pairs(trajectories: Sequence[Trajectory], length: int) -> int:

@@ -155,7 +155,7 @@ class _Data:
         model.freeze_inputs(inputs[self.weights > 0])
         self.inputs = model.standardise(inputs).reshape(len(preferences), 2, *inputs.shape[1:])
         self.weights = self.weights.reshape(len(preferences), 2, -1)
-        self.targets = torch.tensor([p.answer.target for p in preferences])
+        self.targets = torch.tensor([Answer(p.answer).target for p in preferences])
 
     def logits(self, batch: Tensor | slice) -> Tensor:
         """Shape (M, N)."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
-from rlhf_gym.preferences import Preference
+from rlhf_gym.preferences import Answer, Preference
 from rlhf_gym.store.answers import stands
 from rlhf_gym.store.rows import query_to_row, row_to_query
 from rlhf_gym.store.schema import ANSWERS, QUERIES
@@ -60,5 +60,9 @@ def _rows(connection: Connection, statement: Select[Any], ids: Sequence[str]) ->
 
 
 def _answer_to_row(preference: Preference) -> dict[str, Any]:
-    said = {"answer": preference.answer.value, "shown_at": preference.shown_at, "answered_at": preference.answered_at}
+    said = {
+        "answer": Answer(preference.answer).value,
+        "shown_at": preference.shown_at,
+        "answered_at": preference.answered_at,
+    }
     return {"query_id": preference.query.id, "who": preference.teacher, **said}

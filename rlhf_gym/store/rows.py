@@ -39,8 +39,10 @@ def query_to_row(query: Query) -> dict[str, Any]:
 def row_to_query(row: Row[Any]) -> Query:
     """What :func:`query_to_row` was given; arrays are read-only."""
     return Query(
-        left=_row_to_segment(row.length, row.left_arrays, row.left_terminated, row.left_origin),
-        right=_row_to_segment(row.length, row.right_arrays, row.right_terminated, row.right_origin),
+        (
+            _row_to_segment(row.length, row.left_arrays, row.left_terminated, row.left_origin),
+            _row_to_segment(row.length, row.right_arrays, row.right_terminated, row.right_origin),
+        ),
         id=row.id,
         why=row.why,
         value=math.nan if row.value is None else row.value,

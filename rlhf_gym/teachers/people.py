@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import final
 
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.preferences import Query, Said
 from rlhf_gym.store.preference_store import PreferenceStore
 from rlhf_gym.teachers.teacher import Teacher
 
@@ -32,7 +32,7 @@ class People(Teacher):
     def __init__(self, store: PreferenceStore, *, name: str = "store", waiting: Waiting = pause) -> None:
         self.name, self._store, self._waiting = name, store, waiting
 
-    def answer(self, queries: Sequence[Query]) -> list[Answer]:
+    def answer(self, queries: Sequence[Query]) -> list[Said]:
         """Wait until every query of the store is answered; of several people's answers the last one is taken."""
         self.wait()
         said = {preference.query.id: preference.answer for preference in self._store.preferences()}

@@ -5,18 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.preferences import Query, Said
 
 
 class Teacher(ABC):
-    """Whoever answers queries; judged by `answer` alone."""
+    """Answers queries; judged by `answer` alone."""
 
     name: str
-    """Who this is, as the preference store writes it down."""
+    """Under which answers are kept in the preference store."""
 
     @abstractmethod
-    def answer(self, queries: Sequence[Query]) -> list[Answer]:
-        """Say which segment of each query is better.
+    def answer(self, queries: Sequence[Query]) -> Sequence[Said]:
+        """Answer queries, each by its kind.
 
         Args:
             queries: N of them, none included.

@@ -77,7 +77,9 @@ def episode(seed):
 
 
 def queries(n, *, first=0):
-    return [Query(episode(2 * i).cut(0, 6), episode(2 * i + 1).cut(2, 6), id=f"q{i}") for i in range(first, first + n)]
+    return [
+        Query((episode(2 * i).cut(0, 6), episode(2 * i + 1).cut(2, 6)), id=f"q{i}") for i in range(first, first + n)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +280,7 @@ def test_a_query_that_can_not_be_drawn_says_so_and_can_only_be_skipped(tab, stor
     store.drop([f"q{i}" for i in range(4)])
     wrong, right = queries(2, first=4)
     left = replace(wrong.left, observations=wrong.left.observations + 1)
-    store.post([replace(wrong, left=left), right])
+    store.post([replace(wrong, options=(left, wrong.right)), right])
     tab.goto(serving(store))
     tab.fill("#who", "Ann")
     tab.keyboard.press("Enter")

@@ -15,7 +15,7 @@ def segment(*values, length=None, terminated=False):
 
 
 def test_time_goes_right_and_what_is_larger_stands_higher():
-    query = Query(segment(*range(12)), segment(*range(11, -1, -1)), id="a")
+    query = Query((segment(*range(12)), segment(*range(11, -1, -1))), id="a")
     # Twelve values are the twelve heights: four rows, and in each _ below - below '.
     assert plot_states(query, columns=33) == [
         "     left          right",
@@ -27,7 +27,7 @@ def test_time_goes_right_and_what_is_larger_stands_higher():
 
 
 def test_both_sides_have_one_scale():
-    lines = plot_states(Query(segment(0, 1), segment(0, 10), id="a"), columns=30)
+    lines = plot_states(Query((segment(0, 1), segment(0, 10)), id="a"), columns=30)
     assert [line[5:15].strip() for line in lines[1:]] == ["", "", "", "_____-----"]
     assert lines[1].endswith("_-'") and "_-'" in lines[4][16:]
 
@@ -35,15 +35,15 @@ def test_both_sides_have_one_scale():
 def test_an_ending_is_marked_where_it_happened_and_a_time_limit_is_not():
     early = segment(0, 0, 0, length=4, terminated=True)
     for left, marks in ((early, 1), (replace(early, terminated=False), 0)):
-        lines = plot_states(Query(left, segment(0, 1, 2, 3, 4), id="a"), columns=33)
+        lines = plot_states(Query((left, segment(0, 1, 2, 3, 4)), id="a"), columns=33)
         assert "".join(lines).count("x") == marks
-    assert plot_states(Query(early, early, id="a"), columns=33)[4] == "    |______x      | ______x"
+    assert plot_states(Query((early, early), id="a"), columns=33)[4] == "    |______x      | ______x"
 
 
 def test_the_four_variables_that_change_most_are_named_by_their_place():
     moving, still = np.arange(12.0).reshape(2, 6), np.ones((2, 6))
     moving[:, [1, 4]] = 7
-    query = Query(segment(*moving), segment(*np.where(moving == 7, 7, still)), id="a")
+    query = Query((segment(*moving), segment(*np.where(moving == 7, 7, still))), id="a")
     assert [line[:3].strip() for line in plot_states(query, columns=40)[1::4]] == ["s0", "s2", "s3", "s5"]
 
 
@@ -56,5 +56,5 @@ def test_lines_are_ascii_and_fit():
 def test_pictures_as_observations_are_refused_in_words():
     image = segment(0, 1)
     image = replace(image, observations=np.zeros((2, 8, 8, 3)))
-    [line] = plot_states(Query(image, image, id="a"), columns=80)
+    [line] = plot_states(Query((image, image), id="a"), columns=80)
     assert "shape (8, 8, 3)" in line

@@ -40,7 +40,7 @@ def episode(env_id="CartPole-v1", *, seed=0, steps=200):
 def query(name="q", *, length=8, seed=0, **kwargs):
     """Left is cut from the start of a CartPole episode, right runs into the end of another."""
     left, right = episode(seed=seed, **kwargs), episode(seed=seed + 1, **kwargs)
-    return Query(left.cut(0, length), right.cut(len(right) - 3, length), id=name)
+    return Query((left.cut(0, length), right.cut(len(right) - 3, length)), id=name)
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ def broken(tmp_path, monkeypatch):
         origins = [
             Origin("broken_room:Broken-v0", side.origin.seed, env_kwargs=kwargs) for side in (one.left, one.right)
         ]
-        return replace(one, left=replace(one.left, origin=origins[0]), right=replace(one.right, origin=origins[1]))
+        return replace(one, options=tuple(replace(s, origin=o) for s, o in zip(one.options, origins, strict=True)))
 
     yield make
     gymnasium.registry.pop("Broken-v0", None)
@@ -326,12 +326,12 @@ def test_the_cache_stays_within_its_bound_and_draws_again_what_it_has_removed(tm
 def test_a_query_without_origin_is_refused_with_a_way_out(cache):
     bare = query("bare")
     with pytest.raises(ClipError, match=r"query bare can't be shown: .* has no origin .*; --draw states plots the obs"):
-        cache.wait(replace(bare, left=replace(bare.left, origin=None)))
+        cache.wait(replace(bare, options=(replace(bare.left, origin=None), bare.right)))
 
 
 def test_a_query_that_does_not_replay_is_refused_every_time(cache):
     wrong = query("wrong")
-    wrong = replace(wrong, right=replace(wrong.right, observations=wrong.right.observations + 1))
+    wrong = replace(wrong, options=(wrong.left, replace(wrong.right, observations=wrong.right.observations + 1)))
     for _ in range(2):
         with pytest.raises(ClipError, match="query wrong can't be shown: CartPole-v1 doesn't replay") as refusal:
             cache.wait(wrong)
@@ -372,7 +372,7 @@ def test_arguments_that_make_no_sense_are_refused(tmp_path, wrong, told):
 def test_states_are_drawn_without_an_environment(tmp_path):
     with ClipCache(tmp_path, width=200, draw="states", films=False) as cache:
         bare = query("bare")
-        bare = replace(bare, left=replace(bare.left, origin=None))
+        bare = replace(bare, options=(replace(bare.left, origin=None), bare.right))
         clip = cache.wait(bare)
         assert clip.frames("left").shape == clip.frames("right").shape
         assert not np.array_equal(clip.frames("left")[0], clip.frames("left")[5])
@@ -385,7 +385,7 @@ def test_both_sides_are_plotted_on_the_same_scale():
         return Trajectory(states, np.zeros(len(values) - 1), np.zeros(len(values) - 1), Ending.UNFINISHED).cut(0, 4)
 
     low, high = line([0, 0, 0, 0, 0]), line([1, 1, 1, 1, 1])
-    drawn = draw_states(Query(low, high, id="q"), every=2, width=160)
+    drawn = draw_states(Query((low, high), id="q"), every=2, width=160)
 
     def heights(picture):
         red, _, blue = np.moveaxis(np.asarray(picture, int), -1, 0)
@@ -398,7 +398,7 @@ def test_both_sides_are_plotted_on_the_same_scale():
 def test_pictures_as_observations_are_no_curves():
     pictures = Trajectory(np.zeros((3, 4, 4)), np.zeros(2), np.zeros(2), Ending.UNFINISHED).cut(0, 2)
     with pytest.raises(ValueError, match=r"observations have shape \(4, 4\); draw='states' plots vectors only"):
-        draw_states(Query(pictures, pictures, id="q"), every=1, width=100)
+        draw_states(Query((pictures, pictures), id="q"), every=1, width=100)
 
 
 def test_the_manifest_is_plain_json(clip):

@@ -150,7 +150,7 @@ def test_a_client_is_told_that_a_clip_can_not_be_written_and_the_log_where(room,
 @pytest.mark.parametrize(("env_id", "told"), [("Elsewhere-v0", True), ("/srv/secret:Elsewhere-v0", False)])
 def test_why_a_clip_can_not_be_drawn_is_told_unless_it_names_a_file(room, tmp_path, caplog, env_id, told):
     one = room.store.query("0-0")
-    room.store.post([replace(one, id="far", left=replace(one.left, origin=Origin(env_id, 0)))])
+    room.store.post([replace(one, id="far", options=(replace(one.left, origin=Origin(env_id, 0)), one.right))])
     with ClipCache(tmp_path / "clips") as clips, TestClient(make_app(Desk(room.store, clips)), base_url=HERE) as page:
         why = said(page.get("/api/clips/far"), 409)
     assert why.startswith("query far can't be shown: ") is told

@@ -42,7 +42,7 @@ A, B, C, D = (example_queries(1, seed=seed)[0].left for seed in range(4))
 
 
 def compared(*judgements):
-    return [(Query(left, right, id=str(i)), answer) for i, (left, right, answer) in enumerate(judgements)]
+    return [(Query((left, right), id=str(i)), answer) for i, (left, right, answer) in enumerate(judgements)]
 
 
 @pytest.mark.parametrize(

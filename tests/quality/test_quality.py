@@ -27,7 +27,7 @@ def rows(who, *answers, queries=PLAIN):
 
 def again(query, why):
     left, right = (query.right, query.left) if why == MIRRORED else (query.left, query.right)
-    return replace(query, left=left, right=right, id=f"{why} {query.id}", why=why, repeats=query.id)
+    return replace(query, options=(left, right), id=f"{why} {query.id}", why=why, repeats=query.id)
 
 
 def test_seconds_are_quartiles_of_the_time_from_seeing_to_answering():
@@ -106,7 +106,7 @@ def test_one_persons_repeats_are_no_agreement_between_people():
 
 def test_contradictions_are_counted_over_everybody():
     a, b, c = PLAIN[0].left, PLAIN[1].left, PLAIN[2].left
-    round_about = [replace(PLAIN[i], left=x, right=y) for i, (x, y) in enumerate([(a, b), (b, c), (c, a)])]
+    round_about = [replace(PLAIN[i], options=(x, y)) for i, (x, y) in enumerate([(a, b), (b, c), (c, a)])]
     history = rows("ann", LEFT, LEFT, queries=round_about) + rows("bob", LEFT, queries=round_about[2:])
     assert assess(history, round_about).intransitive == Share(1, 1)
 

@@ -30,7 +30,7 @@ def segment(rng: np.random.Generator, length: int = 5) -> Segment:
 def preferences(n: int, *, seed: int = 0) -> list[Preference]:
     """Answered by the sum of what the segments are paid."""
     rng = np.random.default_rng(seed)
-    queries = [Query(segment(rng), segment(rng), id=str(i)) for i in range(n)]
+    queries = [Query((segment(rng), segment(rng)), id=str(i)) for i in range(n)]
     return [Preference(q, Answer.LEFT if q.left.true_return > q.right.true_return else Answer.RIGHT) for q in queries]
 
 

@@ -30,7 +30,7 @@ def episodes(n: int = 4, *, seed: int = 0) -> list[Trajectory]:
 def preferences(n: int, *, seed: int = 0) -> list[Preference]:
     rng = np.random.default_rng(seed)
     cuts = [[t.cut(int(rng.integers(20)), 5) for t in episodes(2, seed=int(rng.integers(99)))] for _ in range(n)]
-    queries = [Query(left, right, id=str(i)) for i, (left, right) in enumerate(cuts)]
+    queries = [Query((left, right), id=str(i)) for i, (left, right) in enumerate(cuts)]
     return [Preference(q, Answer.LEFT if q.left.true_return > q.right.true_return else Answer.RIGHT) for q in queries]
 
 
@@ -131,5 +131,5 @@ def test_probabilities_are_logistic_in_the_difference_of_each_members_sums() -> 
 def test_probabilities_of_swapped_queries_sum_to_1() -> None:
     one, queries = learner(), [p.query for p in preferences(7)]
     one.fit(preferences(12))
-    swapped = [Query(q.right, q.left, id=q.id) for q in queries]
+    swapped = [Query((q.right, q.left), id=q.id) for q in queries]
     np.testing.assert_allclose(one.probabilities(queries) + one.probabilities(swapped), 1, rtol=1e-6)

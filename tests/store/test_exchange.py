@@ -75,7 +75,9 @@ def test_every_number_of_every_dtype_comes_back_bit_for_bit(tmp_path, name, dtyp
     steps = len(values)
     segment = Segment(values[[0, *range(steps)]], values, np.resize(values, steps), steps, False, values[:0])
     with PreferenceStore() as store, PreferenceStore() as other:
-        store.post([Query(segment, segment, id="q", value=math.nan), Query(segment, segment, id="r", value=-math.inf)])
+        store.post(
+            [Query((segment, segment), id="q", value=math.nan), Query((segment, segment), id="r", value=-math.inf)]
+        )
         store.record_all(["q", "r"], [Answer.TIE] * 2, teacher="ann", answered_at=0.0)
         export(store, tmp_path / "export")
         import_preferences(tmp_path / "export" / name, other)
@@ -88,7 +90,7 @@ def test_pictures_come_back(tmp_path, name):
     pictures = rng.integers(256, size=(4, 8, 6, 3), dtype=np.uint8)
     one = Segment(pictures, rng.integers(3, size=3), rng.normal(size=3), 5, True, np.zeros(0, np.int64))
     with PreferenceStore() as store, PreferenceStore() as other:
-        store.post([Query(one, replace(one, observations=pictures[::-1]), id="q")])
+        store.post([Query((one, replace(one, observations=pictures[::-1])), id="q")])
         store.record("q", Answer.LEFT, teacher="ann")
         export(store, tmp_path)
         import_preferences(tmp_path / name, other)
@@ -284,7 +286,7 @@ def test_a_reward_model_is_fitted_to_an_export_with_no_environment_at_hand(tmp_p
                 Segment(one, rng.integers(2, size=10), np.full(10, np.nan), 10, False, np.zeros(0, np.int64))
                 for one in both
             )
-            store.post([Query(left, right, id=str(i))])
+            store.post([Query((left, right), id=str(i))])
             likes_left = left.observations[:-1, 0].sum() > right.observations[:-1, 0].sum()
             store.record(str(i), Answer.LEFT if likes_left else Answer.RIGHT, teacher="ann")
         export(store, tmp_path / "export", spaces=SPACES)

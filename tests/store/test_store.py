@@ -77,14 +77,16 @@ def test_arrays_of_every_dtype_come_back_bit_for_bit(store, dtype):
     query = example_queries(1)[0]
     shape = (query.left.lived + 1, 2, 3)
     left = replace(query.left, observations=np.arange(math.prod(shape)).reshape(shape).astype(dtype))
-    store.post([replace(query, left=left)])
-    assert same_query(store.pending()[0], replace(query, left=left))
+    store.post([replace(query, options=(left, query.right))])
+    assert same_query(store.pending()[0], replace(query, options=(left, query.right)))
 
 
 def test_special_numbers_come_back_bit_for_bit(store):
     query = example_queries(1)[0]
     rewards = np.resize([math.nan, -0.0, math.inf, 5e-324], query.left.lived)
-    strange = replace(query, left=replace(query.left, rewards=rewards), value=-math.inf, policy_step=2**40)
+    strange = replace(
+        query, options=(replace(query.left, rewards=rewards), query.right), value=-math.inf, policy_step=2**40
+    )
     store.post([strange, replace(query, id="nan", value=math.nan)])
     kept = store.pending()
     assert same_query(kept[0], strange)
@@ -95,7 +97,7 @@ def test_arrays_that_are_not_contiguous_come_back_right(store):
     query = example_queries(1)[0]
     reversed_in_memory = np.arange(4.0 * (query.left.lived + 1)).reshape(4, -1)[::-1].T
     left = replace(query.left, observations=reversed_in_memory)
-    store.post([replace(query, left=left)])
+    store.post([replace(query, options=(left, query.right))])
     np.testing.assert_array_equal(store.pending()[0].left.observations, reversed_in_memory)
 
 
@@ -110,14 +112,14 @@ def test_arrays_that_cannot_be_kept_are_refused(store, strange):
     query = example_queries(1)[0]
     left = replace(query.left, earlier_actions=strange)
     with pytest.raises(ValueError, match=f"earlier_actions of the left segment are {strange.dtype}; the store keeps"):
-        store.post([replace(query, left=left)])
+        store.post([replace(query, options=(left, query.right))])
 
 
 def test_an_origin_that_cannot_be_written_is_refused(store):
     query = example_queries(1)[0]
     left = replace(query.left, origin=Origin("Example-v0", 1, {"bounds": {1, 2}}))
     with pytest.raises(ValueError, match=r"env_kwargs .*\{1, 2\}.* can't be stored: .*set.*; use numbers"):
-        store.post([replace(query, left=left)])
+        store.post([replace(query, options=(left, query.right))])
 
 
 def test_numpy_numbers_are_taken_for_numbers(store):

@@ -30,7 +30,7 @@ def segment(*rewards, length=5, positions=None):
 
 
 def ask(teacher, left, right, id="q"):
-    return teacher.answer([Query(left, right, id=id)])[0]
+    return teacher.answer([Query((left, right), id=id)])[0]
 
 
 @pytest.mark.parametrize("rule", TEACHER_RULES)
@@ -104,14 +104,14 @@ def test_a_goal_is_called_once_for_all_steps():
         calls.append((observations.shape, actions.shape, next_observations.shape))
         return np.zeros(len(actions))
 
-    queries = [Query(segment(1, 1), segment(1, 1, 1), id="a"), Query(segment(1), segment(1, 1), id="b")]
+    queries = [Query((segment(1, 1), segment(1, 1, 1)), id="a"), Query((segment(1), segment(1, 1)), id="b")]
     assert OracleTeacher(goal).answer(queries) == [Answer.TIE, Answer.TIE]
     assert calls == [((8, 1), (8,), (8, 1))]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_true_reward_that_is_not_finite_is_refused_by_the_name_of_its_step(bad):
-    queries = [Query(segment(1, 1), segment(1), id="a"), Query(segment(1), segment(1, 1, bad, 1), id="b")]
+    queries = [Query((segment(1, 1), segment(1)), id="a"), Query((segment(1), segment(1, 1, bad, 1)), id="b")]
     with pytest.raises(ValueError, match=f"environment gives {bad} for step 2 of the right segment of query 'b'"):
         OracleTeacher().answer(queries)
 

@@ -36,7 +36,7 @@ def preference_to_record(preference: Preference) -> Record:
     return {
         "left": _segment_to_record(query.left),
         "right": _segment_to_record(query.right),
-        "answer": preference.answer.value,
+        "answer": Answer(preference.answer).value,
         "teacher": preference.teacher,
         "shown_at": preference.shown_at,
         "answered_at": preference.answered_at,
@@ -61,8 +61,7 @@ def record_to_preference(record: Record) -> Preference:
     plain = _checked(record, _REST)
     return Preference(
         query=Query(
-            left=_record_to_segment(record["left"], plain["length"]),
-            right=_record_to_segment(record["right"], plain["length"]),
+            tuple(_record_to_segment(record[side], plain["length"]) for side in ("left", "right")),
             **{name: plain[name] for name in ("id", "why", "value", "policy_step", "reward_version", "repeats")},
         ),
         answer=Answer(plain["answer"]),

@@ -1,0 +1,36 @@
+"""Comparison: which of two segments is better (Christiano et al. 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlhf_gym.kinds.kind import Kind
+from rlhf_gym.preferences import Answer, Choice, Preference, Said
+
+
+def parse(text: str, options: int) -> Answer:
+    """Read "left", "right", "tie" or "skip"."""
+    return Answer(text)
+
+
+def text(answer: Said) -> str:
+    """Write what :func:`parse` reads."""
+    return Answer(answer).value
+
+
+def answer(worth: Sequence[float]) -> Answer:
+    """Prefer the larger; equal ones are a TIE."""
+    left, right = worth
+    if left == right:
+        return Answer.TIE
+    return Answer.LEFT if left > right else Answer.RIGHT
+
+
+def choices(preference: Preference) -> list[Choice]:
+    """One choice between two, a tie half each way."""
+    left = Answer(preference.answer).target
+    query = preference.query
+    return [Choice(query.options, (left, 1 - left), group=query.repeats or query.id)]
+
+
+COMPARISON = Kind(range(2, 3), parse, text, answer, choices)
