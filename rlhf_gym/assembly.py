@@ -1,29 +1,150 @@
-"""From settings to the parts of a run: environments, teacher, agent, reward model, and what is paid."""
+"""From settings to the parts of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3 import PPO
-from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
-from stable_baselines3.common.vec_env import VecEnv
 
-from rlhf_gym.agents import make_ppo
+from rlhf_gym.agents import Agent, make_agent
+from rlhf_gym.answers import Answers, Meanwhile
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.envs import Recorder, RewardFunction, make_vec_env
+from rlhf_gym.config.named import get
+from rlhf_gym.envs import Recorder, VecLearnedReward, make_vec_env
+from rlhf_gym.errors import BadInput
+from rlhf_gym.kinds import Kind
+from rlhf_gym.methods import Method
+from rlhf_gym.parts import Parts, Streams
+from rlhf_gym.preferences import Answer, Preference
+from rlhf_gym.queries import Part, Scheme, plan
+from rlhf_gym.registry import GIVEN, TABLES, check_is, dotted_name, load, make, source_entry, teacher_entry
 from rlhf_gym.rewards import RewardLearner, RewardModel
-from rlhf_gym.segments import Origin, Trajectory
+from rlhf_gym.runs import RunDirectory
+from rlhf_gym.runs.checkpoint import CHECKPOINTS, next_round
+from rlhf_gym.runs.provenance import provenance
+from rlhf_gym.segments import Origin
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.teachers import PEOPLE, Goal, OracleTeacher, People, RandomTeacher, Teacher, Waiting, goal_rewards
+from rlhf_gym.store.exchange import read_preferences
+from rlhf_gym.teachers import Goal, OracleTeacher, RandomTeacher, Teacher, Waiting, goal_rewards, load_goal, pause
 
 STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation")
 
 
-def random_streams(*seed: int) -> dict[str, np.random.Generator]:
+def assemble(
+    config: RLHFConfig,
+    *,
+    teacher: Teacher | None = None,
+    goal: Goal | None = None,
+    waiting: Waiting = pause,
+    resume: bool = False,
+    loaded: bool = False,
+) -> Parts:
+    """Make the parts of a run; nothing is left behind where one of them can't be made.
+
+    Args:
+        config: All settings.
+        teacher: Who answers; None makes the one that the settings name.
+        goal: The teacher's reward function; likewise.
+        waiting: Called again and again while answers are missing that people are to give.
+        resume: Whether the run directory holds the run already.
+        loaded: Whether the settings are those of a run that was saved.
+
+    Raises:
+        BadInput: On settings that don't fit the environment, or names that nothing has.
+    """
+    config, goal = name_given(config, teacher, goal, fixed=resume or loaded)
+    finished = next_round(Path(config.run_dir or "") / CHECKPOINTS) if resume else 0
+    store = open_store(config, finished_rounds=finished) if resume else None
+    base = random_streams(config.seed)
+    # Of the streams that the run began with, or was resumed with before, it takes up none: it would see and ask the
+    # same again. Whatever is posted changes the number of queries asked.
+    rng = random_streams(config.seed, finished, store.counts().asked) if store else base
+    recorder = make_recorder(config, rng["envs"])
+    venv = VecLearnedReward(recorder)
+    agent = make_policy(config, venv, rng["agent"])
+    parts = make_plan(config, agent.portion)
+    scheme, options = make_scheme(config), options_per_query(config)
+    method = make_method(config, agent, venv, goal, base)
+    earlier = [] if resume else preferences_before(config, venv)
+    if earlier:  # ids are drawn from the streams, and another run with this seed has drawn these
+        rng = {**rng, "queries": random_streams(config.seed, 0, len(earlier))["queries"]}
+    run = RunDirectory(config.run_dir, resume=resume) if config.run_dir else None
+    before = labels_before(run) if run and resume else sum(p.answer is not Answer.SKIP for p in earlier)
+    try:
+        if run and not resume:
+            config.to_yaml(run / "config.yaml")
+            run.write_json("provenance.json", provenance(own=own_names(config)) | {"labels_before": before})
+        store = store or open_store(config)
+        store.add(earlier)
+        teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"])
+        answers = make_answers(config, store, teacher, parts, before=before)
+        agent.log_to(run / "tensorboard" if run else None)
+    except BaseException:
+        if run and not resume:
+            run.discard()
+        raise
+    seed = int(base["evaluation"].integers(2**31))
+    return Parts(config, goal, recorder, venv, method, parts, scheme, options, run, answers, finished, rng, seed)
+
+
+def name_given(
+    config: RLHFConfig, teacher: Teacher | None, goal: Goal | None, *, fixed: bool
+) -> tuple[RLHFConfig, Goal | None]:
+    """Settings that name the teacher and the goal, and the goal itself.
+
+    Raises:
+        BadInput: If a run that is resumed was taught by others, or what it was taught by can't be found.
+    """
+    goal = goal or getattr(teacher, "goal", None)
+    named: dict[str, Any] = {}
+    if teacher is not None:
+        registered = type(teacher) in (OracleTeacher, RandomTeacher)
+        named["teacher"] = teacher.name if registered else f"{GIVEN}{teacher.name}"
+    if goal is not None:
+        named["feedback.goal"] = goal_name(goal)
+    for setting, name in named.items():
+        was = config.teacher if setting == "teacher" else config.feedback.goal
+        if fixed and was != name:
+            raise BadInput(
+                f"{setting} of the run is {was} and {name} was given; a run goes on with what it was taught by"
+            )
+    if teacher is None and config.teacher.startswith(GIVEN):
+        load("teacher", config.teacher)  # which says what to do
+    if named and not fixed:
+        feedback = replace(config.feedback, goal=named.get("feedback.goal", config.feedback.goal))
+        config = replace(config, teacher=named.get("teacher", config.teacher), feedback=feedback)
+    if goal is None and config.feedback.goal:
+        goal = load_goal(config.feedback.goal)
+    return config, goal
+
+
+def goal_name(goal: Goal) -> str:
+    """The name under which a goal is found again, or one that says that it has to be handed over."""
+    name = dotted_name(goal)
+    return name if name else f"{GIVEN}{getattr(goal, '__name__', type(goal).__name__)}"
+
+
+def own_names(config: RLHFConfig) -> dict[str, str]:
+    """What of the run isn't this package's own, by the setting that names it."""
+    named = {setting: get(config, setting) for setting in TABLES}
+    own = {setting: name for setting, name in named.items() if name and name not in TABLES[setting]}
+    return own | ({"env_id": config.env_id} if ":" in config.env_id else {})
+
+
+def labels_before(run: RunDirectory) -> int:
+    """Labels that an interrupted run began with."""
+    try:
+        return int(json.loads((run / "provenance.json").read_text()).get("labels_before", 0))
+    except (OSError, ValueError):
+        return 0
+
+
+def random_streams(*seed: int) -> Streams:
     """One generator for each part, all from one seed: what one part draws doesn't change the others."""
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     return {name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)}
@@ -35,10 +156,10 @@ def pick(group: object, names: str) -> dict[str, Any]:
 
 
 def make_recorder(config: RLHFConfig, rng: np.random.Generator) -> Recorder:
-    """The environments, below what records them.
+    """Make the environments, below what records them.
 
     Raises:
-        ValueError: If episodes have no limit, or none is as long as a segment.
+        BadInput: If episodes have no limit, or none is as long as a segment.
     """
     recorder = make_vec_env(
         Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon),
@@ -49,106 +170,177 @@ def make_recorder(config: RLHFConfig, rng: np.random.Generator) -> Recorder:
     spec = recorder.get_attr("spec", 0)[0]
     limit = spec.max_episode_steps if spec else None
     if limit is None:
-        raise ValueError(
+        raise BadInput(
             f"env_id is {config.env_id}, which sets no limit to its episodes, so that an evaluation may never end; "
             'set one: env_kwargs {"max_episode_steps": 1000}'
         )
     longest = config.env.fixed_horizon or limit
     if config.segment_length > longest:
-        raise ValueError(
+        raise BadInput(
             f"segment_length is {config.segment_length} but an episode of {config.env_id} has at most {longest} steps; "
             f"use segment_length <= {longest}"
         )
     return recorder
 
 
+def make_policy(config: RLHFConfig, venv: VecLearnedReward, rng: np.random.Generator) -> Agent:
+    """Make the agent; nothing is logged yet."""
+    torch.set_num_threads(config.agent.torch_threads)
+    return make_agent(
+        config.algo,
+        venv,
+        seed=int(rng.integers(2**31)),
+        total_timesteps=config.total_timesteps - config.warm_up_steps,
+        **pick(config.agent, "schedule net_arch normalize_observations options"),
+    )
+
+
+def make_plan(config: RLHFConfig, portion: int) -> list[Part]:
+    """Plan every round of a run whose agent moves in portions of so many steps."""
+    schedule = make("query.schedule", config.query.schedule, config.query.schedule_options)
+    return plan(
+        config.labels if source_entry(config.reward.source).labels else 0,
+        total_timesteps=config.total_timesteps,
+        warm_up_steps=config.warm_up_steps,
+        portion=portion,
+        rounds=config.query.rounds,
+        schedule=schedule,
+    )
+
+
+def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: Goal | None, rng: Streams) -> Method:
+    """Make what turns answers into a better policy, with the reward model it fits."""
+    model = RewardModel(
+        venv.observation_space,
+        venv.action_space,
+        seed=int(rng["model"].integers(2**31)),
+        **pick(config.reward, "ensemble_size network network_options inputs"),
+    )
+    settings = pick(config.reward, "steps batch_size learning_rate l2 l2_sample")
+    method = make(
+        "method",
+        config.method,
+        {},
+        agent=agent,
+        learner=RewardLearner(model, rng=rng["reward"], random_share=config.reward.label_noise, **settings),
+        source=make("reward.source", config.reward.source, config.reward.source_options),
+        goal=partial(goal_rewards, goal) if goal else None,
+    )
+    return check_is("method", config.method, method, Method, "a Method with fit, improve and step_scores")
+
+
 def make_teacher(
     config: RLHFConfig, goal: Goal | None, store: PreferenceStore, waiting: Waiting, rng: np.random.Generator
 ) -> Teacher:
-    """Who answers."""
-    if config.teacher in PEOPLE:
-        return People(store, name=config.teacher, waiting=waiting)
-    if config.teacher == "random":
-        return RandomTeacher(seed=int(rng.integers(2**31)))
-    return OracleTeacher(goal=goal)
+    """Make the teacher that the settings name."""
+    teacher = make(
+        "teacher",
+        config.teacher,
+        config.teacher_options,
+        goal=goal,
+        store=store,
+        waiting=waiting,
+        seed=int(rng.integers(2**31)) if not teacher_entry(config.teacher).people else 0,
+        name=config.teacher,
+    )
+    return check_is("teacher", config.teacher, teacher, Teacher, "a Teacher with a name and answer(queries)")
+
+
+def make_scheme(config: RLHFConfig) -> Scheme | None:
+    """Make the query scheme; None is uniform, which needs no candidates."""
+    if config.query.scheme == "uniform":
+        return None
+    return check_is(
+        "query.scheme",
+        config.query.scheme,
+        make("query.scheme", config.query.scheme, config.query.scheme_options),
+        object,
+        "a function of (candidates, n, rng)",
+        calls=True,
+    )
+
+
+def options_per_query(config: RLHFConfig) -> int:
+    """How many segments a query shows.
+
+    Raises:
+        BadInput: If the kind of feedback doesn't allow it.
+    """
+    kind: Kind = check_is("kind", config.kind, load("kind", config.kind), Kind, "a Kind")
+    wanted = config.query.options or kind.options[0]
+    if wanted not in kind.options:
+        raise BadInput(
+            f"query.options is {wanted} and kind is {config.kind}; use {kind.options[0]} to {kind.options[-1]}"
+        )
+    return wanted
+
+
+def make_answers(
+    config: RLHFConfig, store: PreferenceStore, teacher: Teacher, parts: list[Part], *, before: int
+) -> Answers:
+    """Make what asks and reads answers, with `before` labels there already."""
+    feedback = config.feedback
+    per_round = sum(part.steps for part in parts) / len(parts)
+    meanwhile = Meanwhile(feedback.outstanding, feedback.refit_answers, feedback.stale_rounds * per_round)
+    return Answers(
+        store,
+        teacher,
+        before=before,
+        budget=config.labels,
+        people_per_query=feedback.people_per_query,
+        meanwhile=meanwhile if feedback.async_labels else None,
+    )
 
 
 def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> PreferenceStore:
-    """Where queries are posted and answered.
+    """Open the store where queries are posted and answered.
 
     Args:
         config: All settings.
         finished_rounds: Of a run that is resumed; None where it begins, so that its store has to be empty.
 
     Raises:
-        ValueError: If a new run's store holds queries, or a resumed run's holds none.
+        BadInput: If a new run's store holds queries, or a resumed run's holds none.
     """
     if config.feedback.store is None and config.run_dir is None:
         return PreferenceStore()
     place = config.feedback.store or Path(config.run_dir or "") / "preferences.db"
-    store = PreferenceStore(place, lasting=config.teacher in PEOPLE)
+    store = PreferenceStore(place, lasting=teacher_entry(config.teacher).people)
     asked = store.counts().asked
     wrong = ""
     if finished_rounds is None and asked:
         wrong = f"feedback.store holds {asked} queries of another run; give each run a database of its own"
-    elif finished_rounds and not asked and config.reward.source == "learned":
+    elif finished_rounds and not asked and source_entry(config.reward.source).labels:
         wrong = f"the run has finished {finished_rounds} rounds, but its store is empty; bring back {store.place}"
     if wrong:
         store.close()
-        raise ValueError(wrong)
+        raise BadInput(wrong)
     return store
 
 
-def make_agent(config: RLHFConfig, venv: VecEnv, rng: np.random.Generator) -> PPO:
-    """Who learns the policy; it logs to the run directory's TensorBoard file."""
-    torch.set_num_threads(config.agent.torch_threads)
-    agent = make_ppo(
-        venv,
-        seed=int(rng.integers(2**31)),
-        **pick(config.agent, "n_steps batch_size n_epochs learning_rate clip_range gamma gae_lambda ent_coef vf_coef"),
-        **pick(config.agent, "max_grad_norm net_arch log_std_init normalize_observations"),
-    )
-    folder: list[KVWriter] = [TensorBoardOutputFormat(f"{config.run_dir}/tensorboard")] if config.run_dir else []
-    agent.set_logger(Logger(None, folder))
-    return agent
+def preferences_before(config: RLHFConfig, venv: VecLearnedReward) -> list[Preference]:
+    """What a run begins with, from another run or an export.
 
-
-def make_reward(
-    config: RLHFConfig, venv: VecEnv, model_rng: np.random.Generator, fit_rng: np.random.Generator
-) -> RewardLearner:
-    """The reward model and what fits it."""
-    model = RewardModel(
-        venv.observation_space,
-        venv.action_space,
-        seed=int(model_rng.integers(2**31)),
-        **pick(config.reward, "ensemble_size hidden inputs"),
-    )
-    return RewardLearner(
-        model, rng=fit_rng, **pick(config.reward, "steps batch_size learning_rate l2 l2_sample random_share")
-    )
-
-
-def reward_function(config: RLHFConfig, goal: Goal | None, model: RewardModel) -> RewardFunction | None:
-    """What is paid from now on; None is the environment's own reward."""
-    if config.reward.source == "constant":
-        return lambda observations, *_: np.full(len(observations), config.reward.constant, np.float32)
-    if config.reward.source in ("true", "true_scaled"):
-        return (lambda obs, act, next_obs, _: goal_rewards(goal, obs, act, next_obs)) if goal else None
-    return model.paid()
-
-
-def true_size(trajectories: Sequence[Trajectory], goal: Goal | None, *, shift: bool) -> tuple[float, float]:
-    """What to subtract from the true reward and to divide it by, for the size that a learned one has.
-
-    Args:
-        trajectories: Steps to take it from.
-        goal: What is paid in place of the environment's reward, if anything.
-        shift: As :meth:`rlhf_gym.rewards.RewardModel.freeze_outputs` takes it.
+    Raises:
+        BadInput: If there is nothing to read, or it is about another environment.
     """
-    if goal is None:
-        rewards = np.concatenate([t.rewards for t in trajectories])
+    if config.feedback.preferences is None:
+        return []
+    place = Path(config.feedback.preferences)
+    if (place / "preferences.db").is_file():
+        with PreferenceStore(place / "preferences.db") as store:
+            found = store.preferences()
     else:
-        steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in trajectories]
-        rewards = goal_rewards(goal, *(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
-    zero = float(rewards.mean()) if shift else 0.0
-    return zero, max(float(np.sqrt(np.square(rewards - zero).mean())), 1e-6)
+        found = read_preferences(place)
+    if not found:
+        raise BadInput(f"feedback.preferences is {place}, where nothing was answered; use another run or export")
+    shapes = (venv.observation_space.shape, venv.action_space.shape)
+    for preference in found:
+        segment = preference.query.options[0]
+        came = (segment.observations.shape[1:], segment.actions.shape[1:])
+        if came != shapes:
+            raise BadInput(
+                f"feedback.preferences {place} has observations and actions of shapes {came} and {config.env_id} has "
+                f"{shapes}; use preferences about the same environment"
+            )
+    return found

@@ -6,9 +6,9 @@ import difflib
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from traceback import walk_tb
 from typing import Any
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.flags import read_flags, settings_before_flags
 from rlhf_gym.verbs import VERBS, Train
 
@@ -23,7 +23,8 @@ def main(args: Sequence[str] | None = None) -> int:
         Exit status: 0, 2 on bad input (one line on stderr says which), 130 when interrupted.
 
     Raises:
-        ValueError: From a library or a goal's own code: that is no bad input, and its traceback is needed.
+        Exception: A mistake of ours, of a library or of the user's own code: that is no bad input, and its traceback
+            is needed.
     """
     try:
         parse(sys.argv[1:] if args is None else args).run()
@@ -33,10 +34,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return _complain(str(stop) or "interrupted; the files written so far stay", 130)
     except (OSError, ImportError) as error:
         return _complain(str(error), 2)
-    except ValueError as error:
-        *_, (frame, _line) = walk_tb(error.__traceback__)
-        if frame.f_globals["__name__"].partition(".")[0] != "rlhf_gym":
-            raise
+    except BadInput as error:
         return _complain(str(error), 2)
     return 0
 
@@ -45,7 +43,7 @@ def parse(args: Sequence[str]) -> Any:
     """The verb that `args` ask for, ready to run.
 
     Raises:
-        ValueError: On an unknown verb or flag, or a value that doesn't fit.
+        BadInput: On an unknown verb or flag, or a value that doesn't fit.
         SystemExit: After showing help or the version; its code is 2 if no verb was given.
     """
     if not args:
@@ -58,10 +56,12 @@ def parse(args: Sequence[str]) -> Any:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(VERBS)};"
-        raise ValueError(f"verb is {verb!r}; {hint} see rlhf-gym --help")
+        raise BadInput(f"verb is {verb!r}; {hint} see rlhf-gym --help")
     prog = f"rlhf-gym {verb}"
-    default = {"default": Train(*settings_before_flags(rest, prog=prog))} if verb == "train" else {}
-    return read_flags(VERBS[verb], rest, prog=prog, **default)
+    if verb != "train":
+        return read_flags(VERBS[verb], rest, prog=prog)
+    settings, file, rest = settings_before_flags(rest, prog=prog)
+    return read_flags(Train, rest, prog=prog, default=Train(settings, file))
 
 
 def _usage() -> str:

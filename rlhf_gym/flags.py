@@ -16,6 +16,8 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import read_yaml
+from rlhf_gym.errors import BadInput
+from rlhf_gym.option_flags import take_options
 
 REGISTRY = ConstructorRegistry()
 EXAMPLE = '{"gravity": 5}'
@@ -31,7 +33,7 @@ def read_flags(kind: type, args: Sequence[str], *, prog: str, **options: Any) ->
         **options: As `tyro.cli` takes them.
 
     Raises:
-        ValueError: On an unknown flag, or a value that doesn't fit; the message is one line.
+        BadInput: On an unknown flag, or a value that doesn't fit; the message is one line.
         SystemExit: After showing help.
     """
     with redirect_stderr(io.StringIO()) as said:
@@ -41,36 +43,38 @@ def read_flags(kind: type, args: Sequence[str], *, prog: str, **options: Any) ->
             )
         except SystemExit as stop:
             if stop.code:
-                raise ValueError(f"{_unbox(said.getvalue())} see {prog} --help") from None
+                raise BadInput(f"{_unbox(said.getvalue())} see {prog} --help") from None
             raise
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _First:
     """The flags that decide the defaults of all others."""
 
     env_id: str | None = None
     config: Path | None = None
 
 
-def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig, Path | None]:
+def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig, Path | None, list[str]]:
     """Default < preset of the environment < file: what holds where no flag says otherwise.
 
     Args:
-        args: Words of the command line; of them only ``--env-id`` and ``--config`` count here.
+        args: Words of the command line; of them only ``--env-id``, ``--config``, names from the registry and their
+            options count here.
         prog: What was called, for errors.
 
     Returns:
-        The settings, and the file they come from, if any.
+        The settings, the file they come from, if any, and the words that are still to be read.
 
     Raises:
-        ValueError: If the file can't be read, or its settings don't hold.
+        BadInput: If the file can't be read, or its settings don't hold.
     """
-    asked, _ = read_flags(_Asked, args, prog=prog, return_unknown_args=True, add_help=False)
-    settings = read_yaml(asked.config) if asked.config else {}
-    if asked.env_id is not None:
-        settings["env_id"] = asked.env_id
-    return RLHFConfig.over_preset(settings), asked.config
+    left, named = take_options(args)
+    first, _ = read_flags(_First, left, prog=prog, return_unknown_args=True, add_help=False)
+    settings = read_yaml(first.config) if first.config else {}
+    if first.env_id is not None:
+        settings["env_id"] = first.env_id
+    return RLHFConfig.over_preset(settings).replace(**named), first.config, left
 
 
 def _unbox(box: str) -> str:

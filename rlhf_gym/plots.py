@@ -20,7 +20,8 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from numpy.typing import NDArray
 
-from rlhf_gym.stats import interquartile_mean
+from rlhf_gym.registry import source_entry, teacher_entry
+from rlhf_gym.stats import interquartile_mean, mean_interval
 
 if TYPE_CHECKING:
     from rlhf_gym.config import RLHFConfig
@@ -68,7 +69,7 @@ class Panel:
     limits: tuple[float | None, float | None] = (None, None)
 
 
-def learning_curve(runs: Sequence[Run], output: str | Path | None = None) -> Figure:
+def learning_curve(runs: Sequence[Run], output: str | Path | None = None, *, interval: bool = False) -> Figure:
     """True return while learning, against environment steps and against labels.
 
     Runs with the same environment, labels, teacher and reward become one line, the interquartile mean over them; the
@@ -77,9 +78,10 @@ def learning_curve(runs: Sequence[Run], output: str | Path | None = None) -> Fig
     Args:
         runs: As :func:`rlhf_gym.runs.read_run` gives them; their steps may differ.
         output: File to write, its format by its ending (png, svg, pdf); None writes nothing.
+        interval: Draw the mean with its 95 % confidence interval instead.
 
     Raises:
-        ValueError: If there are no runs, or none has finished an episode.
+        BadInput: If there are no runs, or none has finished an episode.
     """
     if not runs:
         raise ValueError("got no runs to draw; give at least one run directory")
@@ -92,12 +94,12 @@ def learning_curve(runs: Sequence[Run], output: str | Path | None = None) -> Fig
     ]
     figure = Figure(figsize=(9.6, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    draw_curves(left, rows, lines, x="env_steps")
-    draw_curves(right, rows, lines, x="labels")
+    draw_curves(left, rows, lines, x="env_steps", interval=interval)
+    draw_curves(right, rows, lines, x="labels", interval=interval)
     left.set(xlabel=STEPS, ylabel=RETURN)
     right.set(xlabel=LABELS)
     left.set_title(envs.pop() if len(envs) == 1 else "", loc="left", color=INK, fontweight="bold")
-    _legend(figure, left, rows)
+    _legend(figure, left, rows, interval=interval)
     if output is not None:
         figure.savefig(output, dpi=150)
     return figure
@@ -145,12 +147,18 @@ def result_figure(
     _line_samples(figure, axes[1], lines)
     if title:
         figure.suptitle(fill(title, 80), x=0.005, ha="left", fontsize=11, fontweight="bold", color=INK)
-    figure.supxlabel(_caption(runs, "line and bar", "band: lowest to highest seed · dot: one seed"), **SMALL)
+    figure.supxlabel(
+        _caption(runs, "line and bar: interquartile mean", "band: lowest to highest seed · dot: one seed"), **SMALL
+    )
     return figure
 
 
-def draw_curves(ax: Axes, rows: Rows, lines: Mapping[str, Line], *, x: str, y: str = "true_return") -> None:
+def draw_curves(
+    ax: Axes, rows: Rows, lines: Mapping[str, Line], *, x: str, y: str = "true_return", interval: bool = False
+) -> None:
     """Draw the interquartile mean of each setting over its seeds, and a band from the lowest to the highest.
+
+    With `interval`, the mean and its 95 % confidence interval (:func:`rlhf_gym.stats.mean_interval`).
 
     Against labels, a setting that asked for none is drawn as the level it ended at.
 
@@ -167,11 +175,12 @@ def draw_curves(ax: Axes, rows: Rows, lines: Mapping[str, Line], *, x: str, y: s
             ax.axhline(interquartile_mean([ys[-1] for _, ys in curves]), label=line.title, **style)
             continue
         grid, seeds = over_seeds(curves)
-        middle = [interquartile_mean(column) for column in seeds.T]
+        middle = seeds.mean(axis=0) if interval else [interquartile_mean(column) for column in seeds.T]
         marker = "o" if len(grid) == 1 else None
         ax.plot(grid, middle, label=line.title, marker=marker, zorder=2 if line.control else 3, **style)
         if len(seeds) > 1:
-            low, high, alpha = seeds.min(axis=0), seeds.max(axis=0), 0.08 if line.control else 0.20
+            low, high = mean_interval(seeds) if interval else (seeds.min(axis=0), seeds.max(axis=0))
+            alpha = 0.08 if line.control else 0.20
             ax.fill_between(grid, low, high, color=style["color"], alpha=alpha, linewidth=0, zorder=1)
     if not drawn:
         raise ValueError(f"there is no {y} to draw: no episode has ended in these runs; train for longer")
@@ -230,22 +239,16 @@ def _curves(rows: Rows, x: str, y: str) -> list[Curve]:
 
 def _line(config: RLHFConfig, *, name_env: bool) -> Line:
     """What tells this run's line from others."""
-    source = config.reward.source
-    title = {
-        "learned": f"{config.labels} labels",
-        "true": "PPO on the " + ("goal" if config.feedback.goal else "true reward"),
-        "true_scaled": "PPO on the " + ("goal" if config.feedback.goal else "true reward") + ", scaled",
-        "untrained": "untrained reward model",
-        "constant": f"constant reward {config.reward.constant:+g}".replace("-", "−"),
-    }[source]
-    if source == "learned" and config.teacher == "random":
-        title = f"{config.labels} random answers"
+    source, teacher = source_entry(config.reward.source), teacher_entry(config.teacher)
+    title = (
+        f"{config.labels} {teacher.title or 'labels'}" if source.labels else source.titled(config.reward.source_options)
+    )
     if config.feedback.goal:
-        title += f", goal {config.feedback.goal.rpartition(':')[2]}"
+        title = title.replace("true reward", "goal") + f", goal {config.feedback.goal.rpartition(':')[2]}"
     if config.env.fixed_horizon is not None:
         title += f", fixed horizon {config.env.fixed_horizon}"
     title = f"{config.env_id}, {title}" if name_env else title
-    return Line(title, control=source != "learned" or config.teacher == "random")
+    return Line(title, control=source.control or teacher.control)
 
 
 def _styles(lines: Mapping[str, Line]) -> list[dict[str, Any]]:
@@ -274,13 +277,14 @@ def _caption(rows: Iterable[Mapping[str, Any]], mean: str, rest: str) -> str:
     if most == 1:
         return "1 seed"  # with nothing to take a mean of, and no band
     count = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
-    return f"{mean}: interquartile mean over {count} · {rest}"
+    return f"{mean} over {count} · {rest}"
 
 
-def _legend(figure: Figure, ax: Axes, rows: Rows) -> None:
+def _legend(figure: Figure, ax: Axes, rows: Rows, *, interval: bool) -> None:
+    mean, band = ("mean", "95 % confidence interval") if interval else ("interquartile mean", "lowest to highest")
     legend = figure.legend(
         *ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9,
-        handlelength=3, labelcolor=INK, title=_caption(rows, "line", "band: lowest to highest"),
+        handlelength=3, labelcolor=INK, title=_caption(rows, f"line: {mean}", f"band: {band}"),
     )  # fmt: skip
     legend.get_title().set(**SMALL)
 

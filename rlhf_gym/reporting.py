@@ -3,22 +3,79 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from stable_baselines3 import PPO
-from stable_baselines3.common.utils import safe_mean
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.evaluation import Predict, goal_return, play
-from rlhf_gym.preferences import Answer, Preference, Query
-from rlhf_gym.queries import disagreement
+from rlhf_gym.parts import Parts
+from rlhf_gym.preferences import Answer, Preference
+from rlhf_gym.queries import StepScores, probabilities_of
+from rlhf_gym.queries.schemes.disagreement import spread
+from rlhf_gym.registry import source_entry
 from rlhf_gym.rewards import RewardFit
-from rlhf_gym.runs import Round
-from rlhf_gym.segments import Array, Trajectory
+from rlhf_gym.runs import Round, Stopwatch
+from rlhf_gym.runs.metrics import add_round
+from rlhf_gym.runs.provenance import peak_rss_mb
+from rlhf_gym.segments import Ending, Trajectory
 from rlhf_gym.teachers import Goal
+
+
+def report_round(
+    parts: Parts, number: int, known: Collection[tuple[str, str]], fit: RewardFit | None, watch: Stopwatch
+) -> Round:
+    """Sum up a round, in ``metrics.csv`` and TensorBoard too where there is a run directory.
+
+    Args:
+        parts: Of the run.
+        number: Of the round.
+        known: Query and teacher of each answer that was there before.
+        fit: Of the reward model in this round, if there was one.
+        watch: Wall time so far.
+    """
+    preferences = parts.answers.preferences
+    new = [p for p in preferences if (p.query.id, p.teacher) not in known]
+    episodes = parts.venv.pop_episodes()
+    done = Round(
+        round=number,
+        env_steps=parts.recorder.steps,
+        labels=sum(p.answer is not Answer.SKIP for p in preferences),
+        asked=len(preferences),
+        **episode_figures(episodes),
+        goal_return=_goal_return(parts, len(episodes)),
+        **fit_figures(fit),
+        **answer_figures(new, parts.method.step_scores),
+        seconds=watch.seconds,
+    )
+    if parts.run:
+        add_round(parts.run / "metrics.csv", done)
+        parts.method.agent.log({f"rlhf/{name}": value for name, value in asdict(done).items()}, done.env_steps)
+    return done
+
+
+def summary(parts: Parts, fit: RewardFit | None, watch: Stopwatch) -> dict[str, Any]:
+    """Evaluate the policy, and sum up the run: the contents of ``summary.json``."""
+    config, answers = parts.config, parts.answers
+    with watch.timing("evaluation"):
+        episodes = evaluate(parts.method.agent.predict, config, seed=parts.evaluation_seed)
+    accuracy = fit_figures(fit)["reward_accuracy_heldout"]
+    return {
+        "env_id": config.env_id,
+        "seed": config.seed,
+        "teacher": answers.teacher.name if source_entry(config.reward.source).labels else None,
+        "reward_source": config.reward.source,
+        "labels": answers.labels,
+        "asked": len(answers.preferences),
+        "total_timesteps": parts.recorder.steps,
+        **return_figures(episodes, parts.goal),
+        # JSON knows no nan, which it is where nothing was held out.
+        "reward_accuracy_heldout": accuracy if math.isfinite(accuracy) else None,
+        **time_figures(watch.seconds, watch.parts, parts.recorder.steps),
+        "peak_rss_mb": peak_rss_mb(),
+    }
 
 
 def episode_figures(episodes: Sequence[Sequence[float]]) -> dict[str, float]:
@@ -31,19 +88,17 @@ def episode_figures(episodes: Sequence[Sequence[float]]) -> dict[str, float]:
     return dict(zip(("true_return", "learned_return", "episode_length"), means, strict=True))
 
 
-def answer_figures(
-    preferences: Sequence[Preference], probabilities: Callable[[Sequence[Query]], Array]
-) -> dict[str, float]:
+def answer_figures(preferences: Sequence[Preference], step_scores: StepScores) -> dict[str, float]:
     """How unsure the reward model was about what was asked, and how often the teacher was; nan if nothing was asked.
 
     Args:
         preferences: What was asked, and answered.
-        probabilities: Each member's P(left preferred), of shape (members, N).
+        step_scores: What each member of the reward model gives a step.
     """
     if not preferences:
         return {"disagreement": math.nan, "tie_rate": math.nan}
     return {
-        "disagreement": float(disagreement(probabilities([p.query for p in preferences])).mean()),
+        "disagreement": float(spread(probabilities_of([p.query for p in preferences], step_scores)).mean()),
         "tie_rate": float(np.mean([p.answer is Answer.TIE for p in preferences])),
     }
 
@@ -54,17 +109,8 @@ def fit_figures(fit: RewardFit | None) -> dict[str, float]:
     return {f"reward_{name}": getattr(fit, name) if fit else math.nan for name in names}
 
 
-def log_round(agent: PPO, done: Round) -> None:
-    """Write a round to TensorBoard, and what SB3 itself would of the last 100 episodes."""
-    for name, value in asdict(done).items():
-        agent.logger.record(f"rlhf/{name}", value)
-    for name, key in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
-        agent.logger.record(f"rollout/{name}", safe_mean([episode[key] for episode in agent.ep_info_buffer or ()]))
-    agent.logger.dump(done.env_steps)
-
-
 def evaluate(predict: Predict, config: RLHFConfig, *, seed: int) -> list[Trajectory]:
-    """Episodes of the deterministic policy on the unmodified environment."""
+    """Play episodes of the deterministic policy on the unmodified environment."""
     return play(
         predict,
         config.env_id,
@@ -89,3 +135,11 @@ def time_figures(seconds: float, parts: Mapping[str, float], env_steps: int) -> 
     """What a run took, all in all and part by part."""
     each = {f"wall_seconds_{part}": parts[part] for part in ("policy", "reward", "query", "evaluation")}
     return {"wall_seconds": seconds, **each, "env_steps_per_second": env_steps / seconds}
+
+
+def _goal_return(parts: Parts, finished: int) -> float:
+    """Mean return by the goal of the episodes that were finished last, as far as they are recorded."""
+    if parts.goal is None or not finished:
+        return math.nan
+    ended = [t for t in parts.recorder.trajectories() if t.ending is not Ending.UNFINISHED]
+    return goal_return(parts.goal, ended[-finished:]) if ended else math.nan

@@ -7,7 +7,7 @@ and action.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+RewardFunction = Callable[[Array, Array, Array, Array], Array]
+"""(observations (S, *obs), actions (S, *act), next observations (S, *obs), terminated (S,)) -> rewards (S,)."""
 
 
 class Ending(Enum):
@@ -223,7 +225,7 @@ def count_windows(trajectories: Sequence[Trajectory], length: int) -> Array:
         longest = max((len(trajectory) for trajectory in trajectories), default=0)
         raise ValueError(
             f"segment_length is {length} but the longest stretch of an episode seen so far has {longest} steps; "
-            f"use segment_length <= {max(longest, 1)} or watch more steps (query.first_steps)"
+            f"use segment_length <= {max(longest, 1)} or watch more steps (query.warm_up_steps)"
         )
     return counts
 

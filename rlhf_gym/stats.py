@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu, trim_mean
+from scipy.stats import t as student_t
 
 Numbers = Sequence[float] | NDArray[np.floating]
 
@@ -51,6 +52,25 @@ def bootstrap_interval(
     means = _resampled_means(_checked("values", values), n_resamples, np.random.default_rng(seed))
     low, high = np.quantile(means, tails)
     return float(low), float(high)
+
+
+def mean_interval(
+    values: NDArray[np.float64], *, confidence: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Confidence interval of the mean over seeds, by Student's t (Student 1908); honest for few seeds, if wide.
+
+    Args:
+        values: For each of n seeds k numbers, shape (n, k).
+        confidence: Between 0 and 1.
+
+    Returns:
+        Lower and upper ends, shape (k,); both the value where there is one seed.
+    """
+    n = len(values)
+    half = np.zeros(values.shape[1])
+    if n > 1:
+        half = values.std(axis=0, ddof=1) / np.sqrt(n) * student_t.ppf((1 + confidence) / 2, n - 1)
+    return values.mean(axis=0) - half, values.mean(axis=0) + half
 
 
 def fraction_reached(ours: Numbers, theirs: Numbers, *, floor: Numbers = (0.0,)) -> float:

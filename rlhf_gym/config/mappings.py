@@ -8,9 +8,11 @@ import types
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
+
+from rlhf_gym.errors import BadInput
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -22,9 +24,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(Path(path).read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise ValueError(f"config {path} can't be read: {' '.join(str(error).split())}") from error
+        raise BadInput(f"config {path} can't be read: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
-        raise ValueError(f"config {path} holds {type(settings).__name__}; expected settings as `name: value` lines")
+        raise BadInput(f"config {path} holds {type(settings).__name__}; expected settings as `name: value` lines")
     return settings
 
 
@@ -59,12 +61,12 @@ def build(cls: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
         ValueError: On an unknown name (with a suggestion) or a value of the wrong type.
     """
     if not isinstance(settings, Mapping):
-        raise ValueError(f"{prefix.rstrip('.')} is {settings!r}; expected a group of settings")
+        raise BadInput(f"{prefix.rstrip('.')} is {settings!r}; expected a group of settings")
     types_, known = get_type_hints(cls), [f.name for f in fields(cls)]
     values = {}
     for name, value in settings.items():
         if name not in known:
-            raise ValueError(unknown_name(str(name), known, prefix))
+            raise BadInput(unknown_name(str(name), known, prefix))
         values[name] = convert(value, types_[name], prefix + name)
     return cls(**values)
 
@@ -74,12 +76,14 @@ def convert(value: Any, wanted: Any, name: str) -> Any:
     if is_dataclass(wanted):
         return value if isinstance(value, wanted) else build(wanted, value, name + ".")  # type: ignore[arg-type]
     origin, args = get_origin(wanted), get_args(wanted)
+    if origin is Annotated:
+        return convert(value, args[0], name)
     if origin in (Union, types.UnionType):
         return None if value is None else convert(value, next(a for a in args if a is not type(None)), name)
     if origin is Literal:
         if value in args:
             return value
-        raise ValueError(f"{name} is {value!r}; use one of {', '.join(map(str, args))}")
+        raise BadInput(f"{name} is {value!r}; use one of {', '.join(map(str, args))}")
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(convert(item, args[0], name) for item in value)
     if origin is dict and isinstance(value, Mapping):
@@ -87,24 +91,27 @@ def convert(value: Any, wanted: Any, name: str) -> Any:
     if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         if math.isfinite(value):
             return float(value)
-        raise ValueError(f"{name} is {value}; use a finite number")
+        raise BadInput(f"{name} is {value}; use a finite number")
     if wanted is str and isinstance(value, (str, Path)):
         return str(value)
     if wanted is bool and isinstance(value, bool):
         return value
     if wanted is int and isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise ValueError(f"{name} is {value!r}; expected {getattr(wanted, '__name__', wanted)}")
+    raise BadInput(f"{name} is {value!r}; expected {getattr(wanted, '__name__', wanted)}")
 
 
 def check_types(config: Any, prefix: str = "") -> None:
-    """Python takes anything for a field: hold every value against its annotation."""
-    for name, wanted in get_type_hints(type(config)).items():
+    """Python takes anything for a field: hold every value against its annotation, and the bounds that stand in it."""
+    for name, wanted in get_type_hints(type(config), include_extras=True).items():
         value = getattr(config, name)
         if is_dataclass(value):
             check_types(value, f"{prefix}{name}.")
-        else:
-            convert(value, wanted, prefix + name)
+            continue
+        convert(value, wanted, prefix + name)
+        for bound in getattr(wanted, "__metadata__", ()):
+            if hasattr(bound, "check"):
+                bound.check(prefix + name, value)
 
 
 def plain(value: Any) -> Any:

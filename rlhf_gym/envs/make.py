@@ -18,6 +18,7 @@ from rlhf_gym.envs.horizon import FixedHorizon
 from rlhf_gym.envs.mujoco_warnings import tidy_warnings
 from rlhf_gym.envs.opengl import told_without_opengl
 from rlhf_gym.envs.recorder import Recorder
+from rlhf_gym.registry import find_here
 from rlhf_gym.segments import Origin
 
 
@@ -118,6 +119,7 @@ def _creator(env_id: str) -> Callable[..., Any] | None:
     """What an id is registered with, its modules imported; None for an unknown id."""
     module, _, name = env_id.rpartition(":")
     if module:  # `module:id` is an id that the module registers when it is imported
+        find_here()
         importlib.import_module(module)
     entry = gymnasium.registry[name].entry_point if name in gymnasium.registry else None
     return load_env_creator(entry) if isinstance(entry, str) else entry

@@ -1,21 +1,29 @@
-"""Which pairs are worth asking about, and how many per round."""
+"""Which queries are worth asking, and how many per round."""
 
-from rlhf_gym.queries.repeats import make_checks, make_planned, make_repeats, mix
-from rlhf_gym.queries.schedules import SCHEDULES, apportion, christiano, constant
-from rlhf_gym.queries.selection import SELECTORS, choose_queries, disagreement, sample_queries, uniform
+from rlhf_gym.queries.candidates import Candidates, StepScores, count_queries, probabilities_of, sample_candidates
+from rlhf_gym.queries.choosing import choose_queries
+from rlhf_gym.queries.planned import make_checks, make_planned, make_repeats, mix
+from rlhf_gym.queries.schedules import Part, Schedule, apportion, christiano, constant, plan
+from rlhf_gym.queries.schemes.scheme import Scheme, best, by_value
 
 __all__ = [
-    "SCHEDULES",
-    "SELECTORS",
+    "Candidates",
+    "Part",
+    "Schedule",
+    "Scheme",
+    "StepScores",
     "apportion",
+    "best",
+    "by_value",
     "choose_queries",
     "christiano",
     "constant",
-    "disagreement",
+    "count_queries",
     "make_checks",
     "make_planned",
     "make_repeats",
     "mix",
-    "sample_queries",
-    "uniform",
+    "plan",
+    "probabilities_of",
+    "sample_candidates",
 ]

@@ -1,41 +1,92 @@
-"""How many labels each round may ask for. Every schedule spends its budget exactly."""
+"""How labels are spread over the rounds, and the plan of a run's rounds. Every schedule spends its budget exactly."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
-
-def constant(labels: int, steps: Array, *, first_fraction: float, halving_steps: float) -> list[int]:
-    """The same number of labels every round; the other arguments aren't used."""
-    return apportion(labels, np.ones(len(steps)))
+Schedule = Callable[[int, Array], list[int]]
+"""(labels, environment steps done when each round begins, shape (rounds,)) -> labels of each round."""
 
 
-def christiano(labels: int, steps: Array, *, first_fraction: float, halving_steps: float) -> list[int]:
-    """A share before any policy update, then a rate that decays as h / (t + h) (Christiano et al. 2017, A.1).
+class Part(NamedTuple):
+    """What one round is planned to do."""
+
+    round: int
+    """Its number, from 0."""
+    labels: int
+    """Labels there shall be by then, those of earlier rounds included."""
+    steps: int
+    """Environment steps to learn for."""
+    last: bool
+    """Whether no later round asks for more labels."""
+
+
+def plan(
+    labels: int, *, total_timesteps: int, warm_up_steps: int, portion: int, rounds: int, schedule: Schedule
+) -> list[Part]:
+    """Labels and steps of every round; a run has no more rounds than portions.
 
     Args:
         labels: Budget.
-        steps: Environment steps done when each round begins, shape (rounds,).
+        total_timesteps: Environment steps of the run at most.
+        warm_up_steps: Of these, the ones before any policy update.
+        portion: Steps that the agent moves in.
+        rounds: How many, at most.
+        schedule: Spreads the labels.
+
+    Raises:
+        BadInput: If not even one portion fits.
+    """
+    portions = (total_timesteps - warm_up_steps) // portion
+    if portions < 1:
+        raise BadInput(
+            f"total_timesteps is {total_timesteps}; use at least {warm_up_steps + portion}: {warm_up_steps} steps before "
+            f"any policy update and one portion of {portion}"
+        )
+    borders = np.linspace(0, portions, min(rounds, portions) + 1).round().astype(int)
+    wanted = np.cumsum(schedule(labels, warm_up_steps + borders[:-1] * portion)).tolist()
+    steps = (np.diff(borders) * portion).tolist()
+    return [Part(i, wanted[i], steps[i], wanted[i] == wanted[-1]) for i in range(len(steps))]
+
+
+def constant() -> Schedule:
+    """Ask for the same number of labels every round."""
+    return lambda labels, steps: apportion(labels, np.ones(len(steps)))
+
+
+def christiano(first_fraction: float = 0.25, halving_steps: float = 2_000_000) -> Schedule:
+    """Ask for a share before any policy update, then at a rate that decays as h / (t + h).
+
+    Christiano et al. 2017, A.1.
+
+    Args:
         first_fraction: Share of the first round (0.25 in the paper).
         halving_steps: h, environment steps after which the rate has halved (2e6 in the paper).
 
-    Returns:
-        Labels of each round; they sum to `labels`.
+    Raises:
+        BadInput: If the share isn't from 0 to 1, or h isn't above 0.
     """
-    if len(steps) == 1:
-        return [labels]
-    first = round(labels * first_fraction)
-    return [first, *apportion(labels - first, halving_steps / (steps[1:] + halving_steps))]
+    if not 0 <= first_fraction <= 1:
+        raise BadInput(f"query.schedule_options.first_fraction is {first_fraction}; use a number from 0 to 1")
+    if not halving_steps >= 1:
+        raise BadInput(f"query.schedule_options.halving_steps is {halving_steps}; use at least 1")
+
+    def schedule(labels: int, steps: Array) -> list[int]:
+        if len(steps) == 1:
+            return [labels]
+        first = round(labels * first_fraction)
+        return [first, *apportion(labels - first, halving_steps / (steps[1:] + halving_steps))]
+
+    return schedule
 
 
 def apportion(labels: int, weights: Array) -> list[int]:
     """Whole numbers proportional to `weights` that sum to `labels`, as even as can be at every point in time."""
     cumulative = np.cumsum(weights) / np.sum(weights)
     return [int(n) for n in np.diff(np.floor(cumulative * labels + 0.5), prepend=0)]
-
-
-SCHEDULES: dict[str, Callable[..., list[int]]] = {"constant": constant, "christiano": christiano}

@@ -1,15 +1,8 @@
 """The files of a run: written while it learns, read back afterwards."""
 
-from rlhf_gym.runs.directory import (
-    FolderLock,
-    Round,
-    Run,
-    RunDirectory,
-    Stopwatch,
-    metrics_so_far,
-    read_run,
-    unfinished_run,
-)
+from rlhf_gym.runs.directory import FolderLock, Run, RunDirectory, read_run, unfinished_run
+from rlhf_gym.runs.metrics import Round, metrics_so_far
+from rlhf_gym.runs.stopwatch import Stopwatch
 
 __all__ = [
     "FolderLock",

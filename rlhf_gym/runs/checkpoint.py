@@ -1,95 +1,85 @@
-"""What a run needs to go on after its last finished round, apart from its settings and its preferences."""
+"""Checkpoints: what a run needs to go on after its last finished round, apart from settings and preferences."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv
 
-from rlhf_gym.rewards import RewardModel
+from rlhf_gym.envs import Recorder
+from rlhf_gym.errors import BadInput
+from rlhf_gym.methods import Method
+from rlhf_gym.runs.stopwatch import Stopwatch
 from rlhf_gym.segments import Ending, Origin, Trajectory
 
+CHECKPOINTS = "checkpoints"
 ARRAYS = ("observations", "actions", "rewards")
 
 
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """Where a run stood when a round was finished.
+def save_checkpoint(directory: Path, finished: int, method: Method, recorder: Recorder, watch: Stopwatch) -> None:
+    """Write where a run stands beside older ones, all but one of which then go; whatever stops this, one is whole.
 
     Args:
-        round: The round that was finished.
-        agent: The policy with its optimizer.
-        model: The reward model.
-        reward_version: How often the reward model had been fitted.
-        l2: Its weight decay.
-        trajectories: What had been recorded last; queries are cut from it.
-        env_steps: Environment steps so far.
-        terminations: Episodes that had terminated so far.
-        parts: What of the wall time so far went where.
-        seconds: Wall time so far.
+        directory: Of the run's checkpoints.
+        finished: The round that was finished.
+        method: Writes its own state.
+        recorder: Its trajectories and counts are written.
+        watch: Likewise its times.
     """
+    new, place = directory / "new", directory / f"{finished:06d}"
+    for leftover in (new, place):
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.mkdir(parents=True)
+    method.save_state(new)
+    trajectories = recorder.trajectories()
+    save_file(_arrays(trajectories), new / "trajectories.safetensors")
+    state = {
+        "env_steps": recorder.steps,
+        "terminations": recorder.terminations,
+        "parts": dict(watch.parts),
+        "seconds": watch.seconds,
+        "episodes": [{"ending": t.ending.value, "origin": t.origin and asdict(t.origin)} for t in trajectories],
+    }
+    (new / "state.json").write_text(json.dumps(state))
+    new.rename(place)
+    for old in _places(directory)[:-2]:  # a power cut may take the last one with it
+        shutil.rmtree(old, ignore_errors=True)
 
-    round: int
-    agent: PPO
-    model: RewardModel
-    reward_version: int
-    l2: float
-    trajectories: Sequence[Trajectory]
-    env_steps: int
-    terminations: int
-    parts: Mapping[str, float]
-    seconds: float
 
-    def save(self, directory: Path) -> None:
-        """Write it beside older ones, all but one of which then go; whatever stops this, one of them is whole."""
-        new, place = directory / "new", directory / f"{self.round:06d}"
-        for leftover in (new, place):
-            shutil.rmtree(leftover, ignore_errors=True)
-        new.mkdir(parents=True)
-        self.agent.save(new / "policy.zip")
-        self.model.save(new / "reward_model")
-        arrays = {
-            f"{name} {i}": np.ascontiguousarray(getattr(t, name))
-            for i, t in enumerate(self.trajectories)
-            for name in ARRAYS
-        }
-        save_file(arrays, new / "trajectories.safetensors")
-        numbers = ("reward_version", "l2", "env_steps", "terminations", "parts", "seconds")
-        episodes = [{"ending": t.ending.value, "origin": t.origin and asdict(t.origin)} for t in self.trajectories]
-        state = {**{name: getattr(self, name) for name in numbers}, "episodes": episodes}
-        (new / "state.json").write_text(json.dumps(state))
-        new.rename(place)
-        for old in _places(directory)[:-2]:  # a power cut may take the last one with it
-            shutil.rmtree(old, ignore_errors=True)
+def restore_checkpoint(directory: Path, method: Method, recorder: Recorder) -> Stopwatch | None:
+    """Take up the last checkpoint, in place.
 
-    @classmethod
-    def latest(cls, directory: Path, venv: VecEnv) -> Checkpoint | None:
-        """The last one written, None if there is none.
+    Args:
+        directory: Where :func:`save_checkpoint` wrote.
+        method: Becomes what it was.
+        recorder: Likewise.
 
-        Args:
-            directory: Where :meth:`save` wrote.
-            venv: What the agent goes on learning in.
+    Returns:
+        The times so far; None if there is no checkpoint.
 
-        Raises:
-            ValueError: If it is damaged.
-        """
-        if not (places := _places(directory)):
-            return None
-        try:
-            return cls(round=int(places[-1].name), **_read(places[-1], venv))
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise ValueError(
-                f"checkpoint {places[-1]} is damaged ({error}); remove it, and the run begins again with all answers"
-            ) from error
+    Raises:
+        BadInput: If it is damaged.
+    """
+    if not (places := _places(directory)):
+        return None
+    place = places[-1]
+    try:
+        state = json.loads((place / "state.json").read_text())
+        trajectories = _trajectories(state["episodes"], load_file(place / "trajectories.safetensors"))
+        method.restore(place)
+        recorder.restore(trajectories, steps=state["env_steps"], terminations=state["terminations"])
+        return Stopwatch(state["parts"], state["seconds"])
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise BadInput(
+            f"checkpoint {place} is damaged ({error}); remove it, and the run begins again with all answers"
+        ) from error
 
 
 def next_round(directory: Path) -> int:
@@ -101,17 +91,20 @@ def _places(directory: Path) -> list[Path]:
     return sorted(place for place in directory.glob("*") if place.name.isdigit())
 
 
-def _read(place: Path, venv: VecEnv) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads((place / "state.json").read_text())
-    arrays = load_file(place / "trajectories.safetensors")
-    trajectories = [
+def _arrays(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
+    return {
+        f"{name} {i}": np.ascontiguousarray(getattr(trajectory, name))
+        for i, trajectory in enumerate(trajectories)
+        for name in ARRAYS
+    }
+
+
+def _trajectories(episodes: Sequence[Mapping[str, Any]], arrays: Mapping[str, Any]) -> list[Trajectory]:
+    return [
         Trajectory(
             **{name: arrays[f"{name} {i}"] for name in ARRAYS},
             ending=Ending(episode["ending"]),
             origin=Origin(**episode["origin"]) if episode["origin"] else None,
         )
-        for i, episode in enumerate(state.pop("episodes"))
+        for i, episode in enumerate(episodes)
     ]
-    agent = PPO.load(place / "policy.zip", env=venv, device="cpu")
-    model = RewardModel.load(place / "reward_model", venv.observation_space, venv.action_space)
-    return {"agent": agent, "model": model, "trajectories": trajectories, **state}

@@ -7,6 +7,7 @@ import resource
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from rlhf_gym.config.passwords import command_without_passwords
 PACKAGES = ("rlhf_gym", "gymnasium", "stable_baselines3", "torch", "numpy", "mujoco")
 
 
-def provenance(command: str | None = None) -> dict[str, Any]:
-    """What made a result: versions, commit, machine, command.
+def provenance(command: str | None = None, *, own: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Collect what made a result: versions, commit, machine, command.
 
     Args:
         command: The command line; None takes this process's.
+        own: What was the user's own, such as a teacher, by the setting that names it.
     """
     words = [Path(sys.argv[0]).name, *sys.argv[1:]]
     return {
@@ -28,6 +30,7 @@ def provenance(command: str | None = None) -> dict[str, Any]:
         "python": platform.python_version(),
         "commit": _commit(),
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
+        "own": dict(own or {}),
         "command": command if command is not None else command_without_passwords(shlex.join(words)),
     }
 

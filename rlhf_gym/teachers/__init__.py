@@ -3,18 +3,15 @@
 A teacher of your own can be held against the public suite in :mod:`rlhf_gym.contracts`.
 """
 
-from rlhf_gym.teachers.builtin_goals import GOALS
 from rlhf_gym.teachers.goals import Goal, goal_rewards, load_goal
 from rlhf_gym.teachers.oracle import OracleTeacher
-from rlhf_gym.teachers.people import PEOPLE, People, Waiting, pause
+from rlhf_gym.teachers.people import People, Waiting, pause
 from rlhf_gym.teachers.random import RandomTeacher
 from rlhf_gym.teachers.teacher import Teacher
 
 __all__ = [
-    "GOALS",
     "Goal",
     "OracleTeacher",
-    "PEOPLE",
     "People",
     "RandomTeacher",
     "Teacher",

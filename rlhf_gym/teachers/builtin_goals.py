@@ -11,7 +11,7 @@ termination therefore wants ``env_kwargs {"terminate_when_unhealthy": false}``, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -161,29 +161,6 @@ def walker_one_leg(observations: Array, actions: Array, next_observations: Array
     left = _end_height(torso, seen[:, [1, 5, 6, 7]] * WALKER_TURNS, WALKER_LEG)
     rewards: Array = (1 + np.maximum(seen[:, 8], 0)) * _held_up(left, right) * (torso >= 0.8)
     return rewards
-
-
-GOALS: dict[str, Callable[[Array, Array, Array], Array]] = {
-    goal.__name__: goal
-    for goal in (
-        cart_pole_hold_at_one,
-        pendulum_spin,
-        acrobot_height,
-        mountain_car_progress,
-        half_cheetah_backwards,
-        half_cheetah_flip,
-        half_cheetah_one_leg,
-        hopper_backflip,
-        walker_one_leg,
-    )
-}
-
-# From the torso's centre over hip, knee and ankle to the middle of the foot: (x, z) in metres of each bone in its own
-# frame, from Gymnasium's half_cheetah.xml and walker2d_v5.xml. Walker2d's leg joints turn the other way round.
-CHEETAH_FRONT = ((0.5, 0), (-0.14, -0.24), (0.13, -0.18), (0.045, -0.07))
-CHEETAH_BACK = ((-0.5, 0), (0.16, -0.25), (-0.28, -0.14), (0.03, -0.097))
-WALKER_LEG = ((0, -0.2), (0, -0.45), (0, -0.5), (0.1, 0))
-WALKER_TURNS = (1, -1, -1, -1)
 
 
 def _end_height(start: Array, angles: Array, bones: Sequence[tuple[float, float]]) -> Array:

@@ -11,8 +11,6 @@ from rlhf_gym.preferences import Query, Said
 from rlhf_gym.store.preference_store import PreferenceStore
 from rlhf_gym.teachers.teacher import Teacher
 
-PEOPLE = ("terminal", "web", "store")
-
 Waiting = Callable[[], object]
 """Called again and again while answers are missing: a prompt that asks, or a pause."""
 
@@ -21,7 +19,7 @@ pause: Waiting = partial(time.sleep, 0.2)
 
 @final
 class People(Teacher):
-    """Whoever answers through the store: it is waited for, and nothing is written down twice.
+    """People who answer through the store: wait for them; they have recorded their answers themselves.
 
     Args:
         store: Where the queries are posted.

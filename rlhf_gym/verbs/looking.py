@@ -88,6 +88,8 @@ class Plot:
     """Run directories."""
     output: Path = Path("curve.png")
     """File to write; its ending says whether png, svg or pdf."""
+    interval: bool = False
+    """Draw the mean over seeds with its 95 % confidence interval, instead of the interquartile mean and the range."""
 
     def run(self) -> None:
         """Draw and write."""
@@ -96,7 +98,7 @@ class Plot:
 
         if self.output.suffix not in (".png", ".svg", ".pdf"):
             raise ValueError(f"output is {self.output}; use a name that ends in .png, .svg or .pdf")
-        learning_curve([read_run(run_dir) for run_dir in self.run_dirs], self.output)
+        learning_curve([read_run(run_dir) for run_dir in self.run_dirs], self.output, interval=self.interval)
         print(f"wrote {self.output}")
 
 

@@ -20,6 +20,7 @@ from tyro.conf import arg
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.passwords import password_variable
 from rlhf_gym.config.presets import preset
+from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.verbs.arguments import RunDir
 from rlhf_gym.verbs.labelling import Label
 from rlhf_gym.verbs.looking import true_return
@@ -75,15 +76,21 @@ class Resume:
 def default_run_dir(config: RLHFConfig) -> str:
     """Where a run goes that names no directory: told apart by what people vary most."""
     reward = config.reward
-    paid = {"learned": f"{config.teacher}_{config.labels}", "constant": f"constant_{reward.constant:g}"}
-    return f"runs/{config.env_id.replace('/', '-')}_{paid.get(reward.source, reward.source)}_seed{config.seed}"
+    paid = "_".join([reward.source, *(f"{value:g}" for value in reward.source_options.values())])
+    if source_entry(reward.source).labels:
+        paid = f"{config.teacher}_{config.labels}"
+    return f"runs/{_as_file(config.env_id)}_{_as_file(paid)}_seed{config.seed}"
+
+
+def _as_file(name: str) -> str:
+    return name.replace("/", "-").replace(":", "-")
 
 
 def _learn(rlhf: RLHF) -> None:
     """Run what is left of the loop, and say what came of it."""
     config = rlhf.config
     try:
-        summary = rlhf.learn(progress=config.teacher != "terminal")
+        summary = rlhf.learn(progress=not teacher_entry(config.teacher).waits)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; to go on: rlhf-gym resume {config.run_dir}") from None
     of = f" of {config.labels}" if summary["labels"] < config.labels else ""
@@ -99,14 +106,15 @@ def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
     """What people answer at while the run is on: this terminal, a page, or whatever they bring."""
     from rlhf_gym.teachers import pause
 
-    if config.teacher == "terminal":
+    teacher = teacher_entry(config.teacher)
+    if teacher.waits:
         with _prompt_here(Label(Path(str(config.run_dir)), store=config.feedback.store)) as waiting:
             yield waiting
-    elif config.teacher == "web":
+    elif teacher.face == "page":
         with _page_beside(Path(str(config.run_dir)), password_variable(config.feedback.store)) as waiting:
             yield waiting
     else:
-        if config.teacher == "store":
+        if teacher.people:
             print(f"answers are waited for: rlhf-gym label {config.run_dir}", file=sys.stderr)
         yield pause
 

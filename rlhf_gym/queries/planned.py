@@ -1,16 +1,19 @@
-"""Queries that are about whoever answers: asked again, asked again mirrored, or with an answer that is obvious."""
+"""Quality-control queries: repeats, mirrored repeats, and attention checks whose answer is obvious."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Preference, Query
-from rlhf_gym.queries.selection import best, count_pairs, sample_queries
-from rlhf_gym.segments import Array, Trajectory
+from rlhf_gym.queries.candidates import StepScores, count_queries, sample_candidates
+from rlhf_gym.queries.schemes.scheme import best
+from rlhf_gym.segments import Trajectory
 
 
 def make_repeats(preferences: Sequence[Preference], n: int, *, rng: np.random.Generator) -> list[Query]:
@@ -49,7 +52,7 @@ def make_checks(
     length: int,
     n: int,
     candidates_per_query: int,
-    probabilities: Callable[[Sequence[Query]], Array],
+    step_scores: StepScores,
     rng: np.random.Generator,
 ) -> list[Query]:
     """Pairs whose better side is obvious to the reward model: what a person says to them shows attention, or its error.
@@ -59,7 +62,7 @@ def make_checks(
         length: Steps of a segment.
         n: How many.
         candidates_per_query: Sampled for each one chosen, as far as there are so many pairs.
-        probabilities: Each member's P(left preferred) for some queries, shape (M, N).
+        step_scores: Each member's score of each step.
         rng: Source of the sample.
 
     Returns:
@@ -69,15 +72,16 @@ def make_checks(
     Raises:
         ValueError: If no segment can be cut.
     """
-    sampled = min(n * candidates_per_query, count_pairs(trajectories, length))
-    candidates = sample_queries(trajectories, length=length, n=sampled, rng=rng)
-    if not candidates:
+    sampled = min(n * candidates_per_query, count_queries(trajectories, length))
+    if not sampled:
         return []
-    leaning = 2 * probabilities(candidates) - 1
+    candidates = sample_candidates(trajectories, length=length, n=sampled, rng=rng, step_scores=step_scores)
+    leaning = 2 * expit(candidates.scores[:, :, 0] - candidates.scores[:, :, 1]) - 1
     lowest, highest = leaning.min(axis=0), leaning.max(axis=0)
     values = np.where(lowest > 0, lowest, np.where(highest < 0, highest, 0.0))
     chosen = [i for i in best(np.abs(values), n, rng=rng) if values[i] != 0]
-    return [replace(candidates[i], why=CHECK, value=float(values[i])) for i in chosen]
+    queries = candidates[chosen].queries()
+    return [replace(query, why=CHECK, value=float(values[i])) for i, query in zip(chosen, queries, strict=True)]
 
 
 def make_planned(
@@ -101,16 +105,15 @@ def make_planned(
         rng: Source of all draws.
         **how: As :func:`make_checks` takes it.
     """
-    said = list({preference.query.id: preference.query.why for preference in preferences}.values())
-    due = {share: int(share * (len(said) + n)) for share in (repeats, checks)}
-    again = max(0, due[repeats] - said.count(REPEAT) - said.count(MIRRORED))
-    obvious = max(0, due[checks] - said.count(CHECK))
+    asked = Counter({p.query.id: p.query.why for p in preferences}.values())
+    again = max(0, int(repeats * (asked.total() + n)) - asked[REPEAT] - asked[MIRRORED])
+    obvious = max(0, int(checks * (asked.total() + n)) - asked[CHECK])
     planned = make_repeats(preferences, again, rng=rng) if again else []
     planned += make_checks(trajectories, n=obvious, rng=rng, **how) if obvious else []
     return planned[:n]
 
 
 def mix(new: Sequence[Query], planned: Sequence[Query], *, rng: np.random.Generator) -> list[Query]:
-    """Both in random order, so that nobody expects a planned one; new ones alone keep theirs."""
+    """Shuffle planned queries among the new ones; without any, the order stays."""
     queries = [*new, *planned]
     return [queries[i] for i in rng.permutation(len(queries))] if planned else queries

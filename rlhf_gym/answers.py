@@ -1,0 +1,203 @@
+"""What was asked and answered in a run: the preference store, read as it grows."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import final
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.preferences import Answer, Preference, Query, Said
+from rlhf_gym.store import PreferenceStore
+from rlhf_gym.teachers import People, Teacher
+
+TRIES = 10  # for a teacher who isn't a person, and skips
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """How the run goes on while people think.
+
+    Args:
+        outstanding: Queries that may be open.
+        refit: New answers after which the reward model is fitted again; as many are waited for before the first fit.
+        stale_steps: Environment steps of learning after which an open query is withdrawn.
+    """
+
+    outstanding: int
+    refit: int
+    stale_steps: float
+
+
+@final
+class Answers:
+    """The queries of a run and their answers, all of them through the store, which is the one truth.
+
+    Args:
+        store: Where queries are posted and answers kept.
+        teacher: Who answers.
+        budget: Labels there will be, besides those that were there before.
+        before: Labels that the run began with.
+        people_per_query: People who answer each query; each answer is a label.
+        meanwhile: How to go on while people think; None waits for them.
+
+    Attributes:
+        fits: How often a reward model was fitted to them.
+    """
+
+    def __init__(
+        self,
+        store: PreferenceStore,
+        teacher: Teacher,
+        *,
+        budget: int,
+        before: int = 0,
+        people_per_query: int = 1,
+        meanwhile: Meanwhile | None = None,
+    ) -> None:
+        self.store, self.teacher, self._budget, self._before = store, teacher, budget, before
+        self.people = teacher if isinstance(teacher, People) else None
+        self._each = people_per_query if self.people else 1
+        self.meanwhile = meanwhile if self.people else None
+        self._queries: dict[str, Query] = {}
+        self._given: dict[tuple[str, str], Preference] = {}
+        self._read_to = 0
+        self._fitted_to: set[tuple[str, str, Said]] = set()
+        self.fits = 0
+
+    @property
+    def preferences(self) -> list[Preference]:
+        """Every answer that stands, SKIP included, in order of answering; what is new is read from the store."""
+        new = self.store.answers_since(self._read_to)
+        unknown = list(dict.fromkeys(given.query_id for given in new if given.query_id not in self._queries))
+        self._queries |= {query.id: query for query in (self.store.queries(unknown) if unknown else ())}
+        for given in new:
+            key = (given.query_id, given.who)
+            self._given.pop(key, None)
+            if given.answer is not None:
+                query = self._queries[given.query_id]
+                self._given[key] = Preference(query, given.answer, given.who, given.shown_at, given.answered_at)
+            self._read_to = given.number
+        return list(self._given.values())
+
+    @property
+    def labels(self) -> int:
+        """Answers that stand; a skip is no label."""
+        return sum(preference.answer is not Answer.SKIP for preference in self.preferences)
+
+    @property
+    def open(self) -> list[Query]:
+        """Queries that wait for an answer, the oldest first."""
+        ids = self.store.open_ids()
+        unknown = [id_ for id_ in ids if id_ not in self._queries]
+        self._queries |= {query.id: query for query in (self.store.queries(unknown) if unknown else ())}
+        return [self._queries[id_] for id_ in ids]
+
+    def given(self) -> set[tuple[str, str]]:
+        """Query and teacher of every answer that stands."""
+        return {(preference.query.id, preference.teacher) for preference in self.preferences}
+
+    def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
+        """Put queries up for answering."""
+        self.store.post(queries, people=people)
+        self._queries |= {query.id: query for query in queries}
+
+    def tell(
+        self,
+        queries: Sequence[Query],
+        answers: Sequence[Said],
+        *,
+        teacher: str | None = None,
+        shown_at: float | None = None,
+    ) -> None:
+        """Keep answers that were given here and now.
+
+        Args:
+            queries: What was asked.
+            answers: One for each.
+            teacher: Who answered; None is the run's own teacher.
+            shown_at: When the queries were shown, seconds since 1970; None where nobody looked.
+
+        Raises:
+            BadInput: If there are not as many answers as queries.
+        """
+        if len(queries) != len(answers):
+            raise BadInput(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
+        ids = [query.id for query in queries]
+        teacher = teacher or self.teacher.name
+        self.store.record_all(ids, answers, teacher=teacher, shown_at=shown_at, answered_at=time.time())
+
+    def missing(self, wanted: int, *, last: bool, step: int) -> Iterator[tuple[int, int]]:
+        """Say what is to be asked, again and again, until enough is answered; whoever iterates posts it.
+
+        Between two things that are missing, the teacher answers: people are waited for, unless the run goes on
+        meanwhile and this isn't the last round that asks. A skipped query is asked for again: of people as often as it
+        takes, of any other teacher ten times.
+
+        Args:
+            wanted: Labels there shall be besides those from before, or a few more where several people answer each query.
+            last: Whether no later round asks.
+            step: Environment steps that the policy has learned from.
+
+        Yields:
+            Numbers of queries, and of people who are to answer each.
+
+        Raises:
+            BadInput: If nothing but skips ever came.
+        """
+        if self.meanwhile and self.people and not last:
+            yield from self._go_on(wanted, self.meanwhile, self.people, step)
+            return
+        for _ in count() if self.people else range(TRIES):
+            yield from self._unasked(wanted)
+            if not (waiting := self.open):
+                break
+            if self.people:
+                self.people.wait()
+            else:
+                self.tell(waiting, self.teacher.answer(waiting))
+        if wanted and not self.labels:
+            raise BadInput(
+                f"teacher {self.teacher.name} skipped all {len(self.preferences)} queries; expected an answer"
+            )
+
+    @property
+    def enough_new(self) -> bool:
+        """Whether enough answers are new, or taken back, since the last :meth:`fitted` for fitting again."""
+        enough = self.meanwhile.refit if self.meanwhile and self.fits else 1
+        said = self._said()
+        return len(said) > 0 and len(said ^ self._fitted_to) >= enough
+
+    def fitted(self) -> None:
+        """Note that the reward model was fitted to what is there."""
+        self._fitted_to = self._said()
+        self.fits += 1
+
+    def _go_on(self, wanted: int, how: Meanwhile, people: People, step: int) -> Iterator[tuple[int, int]]:
+        """Withdraw what is stale, ask, and wait only while too many queries are open."""
+        stale = [q.id for q in self.open if q.policy_step < step - how.stale_steps and q.repeats is None]
+        if stale:
+            self.store.drop(stale)
+        yield from self._unasked(wanted)
+        if self.fits:
+            people.wait(open_at_most=how.outstanding)
+        else:
+            people.wait_for(how.refit)
+
+    def _unasked(self, wanted: int) -> Iterator[tuple[int, int]]:
+        """Queries still to be asked; the last one of fewer people where the budget runs out."""
+        whole = min(self._budget, math.ceil(wanted / self._each) * self._each)
+        missing = max(0, self._before + whole - self._given_or_awaited())
+        for n, people in ((missing // self._each, self._each), (1, missing % self._each)):
+            if n and people:
+                yield n, people
+
+    def _given_or_awaited(self) -> int:
+        counts = self.store.counts()  # of one moment, while people answer and undo
+        return counts.labels + counts.awaited
+
+    def _said(self) -> set[tuple[str, str, Said]]:
+        return {(p.query.id, p.teacher, p.answer) for p in self.preferences if p.answer is not Answer.SKIP}

@@ -1,0 +1,75 @@
+"""Settings that take a name from the registry, and the options that belong to what is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rlhf_gym.registry import TABLES, check_name
+
+OPTIONS_OF = {
+    "teacher": "teacher_options",
+    "query.scheme": "query.scheme_options",
+    "query.schedule": "query.schedule_options",
+    "reward.source": "reward.source_options",
+    "reward.network": "reward.network_options",
+    "algo": "agent.options",
+}
+"""Where the options of what a setting names are."""
+DEFAULTS = {
+    "teacher": "oracle",
+    "query.scheme": "disagreement",
+    "query.schedule": "christiano",
+    "reward.source": "learned",
+    "reward.network": "mlp",
+    "algo": "ppo",
+}
+"""What a setting names where nobody says; the fields' own defaults, which a test compares."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """Says of a field that it takes a name from one of the registry's tables, or a dotted one."""
+
+    setting: str
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The registered names."""
+        return TABLES[self.setting]
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse a name that nothing has; None passes.
+
+        Raises:
+            BadInput: With the nearest registered name.
+        """
+        if value is not None:
+            check_name(self.setting, value)
+
+
+def without_foreign_options(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` without the options of what `changes` replace by something else."""
+    kept = dict(settings)
+    for setting, options in OPTIONS_OF.items():
+        name = get(changes, setting)
+        if name is not None and name != (get(settings, setting) or DEFAULTS[setting]):
+            kept = _without(kept, options)
+    return kept
+
+
+def get(settings: Mapping[str, Any], dotted: str) -> Any:
+    """The value at a dotted name, None if it isn't set."""
+    value: Any = settings
+    for part in dotted.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
+    return value
+
+
+def _without(settings: Mapping[str, Any], dotted: str) -> dict[str, Any]:
+    first, _, rest = dotted.partition(".")
+    if not rest:
+        return {name: value for name, value in settings.items() if name != first}
+    inner = settings.get(first)
+    return {**settings, first: _without(inner, rest)} if isinstance(inner, Mapping) else dict(settings)

@@ -1,0 +1,133 @@
+"""The parts of a run, and what a turn of the loop asks of several of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rlhf_gym.answers import Answers
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.envs import Recorder, VecLearnedReward
+from rlhf_gym.methods import Lately, Method
+from rlhf_gym.preferences import Query
+from rlhf_gym.queries import Part, Scheme, choose_queries, make_planned, mix
+from rlhf_gym.runs import RunDirectory
+from rlhf_gym.segments import Trajectory
+from rlhf_gym.teachers import Goal
+
+Streams = dict[str, np.random.Generator]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run consists of.
+
+    Args:
+        config: All settings, which name what was handed over as Python objects.
+        goal: The teacher's reward function; None where that is the environment's own.
+        recorder: The environments, and what happened in them lately.
+        venv: The same, paid by the method.
+        method: Turns answers into a better policy.
+        plan: What each round is to do.
+        scheme: Chooses queries; None is uniform.
+        options: Segments of each query.
+        run: The run directory; None keeps everything in memory.
+        answers: What was asked and answered.
+        finished: Rounds that an interrupted run had finished.
+        rng: A generator for each part.
+        evaluation_seed: Of the episodes that the policy is evaluated in.
+    """
+
+    config: RLHFConfig
+    goal: Goal | None
+    recorder: Recorder
+    venv: VecLearnedReward
+    method: Method
+    plan: list[Part]
+    scheme: Scheme | None
+    options: int
+    run: RunDirectory | None
+    answers: Answers
+    finished: int
+    rng: Streams
+    evaluation_seed: int
+
+    def collect(self) -> list[Trajectory]:
+        """What was done lately; before any policy update, the warm-up is done first."""
+        if not self.recorder.steps:
+            observations = self.venv.reset()
+            while self.recorder.steps < self.config.warm_up_steps:
+                actions, _ = self.method.agent.predict(observations, deterministic=False)  # type: ignore[arg-type]
+                observations = self.venv.step(actions)[0]
+            self.venv.pop_episodes()  # nothing learned was paid in them, so no round reports them
+            if self.config.warm_up_steps:
+                self.method.begin(self.lately())
+        return self.recorder.trajectories()
+
+    def lately(self) -> Lately:
+        """What was done lately and whether rewards may be shifted; a run that was loaded has its queries alone.
+
+        Where an episode has terminated, the reward's sign says whether living is good, and must be kept.
+        """
+        auto = self.config.reward.shift == "auto"
+        if self.recorder.steps:
+            return Lately(self.recorder.trajectories(), auto and not self.recorder.terminations)
+        seen = [segment for preference in self.answers.preferences for segment in preference.query.options]
+        return Lately(seen, auto and not any(segment.terminated for segment in seen))
+
+    def choose(self, n: int) -> list[Query]:
+        """Choose the next `n` queries, planned repeats and checks among them.
+
+        Raises:
+            BadInput: If fewer can be asked.
+        """
+        settings, method, rng = self.config.query, self.method, self.rng["queries"]
+        trajectories, fitted = self.collect(), self.method.version > 0
+        length, candidates = self.config.segment_length, settings.candidates_per_query
+        planned = make_planned(
+            self.answers.preferences,
+            trajectories,
+            n,
+            repeats=settings.repeats,
+            checks=settings.checks if fitted else 0.0,
+            length=length,
+            candidates_per_query=candidates,
+            step_scores=method.step_scores,
+            rng=rng,
+        )
+        new = choose_queries(
+            trajectories,
+            length=length,
+            n=n - len(planned),
+            scheme=self.scheme if fitted else None,
+            name=settings.scheme,
+            candidates_per_query=candidates,
+            options=self.options,
+            kind=self.config.kind,
+            step_scores=method.step_scores,
+            encode=method.encode,
+            rng=rng,
+        )
+        step, version = method.agent.steps, method.version
+        return mix([replace(query, policy_step=step, reward_version=version) for query in new], planned, rng=rng)
+
+    @contextmanager
+    def discarded_if_empty(self) -> Iterator[None]:
+        """Where the run comes to nothing on bad input and nobody has answered, leave its directory for another try."""
+        try:
+            yield
+        except ValueError:
+            answers = self.answers
+            # People may have given some that were not read yet.
+            if self.run and not answers.preferences and (answers.people is None or not answers.store.counts().asked):
+                self.close()
+                self.run.discard()
+            raise
+
+    def close(self) -> None:
+        """Let go of TensorBoard's file, the environments, the store and the directory."""
+        for part in (self.method.agent, self.venv, self.answers.store, *filter(None, [self.run])):
+            part.close()

@@ -1,0 +1,68 @@
+"""Choosing queries out of a uniform sample of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.preferences import Query
+from rlhf_gym.queries.candidates import count_queries, sample_candidates
+from rlhf_gym.queries.schemes.scheme import Scheme
+from rlhf_gym.segments import Array, Trajectory
+
+
+def choose_queries(
+    trajectories: Sequence[Trajectory],
+    *,
+    length: int,
+    n: int,
+    scheme: Scheme | None,
+    candidates_per_query: int,
+    rng: np.random.Generator,
+    name: str = "uniform",
+    options: int = 2,
+    **candidates: Any,
+) -> list[Query]:
+    """The `n` queries most worth asking, out of a uniform sample.
+
+    Args:
+        trajectories: Where to cut the segments.
+        length: Steps of a segment.
+        n: How many queries.
+        scheme: Chooses among the candidates; None takes a uniform sample as it comes.
+        candidates_per_query: Sampled for each one chosen, as far as there are so many.
+        rng: Source of the sample.
+        name: Of the scheme, as the queries say why they were chosen.
+        options: Segments of each query.
+        **candidates: As :func:`sample_candidates` takes it.
+
+    Raises:
+        BadInput: If fewer than `n` queries can be asked, or the scheme chooses others than it should.
+    """
+    if n == 0:
+        return []
+    wanted = n * candidates_per_query if scheme else n
+    size = max(n, min(wanted, count_queries(trajectories, length, options)))
+    sample = sample_candidates(trajectories, length=length, n=size, rng=rng, options=options, **candidates)
+    if scheme is None or size == n:
+        return sample.queries()
+    indices, values = _checked(scheme(sample, n, rng), n, size, name)
+    queries = sample[indices].queries()
+    return [replace(query, why=name, value=float(value)) for query, value in zip(queries, values, strict=True)]
+
+
+def _checked(chosen: Any, n: int, size: int, name: str) -> tuple[Array, Array]:
+    """Indices and their values, of what a scheme gave."""
+    indices, values = chosen if isinstance(chosen, tuple) else (chosen, np.zeros(n))
+    indices, values = np.asarray(indices), np.asarray(values, np.float64)
+    if indices.shape != (n,) or len(set(indices.tolist())) != n or indices.min() < 0 or indices.max() >= size:
+        raise BadInput(
+            f"query.scheme {name} chose {indices.tolist()[:10]} of {size} candidates; expected {n} different indices"
+        )
+    if values.shape != (n,) or not np.isfinite(values).all():
+        raise BadInput(f"query.scheme {name} values its choice at {values.tolist()[:10]}; expected {n} finite numbers")
+    return indices, values

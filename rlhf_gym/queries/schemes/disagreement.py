@@ -1,0 +1,25 @@
+"""The disagreement scheme: what the members of the ensemble are least of one mind about."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlhf_gym.queries.schemes.scheme import Scheme, by_value
+from rlhf_gym.segments import Array
+
+
+def disagreement() -> Scheme:
+    """Choose by the members' standard deviation (Christiano et al. 2017, section 2.2.4)."""
+    return by_value(lambda candidates: spread(candidates.probabilities))
+
+
+def spread(probabilities: Array) -> Array:
+    """Standard deviation over members of P(best), the mean over a query's options; for a pair, of P(left preferred).
+
+    Args:
+        probabilities: Shape (M, N, K).
+
+    Returns:
+        Shape (N,).
+    """
+    return np.asarray(probabilities.std(axis=0).mean(axis=-1))

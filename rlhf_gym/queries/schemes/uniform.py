@@ -1,0 +1,18 @@
+"""The uniform scheme: all candidates are worth the same."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlhf_gym.queries.candidates import Candidates
+from rlhf_gym.queries.schemes.scheme import Scheme
+from rlhf_gym.segments import Array
+
+
+def uniform() -> Scheme:
+    """Take the first of a uniform sample."""
+
+    def scheme(candidates: Candidates, n: int, rng: np.random.Generator) -> Array:
+        return np.arange(n)
+
+    return scheme

@@ -1,0 +1,297 @@
+"""Every name that a setting can take, as "module:attribute", imported when it is used: the table of contents.
+
+A dotted name of the same form stands wherever a registered one does. What it names is a factory: it is called with the
+setting's `options`, and with whichever of the values that the loop offers it has a parameter for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import operator
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlhf_gym.errors import BadInput
+
+GIVEN = "given:"
+"""Marks, in config.yaml, the name of what was handed over as a Python object: a teacher, or a goal."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a table."""
+
+    target: str
+    """Where it is: module:attribute."""
+
+
+@dataclass(frozen=True)
+class TeacherEntry(Entry):
+    """A teacher's line."""
+
+    title: str = ""
+    """What figures call its answers; "" for plain labels."""
+    control: bool = False
+    """Whether it is there for comparison."""
+    people: bool = False
+    """Whether people answer, through the store."""
+    face: str = ""
+    """What the run itself puts before them: "terminal", where it waits, or "page"; "" is left to them."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run stands still while they answer."""
+        return self.face == "terminal"
+
+
+@dataclass(frozen=True)
+class SourceEntry(Entry):
+    """A reward source's line."""
+
+    title: str
+    """What figures call it; may show the source's options, as in "constant reward {value:+g}"."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Those the title shows where nobody set them."""
+    labels: bool = False
+    """Whether labels are asked for."""
+    warm_up: bool = False
+    """Whether steps of the untrained policy are needed before any policy update."""
+    true: bool = False
+    """Whether the true reward, or the goal, is what is paid."""
+
+    @property
+    def control(self) -> bool:
+        """Whether it is there for comparison."""
+        return not self.labels
+
+    def titled(self, options: Mapping[str, Any]) -> str:
+        """The title with these options in it."""
+        return self.title.format(**{**self.options, **options}).replace("-", "−")
+
+
+@dataclass(frozen=True)
+class AgentEntry(Entry):
+    """An algorithm's line."""
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Options where neither preset nor user sets them; what is left out is Stable-Baselines3's own."""
+
+
+TEACHERS = {
+    "oracle": TeacherEntry("rlhf_gym.teachers.oracle:OracleTeacher"),
+    "random": TeacherEntry("rlhf_gym.teachers.random:RandomTeacher", title="random answers", control=True),
+    "terminal": TeacherEntry("rlhf_gym.teachers.people:People", people=True, face="terminal"),
+    "web": TeacherEntry("rlhf_gym.teachers.people:People", people=True, face="page"),
+    "store": TeacherEntry("rlhf_gym.teachers.people:People", people=True),
+}
+SOURCES = {
+    "learned": SourceEntry("rlhf_gym.rewards.sources:learned", "", labels=True, warm_up=True),
+    "true": SourceEntry("rlhf_gym.rewards.sources:true", "PPO on the true reward", true=True),
+    "normalised_true": SourceEntry(
+        "rlhf_gym.rewards.sources:normalised_true", "PPO on the normalised true reward", warm_up=True, true=True
+    ),
+    "untrained": SourceEntry("rlhf_gym.rewards.sources:learned", "untrained reward model", warm_up=True),
+    "constant": SourceEntry("rlhf_gym.rewards.sources:constant", "constant reward {value:+g}", {"value": 1.0}),
+}
+KINDS = {
+    "comparison": Entry("rlhf_gym.kinds.comparison:COMPARISON"),
+}
+SCHEMES = {
+    "uniform": Entry("rlhf_gym.queries.schemes.uniform:uniform"),
+    "disagreement": Entry("rlhf_gym.queries.schemes.disagreement:disagreement"),
+}
+SCHEDULES = {
+    "constant": Entry("rlhf_gym.queries.schedules:constant"),
+    "christiano": Entry("rlhf_gym.queries.schedules:christiano"),
+}
+NETWORKS = {
+    "mlp": Entry("rlhf_gym.rewards.networks:mlp"),
+}
+PPO = {
+    "n_steps": 256, "batch_size": 256, "n_epochs": 10, "learning_rate": 3e-4, "clip_range": 0.2, "gamma": 0.99,
+    "gae_lambda": 0.95, "ent_coef": 0.0, "vf_coef": 0.5, "max_grad_norm": 0.5, "log_std_init": 0.0,
+}  # fmt: skip
+AGENTS = {
+    "ppo": AgentEntry("stable_baselines3:PPO", PPO),
+    "a2c": AgentEntry("stable_baselines3:A2C"),
+    "dqn": AgentEntry("stable_baselines3:DQN"),
+    "sac": AgentEntry("stable_baselines3:SAC"),
+    "td3": AgentEntry("stable_baselines3:TD3"),
+}
+METHODS = {
+    "learned_reward": Entry("rlhf_gym.methods.learned_reward:LearnedRewardMethod"),
+}
+GOALS = {
+    name: Entry(f"rlhf_gym.teachers.builtin_goals:{name}")
+    for name in (
+        "cart_pole_hold_at_one", "pendulum_spin", "acrobot_height", "mountain_car_progress",
+        "half_cheetah_backwards", "half_cheetah_flip", "half_cheetah_one_leg", "hopper_backflip", "walker_one_leg",
+    )
+}  # fmt: skip
+TABLES: Mapping[str, Mapping[str, Entry]] = {
+    "teacher": TEACHERS,
+    "reward.source": SOURCES,
+    "kind": KINDS,
+    "query.scheme": SCHEMES,
+    "query.schedule": SCHEDULES,
+    "reward.network": NETWORKS,
+    "algo": AGENTS,
+    "method": METHODS,
+    "feedback.goal": GOALS,
+}
+"""Tables by the setting that takes their names."""
+
+
+def teacher_entry(name: str) -> TeacherEntry:
+    """What is known of a teacher by its name; of one of the user's own, nothing special."""
+    return TEACHERS.get(name, TeacherEntry(name))
+
+
+def source_entry(name: str) -> SourceEntry:
+    """What is known of a reward source by its name; one of the user's own is a control that asks for nothing."""
+    return SOURCES.get(name, SourceEntry(name, name, warm_up=True))
+
+
+def check_name(setting: str, name: str) -> None:
+    """Refuse a name that is neither registered nor dotted; what a dotted one names is looked up when it is used.
+
+    Raises:
+        BadInput: With the nearest registered name, or all of them.
+    """
+    if name in TABLES[setting] or name.startswith(GIVEN) or _is_dotted(name):
+        return
+    near = difflib.get_close_matches(name, TABLES[setting], n=1)
+    raise BadInput(
+        f"{setting} is {name!r}; {f'did you mean {near[0]}? ' if near else ''}expected one of "
+        f"{', '.join(TABLES[setting])}, or module:name of your own, such as my_module:thing for my_module.py"
+    )
+
+
+def load(setting: str, name: str) -> Any:
+    """Import what a name of a setting stands for.
+
+    Args:
+        setting: A key of `TABLES`.
+        name: A registered name, or a dotted one, whose module may lie in the current folder.
+
+    Raises:
+        BadInput: If the name is unknown, the module can't be imported, or it holds no such thing.
+    """
+    check_name(setting, name)
+    if name.startswith(GIVEN):
+        raise BadInput(
+            f"{setting} was given as a Python object, {name.removeprefix(GIVEN)}; hand it over again: "
+            f"RLHF.resume or RLHF.load(directory, {setting.rpartition('.')[2]}=...)"
+        )
+    entry = TABLES[setting].get(name)
+    return _import(entry.target if entry else name, f"{setting} is {name!r}")
+
+
+def make(setting: str, name: str, options: Mapping[str, Any], **offered: Any) -> Any:
+    """Call the factory that a name stands for.
+
+    Args:
+        setting: A key of `TABLES`.
+        name: As :func:`load` takes it.
+        options: The user's arguments.
+        **offered: The loop's; a factory gets those that its signature names.
+
+    Raises:
+        BadInput: As :func:`load`, or if an option isn't one of the factory's.
+    """
+    factory = load(setting, name)
+    if not callable(factory):
+        raise BadInput(f"{setting} is {name!r}, which is {factory!r}; expected a function or class that makes one")
+    check_options(setting, name, factory, options, offered)
+    wanted = _parameters(factory)
+    missing = [
+        parameter.name
+        for parameter in wanted.values()
+        if parameter.default is parameter.empty and parameter.name not in {**offered, **options}
+    ]
+    if missing:
+        raise BadInput(
+            f"{setting} {name} needs {', '.join(missing)}; set it in its options, or give it a default (it is offered "
+            f"{', '.join(offered) or 'nothing'})"
+        )
+    return factory(**{key: value for key, value in offered.items() if key in wanted}, **options)
+
+
+def check_options(
+    setting: str,
+    name: str,
+    factory: Callable[..., Any],
+    options: Mapping[str, Any],
+    offered: Mapping[str, Any] | None = None,
+) -> None:
+    """Refuse options that a factory doesn't take.
+
+    Raises:
+        BadInput: Naming the option, with the nearest that there is, or all of them.
+    """
+    known = [parameter for parameter in _parameters(factory) if parameter not in (offered or {})]
+    for option in options:
+        if option not in known:
+            near = difflib.get_close_matches(option, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
+            raise BadInput(f"{setting} {name} has no option {option}; {hint}")
+
+
+def check_is(setting: str, name: str, thing: Any, wanted: type, what: str, *, calls: bool = False) -> Any:
+    """Refuse what a name gave if it isn't of its setting's kind.
+
+    Raises:
+        BadInput: Saying what is wanted.
+    """
+    if isinstance(thing, wanted) and (callable(thing) or not calls):
+        return thing
+    raise BadInput(f"{setting} is {name!r}, which gives {type(thing).__name__}; expected {what}")
+
+
+def dotted_name(thing: Any) -> str | None:
+    """The module:attribute under which a function or class can be imported again; None if there is none."""
+    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+    if not module or not name or module == "__main__" or "<" in name:
+        return None
+    return f"{module}:{name}"
+
+
+def find_here() -> None:
+    """Have the current folder searched for modules, last: an installed command doesn't look where it is started."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
+def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name: p for name, p in inspect.signature(factory).parameters.items() if p.kind in kinds}
+
+
+def _is_dotted(name: str) -> bool:
+    module, _, attribute = name.partition(":")
+    return all(part.isidentifier() for part in [*module.split("."), *attribute.split(".")]) and module[-3:] != ".py"
+
+
+def _import(target: str, what: str) -> Any:
+    """The attribute of a module, or one line on why there is none."""
+    module_name, _, attribute = target.partition(":")
+    find_here()
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"{what} but there is no module {error.name!r}; install it, or start from the folder it lies in"
+        ) from error
+    except Exception as error:  # whatever somebody's module does while it is imported
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BadInput(f"{what} but importing {module_name!r} fails: {reason}; mend the module") from error
+    try:
+        return operator.attrgetter(attribute)(module)
+    except AttributeError as error:
+        there = ", ".join(key for key, value in vars(module).items() if callable(value) and key[0] != "_")
+        raise BadInput(f"{what} but {module_name!r} has no {attribute!r}; it has: {there or 'none'}") from error

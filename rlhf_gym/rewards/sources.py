@@ -1,0 +1,88 @@
+"""Sources of reward: what the agent is paid. Each is a factory that returns what pays from now on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlhf_gym.segments import Array, RewardFunction, Segment, Trajectory
+
+Goal = Callable[[Array, Array, Array], Array]
+
+
+class Situation(NamedTuple):
+    """What a source may look at."""
+
+    learned: RewardFunction
+    """The reward model's rewards, as they are now."""
+    goal: Goal | None
+    """Reward of each step by the teacher's goal; None where the environment's own is the true one."""
+    trajectories: Sequence[Trajectory | Segment]
+    """What was done lately."""
+    shift: bool
+    """Whether the mean may be subtracted."""
+
+
+class Paid(NamedTuple):
+    """What is paid: (reward - zero) / unit."""
+
+    reward_function: RewardFunction | None
+    """None is the environment's own reward."""
+    zero: float = 0.0
+    unit: float = 1.0
+
+
+Source = Callable[[Situation], Paid]
+
+
+def learned() -> Source:
+    """Pay what the reward model gives."""
+    return lambda situation: Paid(situation.learned)
+
+
+def true() -> Source:
+    """Pay the environment's reward, or the goal's."""
+    return lambda situation: Paid(_true(situation.goal))
+
+
+def normalised_true() -> Source:
+    """Pay the true reward at the size that a learned one has: unit size over the steps done lately."""
+
+    def source(situation: Situation) -> Paid:
+        zero, unit = _size(_true_rewards(situation), shift=situation.shift)
+        return Paid(_true(situation.goal), zero, unit)
+
+    return source
+
+
+def constant(value: float = 1.0) -> Source:
+    """Pay the same for every step."""
+
+    def reward(observations: Array, *_: Any) -> Array:
+        return np.full(len(observations), value, np.float32)
+
+    return lambda situation: Paid(reward)
+
+
+def _true(goal: Goal | None) -> RewardFunction | None:
+    if goal is None:
+        return None
+    return lambda observations, actions, next_observations, _: goal(observations, actions, next_observations)
+
+
+def _true_rewards(situation: Situation) -> Array:
+    trajectories, goal = situation.trajectories, situation.goal
+    if not trajectories:
+        return np.zeros(1)
+    if goal is None:
+        return np.concatenate([t.rewards for t in trajectories])
+    steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in trajectories]
+    return goal(*(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
+
+
+def _size(rewards: Array, *, shift: bool) -> tuple[float, float]:
+    """What to subtract, and to divide by, for mean 0 (where it may be shifted) and unit size."""
+    zero = float(rewards.mean()) if shift else 0.0
+    return zero, max(float(np.sqrt(np.square(rewards - zero).mean())), 1e-6)

@@ -1,0 +1,101 @@
+"""metrics.csv: a row per round."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Round:
+    """One row of ``metrics.csv``: what one round did. A figure that doesn't exist is nan.
+
+    Args:
+        round: Its number, from 0.
+        env_steps: Environment steps so far, the warm-up's included.
+        labels: Answered queries so far.
+        asked: Queries asked so far, skipped ones included.
+        true_return: Mean true return of the episodes the agent finished in this round.
+        learned_return: Mean of what it was paid in them.
+        goal_return: Mean return by the run's goal of those of them that are still recorded; nan without a goal.
+        episode_length: Mean length of them, in steps.
+        reward_loss: Loss of the reward model on the answers it was fitted to.
+        reward_loss_heldout: Likewise on the held-out ones.
+        reward_accuracy: Share of the fitted answers it gives itself.
+        reward_accuracy_heldout: Likewise of the held-out ones.
+        disagreement: Mean over this round's queries, once fitted, of the members' standard deviation of P(left
+            preferred).
+        tie_rate: Share of this round's answers that are ties.
+        seconds: Wall time since the run began.
+    """
+
+    round: int
+    env_steps: int
+    labels: int
+    asked: int
+    true_return: float
+    learned_return: float
+    goal_return: float
+    episode_length: float
+    reward_loss: float
+    reward_loss_heldout: float
+    reward_accuracy: float
+    reward_accuracy_heldout: float
+    disagreement: float
+    tie_rate: float
+    seconds: float
+
+    @property
+    def headline(self) -> dict[str, str]:
+        """What a progress bar shows: labels and returns."""
+        goal = {} if math.isnan(self.goal_return) else {"goal_return": f"{self.goal_return:.1f}"}
+        return {"labels": str(self.labels), "true_return": f"{self.true_return:.1f}", **goal}
+
+
+def add_round(path: Path, done: Round) -> None:
+    """Append a row; a file that an earlier version began keeps its columns."""
+    row = asdict(done)
+    columns = _header(path) or list(row)
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")
+        if not _header(path):
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def forget_rounds_from(path: Path, number: int) -> None:
+    """Leave out the rounds that a resumed run goes through once more."""
+    new = path.with_suffix(".new")
+    if path.exists():
+        header, *rows = path.read_text().splitlines(keepends=True) or [""]
+        kept = [row for row in rows if row.endswith("\n") and int(row.partition(",")[0]) < number]
+        new.write_text("".join([header, *kept]))
+        new.replace(path)
+        if not header.endswith("\n"):  # killed before it was written
+            path.unlink()
+
+
+def _header(path: Path) -> list[str]:
+    """Names of the columns; none if there is no file yet."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def metrics_so_far(path: str | Path) -> list[dict[str, float]]:
+    """Rows of ``metrics.csv`` of a run that may still be going on; none before its first round."""
+    try:
+        text = (Path(path) / "metrics.csv").read_text()
+    except FileNotFoundError:
+        return []
+    written = text[: text.rfind("\n") + 1]  # the last line may be in the making
+    return read_rounds(written.splitlines())
+
+
+def read_rounds(lines: Iterable[str]) -> list[dict[str, float]]:
+    """Read the rows of ``metrics.csv``."""
+    return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]

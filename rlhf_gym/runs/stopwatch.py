@@ -1,0 +1,37 @@
+"""Where the wall time goes."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import final
+
+
+@final
+class Stopwatch:
+    """Wall time since the start, and what of it went where.
+
+    Args:
+        parts: Seconds that had gone where before.
+        seconds: Seconds before, in all.
+    """
+
+    def __init__(self, parts: Mapping[str, float] | None = None, seconds: float = 0.0) -> None:
+        self._started = time.perf_counter() - seconds
+        self.parts = defaultdict[str, float](float, parts or {})
+
+    @property
+    def seconds(self) -> float:
+        """Since the stopwatch was made, and before."""
+        return time.perf_counter() - self._started
+
+    @contextmanager
+    def timing(self, part: str) -> Iterator[None]:
+        """Count what happens inside towards a part."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.parts[part] += time.perf_counter() - started
