@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3 import PPO
-from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
-from stable_baselines3.common.vec_env import VecEnv
 
-from rlhf_gym.agents import make_ppo
+from rlhf_gym import agents
+from rlhf_gym.agents import Agent
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.envs import Recorder, RewardFunction, make_vec_env
+from rlhf_gym.envs import Recorder, RewardFunction, VecLearnedReward, make_vec_env
 from rlhf_gym.rewards import RewardLearner, RewardModel
 from rlhf_gym.segments import Origin, Trajectory
 from rlhf_gym.store import PreferenceStore
@@ -99,22 +97,24 @@ def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> Pre
     return store
 
 
-def make_agent(config: RLHFConfig, venv: VecEnv, rng: np.random.Generator) -> PPO:
+def make_agent(config: RLHFConfig, venv: VecLearnedReward, rng: np.random.Generator) -> Agent:
     """Who learns the policy; it logs to the run directory's TensorBoard file."""
     torch.set_num_threads(config.agent.torch_threads)
-    agent = make_ppo(
+    options = "n_steps batch_size n_epochs learning_rate clip_range gamma gae_lambda ent_coef vf_coef max_grad_norm"
+    agent = agents.make_agent(
+        config.algo,
         venv,
         seed=int(rng.integers(2**31)),
-        **pick(config.agent, "n_steps batch_size n_epochs learning_rate clip_range gamma gae_lambda ent_coef vf_coef"),
-        **pick(config.agent, "max_grad_norm net_arch log_std_init normalize_observations"),
+        total_timesteps=(config.total_timesteps - config.watched_steps) // config.rollout_steps * config.rollout_steps,
+        options=pick(config.agent, f"{options} log_std_init"),
+        **pick(config.agent, "schedule net_arch normalize_observations"),
     )
-    folder: list[KVWriter] = [TensorBoardOutputFormat(f"{config.run_dir}/tensorboard")] if config.run_dir else []
-    agent.set_logger(Logger(None, folder))
+    agent.log_to(f"{config.run_dir}/tensorboard" if config.run_dir else None)
     return agent
 
 
 def make_reward(
-    config: RLHFConfig, venv: VecEnv, model_rng: np.random.Generator, fit_rng: np.random.Generator
+    config: RLHFConfig, venv: VecLearnedReward, model_rng: np.random.Generator, fit_rng: np.random.Generator
 ) -> RewardLearner:
     """The reward model and what fits it."""
     model = RewardModel(

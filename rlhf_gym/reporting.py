@@ -8,9 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from stable_baselines3 import PPO
-from stable_baselines3.common.utils import safe_mean
 
+from rlhf_gym.agents import Agent
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.evaluation import Predict, goal_return, play
 from rlhf_gym.preferences import Answer, Preference, Query
@@ -54,13 +53,9 @@ def fit_figures(fit: RewardFit | None) -> dict[str, float]:
     return {f"reward_{name}": getattr(fit, name) if fit else math.nan for name in names}
 
 
-def log_round(agent: PPO, done: Round) -> None:
+def log_round(agent: Agent, done: Round) -> None:
     """Write a round to TensorBoard, and what SB3 itself would of the last 100 episodes."""
-    for name, value in asdict(done).items():
-        agent.logger.record(f"rlhf/{name}", value)
-    for name, key in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
-        agent.logger.record(f"rollout/{name}", safe_mean([episode[key] for episode in agent.ep_info_buffer or ()]))
-    agent.logger.dump(done.env_steps)
+    agent.log({f"rlhf/{name}": value for name, value in asdict(done).items()}, done.env_steps)
 
 
 def evaluate(predict: Predict, config: RLHFConfig, *, seed: int) -> list[Trajectory]:

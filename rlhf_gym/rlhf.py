@@ -12,7 +12,6 @@ from typing import Any, final
 import numpy as np
 from tqdm import tqdm
 
-from rlhf_gym.agents import improve
 from rlhf_gym.asking import Asking
 from rlhf_gym.assembly import (
     make_agent,
@@ -25,7 +24,7 @@ from rlhf_gym.assembly import (
     true_size,
 )
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.envs import VecLearnedReward
+from rlhf_gym.envs import RewardFunction, VecLearnedReward
 from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.queries import SCHEDULES, choose_queries, make_planned, mix
 from rlhf_gym.reporting import (
@@ -90,9 +89,7 @@ class RLHF:
         self.venv = VecLearnedReward(self.recorder)
         self.agent = make_agent(config, self.venv, self._rng["agent"])
         self.reward = make_reward(config, self.venv, rng["model"], rng["reward"])
-        self.venv.reward_function = reward_function(
-            self.config, self.goal, self.reward.model
-        )  # from the start, or the true reward would be paid
+        self.agent.pay(self._reward_function())  # from the start, or the true reward would be paid
         self.stopwatch = Stopwatch()
         self._fit: RewardFit | None = None
         self._last_checkpoint = time.monotonic()
@@ -214,7 +211,7 @@ class RLHF:
         if self.env_steps == 0:
             observations = self.venv.reset()
             while self.env_steps < self.config.watched_steps:
-                observations = self.venv.step(self.agent.predict(observations)[0])[0]  # type: ignore[arg-type]
+                observations = self.venv.step(self.agent.predict(observations, deterministic=False)[0])[0]  # type: ignore[arg-type]
             self.venv.pop_episodes()  # nothing learned was paid in them, so no round reports them
         return self.recorder.trajectories()
 
@@ -236,7 +233,7 @@ class RLHF:
         planned = make_planned(self.preferences, trajectories, n, repeats=settings.repeats, checks=checks, **how)
         scheme = settings.scheme if self.reward.version else "uniform"
         new = choose_queries(trajectories, n=n - len(planned), scheme=scheme, **how)
-        step, version = self.agent.num_timesteps, self.reward.version
+        step, version = self.agent.steps, self.reward.version
         new = [replace(query, policy_step=step, reward_version=version) for query in new]
         queries = mix(new, planned, rng=rng)
         self.store.post(queries, people=people)
@@ -280,17 +277,11 @@ class RLHF:
 
     def improve(self, rollouts: int) -> None:
         """Train the policy for so many rollouts of PPO, paid by the reward as it is now."""
-        self.venv.reward_function = reward_function(self.config, self.goal, self.reward.model)
+        self.agent.pay(self._reward_function())
         if self.config.reward.source == "true_scaled":
             self.venv.zero, self.venv.unit = true_size(self.collect(), self.goal, shift=self._may_shift())
         with self.stopwatch.timing("policy"):
-            improve(
-                self.agent,
-                timesteps=rollouts * self.config.rollout_steps,
-                total_timesteps=sum(n for _, n in self.plan()) * self.config.rollout_steps,
-                schedule=self.config.agent.schedule,
-                clip_range=self.config.agent.clip_range,
-            )
+            self.agent.improve(rollouts * self.config.rollout_steps)
 
     def predict(self, observation: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
         """The policy's action for one observation or a batch, as `PPO.predict` answers."""
@@ -320,8 +311,9 @@ class RLHF:
         saved = SavedRun(Path(directory))
         saved.check()
         loaded = cls(saved.config().replace(run_dir=None, feedback={"store": None}))
-        loaded.agent, loaded.reward.model = saved.agent(loaded.venv), saved.model(loaded.venv)
-        loaded.venv.reward_function = reward_function(loaded.config, loaded.goal, loaded.reward.model)
+        loaded.agent.restore(saved.path)
+        loaded.reward.model = saved.model(loaded.venv)
+        loaded.agent.pay(loaded._reward_function())
         loaded.asking.preferences = saved.preferences()
         # The last fit came after the queries that were chosen by the one before it.
         loaded.reward.version = 1 + max((p.query.reward_version for p in loaded.preferences), default=-1)
@@ -329,7 +321,7 @@ class RLHF:
 
     def close(self) -> None:
         """Let go of the environments, the store and TensorBoard's file."""
-        self.agent.logger.close()
+        self.agent.close()
         self.venv.close()
         self.store.close()
         if self.run:
@@ -341,6 +333,9 @@ class RLHF:
     def learned(self) -> bool:
         """Whether a reward is learned at all; the controls pay something else."""
         return self.config.reward.source == "learned"
+
+    def _reward_function(self) -> RewardFunction | None:
+        return reward_function(self.config, self.goal, self.reward.model)
 
     def _may_shift(self) -> bool:
         """Where an episode has terminated, the reward's sign says whether living is good, and must be kept."""
@@ -366,7 +361,7 @@ class RLHF:
         per_round = sum(rollouts for _, rollouts in plan) * self.config.rollout_steps / len(plan)
         self.asking.meanwhile(
             wanted,
-            oldest_step=self.agent.num_timesteps - feedback.stale_rounds * per_round,
+            oldest_step=self.agent.steps - feedback.stale_rounds * per_round,
             outstanding=feedback.outstanding if self.reward.version else None,
             first=feedback.refit_answers,
         )
@@ -405,9 +400,7 @@ class RLHF:
         """Go on from the last checkpoint, with all answers that are in the store."""
         assert self.run
         self.asking.take_up()
-        if point := Checkpoint.latest(self.run / CHECKPOINTS, self.venv):
-            logger, self.agent = self.agent.logger, point.agent
-            self.agent.set_logger(logger)
+        if point := Checkpoint.latest(self.run / CHECKPOINTS, self.agent, self.venv):
             self.recorder.restore(point.trajectories, steps=point.env_steps, terminations=point.terminations)
             self.reward.model, self.reward.version, self.reward.l2 = point.model, point.reward_version, point.l2
             self.stopwatch = Stopwatch(point.parts, point.seconds)

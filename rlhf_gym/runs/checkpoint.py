@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv
 
+from rlhf_gym.agents import Agent
+from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.segments import Ending, Origin, Trajectory
 
@@ -27,7 +27,7 @@ class Checkpoint:
 
     Args:
         round: The round that was finished.
-        agent: The policy with its optimizer.
+        agent: Who learns the policy.
         model: The reward model.
         reward_version: How often the reward model had been fitted.
         l2: Its weight decay.
@@ -39,7 +39,7 @@ class Checkpoint:
     """
 
     round: int
-    agent: PPO
+    agent: Agent
     model: RewardModel
     reward_version: int
     l2: float
@@ -55,7 +55,7 @@ class Checkpoint:
         for leftover in (new, place):
             shutil.rmtree(leftover, ignore_errors=True)
         new.mkdir(parents=True)
-        self.agent.save(new / "policy.zip")
+        self.agent.save_state(new)
         self.model.save(new / "reward_model")
         arrays = {
             f"{name} {i}": np.ascontiguousarray(getattr(t, name))
@@ -72,11 +72,12 @@ class Checkpoint:
             shutil.rmtree(old, ignore_errors=True)
 
     @classmethod
-    def latest(cls, directory: Path, venv: VecEnv) -> Checkpoint | None:
-        """The last one written, None if there is none.
+    def latest(cls, directory: Path, agent: Agent, venv: VecLearnedReward) -> Checkpoint | None:
+        """Read the last one written, None if there is none.
 
         Args:
             directory: Where :meth:`save` wrote.
+            agent: Takes up its state, in place.
             venv: What the agent goes on learning in.
 
         Raises:
@@ -85,7 +86,7 @@ class Checkpoint:
         if not (places := _places(directory)):
             return None
         try:
-            return cls(round=int(places[-1].name), **_read(places[-1], venv))
+            return cls(round=int(places[-1].name), **_read(places[-1], agent, venv))
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ValueError(
                 f"checkpoint {places[-1]} is damaged ({error}); remove it, and the run begins again with all answers"
@@ -101,7 +102,7 @@ def _places(directory: Path) -> list[Path]:
     return sorted(place for place in directory.glob("*") if place.name.isdigit())
 
 
-def _read(place: Path, venv: VecEnv) -> dict[str, Any]:
+def _read(place: Path, agent: Agent, venv: VecLearnedReward) -> dict[str, Any]:
     state: dict[str, Any] = json.loads((place / "state.json").read_text())
     arrays = load_file(place / "trajectories.safetensors")
     trajectories = [
@@ -112,6 +113,6 @@ def _read(place: Path, venv: VecEnv) -> dict[str, Any]:
         )
         for i, episode in enumerate(state.pop("episodes"))
     ]
-    agent = PPO.load(place / "policy.zip", env=venv, device="cpu")
+    agent.restore(place)
     model = RewardModel.load(place / "reward_model", venv.observation_space, venv.action_space)
     return {"agent": agent, "model": model, "trajectories": trajectories, **state}

@@ -7,11 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from stable_baselines3 import PPO
-from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.vec_env import VecEnv
-
+from rlhf_gym.agents import Agent
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.preferences import Preference
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.store import PreferenceStore
@@ -25,7 +23,7 @@ class SavedRun:
 
     path: Path
 
-    def write(self, config: RLHFConfig, agent: PPO, model: RewardModel) -> None:
+    def write(self, config: RLHFConfig, agent: Agent, model: RewardModel) -> None:
         """Write all but the preferences."""
         config.to_yaml(self.path / "config.yaml")
         agent.save(self.path / "policy.zip")
@@ -56,13 +54,7 @@ class SavedRun:
         """Its settings."""
         return RLHFConfig.from_yaml(self.path / "config.yaml")
 
-    def agent(self, venv: VecEnv) -> PPO:
-        """Its policy, to be used in environments like its own; it logs nothing."""
-        agent: PPO = PPO.load(self.path / "policy.zip", env=venv, device="cpu")
-        agent.set_logger(Logger(None, []))
-        return agent
-
-    def model(self, venv: VecEnv) -> RewardModel:
+    def model(self, venv: VecLearnedReward) -> RewardModel:
         """Its reward model."""
         return RewardModel.load(self.path / "reward_model", venv.observation_space, venv.action_space)
 
