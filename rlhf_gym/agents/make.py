@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlhf_gym.agents.agent import Agent, Schedule
 from rlhf_gym.agents.off_policy import OffPolicyAgent
 from rlhf_gym.agents.on_policy import OnPolicyAgent
-from rlhf_gym.agents.options import takes_actions
+from rlhf_gym.agents.options import check_observations, takes_actions
 
 AGENTS = {
     "ppo": "stable_baselines3:PPO",
@@ -55,6 +55,7 @@ def make_agent(
             it can't take.
     """
     sb3_class = load_algorithm(algo)
+    check_observations(venv)
     if not takes_actions(sb3_class, venv):
         able = [name for name in AGENTS if takes_actions(load_algorithm(name), venv)]
         remedy = f"use {' or '.join(able)}" if able else "no registered algorithm can"
@@ -87,7 +88,7 @@ def load_policy(path: str | Path, algo: str = "ppo") -> BaseAlgorithm:
     )  # nothing will be replayed
     try:
         return sb3_class.load(path, device="cpu", **room)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path} can't be read: {reason}; use the directory of a whole run of {algo}") from error
 

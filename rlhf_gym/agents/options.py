@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-import gymnasium
+from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -62,6 +62,19 @@ def check_options(
         raise ValueError("option learning_rate is a function; use a number, and the agent's schedule")
 
 
+def check_observations(venv: VecEnv) -> None:
+    """Refuse observations that are no one array.
+
+    Raises:
+        ValueError: On a Dict or Tuple space.
+    """
+    if isinstance(venv.observation_space, spaces.Dict | spaces.Tuple):
+        raise ValueError(
+            f"observations are {venv.observation_space}; use an environment whose observation is one array, or wrap it "
+            "in gymnasium.wrappers.FlattenObservation"
+        )
+
+
 def takes_actions(sb3_class: type[BaseAlgorithm], venv: VecEnv) -> bool:
     """Whether an algorithm can act in environments; SB3 asserts it where it is made."""
     try:
@@ -77,8 +90,7 @@ def build(sb3_class: type[Algorithm], venv: VecEnv, **settings: Any) -> Algorith
     Raises:
         ValueError: If it can't act in the environments, or refuses a setting.
     """
-    if not isinstance(venv.observation_space, gymnasium.spaces.Box | gymnasium.spaces.Discrete):
-        raise ValueError(f"observations are {venv.observation_space}; use an environment with a Box or Discrete space")
+    check_observations(venv)
     if not takes_actions(sb3_class, venv):
         raise ValueError(f"{sb3_class.__name__} can't take the actions {venv.action_space}; use another algorithm")
     try:
