@@ -138,7 +138,8 @@ class Answers:
         takes, of any other teacher ten times.
 
         Args:
-            wanted: Labels there shall be besides those from before, or a few more where several people answer each query.
+            wanted: Labels there shall be besides those from before, or a few more where several people answer each
+                query.
             last: Whether no later round asks.
             step: Environment steps that the policy has learned from.
 

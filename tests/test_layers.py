@@ -21,16 +21,26 @@ MAY_IMPORT = {
     "store": {"segments", "preferences"},
     "teachers": {"segments", "preferences", "store"},
     "quality": {"segments", "preferences"},
-    "contracts": {"segments", "preferences", "store", "teachers"},
+    "contracts": {"segments", "preferences", "envs", "store", "teachers", "agents"},
     "rewards": {"segments", "preferences"},
     "labelling": {"segments", "preferences", "envs", "store", "quality"},
     "agents": {"segments", "envs"},
     "evaluation": {"segments", "envs", "teachers"},
-    "runs": {"segments", "preferences", "config", "store", "rewards"},
+    "runs": {"segments", "preferences", "config", "envs", "store", "rewards", "agents"},
     "plots": {"stats", "runs", "config"},
     "assembly": {"segments", "config", "envs", "store", "teachers", "rewards", "agents"},
     "asking": {"preferences", "store", "teachers"},
-    "reporting": {"segments", "preferences", "config", "evaluation", "teachers", "queries", "rewards", "runs"},
+    "reporting": {
+        "segments",
+        "preferences",
+        "config",
+        "evaluation",
+        "teachers",
+        "queries",
+        "rewards",
+        "agents",
+        "runs",
+    },
     "rlhf": {
         "reporting",
         "asking",
@@ -56,6 +66,7 @@ MAY_IMPORT = {
         "store",
         "teachers",
         "labelling",
+        "agents",
         "evaluation",
         "runs",
         "plots",
@@ -97,6 +108,22 @@ def modules() -> list[tuple[str, ...]]:
     return [path.relative_to(PACKAGE).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py"))]
 
 
+def imports_sb3(source: str) -> bool:
+    """Whether a module imports Stable-Baselines3, wherever in it."""
+    names = [
+        name
+        for node in ast.walk(ast.parse(source))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    ]
+    return any(name.partition(".")[0] == "stable_baselines3" for name in names)
+
+
 def test_every_room_has_its_place_in_the_order() -> None:
     assert {module[0] for module in modules()} == set(MAY_IMPORT)
 
@@ -104,6 +131,18 @@ def test_every_room_has_its_place_in_the_order() -> None:
 @pytest.mark.parametrize("module", modules(), ids=".".join)
 def test_imports_go_one_way(module: tuple[str, ...]) -> None:
     assert crossings(module, PACKAGE.joinpath(*module).with_suffix(".py").read_text()) == []
+
+
+@pytest.mark.parametrize("module", modules(), ids=".".join)
+def test_only_agents_and_vectorised_environments_know_sb3(module: tuple[str, ...]) -> None:
+    source = PACKAGE.joinpath(*module).with_suffix(".py").read_text()
+    assert module[0] in ("agents", "envs") or not imports_sb3(source)
+
+
+def test_the_checker_sees_sb3_wherever_it_is_imported() -> None:
+    assert imports_sb3("def f():\n    from stable_baselines3.common import utils")
+    assert imports_sb3("import numpy, stable_baselines3 as sb3") and imports_sb3("from stable_baselines3 import PPO")
+    assert not imports_sb3("from rlhf_gym.agents import Agent\nimport stable_baselines")
 
 
 @pytest.mark.parametrize("module", modules(), ids=".".join)

@@ -243,13 +243,13 @@ def test_a_resumed_run_goes_on_after_its_last_round_with_all_answers(tmp_path: P
         rounds = rlhf.rounds()
         next(rounds)
         next(rounds)
-        before = (rlhf.env_steps, rlhf.agent.num_timesteps, rlhf.reward.version, rlhf.recorder.terminations)
-        weights = rlhf.agent.policy.state_dict()
+        before = (rlhf.env_steps, rlhf.agent.steps, rlhf.reward.version, rlhf.recorder.terminations)
+        weights = rlhf.agent.sb3.policy.state_dict()
         given = labels(tmp_path)
     with closing(RLHF.resume(tmp_path, waiting=person(tmp_path))) as rlhf:
-        again = (rlhf.env_steps, rlhf.agent.num_timesteps, rlhf.reward.version, rlhf.recorder.terminations)
+        again = (rlhf.env_steps, rlhf.agent.steps, rlhf.reward.version, rlhf.recorder.terminations)
         assert again == before
-        assert all((value == weights[name]).all() for name, value in rlhf.agent.policy.state_dict().items())
+        assert all((value == weights[name]).all() for name, value in rlhf.agent.sb3.policy.state_dict().items())
         summary = rlhf.learn()
     assert labels(tmp_path)[:5] == given and len(set(labels(tmp_path))) == 12
     run = read_run(tmp_path)

@@ -132,7 +132,7 @@ class Watched:
             "true_rewards": [info["true_reward"] for info in infos],
             "monitor": [info["episode"] for info in infos if "episode" in info],
             "trained": self._rlhf.env_steps > self._rlhf.config.watched_steps,
-            "rollout": self._rlhf.agent.num_timesteps // self._rlhf.config.rollout_steps,
+            "rollout": self._rlhf.agent.steps // self._rlhf.config.rollout_steps,
         }
         self.steps.append(step)
         self._observations = observations
@@ -147,7 +147,7 @@ class Watched:
 
 def weights(rlhf: RLHF) -> list[torch.Tensor]:
     """Of the policy and of the reward model."""
-    return [*rlhf.agent.policy.state_dict().values(), *rlhf.reward.model.state_dict().values()]
+    return [*rlhf.agent.sb3.policy.state_dict().values(), *rlhf.reward.model.state_dict().values()]
 
 
 def same(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> bool:
@@ -211,7 +211,7 @@ def test_every_environment_step_is_counted_and_there_are_never_more_than_allowed
     done = list(rlhf.rounds())
     expected = watched + rollouts * 128
     assert done[-1].env_steps == rlhf.env_steps == len(stepped) == expected <= total
-    assert rlhf.agent.num_timesteps == rollouts * 128
+    assert rlhf.agent.steps == rollouts * 128
 
 
 def test_the_first_labels_are_asked_before_any_policy_update(make: Make) -> None:
@@ -433,7 +433,7 @@ def test_ppo_learns_from_the_paid_rewards(make: Make, monkeypatch: pytest.Monkey
     watched = Watched(rlhf, monkeypatch)
     list(rlhf.rounds())
     steps = watched.take()[-32:]
-    paid, kept = np.stack([step["rewards"] for step in steps]), rlhf.agent.rollout_buffer.rewards
+    paid, kept = np.stack([step["rewards"] for step in steps]), rlhf.agent.sb3.rollout_buffer.rewards
     dones = np.stack([step["dones"] for step in steps])
     if env_id == "CartPole-v1":
         np.testing.assert_array_equal(kept, paid)
@@ -633,7 +633,7 @@ def test_another_seed_gives_other_queries_reward_weights_and_policy_weights(make
     one, other = make(seed=0), make(seed=1)
     queries = [rlhf.ask(4) for rlhf in (one, other)]
     assert not np.array_equal(queries[0][0].left.observations, queries[1][0].left.observations)
-    policies = [rlhf.agent.policy.state_dict()["action_net.weight"] for rlhf in (one, other)]
+    policies = [rlhf.agent.sb3.policy.state_dict()["action_net.weight"] for rlhf in (one, other)]
     assert not torch.equal(*policies)
     assert not torch.equal(one.reward.model.weights[0], other.reward.model.weights[0])
 
@@ -659,7 +659,7 @@ def test_on_the_true_reward_it_is_plain_ppo(make: Make) -> None:
     plain = PPO("MlpPolicy", venv, device="cpu", policy_kwargs=policy_kwargs, **settings)
     plain.learn(done[-1].env_steps)
     venv.close()
-    assert same(list(plain.policy.state_dict().values()), list(rlhf.agent.policy.state_dict().values()))
+    assert same(list(plain.policy.state_dict().values()), list(rlhf.agent.sb3.policy.state_dict().values()))
 
 
 def test_the_true_reward_may_be_a_goal(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

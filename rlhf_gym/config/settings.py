@@ -132,8 +132,8 @@ class RewardConfig:
     l2_sample: Annotated[int, AtLeast1] = 128
     """Choices, drawn anew each time, that steer the weight decay: fewer cost less and steer less surely."""
     label_noise: Annotated[float, Fraction] = 0.0
-    """Share of answers the likelihood takes to be random. Christiano et al. 2017 take 0.1, for people; with an errorless
-    teacher it only slows learning from the answers the model gets wrong."""
+    """Share of answers the likelihood takes to be random. Christiano et al. 2017 take 0.1, for people; with an
+    errorless teacher it only slows learning from the answers the model gets wrong."""
     shift: Literal["auto", "never"] = "auto"
     """Subtract the mean reward: `auto` does where no episode has ever terminated, and only there."""
 

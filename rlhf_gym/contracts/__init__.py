@@ -1,7 +1,7 @@
-"""What every teacher, preference store and query scheme must do, as suites to run over one's own.
+"""What every teacher, preference store, query scheme and agent must do, as suites to run over one's own.
 
 A rule is a function named by what it demands; it raises AssertionError where that isn't met. Run them all with
-:func:`check_teacher` and :func:`check_store`, or one by one::
+:func:`check_teacher`, :func:`check_store` and :func:`check_agent`, or one by one::
 
     @pytest.mark.parametrize("rule", STORE_RULES)
     def test_my_store(rule):
@@ -9,17 +9,21 @@ A rule is a function named by what it demands; it raises AssertionError where th
             rule(store)
 """
 
+from rlhf_gym.contracts.agents import AGENT_RULES, check_agent, make_in_small_environments
 from rlhf_gym.contracts.examples import example_queries, same_query
 from rlhf_gym.contracts.schemes import check_selector
 from rlhf_gym.contracts.stores import STORE_RULES, check_store
 from rlhf_gym.contracts.teachers import TEACHER_RULES, check_teacher
 
 __all__ = [
+    "AGENT_RULES",
     "STORE_RULES",
     "TEACHER_RULES",
+    "check_agent",
     "check_selector",
     "check_store",
     "check_teacher",
     "example_queries",
+    "make_in_small_environments",
     "same_query",
 ]

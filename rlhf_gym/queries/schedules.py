@@ -46,8 +46,8 @@ def plan(
     portions = (total_timesteps - warm_up_steps) // portion
     if portions < 1:
         raise BadInput(
-            f"total_timesteps is {total_timesteps}; use at least {warm_up_steps + portion}: {warm_up_steps} steps before "
-            f"any policy update and one portion of {portion}"
+            f"total_timesteps is {total_timesteps}; use at least {warm_up_steps + portion}: {warm_up_steps} steps "
+            f"before any policy update and one portion of {portion}"
         )
     borders = np.linspace(0, portions, min(rounds, portions) + 1).round().astype(int)
     wanted = np.cumsum(schedule(labels, warm_up_steps + borders[:-1] * portion)).tolist()

@@ -1,4 +1,4 @@
-"""A run's life on disk: checkpoints while it goes on, what is left when it is done, nothing where it came to nothing."""
+"""A run's life on disk: checkpoints while it goes on, and what is kept when it is done."""
 
 from __future__ import annotations
 

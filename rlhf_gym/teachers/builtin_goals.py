@@ -163,6 +163,14 @@ def walker_one_leg(observations: Array, actions: Array, next_observations: Array
     return rewards
 
 
+# From the torso's centre over hip, knee and ankle to the middle of the foot: (x, z) in metres of each bone in its own
+# frame, from Gymnasium's half_cheetah.xml and walker2d_v5.xml. Walker2d's leg joints turn the other way round.
+CHEETAH_FRONT = ((0.5, 0), (-0.14, -0.24), (0.13, -0.18), (0.045, -0.07))
+CHEETAH_BACK = ((-0.5, 0), (0.16, -0.25), (-0.28, -0.14), (0.03, -0.097))
+WALKER_LEG = ((0, -0.2), (0, -0.45), (0, -0.5), (0.1, 0))
+WALKER_TURNS = (1, -1, -1, -1)
+
+
 def _end_height(start: Array, angles: Array, bones: Sequence[tuple[float, float]]) -> Array:
     """Height of the end of a chain of bones.
 

@@ -124,15 +124,11 @@ def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, lis
     for name, value, least in (("n_episodes", n_episodes, 1), ("seed", seed, 0)):
         if value < least:
             raise ValueError(f"{name} is {value}; use at least {least}")
-    from stable_baselines3 import PPO
-
+    from rlhf_gym.agents import load_policy
     from rlhf_gym.evaluation import play
     from rlhf_gym.runs import read_run
 
-    config, file = read_run(run_dir).config, run_dir / "policy.zip"
-    try:
-        policy = PPO.load(file, device="cpu")
-    except ValueError as error:
-        raise ValueError(f"{file} can't be read: {error}; use the directory of a whole run") from error
+    config = read_run(run_dir).config
+    policy = load_policy(run_dir / "policy.zip", config.algo)
     predict = partial(policy.predict, deterministic=True)
     return config, play(predict, config.env_id, env_kwargs=config.env_kwargs, n_episodes=n_episodes, seed=seed)

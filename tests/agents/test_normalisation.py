@@ -12,7 +12,7 @@ from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rlhf_gym.agents import improve, make_ppo
+from rlhf_gym.agents import OnPolicyAgent
 from rlhf_gym.agents.normalisation import NormalizedObservations
 from rlhf_gym.segments import Array
 
@@ -61,27 +61,24 @@ def test_a_number_that_never_changes_gives_0():
     np.testing.assert_array_equal(given(extractor, np.full((1, 3), 7.0)), [[0, 0, 0]])
 
 
-def learner() -> PPO:
+def learner(**settings: bool) -> OnPolicyAgent:
     torch.set_num_threads(1)
     venv = DummyVecEnv([lambda: gymnasium.make("Pendulum-v1")] * 2)
-    return make_ppo(venv, seed=0, normalize_observations=True, **SMALL)
-
-
-def improve_by(ppo: PPO, rollouts: int) -> None:
-    improve(ppo, timesteps=rollouts * 64, total_timesteps=1000, schedule="constant", clip_range=0.2)
+    return OnPolicyAgent(PPO, venv, seed=0, total_timesteps=1000, options=SMALL, **settings)
 
 
 def test_every_rollout_is_counted_once_also_over_several_portions():
-    ppo = learner()
+    agent = learner(normalize_observations=True)
     for rollouts in (1, 3, 2):
-        improve_by(ppo, rollouts)
-    assert ppo.policy.features_extractor.count == 6 * 64  # type: ignore[union-attr]
+        agent.improve(rollouts * 64)
+    assert agent.sb3.policy.features_extractor.count == 6 * 64  # type: ignore[union-attr]
 
 
 def test_a_rollout_is_trained_on_under_the_statistics_it_was_collected_with():
     """So that PPO's first ratio is 1: what an action's probability was is what it still is."""
-    ppo = learner()
-    improve_by(ppo, 1)
+    agent = learner(normalize_observations=True)
+    agent.improve(64)
+    ppo = agent.sb3
     apart, train = [], ppo.train
 
     def spy() -> None:
@@ -92,16 +89,16 @@ def test_a_rollout_is_trained_on_under_the_statistics_it_was_collected_with():
         train()
 
     ppo.train = spy  # type: ignore[method-assign]
-    improve_by(ppo, 3)
+    agent.improve(3 * 64)
     assert len(apart) == 3 and max(apart) < 1e-4
 
 
 def test_the_statistics_travel_with_the_policy_to_a_plain_load(tmp_path: Path):
-    ppo = learner()
-    improve_by(ppo, 2)
-    ppo.save(tmp_path / "policy.zip")
+    agent = learner(normalize_observations=True)
+    agent.improve(2 * 64)
+    agent.save(tmp_path / "policy.zip")
     observation = np.array([0.3, -0.8, 2.0], np.float32)
-    expected, _ = ppo.predict(observation, deterministic=True)
+    expected, _ = agent.predict(observation, deterministic=True)
     code = (
         "from stable_baselines3 import PPO; import numpy as np; "
         f"ppo = PPO.load({str(tmp_path / 'policy.zip')!r}, device='cpu'); "
@@ -113,5 +110,4 @@ def test_the_statistics_travel_with_the_policy_to_a_plain_load(tmp_path: Path):
 
 
 def test_a_policy_that_does_not_normalise_is_sb3s_own():
-    ppo = make_ppo(DummyVecEnv([lambda: gymnasium.make("Pendulum-v1")]), seed=0, **SMALL)
-    assert not isinstance(ppo.policy.features_extractor, NormalizedObservations)
+    assert not isinstance(learner().sb3.policy.features_extractor, NormalizedObservations)

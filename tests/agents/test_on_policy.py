@@ -1,20 +1,21 @@
-"""Stable-Baselines3's PPO in portions."""
+"""On-policy agents: Stable-Baselines3's PPO and A2C in portions."""
 
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.utils import LinearSchedule, set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from rlhf_gym.agents import improve, make_ppo
+from rlhf_gym.agents import OnPolicyAgent
+from rlhf_gym.agents.agent import Schedule
 
 ROLLOUT = 32
 SMALL: dict[str, Any] = {"n_steps": 16, "batch_size": 16, "n_epochs": 1, "learning_rate": 0.01, "clip_range": 0.3}
@@ -26,6 +27,10 @@ def venv() -> Iterator[VecEnv]:
     made = DummyVecEnv([lambda: gymnasium.make("CartPole-v1")] * 2)
     yield made
     made.close()
+
+
+def ppo_agent(venv: VecEnv, *, total: int = 999, schedule: Schedule = "constant", **settings: Any) -> OnPolicyAgent:
+    return OnPolicyAgent(PPO, venv, seed=0, total_timesteps=total, schedule=schedule, options=SMALL, **settings)
 
 
 def record_rates(ppo: PPO) -> list[tuple[float, float]]:
@@ -42,18 +47,12 @@ def record_rates(ppo: PPO) -> list[tuple[float, float]]:
     return rates
 
 
-def rates_in_portions(venv: VecEnv, portions: list[int], schedule: Literal["constant", "linear"]) -> list[Any]:
+def rates_in_portions(venv: VecEnv, portions: list[int], schedule: Schedule) -> list[Any]:
     """Learning rates and clip ranges when so many rollouts are trained at a time."""
-    ppo = make_ppo(venv, seed=0, **SMALL)
-    rates = record_rates(ppo)
+    agent = ppo_agent(venv, total=sum(portions) * ROLLOUT, schedule=schedule)
+    rates = record_rates(agent.sb3)
     for rollouts in portions:
-        improve(
-            ppo,
-            timesteps=rollouts * ROLLOUT,
-            total_timesteps=sum(portions) * ROLLOUT,
-            schedule=schedule,
-            clip_range=SMALL["clip_range"],
-        )
+        agent.improve(rollouts * ROLLOUT)
     return rates
 
 
@@ -78,26 +77,26 @@ def test_a_constant_schedule_stays(venv: VecEnv) -> None:
 
 
 def test_training_beyond_the_end_of_a_linear_schedule_never_climbs(venv: VecEnv) -> None:
-    ppo = make_ppo(venv, seed=0, **SMALL)
-    rates = record_rates(ppo)
+    agent = ppo_agent(venv, total=2 * ROLLOUT, schedule="linear")
+    rates = record_rates(agent.sb3)
     for _ in range(3):
-        improve(ppo, timesteps=ROLLOUT, total_timesteps=2 * ROLLOUT, schedule="linear", clip_range=0.3)
+        agent.improve(ROLLOUT)
     np.testing.assert_allclose(rates, [(0.005, 0.15), (0, 0), (0, 0)], atol=1e-12)
 
 
 def test_portions_add_up(venv: VecEnv) -> None:
-    ppo = make_ppo(venv, seed=0, **SMALL)
+    agent = ppo_agent(venv)
     for total in (ROLLOUT, 3 * ROLLOUT):
-        improve(ppo, timesteps=total - ppo.num_timesteps, total_timesteps=999, schedule="constant", clip_range=0.3)
-        assert ppo.num_timesteps == total
+        agent.improve(total - agent.steps)
+        assert agent.steps == agent.sb3.num_timesteps == total
 
 
 def test_episodes_go_on_from_one_portion_to_the_next(venv: VecEnv) -> None:
-    ppo, resets = make_ppo(venv, seed=0, **SMALL), []
+    agent, resets = ppo_agent(venv), []
     reset = venv.reset
     venv.reset = lambda: resets.append(1) or reset()  # type: ignore
     for _ in range(3):
-        improve(ppo, timesteps=ROLLOUT, total_timesteps=3 * ROLLOUT, schedule="constant", clip_range=0.3)
+        agent.improve(ROLLOUT)
     assert len(resets) == 1
 
 
@@ -113,9 +112,11 @@ def test_it_is_the_ppo_that_sb3_makes_from_the_same_seed(
         venv = DummyVecEnv([lambda: gymnasium.make(env_id)])
         venv.seed(5)
         if make == "ours":
-            ppo = make_ppo(venv, seed=3, net_arch=(8, 4), log_std_init=-0.5, **SMALL)
+            options = {**SMALL, "log_std_init": -0.5}
+            agent = OnPolicyAgent(PPO, venv, seed=3, total_timesteps=32, net_arch=(8, 4), options=options)
             for _ in range(2):
-                improve(ppo, timesteps=16, total_timesteps=32, schedule="constant", clip_range=0.3)
+                agent.improve(16)
+            ppo: Any = agent.sb3
         else:
             set_random_seed(3)
             kwargs = {"net_arch": [8, 4], "log_std_init": -0.5, "optimizer_kwargs": optimizer}
@@ -128,7 +129,7 @@ def test_it_is_the_ppo_that_sb3_makes_from_the_same_seed(
 
 
 def test_the_environments_are_not_seeded_with_the_agents_seed(venv: VecEnv) -> None:
-    make_ppo(venv, seed=3, **SMALL)
+    ppo_agent(venv)
     assert venv._seeds == [None, None]
 
 
@@ -151,13 +152,41 @@ assert "rlhf_gym" not in sys.modules
 
 
 def test_a_policy_trained_in_portions_loads_with_nothing_but_sb3(venv: VecEnv, tmp_path: Path) -> None:
-    ppo = make_ppo(venv, seed=0, **SMALL)
+    agent = ppo_agent(venv, total=2 * ROLLOUT, schedule="linear")
     for _ in range(2):
-        improve(ppo, timesteps=ROLLOUT, total_timesteps=2 * ROLLOUT, schedule="linear", clip_range=0.3)
+        agent.improve(ROLLOUT)
     observations = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
-    ppo.save(tmp_path / "policy.zip")
+    agent.save(tmp_path / "policy.zip")
     np.save(tmp_path / "observations.npy", observations)
     subprocess.run([sys.executable, "-I", "-c", LOAD_PLAINLY], cwd=tmp_path, check=True)  # -I: without PYTHONPATH
-    actions = ppo.predict(observations, deterministic=True)[0]
+    actions = agent.predict(observations)[0]
     assert set(actions) == {0, 1}
     np.testing.assert_array_equal(np.load(tmp_path / "actions.npy"), actions)
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_a2c_is_the_one_that_sb3_makes_from_the_same_seed(env_id: str) -> None:
+    learned = []
+    for make in ("ours", "plain"):
+        venv = DummyVecEnv([lambda: gymnasium.make(env_id)] * 2)
+        venv.seed(5)
+        if make == "ours":
+            agent = OnPolicyAgent(A2C, venv, seed=3, total_timesteps=40, net_arch=(8, 4))
+            assert agent.portion == 2 * 5
+            for _ in range(4):
+                agent.improve(10)
+            a2c: Any = agent.sb3
+        else:
+            set_random_seed(3)
+            a2c = A2C("MlpPolicy", venv, device="cpu", policy_kwargs={"net_arch": [8, 4]}).learn(40)
+        learned.append(a2c.policy.state_dict())
+        venv.close()
+    assert learned[0].keys() == learned[1].keys()
+    for name in learned[0]:
+        torch.testing.assert_close(learned[0][name], learned[1][name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("steps", [0, -32, 33, 16])
+def test_steps_that_are_no_whole_rollouts_are_refused(venv: VecEnv, steps: int) -> None:
+    with pytest.raises(ValueError, match=f"steps is {steps} but PPO moves in 32 steps; use a multiple of them"):
+        ppo_agent(venv).improve(steps)

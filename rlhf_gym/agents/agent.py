@@ -1,0 +1,153 @@
+"""Who learns the policy: what the loop needs of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, safe_mean
+from stable_baselines3.common.vec_env import VecEnvWrapper, unwrap_vec_wrapper
+
+from rlhf_gym.agents.state import POLICY, restore_state, write_state
+from rlhf_gym.envs import RewardFunction, VecLearnedReward
+from rlhf_gym.segments import Array
+
+Schedule = Literal["constant", "linear"]
+REPLAY_SETTINGS = ("replay_buffer_class", "replay_buffer_kwargs")  # ours: policy.zip loads with SB3 alone
+
+
+class Agent(ABC):
+    """An unmodified Stable-Baselines3 algorithm, trained in portions.
+
+    Args:
+        sb3: The algorithm, made with a number as its learning rate.
+        total_timesteps: Environment steps of all portions together.
+        schedule: Of the learning rate; `linear` takes it to 0 over `total_timesteps`.
+
+    Attributes:
+        sb3: The algorithm.
+    """
+
+    def __init__(self, sb3: BaseAlgorithm, *, total_timesteps: int, schedule: Schedule) -> None:
+        self.sb3 = sb3
+        self._total, self._schedule = total_timesteps, schedule
+        self._learning_rate = float(sb3.learning_rate)  # type: ignore[arg-type]
+        self.log_to(None)
+
+    @property
+    @abstractmethod
+    def portion(self) -> int:
+        """Environment steps, of all environments together, between two updates; it trains for multiples of them."""
+
+    @property
+    def steps(self) -> int:
+        """Environment steps it has learned from."""
+        return self.sb3.num_timesteps
+
+    def improve(self, steps: int) -> None:
+        """Train on for `steps` environment steps.
+
+        SB3 measures a schedule's progress by the end of the current call, so that one which falls to 0 over the whole
+        run would saw-tooth to 0 in every portion. A linear schedule is therefore cut to the value it has where this
+        call ends.
+
+        Raises:
+            ValueError: If `steps` is not a multiple of `portion`.
+        """
+        if steps < 1 or steps % self.portion:
+            name = type(self.sb3).__name__
+            raise ValueError(f"steps is {steps} but {name} moves in {self.portion} steps; use a multiple of them")
+        end = self.steps + steps
+        left = max(0.0, 1 - end / self._total) if self._schedule == "linear" else 1.0
+        self.sb3.lr_schedule = falling(self._learning_rate, left)
+        callback = self._prepare(end, left)
+        # The caller writes the log: TensorBoard's thread holds up the next update whenever it is given something.
+        self.sb3.learn(steps, callback, reset_num_timesteps=False, log_interval=None)  # type: ignore[arg-type]
+
+    @abstractmethod
+    def _prepare(self, end: int, left: float) -> BaseCallback | None:
+        """Cut the algorithm's further schedules before it trains.
+
+        Args:
+            end: Environment steps when the training ends.
+            left: Share of its start that a falling schedule then has.
+
+        Returns:
+            What SB3 calls while it trains.
+        """
+
+    def predict(self, observations: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
+        """Actions for one observation or a batch, as SB3's `predict` answers.
+
+        Args:
+            observations: Shape (*obs) or (n, *obs).
+            deterministic: Whether to act without exploring.
+
+        Returns:
+            Actions, shape (*act) or (n, *act), and a state that isn't used.
+        """
+        return self.sb3.predict(observations, deterministic=deterministic)
+
+    def pay(self, reward_function: RewardFunction | None) -> None:
+        """Pay a reward function from the next step on; None is the environment's own reward.
+
+        Call it between two calls of :meth:`improve`: no advantage may mix two rewards.
+
+        Raises:
+            ValueError: If no VecLearnedReward lies among the agent's environments.
+        """
+        self._payer().reward_function = reward_function
+
+    def _payer(self) -> VecLearnedReward:
+        payer = unwrap_vec_wrapper(self.sb3.env, VecLearnedReward) if isinstance(self.sb3.env, VecEnvWrapper) else None
+        if payer is None:
+            raise ValueError(f"venv is a {type(self.sb3.env).__name__}, which pays no reward function; "
+                             "use VecLearnedReward(venv)")  # fmt: skip
+        return payer
+
+    def save(self, path: str | Path) -> None:
+        """Write the policy as SB3's own file; it loads with the SB3 class's `load`."""
+        self.sb3.save(path, exclude=REPLAY_SETTINGS)
+
+    def save_state(self, folder: Path) -> None:
+        """Write what :meth:`restore` goes on from: policy, optimizers, counters, latest episodes."""
+        self.save(folder / POLICY)
+        write_state(self.sb3, folder)
+
+    def restore(self, folder: Path) -> None:
+        """Take up what :meth:`save_state` wrote, in place; with `policy.zip` alone, what that holds.
+
+        Episodes begin anew. Reward function and log stay as they are.
+
+        Raises:
+            ValueError: If a file is missing, damaged or of another algorithm.
+        """
+        restore_state(self.sb3, folder)
+
+    def log_to(self, folder: str | Path | None) -> None:
+        """Log to a TensorBoard file in a folder from now on; None logs nothing."""
+        writers: list[KVWriter] = [TensorBoardOutputFormat(str(folder))] if folder else []
+        self.sb3.set_logger(Logger(None, writers))
+
+    def log(self, figures: Mapping[str, float], step: int) -> None:
+        """Write figures under their names, with the means of the last episodes that SB3 itself would write."""
+        for name, value in figures.items():
+            self.sb3.logger.record(name, value)
+        for name, key in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
+            episodes = self.sb3.ep_info_buffer or ()
+            self.sb3.logger.record(f"rollout/{name}", safe_mean([episode[key] for episode in episodes]))
+        self.sb3.logger.dump(step)
+
+    def close(self) -> None:
+        """Close the log; the environments are the caller's."""
+        self.sb3.logger.close()
+
+
+def falling(start: float, left: float) -> FloatSchedule:
+    """A schedule that falls from `start` to its share `left` over one call of `learn`."""
+    return FloatSchedule(LinearSchedule(start, start * left, 1.0))

@@ -1,0 +1,116 @@
+"""Agents by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from rlhf_gym.agents.agent import Agent, Schedule
+from rlhf_gym.agents.off_policy import OffPolicyAgent
+from rlhf_gym.agents.on_policy import OnPolicyAgent
+from rlhf_gym.agents.options import check_observations, takes_actions
+
+AGENTS = {
+    "ppo": "stable_baselines3:PPO",
+    "a2c": "stable_baselines3:A2C",
+    "sac": "stable_baselines3:SAC",
+    "td3": "stable_baselines3:TD3",
+    "dqn": "stable_baselines3:DQN",
+}
+
+
+def make_agent(
+    algo: str,
+    venv: VecEnv,
+    *,
+    seed: int,
+    total_timesteps: int,
+    schedule: Schedule = "constant",
+    net_arch: Sequence[int] | None = None,
+    normalize_observations: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> Agent:
+    """Make the agent that learns by an algorithm of SB3.
+
+    Args:
+        algo: A name of :data:`AGENTS`, or `module:Class` of an OnPolicyAlgorithm or OffPolicyAlgorithm.
+        venv: What it learns in, the learned reward included.
+        seed: Of its weights and actions.
+        total_timesteps: Environment steps of all portions together.
+        schedule: Of the learning rate and, where the algorithm has one, the clip range.
+        net_arch: Hidden units of the networks; None is the algorithm's own choice.
+        normalize_observations: Have an on-policy algorithm's policy normalise what it is given.
+        options: SB3's own keywords.
+
+    Raises:
+        ValueError: On a name that isn't there, a class that is no such algorithm, an option it doesn't take, or actions
+            it can't take.
+    """
+    sb3_class = load_algorithm(algo)
+    check_observations(venv)
+    if not takes_actions(sb3_class, venv):
+        able = [name for name in AGENTS if takes_actions(load_algorithm(name), venv)]
+        remedy = f"use {' or '.join(able)}" if able else "no registered algorithm can"
+        raise ValueError(f"algo is {algo}, which can't take the actions {venv.action_space}; {remedy}")
+    arguments: dict[str, Any] = {"seed": seed, "total_timesteps": total_timesteps, "schedule": schedule}
+    arguments |= {"options": options} if net_arch is None else {"options": options, "net_arch": net_arch}
+    if issubclass(sb3_class, OnPolicyAlgorithm):
+        return OnPolicyAgent(sb3_class, venv, normalize_observations=normalize_observations, **arguments)
+    if normalize_observations:
+        raise ValueError(
+            f"normalize_observations is on and algo is {algo}, whose replayed observations would change under it; "
+            "turn it off"
+        )
+    return OffPolicyAgent(sb3_class, venv, **arguments)  # type: ignore[arg-type]
+
+
+def load_policy(path: str | Path, algo: str = "ppo") -> BaseAlgorithm:
+    """Load a policy to predict with.
+
+    Args:
+        path: A policy.zip, whose pickled parts are run: use only one whose origin you know.
+        algo: The name of its algorithm.
+
+    Raises:
+        ValueError: If the file is missing or damaged.
+    """
+    sb3_class = load_algorithm(algo)
+    room: dict[str, Any] = (
+        {"buffer_size": 1} if issubclass(sb3_class, OffPolicyAlgorithm) else {}
+    )  # nothing will be replayed
+    try:
+        return sb3_class.load(path, device="cpu", **room)
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path} can't be read: {reason}; use the directory of a whole run of {algo}") from error
+
+
+def load_algorithm(algo: str) -> type[BaseAlgorithm]:
+    """The SB3 class of a name.
+
+    Raises:
+        ValueError: If it is neither registered nor a `module:Class` that is an SB3 algorithm.
+    """
+    module, _, name = AGENTS.get(algo, algo).partition(":")
+    if not name:
+        near = get_close_matches(algo, AGENTS, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"use {', '.join(AGENTS)} or module:Class"
+        raise ValueError(f"algo is {algo!r}; {remedy}")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"algo is {algo!r}, which isn't there: {error}; use module:Class") from error
+    if not (isinstance(found, type) and issubclass(found, OnPolicyAlgorithm | OffPolicyAlgorithm)):
+        raise ValueError(
+            f"algo is {algo!r}, which is no algorithm of Stable-Baselines3; use a subclass of its OnPolicyAlgorithm or "
+            "OffPolicyAlgorithm"
+        )
+    return found

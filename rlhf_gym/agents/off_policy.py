@@ -1,0 +1,141 @@
+"""Agents that learn from a replay buffer: SAC, TD3, DQN and their like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
+from stable_baselines3.common.utils import LinearSchedule, set_random_seed
+from stable_baselines3.common.vec_env import VecEnv
+
+from rlhf_gym.agents.agent import Agent, Schedule
+from rlhf_gym.agents.options import RESERVED, build, check_options
+from rlhf_gym.agents.relabelling import RelabelledReplay
+from rlhf_gym.agents.state import restore_replay, write_replay
+from rlhf_gym.envs import RewardFunction, VecLearnedReward
+from rlhf_gym.segments import Array
+
+RESERVED_HERE = {**RESERVED, "n_steps": "rewards are relabelled one step at a time"}
+
+
+@final
+class OffPolicyAgent(Agent):
+    """An off-policy algorithm of SB3 whose replayed rewards are always today's, on the CPU.
+
+    Args:
+        sb3_class: SAC, TD3, DQN or any other OffPolicyAlgorithm.
+        venv: What it learns in, the learned reward included.
+        seed: As for :class:`OnPolicyAgent`; random actions of the action space are drawn from it too.
+        total_timesteps: Environment steps of all portions together; exploration that decays does so over them.
+        schedule: Of the learning rate.
+        net_arch: Hidden units of the networks; None is the algorithm's own choice.
+        options: SB3's own keywords; `action_noise` may be a number, the standard deviation of Gaussian noise on actions
+            scaled to [-1, 1].
+
+    Raises:
+        ValueError: On an option the algorithm doesn't take, or environments it can't act in.
+    """
+
+    sb3: OffPolicyAlgorithm
+
+    def __init__(
+        self,
+        sb3_class: type[OffPolicyAlgorithm],
+        venv: VecEnv,
+        *,
+        seed: int,
+        total_timesteps: int,
+        schedule: Schedule = "constant",
+        net_arch: Sequence[int] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        settings = dict(options or {})
+        check_options(sb3_class, settings, reserved=RESERVED_HERE)
+        _read(settings, venv)
+        set_random_seed(seed)
+        policy_kwargs = {} if net_arch is None else {"net_arch": list(net_arch)}
+        sb3 = build(sb3_class, venv, replay_buffer_class=RelabelledReplay, policy_kwargs=policy_kwargs, **settings)
+        sb3.action_space.seed(seed)  # SB3 does so only where it seeds the environments too
+        super().__init__(sb3, total_timesteps=total_timesteps, schedule=schedule)
+        if isinstance(venv, VecLearnedReward):
+            self.pay(venv.reward_function)
+
+    @property
+    def replay(self) -> RelabelledReplay:
+        """The transitions it learns from."""
+        assert isinstance(self.sb3.replay_buffer, RelabelledReplay)
+        return self.sb3.replay_buffer
+
+    @property
+    def portion(self) -> int:
+        """`train_freq` steps of each environment."""
+        assert isinstance(self.sb3.train_freq, TrainFreq)
+        return self.sb3.n_envs * self.sb3.train_freq.frequency
+
+    def _prepare(self, end: int, left: float) -> BaseCallback | None:
+        if hasattr(self.sb3, "exploration_schedule"):  # DQN: over the whole run, not over each call
+            sb3: Any = self.sb3
+            fraction = sb3.exploration_fraction * self._total / end
+            sb3.exploration_schedule = LinearSchedule(sb3.exploration_initial_eps, sb3.exploration_final_eps, fraction)
+        return None
+
+    def predict(self, observations: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
+        """As :meth:`Agent.predict`; exploring, it acts at random until `learning_starts`, as SB3 does."""
+        if deterministic or self.steps >= self.sb3.learning_starts:
+            return super().predict(observations, deterministic=deterministic)
+        space = self.sb3.action_space
+        if np.ndim(observations) == len(self.sb3.observation_space.shape or ()):
+            return np.asarray(space.sample()), None
+        return np.array([space.sample() for _ in observations]), None
+
+    def pay(self, reward_function: RewardFunction | None) -> None:
+        """Pay a reward function from the next step on, and for every transition sampled again.
+
+        None is the environment's own reward; transitions then keep the reward they were stored with, as they do
+        where the own reward is only given another size (`VecLearnedReward.unit`).
+        """
+        super().pay(reward_function)
+        self.replay.reward_function = reward_function and self._scaled(reward_function)
+
+    def _scaled(self, reward_function: RewardFunction) -> RewardFunction:
+        """What the environments pay by a reward function: less their `zero`, divided by their `unit`."""
+        payer = self._payer()
+
+        def reward(*step: Array) -> Array:
+            rewards = np.asarray(reward_function(*step), np.float32)
+            return np.asarray((rewards - np.float32(payer.zero)) / np.float32(payer.unit))
+
+        return reward
+
+    def save_state(self, folder: Path) -> None:
+        """As :meth:`Agent.save_state`, with the replay buffer."""
+        super().save_state(folder)
+        write_replay(self.replay, folder)
+
+    def restore(self, folder: Path) -> None:
+        """As :meth:`Agent.restore`, with the replay buffer, which is empty where only `policy.zip` is left."""
+        super().restore(folder)
+        restore_replay(self.replay, folder)
+
+
+def _read(settings: dict[str, Any], venv: VecEnv) -> None:
+    """Make SB3's objects of what YAML can hold.
+
+    Raises:
+        ValueError: If it would train once an episode.
+    """
+    noise, frequency = settings.get("action_noise"), settings.get("train_freq", 1)
+    if isinstance(noise, int | float) and isinstance(venv.action_space, spaces.Box):
+        shape = venv.action_space.shape
+        settings["action_noise"] = NormalActionNoise(np.zeros(shape), np.full(shape, noise))
+    if isinstance(frequency, list | tuple):
+        settings["train_freq"] = tuple(frequency)
+        if TrainFrequencyUnit.STEP.value not in frequency:
+            raise ValueError(f"option train_freq is {tuple(frequency)}; use a number of steps: episodes have no length")

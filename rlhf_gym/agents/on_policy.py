@@ -1,0 +1,77 @@
+"""Agents that learn from each rollout once: PPO, A2C and their like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv
+
+from rlhf_gym.agents.agent import Agent, Schedule, falling
+from rlhf_gym.agents.normalisation import NormalizedObservations, UpdateStatistics
+from rlhf_gym.agents.options import build, check_options
+
+OPTIMIZER = {"eps": 1e-5, "fused": True}  # Adam as SB3 has it; fused, its step takes a third of the time
+
+
+@final
+class OnPolicyAgent(Agent):
+    """An on-policy algorithm of SB3 with a multi-layer perceptron, on the CPU.
+
+    Args:
+        sb3_class: PPO, A2C or any other OnPolicyAlgorithm.
+        venv: What it learns in, the learned reward included.
+        seed: Of its weights and actions. SB3 draws them from the global generators of NumPy, Python and torch, which
+            are seeded here; the environments are not, as their episodes have seeds of their own.
+        total_timesteps: Environment steps of all portions together.
+        schedule: Of the learning rate and, where the algorithm has one, the clip range.
+        net_arch: Hidden units of policy and value networks.
+        normalize_observations: Have the policy normalise what it is given (:class:`NormalizedObservations`).
+        options: SB3's own keywords, and `log_std_init`, the log standard deviation of continuous actions at the start.
+
+    Raises:
+        ValueError: On an option the algorithm doesn't take, or environments it can't act in.
+    """
+
+    sb3: OnPolicyAlgorithm
+
+    def __init__(
+        self,
+        sb3_class: type[OnPolicyAlgorithm],
+        venv: VecEnv,
+        *,
+        seed: int,
+        total_timesteps: int,
+        schedule: Schedule = "constant",
+        net_arch: Sequence[int] = (64, 64),
+        normalize_observations: bool = False,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        settings = dict(options or {})
+        check_options(sb3_class, settings, also=["log_std_init"])
+        set_random_seed(seed)
+        policy_kwargs: dict[str, Any] = {"net_arch": list(net_arch)}
+        if "log_std_init" in settings:
+            policy_kwargs["log_std_init"] = settings.pop("log_std_init")
+        if issubclass(sb3_class, PPO):
+            policy_kwargs["optimizer_kwargs"] = dict(OPTIMIZER)
+        if normalize_observations:
+            policy_kwargs["features_extractor_class"] = NormalizedObservations
+        sb3 = build(sb3_class, venv, policy_kwargs=policy_kwargs, **settings)
+        super().__init__(sb3, total_timesteps=total_timesteps, schedule=schedule)
+        self._clip_range = float(sb3.clip_range(1.0)) if hasattr(sb3, "clip_range") else None
+
+    @property
+    def portion(self) -> int:
+        """A rollout: `n_steps` of each environment."""
+        return self.sb3.n_envs * self.sb3.n_steps
+
+    def _prepare(self, end: int, left: float) -> BaseCallback | None:
+        if self._clip_range is not None:
+            self.sb3.clip_range = falling(self._clip_range, left)  # type: ignore[attr-defined]
+        normalizes = isinstance(self.sb3.policy.features_extractor, NormalizedObservations)
+        return UpdateStatistics() if normalizes else None

@@ -1,0 +1,100 @@
+"""Options of an algorithm: SB3's own keywords, checked before it is made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+Algorithm = TypeVar("Algorithm", bound=BaseAlgorithm)
+
+RESERVED = {
+    "policy": "it is a multi-layer perceptron; set net_arch",
+    "env": "the agent learns in the environments of the run",
+    "seed": "it is the run's; set seed",
+    "device": "networks this small are fastest on the CPU",
+    "policy_kwargs": "set net_arch, normalize_observations, and for on-policy algorithms the option log_std_init",
+    "tensorboard_log": "the run's own log has it",
+    "verbose": "the run reports its rounds itself",
+    "_init_setup_model": "the agent is always set up",
+    "replay_buffer_class": "it is the one that relabels rewards",
+    "replay_buffer_kwargs": "the replay buffer is the one that relabels rewards",
+    "rollout_buffer_class": "the rollout buffer is SB3's own",
+    "rollout_buffer_kwargs": "the rollout buffer is SB3's own",
+    "optimize_memory_usage": "the reward function has to know a termination from a time limit",
+}
+
+
+def check_options(
+    sb3_class: type[BaseAlgorithm],
+    options: Mapping[str, Any],
+    *,
+    also: Sequence[str] = (),
+    reserved: Mapping[str, str] = RESERVED,
+) -> None:
+    """Refuse an option that an algorithm doesn't take, or that the agent sets itself.
+
+    Args:
+        sb3_class: The algorithm.
+        options: By name.
+        also: Names taken beside the algorithm's own.
+        reserved: Names that the agent sets, with the reason.
+
+    Raises:
+        ValueError: Naming the option, and the nearest one that there is.
+    """
+    parameters = inspect.signature(sb3_class).parameters
+    known = [name for name in (*parameters, *also) if name not in reserved]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for name in options:
+        if name in reserved:
+            raise ValueError(f"option {name} of {sb3_class.__name__} can't be set: {reserved[name]}; leave it out")
+        if name not in known and not takes_any:
+            near = get_close_matches(name, known, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
+            raise ValueError(f"unknown option {name} of {sb3_class.__name__}; {remedy}")
+    if callable(options.get("learning_rate")):
+        raise ValueError("option learning_rate is a function; use a number, and the agent's schedule")
+
+
+def check_observations(venv: VecEnv) -> None:
+    """Refuse observations that are no one array.
+
+    Raises:
+        ValueError: On a Dict or Tuple space.
+    """
+    if isinstance(venv.observation_space, spaces.Dict | spaces.Tuple):
+        raise ValueError(
+            f"observations are {venv.observation_space}; use an environment whose observation is one array, or wrap it "
+            "in gymnasium.wrappers.FlattenObservation"
+        )
+
+
+def takes_actions(sb3_class: type[BaseAlgorithm], venv: VecEnv) -> bool:
+    """Whether an algorithm can act in environments; SB3 asserts it where it is made."""
+    try:
+        sb3_class("MlpPolicy", venv, device="cpu", _init_setup_model=False)  # type: ignore[call-arg]
+    except AssertionError:
+        return False
+    return True
+
+
+def build(sb3_class: type[Algorithm], venv: VecEnv, **settings: Any) -> Algorithm:
+    """Make an algorithm with a multi-layer perceptron on the CPU, from the present global random state.
+
+    Raises:
+        ValueError: If it can't act in the environments, or refuses a setting.
+    """
+    check_observations(venv)
+    if not takes_actions(sb3_class, venv):
+        raise ValueError(f"{sb3_class.__name__} can't take the actions {venv.action_space}; use another algorithm")
+    try:
+        return sb3_class("MlpPolicy", venv, device="cpu", **settings)
+    except (AssertionError, TypeError) as error:
+        reason = str(error).strip() or "no reason given"
+        raise ValueError(f"{sb3_class.__name__} refuses its options: {reason.splitlines()[0]}") from error

@@ -1,0 +1,93 @@
+"""An algorithm's state: written to a folder, taken up in place."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections import deque
+from operator import attrgetter
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.save_util import load_from_zip_file
+
+POLICY, EPISODES, REPLAY = "policy.zip", "episodes.json", "replay.safetensors"
+ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+DAMAGED = (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError)
+
+
+def write_state(sb3: BaseAlgorithm, folder: Path) -> None:
+    """Write what policy.zip holds as a pickle only: the latest episodes' figures."""
+    (folder / EPISODES).write_text(json.dumps(list(sb3.ep_info_buffer or ()), default=float))
+
+
+def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
+    """Take up weights, optimizers, counters and latest episodes; nothing is unpickled.
+
+    Raises:
+        ValueError: If policy.zip is missing, damaged or of another algorithm.
+    """
+    try:
+        _, parameters, tensors = load_from_zip_file(folder / POLICY, load_data=False, device=sb3.device)
+        counters = _counters(sb3, folder / POLICY)
+        sb3.set_parameters(parameters, device=sb3.device)
+        for name, tensor in (tensors or {}).items():
+            if tensor is not None:  # SAC's, where the entropy coefficient is fixed
+                attrgetter(name)(sb3).data.copy_(tensor)
+    except DAMAGED as error:
+        raise ValueError(
+            f"{folder / POLICY} can't be read as a policy of {type(sb3).__name__} here: {str(error).splitlines()[0]}"
+        ) from error
+    vars(sb3).update(counters)
+    sb3._last_obs = None  # SB3 then resets the environments
+    path = folder / EPISODES
+    episodes = json.loads(path.read_text()) if path.exists() else ()
+    sb3.ep_info_buffer = deque(episodes, maxlen=sb3._stats_window_size)
+    sb3.ep_success_buffer = deque(maxlen=sb3._stats_window_size)
+
+
+def _counters(sb3: BaseAlgorithm, path: Path) -> dict[str, Any]:
+    """The plain numbers of the algorithm that are not its settings; older checkpoints hold them here too."""
+    with ZipFile(path) as archive:
+        saved = json.loads(archive.read("data"))
+    settings = {*inspect.signature(type(sb3)).parameters, "n_envs"}
+    return {
+        name: value
+        for name, value in saved.items()
+        if type(value) in (int, float) and name in vars(sb3) and name not in settings
+    }
+
+
+def write_replay(buffer: ReplayBuffer, folder: Path) -> None:
+    """Write the transitions that a replay buffer holds."""
+    arrays = {name: getattr(buffer, name)[: buffer.size()] for name in ARRAYS}
+    save_file({**arrays, "pos": np.array([buffer.pos])}, folder / REPLAY)
+
+
+def restore_replay(buffer: ReplayBuffer, folder: Path) -> None:
+    """Fill a replay buffer with what :func:`write_replay` wrote; without its file, empty the buffer.
+
+    Raises:
+        ValueError: If the file is damaged, or its transitions don't fit the buffer.
+    """
+    buffer.reset()
+    path = folder / REPLAY
+    if not path.exists():
+        return
+    try:
+        arrays = load_file(path)
+        size = len(arrays["rewards"])
+        for name in ARRAYS:
+            getattr(buffer, name)[:size] = arrays[name]
+        buffer.full = size == buffer.buffer_size
+        buffer.pos = int(arrays["pos"][0]) if buffer.full else size
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = f"{path} doesn't fit this replay buffer: {error}"
+        raise ValueError(f"{reason}; use the settings it was written with") from error

@@ -1,0 +1,210 @@
+"""What every agent must do."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import Space, spaces
+
+from rlhf_gym.agents import Agent, OffPolicyAgent, make_agent
+from rlhf_gym.contracts.examples import must
+from rlhf_gym.envs import VecLearnedReward, make_vec_env
+from rlhf_gym.segments import Array, Origin
+
+MakeAgent = Callable[[int], Agent]
+"""Returns the agent of a seed, untrained, in VecLearnedReward environments that are the same each time."""
+
+N_ENVS = 2
+LEARNS_WITHIN = 200  # environment steps; SB3's off-policy algorithms collect 100 first
+
+
+def check_agent(algo: str, **options: Any) -> None:
+    """Hold an algorithm against every one of AGENT_RULES, on CartPole or, if it can't, on Pendulum.
+
+    Args:
+        algo: A registered name, or `module:Class`.
+        **options: The algorithm's own.
+
+    Raises:
+        AssertionError: Saying what isn't met.
+    """
+    make = make_in_small_environments(algo, **options)
+    for rule in AGENT_RULES:
+        rule(make)
+
+
+def make_in_small_environments(algo: str, **options: Any) -> MakeAgent:
+    """What makes an agent for the rules: two environments of CartPole or, if it can't act there, of Pendulum."""
+
+    def make_in(env_id: str, seed: int) -> Agent:
+        recorder = make_vec_env(Origin(env_id, 0), n_envs=N_ENVS, memory_steps=10, rng=np.random.default_rng(0))
+        venv = VecLearnedReward(recorder)
+        return make_agent(algo, venv, seed=seed, total_timesteps=100_000, net_arch=(16,), options=options)
+
+    try:
+        make_in("CartPole-v1", 0)
+    except ValueError as error:
+        if "can't take the actions" not in str(error):
+            raise
+        return lambda seed: make_in("Pendulum-v1", seed)
+    return lambda seed: make_in("CartPole-v1", seed)
+
+
+def moves_in_whole_portions(make: MakeAgent) -> None:
+    """The loop spends its environment steps exactly."""
+    agent, paid = make(0), _Constant(0.0)
+    agent.pay(paid)
+    must(agent.steps == 0, f"an agent has learned from no steps before it trains, not from {agent.steps}")
+    must(agent.portion >= 1 and agent.portion % N_ENVS == 0, f"portion is whole steps of all, not {agent.portion}")
+    for portions in (1, 3):
+        agent.improve(portions * agent.portion)
+    must(agent.steps == 4 * agent.portion, f"4 portions of {agent.portion} steps are counted as {agent.steps}")
+    try:
+        agent.improve(agent.portion + 1)
+    except ValueError:
+        return
+    raise AssertionError("steps that are no multiple of portion are refused with a ValueError")
+
+
+def acts_on_one_observation_and_on_many(make: MakeAgent) -> None:
+    """A person's script passes one, an evaluation a batch."""
+    agent = make(0)
+    space, many = agent.sb3.action_space, _observations(agent, 5)
+    for deterministic in (True, False):
+        one = agent.predict(many[0], deterministic=deterministic)[0]
+        must(np.shape(one) == space.shape, f"one observation gets an action of shape {space.shape}, not {one!r}")
+        batch = agent.predict(many, deterministic=deterministic)[0]
+        must(np.shape(batch) == (5, *(space.shape or ())), f"5 observations get 5 actions, not {batch!r}")
+        must(all(_contains(space, action) for action in batch), "actions lie in the action space")
+    again = (agent.predict(many)[0], agent.predict(many)[0])
+    must(np.array_equal(*again), "without exploring, the same observations get the same actions")
+
+
+def learns(make: MakeAgent) -> None:
+    """Weights change, and alike from the same seed."""
+    one = make(0)
+    before = _weights(one)
+    _train(one)
+    other = make(0)  # made after: SB3 draws from global generators
+    _train(other)
+    must(not _same(before, _weights(one)), "training changes the weights")
+    must(_same(_weights(one), _weights(other)), "the same seed gives the same weights")
+
+
+def leaves_a_policy_that_sb3_loads(make: MakeAgent) -> None:
+    """The file needs nothing beside it."""
+    agent = make(0)
+    agent.pay(_Unpicklable())
+    _train(agent)
+    with TemporaryDirectory() as folder:
+        agent.save(Path(folder) / "policy.zip")
+        loaded = type(agent.sb3).load(Path(folder) / "policy.zip", device="cpu")
+    many = _observations(agent, 20)
+    must(
+        np.array_equal(loaded.predict(many, deterministic=True)[0], agent.predict(many)[0]),
+        "policy.zip, loaded by the SB3 class, acts as the agent does",
+    )
+
+
+def goes_on_from_its_state_in_place(make: MakeAgent) -> None:
+    """A resumed run equals one that went on."""
+    agent, other = make(0), make(1)
+    sb3 = other.sb3
+    agent.pay(_Constant(1.0))
+    _train(agent)
+    with TemporaryDirectory() as folder:
+        agent.save_state(Path(folder))
+        other.restore(Path(folder))
+    must(other.sb3 is sb3, "no second algorithm is made")
+    must(other.steps == agent.steps, f"it goes on after {agent.steps} steps, not after {other.steps}")
+    must(_same(_weights(agent), _weights(other)), "it has the weights that were saved")
+    saved = _weights(agent)
+    agent.sb3.set_env(make(2).sb3.env)  # type: ignore[arg-type]  # new episodes, as the restored one has
+    for each in (agent, other):
+        each.pay(_Constant(1.0))
+        _seed(each, 5)
+        each.improve(4 * each.portion)
+    must(not _same(saved, _weights(agent)), "it learns on")
+    must(_same(_weights(agent), _weights(other)), "it learns on as the one does that was saved, so the state is whole")
+
+
+def learns_from_a_new_reward_at_once(make: MakeAgent) -> None:
+    """No reward of yesterday's is learned from."""
+    agent, old, new = make(0), _Constant(-1.0), _Constant(7.0)
+    agent.pay(old)
+    _train(agent)
+    before = old.calls
+    must(before > 0, "a reward function is called")
+    agent.pay(new)
+    agent.improve(2 * agent.portion)
+    must(old.calls == before, "the old reward function is asked no more")
+    must(new.rewards >= 2 * agent.portion, "the new one pays every step")
+    if isinstance(agent, OffPolicyAgent):
+        sampled = sorted(set(agent.replay.sample(64).rewards.flatten().tolist()))
+        must(sampled == [7.0], f"replayed steps are paid 7 too, not {sampled}")
+
+
+AGENT_RULES = (
+    moves_in_whole_portions,
+    acts_on_one_observation_and_on_many,
+    learns,
+    leaves_a_policy_that_sb3_loads,
+    goes_on_from_its_state_in_place,
+    learns_from_a_new_reward_at_once,
+)
+
+
+class _Constant:
+    """Pays a constant, and counts."""
+
+    def __init__(self, reward: float) -> None:
+        self.reward, self.calls, self.rewards = reward, 0, 0
+
+    def __call__(self, observations: Array, *_: Array) -> Array:
+        self.calls += 1
+        self.rewards += len(observations)
+        return np.full(len(observations), self.reward, np.float32)
+
+
+class _Unpicklable(_Constant):
+    """As a reward model may be."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+    def __reduce__(self) -> str:
+        raise AssertionError("policy.zip holds the policy, not the reward function")
+
+
+def _train(agent: Agent) -> None:
+    agent.improve(max(2, -(-LEARNS_WITHIN // agent.portion)) * agent.portion)
+
+
+def _observations(agent: Agent, n: int) -> Array:
+    return np.random.default_rng(0).normal(size=(n, *(agent.sb3.observation_space.shape or ()))).astype(np.float32)
+
+
+def _contains(space: Space[Any], action: Array) -> bool:
+    return bool(space.contains(int(action) if isinstance(space, spaces.Discrete) else action))
+
+
+def _weights(agent: Agent) -> list[torch.Tensor]:
+    return [weight.clone() for weight in agent.sb3.policy.state_dict().values()]
+
+
+def _same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def _seed(agent: Agent, seed: int) -> None:
+    """Seed all that SB3 draws from."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  SB3 draws from it
+    torch.manual_seed(seed)
+    agent.sb3.action_space.seed(seed)
