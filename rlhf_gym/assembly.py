@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -217,7 +218,7 @@ def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: 
         **pick(config.reward, "ensemble_size network network_options inputs"),
     )
     settings = pick(config.reward, "steps batch_size learning_rate l2 l2_sample")
-    method = make(
+    method: Method = make(
         "method",
         config.method,
         {},
@@ -226,14 +227,15 @@ def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: 
         source=make("reward.source", config.reward.source, config.reward.source_options),
         goal=partial(goal_rewards, goal) if goal else None,
     )
-    return check_is("method", config.method, method, Method, "a Method with fit, improve and step_scores")
+    check_is("method", config.method, method, Method, "a Method with fit, improve and step_scores")
+    return method
 
 
 def make_teacher(
     config: RLHFConfig, goal: Goal | None, store: PreferenceStore, waiting: Waiting, rng: np.random.Generator
 ) -> Teacher:
     """Make the teacher that the settings name."""
-    teacher = make(
+    teacher: Teacher = make(
         "teacher",
         config.teacher,
         config.teacher_options,
@@ -243,21 +245,17 @@ def make_teacher(
         seed=int(rng.integers(2**31)) if not teacher_entry(config.teacher).people else 0,
         name=config.teacher,
     )
-    return check_is("teacher", config.teacher, teacher, Teacher, "a Teacher with a name and answer(queries)")
+    check_is("teacher", config.teacher, teacher, Teacher, "a Teacher with a name and answer(queries)")
+    return teacher
 
 
 def make_scheme(config: RLHFConfig) -> Scheme | None:
     """Make the query scheme; None is uniform, which needs no candidates."""
     if config.query.scheme == "uniform":
         return None
-    return check_is(
-        "query.scheme",
-        config.query.scheme,
-        make("query.scheme", config.query.scheme, config.query.scheme_options),
-        object,
-        "a function of (candidates, n, rng)",
-        calls=True,
-    )
+    scheme: Scheme = make("query.scheme", config.query.scheme, config.query.scheme_options)
+    check_is("query.scheme", config.query.scheme, scheme, Callable, "a function of (candidates, n, rng)")
+    return scheme
 
 
 def options_per_query(config: RLHFConfig) -> int:
@@ -266,7 +264,8 @@ def options_per_query(config: RLHFConfig) -> int:
     Raises:
         BadInput: If the kind of feedback doesn't allow it.
     """
-    kind: Kind = check_is("kind", config.kind, load("kind", config.kind), Kind, "a Kind")
+    kind: Kind = load("kind", config.kind)
+    check_is("kind", config.kind, kind, Kind, "a Kind")
     wanted = config.query.options or kind.options[0]
     if wanted not in kind.options:
         raise BadInput(

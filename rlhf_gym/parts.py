@@ -129,5 +129,8 @@ class Parts:
 
     def close(self) -> None:
         """Let go of TensorBoard's file, the environments, the store and the directory."""
-        for part in (self.method.agent, self.venv, self.answers.store, *filter(None, [self.run])):
-            part.close()
+        self.method.agent.close()
+        self.venv.close()
+        self.answers.store.close()
+        if self.run:
+            self.run.close()

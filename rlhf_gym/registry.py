@@ -192,7 +192,7 @@ def load(setting: str, name: str) -> Any:
     return _import(entry.target if entry else name, f"{setting} is {name!r}")
 
 
-def make(setting: str, name: str, options: Mapping[str, Any], **offered: Any) -> Any:
+def make(setting: str, name: str, options: Mapping[str, Any], /, **offered: Any) -> Any:
     """Call the factory that a name stands for.
 
     Args:
@@ -242,15 +242,14 @@ def check_options(
             raise BadInput(f"{setting} {name} has no option {option}; {hint}")
 
 
-def check_is(setting: str, name: str, thing: Any, wanted: type, what: str, *, calls: bool = False) -> Any:
+def check_is(setting: str, name: str, thing: Any, wanted: Any, what: str) -> None:
     """Refuse what a name gave if it isn't of its setting's kind.
 
     Raises:
         BadInput: Saying what is wanted.
     """
-    if isinstance(thing, wanted) and (callable(thing) or not calls):
-        return thing
-    raise BadInput(f"{setting} is {name!r}, which gives {type(thing).__name__}; expected {what}")
+    if not isinstance(thing, wanted):
+        raise BadInput(f"{setting} is {name!r}, which gives {type(thing).__name__}; expected {what}")
 
 
 def dotted_name(thing: Any) -> str | None:

@@ -38,6 +38,7 @@ class RLHF:
     predict = property(attrgetter("method.agent.predict"), doc="Actions for one observation or a batch, as in SB3.")
     preferences = property(attrgetter("answers.preferences"), doc="Every answer that stands, SKIP included.")
     labels = property(attrgetter("answers.labels"), doc="Answers that stand; a skip is no label.")
+    teacher = property(attrgetter("answers.teacher"), doc="Who answers.")
     store = property(attrgetter("answers.store"), doc="Where queries are posted and answers kept.")
     tell = property(attrgetter("answers.tell"), doc="Keep the answers to queries that :meth:`ask` posted.")
     env_steps = property(attrgetter("recorder.steps"), doc="Environment steps so far, the warm-up's included.")

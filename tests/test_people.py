@@ -205,7 +205,7 @@ def test_with_async_labels_ppo_goes_on_while_people_think(tmp_path: Path) -> Non
     # 3 are asked at once, and answered until 2 are there to fit to; later the trainer waits only while over 3 are open,
     # and in the end for all.
     assert done == [(2, 1), (2, 3), (4, 3), (5, 3), (7, 3), (12, 0)]
-    assert rlhf.reward.version == 4  # not when one answer alone was new
+    assert rlhf.method.version == 4  # not when one answer alone was new
 
 
 def test_with_async_labels_what_nobody_answers_is_withdrawn(tmp_path: Path) -> None:
@@ -243,11 +243,11 @@ def test_a_resumed_run_goes_on_after_its_last_round_with_all_answers(tmp_path: P
         rounds = rlhf.rounds()
         next(rounds)
         next(rounds)
-        before = (rlhf.env_steps, rlhf.agent.steps, rlhf.reward.version, rlhf.recorder.terminations)
+        before = (rlhf.env_steps, rlhf.agent.steps, rlhf.method.version, rlhf.recorder.terminations)
         weights = rlhf.agent.sb3.policy.state_dict()
         given = labels(tmp_path)
     with closing(RLHF.resume(tmp_path, waiting=person(tmp_path))) as rlhf:
-        again = (rlhf.env_steps, rlhf.agent.steps, rlhf.reward.version, rlhf.recorder.terminations)
+        again = (rlhf.env_steps, rlhf.agent.steps, rlhf.method.version, rlhf.recorder.terminations)
         assert again == before
         assert all((value == weights[name]).all() for name, value in rlhf.agent.sb3.policy.state_dict().items())
         summary = rlhf.learn()
@@ -307,7 +307,7 @@ def test_a_round_that_was_not_finished_leaves_no_trace_in_the_metrics(tmp_path: 
 
 
 def test_an_oracles_run_can_be_resumed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rlhf_gym.rlhf.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("rlhf_gym.runs.lifecycle.CHECKPOINT_SECONDS", 0.0)
     with closing(RLHF(config(tmp_path, teacher="oracle"))) as rlhf:
         next(rlhf.rounds())
         rlhf.ask(2)  # posted, and not answered when it was killed
@@ -353,14 +353,14 @@ def test_people_may_skip_as_often_as_they_like(tmp_path: Path) -> None:
 def test_an_answer_taken_back_at_the_last_moment_is_asked_for_again_and_nothing_else(tmp_path: Path) -> None:
     answer = person(tmp_path)
     with closing(RLHF(config(tmp_path), waiting=answer)) as rlhf:
-        wait = rlhf.asking.people.wait
+        wait = rlhf.answers.people.wait
 
         def then_undo(**how: Any) -> None:
             wait(**how)
             if rlhf.store.counts().labels == 3 and len(rlhf.store.history()) == 3:
                 rlhf.store.record(labels(tmp_path)[-1], None, teacher="ann")
 
-        rlhf.asking.people.wait = then_undo
+        rlhf.answers.people.wait = then_undo
         assert next(rlhf.rounds()).labels == 3
         assert rlhf.store.counts().asked == 3
 

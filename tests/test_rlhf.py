@@ -23,6 +23,7 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.envs import make_vec_env
 from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.queries import probabilities_of
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
 from rlhf_gym.segments import Array, Origin
@@ -131,8 +132,8 @@ class Watched:
             "dones": dones.copy(),
             "true_rewards": [info["true_reward"] for info in infos],
             "monitor": [info["episode"] for info in infos if "episode" in info],
-            "trained": self._rlhf.env_steps > self._rlhf.config.watched_steps,
-            "rollout": self._rlhf.agent.steps // self._rlhf.config.rollout_steps,
+            "trained": self._rlhf.env_steps > self._rlhf.config.warm_up_steps,
+            "rollout": self._rlhf.agent.steps // self._rlhf.agent.portion,
         }
         self.steps.append(step)
         self._observations = observations
@@ -147,7 +148,7 @@ class Watched:
 
 def weights(rlhf: RLHF) -> list[torch.Tensor]:
     """Of the policy and of the reward model."""
-    return [*rlhf.agent.sb3.policy.state_dict().values(), *rlhf.reward.model.state_dict().values()]
+    return [*rlhf.agent.sb3.policy.state_dict().values(), *rlhf.method.learner.model.state_dict().values()]
 
 
 def same(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> bool:
@@ -166,10 +167,10 @@ def close_to_zero(observations: Array, actions: Array, next_observations: Array)
 @pytest.mark.parametrize(("labels", "rounds"), [(1, 3), (7, 3), (40, 1), (23, 50)])
 def test_the_labels_are_spent_exactly_as_planned(make: Make, labels: int, rounds: int, schedule: str) -> None:
     rlhf = make(labels=labels, total_timesteps=900, query={"rounds": rounds, "schedule": schedule})
-    plan = rlhf.plan()
+    plan = rlhf.plan
     done = list(rlhf.rounds())
     assert len(done) == len(plan) == min(rounds, 5)  # 900 - 200 steps have room for 5 rollouts of 128
-    assert [row.labels for row in done] == np.cumsum([n for n, _ in plan]).tolist()
+    assert [row.labels for row in done] == [part.labels for part in plan]
     assert rlhf.labels == done[-1].labels == done[-1].asked == labels
     assert tuple(rlhf.store.counts()[:2]) == (labels, labels)
     assert len({preference.query.id for preference in rlhf.preferences}) == labels
@@ -267,7 +268,7 @@ def test_a_skipped_query_is_no_label_and_another_one_is_asked_for_it(make: Make)
     assert rlhf.labels == 16 and done[-1].labels == 16
     assert done[-1].asked == len(answers) == 16 + answers.count(Answer.SKIP) > 24
     assert rlhf.store.counts().skips == answers.count(Answer.SKIP)
-    assert [row.labels for row in done] == np.cumsum([n for n, _ in rlhf.plan()]).tolist()
+    assert [row.labels for row in done] == [part.labels for part in rlhf.plan]
 
 
 def test_a_teacher_who_skips_everything_from_some_point_on_does_not_hold_up_the_run(make: Make) -> None:
@@ -350,9 +351,9 @@ def test_the_loop_can_be_driven_by_hand(make: Make) -> None:
     rlhf.tell(queries, OracleTeacher().answer(queries))
     assert rlhf.labels == 6 and rlhf.store.pending() == []
     fit = rlhf.fit_reward()
-    assert (fit.n, rlhf.reward.version) == (6, 1)
+    assert (fit.n, rlhf.method.learner.version) == (6, 1)
     before = [weight.clone() for weight in weights(rlhf)]
-    rlhf.improve(2)
+    rlhf.improve(2 * rlhf.agent.portion)
     assert rlhf.env_steps == 200 + 2 * 128
     assert not same(before, weights(rlhf))
     actions, _ = rlhf.predict(queries[0].left.observations)
@@ -395,7 +396,7 @@ def test_the_agent_is_paid_what_the_model_gives_for_the_same_transitions(
     rlhf = make(changes)
     watched, endings = Watched(rlhf, monkeypatch), 0
     for _ in rlhf.rounds():
-        model, steps = rlhf.reward.model, watched.take()
+        model, steps = rlhf.method.learner.model, watched.take()
         inputs = np.stack([model.encode(*step["transition"]) for step in steps])
         with torch.no_grad():
             members = model(torch.from_numpy(inputs))
@@ -444,8 +445,8 @@ def test_ppo_learns_from_the_paid_rewards(make: Make, monkeypatch: pytest.Monkey
 def test_where_episodes_terminate_rewards_are_scaled_and_never_shifted(make: Make) -> None:
     rlhf = make()
     for _ in rlhf.rounds():
-        assert rlhf.reward.model.output_shift.tolist() == [0, 0, 0]
-        assert not any(scale == 1 for scale in rlhf.reward.model.output_scale.tolist())
+        assert rlhf.method.learner.model.output_shift.tolist() == [0, 0, 0]
+        assert not any(scale == 1 for scale in rlhf.method.learner.model.output_scale.tolist())
 
 
 @pytest.mark.parametrize("changes", [{"env": {"fixed_horizon": 50}}, PENDULUM], ids=["fixed horizon", "Pendulum"])
@@ -454,9 +455,11 @@ def test_where_no_episode_terminates_rewards_are_shifted_to_mean_0(make: Make, c
     queries = rlhf.ask(8)
     rlhf.tell(queries, rlhf.teacher.answer(queries))
     rlhf.fit_reward()
-    assert all(shift != 0 for shift in rlhf.reward.model.output_shift.tolist())
+    assert all(shift != 0 for shift in rlhf.method.learner.model.output_shift.tolist())
     paid = [
-        rlhf.reward.model.paid()(t.observations[:-1], t.actions, t.observations[1:], np.zeros(len(t), bool))
+        rlhf.method.learner.model.reward_function()(
+            t.observations[:-1], t.actions, t.observations[1:], np.zeros(len(t), bool)
+        )
         for t in rlhf.recorder.trajectories()
     ]
     assert np.concatenate(paid).mean() == pytest.approx(0, abs=1e-4)
@@ -467,16 +470,16 @@ def test_the_first_termination_ends_shifting_for_good(make: Make) -> None:
     queries = rlhf.ask(8)
     rlhf.tell(queries, rlhf.teacher.answer(queries))
     rlhf.fit_reward()
-    assert rlhf.reward.model.output_shift.abs().min() > 0
+    assert rlhf.method.learner.model.output_shift.abs().min() > 0
     rlhf.recorder.terminations = 1
     rlhf.fit_reward()
-    assert rlhf.reward.model.output_shift.tolist() == [0, 0, 0]
+    assert rlhf.method.learner.model.output_shift.tolist() == [0, 0, 0]
 
 
 def test_shifting_can_be_switched_off(make: Make) -> None:
     rlhf = make(PENDULUM, reward={"shift": "never"})
     list(rlhf.rounds())
-    assert rlhf.reward.model.output_shift.tolist() == [0, 0, 0]
+    assert rlhf.method.learner.model.output_shift.tolist() == [0, 0, 0]
 
 
 # What is reported
@@ -527,7 +530,7 @@ def test_a_goal_has_its_return_in_the_summary_of_the_same_episodes(
         "def half(obs, actions, next_obs):\n    return actions * 0 + .5\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    summary = make(feedback={"goal": "goals_of_test_rlhf_too:half"}).judge()
+    summary = make(feedback={"goal": "goals_of_test_rlhf_too:half"}).evaluate()
     assert summary["goal_return_mean"] == summary["true_return_mean"] / 2  # CartPole pays 1 a step
 
 
@@ -537,8 +540,8 @@ def test_the_reported_disagreement_tie_rate_and_losses_are_those_of_the_round(ma
     for done in rlhf.rounds():
         new = rlhf.preferences[seen:]
         seen = len(rlhf.preferences)
-        probabilities = rlhf.reward.probabilities([preference.query for preference in new])
-        assert done.disagreement == pytest.approx(probabilities.std(axis=0).mean(), rel=1e-6)
+        probabilities = probabilities_of([preference.query for preference in new], rlhf.method.step_scores)
+        assert done.disagreement == pytest.approx(probabilities[..., 0].std(axis=0).mean(), rel=1e-5)
         assert done.tie_rate == pytest.approx(np.mean([preference.answer is Answer.TIE for preference in new]))
         assert all(math.isfinite(value) for value in (done.reward_loss, done.reward_accuracy, done.reward_loss_heldout))
 
@@ -546,7 +549,7 @@ def test_the_reported_disagreement_tie_rate_and_losses_are_those_of_the_round(ma
 def test_a_round_that_asks_nothing_goes_on_with_the_model_as_it_is(make: Make) -> None:
     rlhf = make(labels=2, query={"rounds": 4, "first_fraction": 1})
     first, *others = rlhf.rounds()
-    assert (first.labels, rlhf.reward.version) == (2, 1)
+    assert (first.labels, rlhf.method.learner.version) == (2, 1)
     assert all(math.isnan(row.reward_loss) and math.isnan(row.tie_rate) for row in others)
 
 
@@ -554,8 +557,8 @@ def test_a_round_that_asks_nothing_goes_on_with_the_model_as_it_is(make: Make) -
 def test_a_round_before_the_first_label_is_paid_by_a_model_of_unit_size(make: Make, labels: int) -> None:
     rlhf = make(labels=labels, query={"rounds": 4, "first_fraction": 0})
     first = next(rlhf.rounds())
-    assert (first.labels, rlhf.reward.version) == (0, 0)
-    assert not any(scale == 1 for scale in rlhf.reward.model.output_scale.tolist())
+    assert (first.labels, rlhf.method.learner.version) == (0, 0)
+    assert not any(scale == 1 for scale in rlhf.method.learner.model.output_scale.tolist())
 
 
 CONTRACT = (
@@ -709,11 +712,11 @@ def test_a_constant_reward_is_paid_for_every_step(make: Make, monkeypatch: pytes
 
 def test_an_untrained_model_is_never_fitted_asks_nothing_and_stays(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     rlhf = make(reward={"source": "untrained"}, labels=16, teacher=Miscounts())
-    before = [parameter.clone() for parameter in rlhf.reward.model.parameters()]
+    before = [parameter.clone() for parameter in rlhf.method.learner.model.parameters()]
     done = list(rlhf.rounds())
-    assert same(before, list(rlhf.reward.model.parameters()))
-    assert rlhf.reward.version == 0 and done[-1].env_steps == 1480  # watched, for the scale
-    assert not any(scale == 1 for scale in rlhf.reward.model.output_scale.tolist())
+    assert same(before, list(rlhf.method.learner.model.parameters()))
+    assert rlhf.method.learner.version == 0 and done[-1].env_steps == 1480  # watched, for the scale
+    assert not any(scale == 1 for scale in rlhf.method.learner.model.output_scale.tolist())
 
 
 @pytest.mark.parametrize("source", ["true", "true_scaled", "untrained", "constant"])
@@ -802,7 +805,7 @@ def test_a_saved_run_comes_back_and_predicts_the_same(make: Make, tmp_path: Path
     assert [(p.query.id, p.answer, p.teacher) for p in loaded.preferences] == [
         (p.query.id, p.answer, p.teacher) for p in rlhf.preferences
     ]
-    assert (loaded.labels, loaded.reward.version) == (16, rlhf.reward.version)
+    assert (loaded.labels, loaded.method.learner.version) == (16, rlhf.method.learner.version)
     loaded.close()
 
 
@@ -812,14 +815,14 @@ def test_a_run_directory_is_loaded_into_memory_and_goes_on_from_there(make: Make
     finished.close()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     loaded = RLHF.load(tmp_path)
-    statistics = loaded.reward.model.input_mean.clone()
+    statistics = loaded.method.learner.model.input_mean.clone()
     done = list(loaded.rounds())
-    assert done[-1].labels == 16 and torch.equal(loaded.reward.model.input_mean, statistics)
+    assert done[-1].labels == 16 and torch.equal(loaded.method.learner.model.input_mean, statistics)
     queries = loaded.ask(4)
     assert {query.why for query in queries} == {"disagreement"}
     loaded.tell(queries, loaded.teacher.answer(queries))
     assert loaded.fit_reward().n == 20
-    loaded.improve(1)
+    loaded.improve(loaded.agent.portion)
     assert all(weight.isfinite().all() for weight in weights(loaded))
     loaded.close()
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
@@ -847,13 +850,13 @@ def test_what_is_paid_can_be_kept_while_the_run_goes_on(make: Make) -> None:
     rlhf = make()
     rounds = rlhf.rounds()
     next(rounds)
-    model = copy.deepcopy(rlhf.reward.model)
+    model = copy.deepcopy(rlhf.method.learner.model)
     paid = rlhf.venv.reward_function
     assert paid is not None
     probe = np.ones((2, 4), np.float32), np.array([0, 1]), np.ones((2, 4), np.float32), np.zeros(2, bool)
     before = paid(*probe)
     next(rounds)
-    assert not same(list(model.parameters()), list(rlhf.reward.model.parameters()))
+    assert not same(list(model.parameters()), list(rlhf.method.learner.model.parameters()))
     np.testing.assert_array_equal(paid(*probe), before)
 
 
@@ -880,7 +883,7 @@ def test_the_true_reward_is_never_paid_where_one_is_learned(make: Make, tmp_path
     paid = loaded.venv.reward_function
     assert paid is not None
     probe = np.ones((3, 4), np.float32), np.array([0, 1, 1]), np.zeros((3, 4), np.float32), np.zeros(3, bool)
-    np.testing.assert_array_equal(paid(*probe), rlhf.reward.model.paid()(*probe))
+    np.testing.assert_array_equal(paid(*probe), rlhf.method.learner.model.reward_function()(*probe))
     loaded.close()
 
 
@@ -912,4 +915,4 @@ def test_answers_given_by_hand_carry_who_gave_them_and_when_they_were_asked(make
 
 def test_judging_twice_plays_the_same_episodes(make: Make) -> None:
     rlhf = make()
-    assert rlhf.learn()["true_return_mean"] == rlhf.judge()["true_return_mean"]
+    assert rlhf.learn()["true_return_mean"] == rlhf.evaluate()["true_return_mean"]

@@ -93,15 +93,21 @@ class Agent(ABC):
         """
         return self.sb3.predict(observations, deterministic=deterministic)
 
-    def pay(self, reward_function: RewardFunction | None) -> None:
-        """Pay a reward function from the next step on; None is the environment's own reward.
+    def pay(self, reward_function: RewardFunction | None, zero: float = 0.0, unit: float = 1.0) -> None:
+        """Pay (reward - zero) / unit from the next step on.
 
         Call it between two calls of :meth:`improve`: no advantage may mix two rewards.
+
+        Args:
+            reward_function: Gives the reward; None is the environment's own.
+            zero: Subtracted from it.
+            unit: Then it is divided by this.
 
         Raises:
             ValueError: If no VecLearnedReward lies among the agent's environments.
         """
-        self._payer().reward_function = reward_function
+        payer = self._payer()
+        payer.reward_function, payer.zero, payer.unit = reward_function, zero, unit
 
     def _payer(self) -> VecLearnedReward:
         payer = unwrap_vec_wrapper(self.sb3.env, VecLearnedReward) if isinstance(self.sb3.env, VecEnvWrapper) else None

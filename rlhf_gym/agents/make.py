@@ -35,7 +35,7 @@ def make_agent(
     total_timesteps: int,
     schedule: Schedule = "constant",
     net_arch: Sequence[int] | None = None,
-    normalize_observations: bool = False,
+    normalize_observations: bool | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Agent:
     """Make the agent that learns by an algorithm of SB3.
@@ -47,7 +47,7 @@ def make_agent(
         total_timesteps: Environment steps of all portions together.
         schedule: Of the learning rate and, where the algorithm has one, the clip range.
         net_arch: Hidden units of the networks; None is the algorithm's own choice.
-        normalize_observations: Have an on-policy algorithm's policy normalise what it is given.
+        normalize_observations: Have an on-policy algorithm's policy normalise what it is given; None does.
         options: SB3's own keywords.
 
     Raises:
@@ -63,7 +63,7 @@ def make_agent(
     arguments: dict[str, Any] = {"seed": seed, "total_timesteps": total_timesteps, "schedule": schedule}
     arguments |= {"options": options} if net_arch is None else {"options": options, "net_arch": net_arch}
     if issubclass(sb3_class, OnPolicyAlgorithm):
-        return OnPolicyAgent(sb3_class, venv, normalize_observations=normalize_observations, **arguments)
+        return OnPolicyAgent(sb3_class, venv, normalize_observations=normalize_observations is not False, **arguments)
     if normalize_observations:
         raise ValueError(
             f"normalize_observations is on and algo is {algo}, whose replayed observations would change under it; "

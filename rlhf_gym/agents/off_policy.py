@@ -95,13 +95,12 @@ class OffPolicyAgent(Agent):
             return np.asarray(space.sample()), None
         return np.array([space.sample() for _ in observations]), None
 
-    def pay(self, reward_function: RewardFunction | None) -> None:
-        """Pay a reward function from the next step on, and for every transition sampled again.
+    def pay(self, reward_function: RewardFunction | None, zero: float = 0.0, unit: float = 1.0) -> None:
+        """Pay as :meth:`Agent.pay`, and for every transition sampled again.
 
-        None is the environment's own reward; transitions then keep the reward they were stored with, as they do
-        where the own reward is only given another size (`VecLearnedReward.unit`).
+        Where the environment's own reward is paid, transitions keep what they were stored with.
         """
-        super().pay(reward_function)
+        super().pay(reward_function, zero, unit)
         self.replay.reward_function = reward_function and self._scaled(reward_function)
 
     def _scaled(self, reward_function: RewardFunction) -> RewardFunction:

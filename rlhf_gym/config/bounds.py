@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,6 +38,15 @@ Fraction: Final = _Fraction()
 """From 0 to 1, both included."""
 
 
+AGENT_OPTIONS: Final[Mapping[str, AtLeast | _Fraction]] = {
+    **dict.fromkeys(("learning_rate", "clip_range", "ent_coef", "vf_coef", "max_grad_norm"), AtLeast(0)),
+    **dict.fromkeys(("n_steps", "n_epochs", "buffer_size", "gradient_steps"), AtLeast(1)),
+    **dict.fromkeys(("gamma", "gae_lambda", "tau", "exploration_fraction"), Fraction),
+    "batch_size": AtLeast(2),  # PPO takes the advantages' standard deviation
+}
+"""Bounds of Stable-Baselines3's own parameters, which it doesn't check itself."""
+
+
 def check_together(config: Any) -> None:
     """Refuse settings that don't go together.
 
@@ -61,9 +71,14 @@ def _check_labels(config: Any) -> None:
 def _check_steps(config: Any) -> None:
     """As far as they are known before the agent is there; the plan of rounds knows the rest."""
     options, n_envs = config.agent.options, config.agent.n_envs
+    for name, bound in AGENT_OPTIONS.items():
+        value = options.get(name)
+        if value is None or (name in ("ent_coef", "gradient_steps") and value in ("auto", -1)):  # SAC's, SB3's
+            continue
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise BadInput(f"agent.options.{name} is {value!r}; expected a number")
+        bound.check(f"agent.options.{name}", value)
     batch, rollout = options.get("batch_size"), n_envs * options.get("n_steps", 1)
-    if batch is not None:
-        AtLeast(2).check("agent.options.batch_size", batch)  # PPO takes the advantages' standard deviation
     if batch is not None and "n_steps" in options and batch > rollout:
         raise BadInput(
             f"agent.options.batch_size is {batch} but a rollout has {rollout} steps (agent.n_envs x "

@@ -55,7 +55,7 @@ def renamed(settings: Mapping[str, Any], over: Mapping[str, Any] | None = None) 
 def _is_used(earlier: str, *settings: Mapping[str, Any]) -> bool:
     setting, wanted, default = BELONGS_TO[earlier]
     named = [value for one in settings if (value := get(one, setting)) is not None]
-    return [*named, default][0] == wanted
+    return bool([*named, default][0] == wanted)
 
 
 def put(settings: dict[str, Any], path: list[str], value: Any) -> None:

@@ -87,7 +87,7 @@ def convert(value: Any, wanted: Any, name: str) -> Any:
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(convert(item, args[0], name) for item in value)
     if origin is dict and isinstance(value, Mapping):
-        return dict(value)
+        return {name: plain(item) for name, item in value.items()}
     if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         if math.isfinite(value):
             return float(value)

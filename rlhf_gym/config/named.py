@@ -59,9 +59,9 @@ def without_foreign_options(settings: Mapping[str, Any], changes: Mapping[str, A
     return kept
 
 
-def get(settings: Mapping[str, Any], dotted: str) -> Any:
-    """The value at a dotted name, None if it isn't set."""
-    value: Any = settings
+def get(settings: Any, dotted: str) -> Any:
+    """The value at a dotted name, of nested mappings or of an RLHFConfig; None if it isn't set."""
+    value = settings
     for part in dotted.split("."):
         value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
     return value

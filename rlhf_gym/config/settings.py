@@ -144,11 +144,11 @@ class AgentConfig:
 
     n_envs: Annotated[int, AtLeast1] = 8
     """Environments side by side."""
-    net_arch: Annotated[tuple[int, ...], AtLeast1] = (64, 64)
-    """Hidden units of policy and value networks."""
-    normalize_observations: bool = True
-    """Give the policy observations of mean 0 and standard deviation 1, by running statistics that are saved with it;
-    the reward model always gets them raw."""
+    net_arch: Annotated[tuple[int, ...] | None, AtLeast1] = None
+    """Hidden units of policy and value networks; None is the algorithm's own choice (PPO: 64, 64)."""
+    normalize_observations: bool | None = None
+    """Give an on-policy algorithm's policy observations of mean 0 and standard deviation 1, by running statistics that
+    are saved with it; None does. The reward model always gets them raw."""
     schedule: Literal["constant", "linear"] = "constant"
     """`linear` takes learning rate and clip range to 0 over the whole run."""
     torch_threads: Annotated[int, AtLeast1] = 1

@@ -11,7 +11,7 @@ A rule is a function named by what it demands; it raises AssertionError where th
 
 from rlhf_gym.contracts.agents import AGENT_RULES, check_agent, make_in_small_environments
 from rlhf_gym.contracts.examples import example_queries, same_query
-from rlhf_gym.contracts.schemes import check_selector
+from rlhf_gym.contracts.schemes import check_scheme, check_value
 from rlhf_gym.contracts.stores import STORE_RULES, check_store
 from rlhf_gym.contracts.teachers import TEACHER_RULES, check_teacher
 
@@ -20,7 +20,8 @@ __all__ = [
     "STORE_RULES",
     "TEACHER_RULES",
     "check_agent",
-    "check_selector",
+    "check_scheme",
+    "check_value",
     "check_store",
     "check_teacher",
     "example_queries",

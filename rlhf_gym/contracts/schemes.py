@@ -1,33 +1,76 @@
-"""What a selector has to hold to: run :func:`check_selector` over one of your own."""
+"""What a query scheme has to hold to: run :func:`check_scheme` over one of your own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from rlhf_gym.segments import Array
+from rlhf_gym.contracts.examples import must
+from rlhf_gym.queries import Candidates, Scheme, sample_candidates
+from rlhf_gym.segments import Array, Ending, Trajectory
 
 
-def check_selector(selector: Callable[[Array], Array]) -> None:
-    """Check a function that says how much each candidate is worth asking about.
+def check_scheme(scheme: Scheme) -> None:
+    """Check what chooses among candidates, on such as the loop passes: one member and several, pairs and more.
 
     Args:
-        selector: From each member's P(left preferred), shape (M, N), to values, shape (N,).
+        scheme: What a registered factory returns.
 
     Raises:
         AssertionError: Naming the rule that is broken.
     """
-    rng = np.random.default_rng(0)
-    for members, candidates in ((1, 1), (3, 7), (5, 40)):
-        given = rng.random((members, candidates))
-        kept = given.copy()
-        values = np.asarray(selector(given))
-        assert values.shape == (candidates,), f"one value a candidate: expected {(candidates,)}, got {values.shape}"
-        assert np.isfinite(values).all(), "values are finite"
-        assert (given == kept).all(), "what is given is not changed"
-        order = rng.permutation(candidates)
-        assert np.allclose(selector(given[:, order]), values[order]), "a value depends on its own candidate alone"
-        assert np.allclose(selector(1 - given), values), "left and right are alike"
-        assert np.allclose(selector(given[::-1]), values), "all members are alike"
-    assert np.isfinite(selector(np.array([[0.0, 1.0], [0.0, 1.0]]))).all(), "certain members give finite values"
+    for members, options, n in ((1, 2, 1), (3, 2, 4), (3, 2, 12), (5, 4, 4)):
+        candidates = _candidates(members, options)
+        before = [candidates.windows.copy(), candidates.scores.copy(), candidates.features.copy()]
+        chosen = _indices(scheme, candidates, n)
+        must(chosen.shape == (n,), f"as many are chosen as asked for: expected {n}, got {chosen.shape}")
+        must(len(set(chosen.tolist())) == n, f"no candidate is chosen twice; got {chosen.tolist()}")
+        must(chosen.dtype.kind in "iu", f"what is chosen are indices, whole numbers; got {chosen.dtype}")
+        must(0 <= chosen.min() and chosen.max() < len(candidates), "indices are from 0 to N - 1")
+        after = [candidates.windows, candidates.scores, candidates.features]
+        must(all(map(np.array_equal, before, after)), "what is given is not changed")
+        must((chosen == _indices(scheme, candidates, n)).all(), "the same generator chooses the same")
+    certain = _candidates(2, 2, size=1e6)  # members who are certain, to the last bit
+    must(len(set(_indices(scheme, certain, 4).tolist())) == 4, "certain members are chosen among, too")
+
+
+def check_value(scheme: Scheme) -> None:
+    """Check a scheme that values each candidate by its own scores alone; others may look at several together.
+
+    Raises:
+        AssertionError: Naming the rule that is broken.
+    """
+    candidates = _candidates(4, 2)
+    best = _indices(scheme, candidates, 1)[0]
+    order = np.random.default_rng(1).permutation(len(candidates))
+    must(order[_indices(scheme, candidates[order], 1)[0]] == best, "a value depends on its own candidate alone")
+    mirrored = _with_windows(candidates, candidates.windows[:, ::-1])
+    must(_indices(scheme, mirrored, 1)[0] == best, "left and right are alike")
+
+
+def _indices(scheme: Scheme, candidates: Candidates, n: int) -> Array:
+    chosen = scheme(candidates, n, np.random.default_rng(0))
+    return np.asarray(chosen[0] if isinstance(chosen, tuple) else chosen)
+
+
+def _candidates(members: int, options: int, *, size: float = 1.0) -> Candidates:
+    """Of episodes of float32, as environments give them, scored by linear members."""
+    rng = np.random.default_rng(members)
+    ends = (Ending.TERMINATED, Ending.TRUNCATED, Ending.UNFINISHED)
+    episodes = [
+        Trajectory(rng.normal(size=(21, 3)).astype(np.float32), rng.integers(2, size=20), np.zeros(20), end)
+        for end in ends
+    ]
+    weights = (size * rng.normal(size=(3, members))).astype(np.float32)
+    return sample_candidates(
+        episodes,
+        length=5,
+        n=12,
+        options=options,
+        rng=rng,
+        step_scores=lambda observations, *_: (observations @ weights).T,
+    )
+
+
+def _with_windows(candidates: Candidates, windows: Array) -> Candidates:
+    where = (candidates.trajectories, candidates.length, windows, candidates.ids)
+    return Candidates(*where, candidates.kind, candidates.step_scores, candidates.encode)

@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from rlhf_gym.config import AgentConfig, RewardConfig, RLHFConfig
+from rlhf_gym.config.earlier import renamed
 from rlhf_gym.config.mappings import merge, read_yaml
+from rlhf_gym.config.named import DEFAULTS, OPTIONS_OF, get
 from rlhf_gym.config.presets import preset
 
 
@@ -23,14 +25,15 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def test_settings_given_go_before_the_preset_and_the_preset_before_the_default() -> None:
-    assert (RLHFConfig().agent.gamma, RLHFConfig().agent.n_epochs) == (0.99, 10)
-    config = RLHFConfig.for_env("CartPole-v1", agent={"n_epochs": 3})
-    assert (config.agent.n_epochs, config.agent.gamma, config.agent.vf_coef) == (3, 0.98, 0.5)
+    options = RLHFConfig().agent.options
+    assert (options["gamma"], options["n_epochs"]) == (0.99, 10)
+    options = RLHFConfig.for_env("CartPole-v1", agent={"options": {"n_epochs": 3}}).agent.options
+    assert (options["n_epochs"], options["gamma"], options["vf_coef"]) == (3, 0.98, 0.5)
 
 
 def test_a_file_goes_before_the_preset_of_its_environment(tmp_path: Path) -> None:
-    config = RLHFConfig.from_yaml(written(tmp_path, "env_id: CartPole-v1\nagent: {n_epochs: 3}\n"))
-    assert (config.agent.n_epochs, config.agent.gamma) == (3, 0.98)
+    config = RLHFConfig.from_yaml(written(tmp_path, "env_id: CartPole-v1\nagent: {options: {n_epochs: 3}}\n"))
+    assert (config.agent.options["n_epochs"], config.agent.options["gamma"]) == (3, 0.98)
 
 
 def test_an_environment_without_a_preset_takes_the_defaults() -> None:
@@ -59,10 +62,10 @@ def test_groups_merge_name_by_name_and_env_kwargs_are_one_value() -> None:
 
 def test_replace_changes_what_is_named_and_leaves_the_rest() -> None:
     old = RLHFConfig.for_env("CartPole-v1", seed=1)
-    new = old.replace(seed=2, query={"rounds": 5}, reward={"hidden": [8]})
-    assert (new.seed, new.query.rounds, new.reward.hidden) == (2, 5, (8,))
-    assert (old.seed, old.query.rounds, old.reward.hidden) == (1, 14, (32, 32))
-    assert new.replace(seed=1, query={"rounds": 14}, reward={"hidden": [32, 32]}) == old
+    new = old.replace(seed=2, query={"rounds": 5}, reward={"network_options": {"hidden": [8]}})
+    assert (new.seed, new.query.rounds, new.reward.network_options) == (2, 5, {"hidden": [8]})
+    assert (old.seed, old.query.rounds, old.reward.network_options) == (1, 14, {"hidden": [32, 32]})
+    assert new.replace(seed=1, query={"rounds": 14}, reward={"network_options": {"hidden": [32, 32]}}) == old
 
 
 def test_a_group_may_be_given_as_an_object_as_well_as_a_mapping() -> None:
@@ -74,7 +77,7 @@ def test_settings_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         RLHFConfig().labels = 3  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        RLHFConfig().agent.gamma = 0.5  # type: ignore[misc]
+        RLHFConfig().agent.n_envs = 5  # type: ignore[misc]
 
 
 # Files
@@ -87,7 +90,7 @@ def test_settings_survive_a_file(tmp_path: Path) -> None:
         run_dir="runs/some where",
         env={"fixed_horizon": 200},
         feedback={"goal": "my.module:goal"},
-        reward={"hidden": (32, 16), "learning_rate": 1e-5},
+        reward={"network_options": {"hidden": (32, 16)}, "learning_rate": 1e-5},
         agent={"net_arch": ()},
     )
     config.to_yaml(tmp_path / "config.yaml")
@@ -98,7 +101,8 @@ def test_a_file_says_every_setting_by_its_plain_name(tmp_path: Path) -> None:
     RLHFConfig.for_env("CartPole-v1").to_yaml(tmp_path / "config.yaml")
     settings = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert set(settings) == {field.name for field in dataclasses.fields(RLHFConfig)}
-    assert settings["reward"]["hidden"] == [32, 32] and settings["agent"]["gamma"] == 0.98
+    assert settings["reward"]["network_options"] == {"hidden": [32, 32]}
+    assert settings["agent"]["options"]["gamma"] == 0.98
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"lables": 3}, "unknown setting lables; did you mean labels?"),
         ({"agent": {"n_env": 3}}, "unknown setting agent.n_env; did you mean agent.n_envs?"),
         ({"qqqq": 3}, "unknown setting qqqq; known here: env_id, env_kwargs, labels"),
-        ({"labels": 0}, "labels is 0; use at least 1, or reward.source other than learned"),
+        ({"labels": 0}, "labels is 0; use at least 1, or feedback.preferences to learn from, or reward.source other"),
         ({"labels": -1, "reward": {"source": "true"}}, "labels is -1"),
         ({"labels": 2.5}, "labels is 2.5; expected int"),
         ({"labels": True}, "labels is True; expected int"),
@@ -164,19 +168,27 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"total_timesteps": 0}, "total_timesteps is 0; use at least"),
         ({"env_id": 3}, "env_id is 3; expected str"),
         ({"env_kwargs": [1]}, "env_kwargs is"),
-        ({"teacher": "crowd"}, "teacher is 'crowd'; use one of oracle, random"),
-        ({"algo": "sac"}, "algo is 'sac'; use one of ppo"),
+        ({"teacher": "crowd"}, "teacher is 'crowd'; expected one of oracle, random"),
+        ({"algo": "spp"}, "algo is 'spp'; did you mean ppo? expected one of ppo, a2c"),
+        ({"query": {"scheme": "disagrement"}}, "query.scheme is 'disagrement'; did you mean disagreement?"),
+        ({"kind": "my kind:here"}, "kind is 'my kind:here'; expected one of comparison"),
         ({"env": {"fixed_horizon": 0}}, "env.fixed_horizon is 0; use at least 1"),
         ({"query": {"rounds": 0}}, "query.rounds is 0; use at least 1"),
-        ({"query": {"first_fraction": 1.5}}, "query.first_fraction is 1.5; use a number from 0 to 1"),
+        ({"query": {"repeats": 1.5}}, "query.repeats is 1.5; use a number from 0 to 1"),
         ({"reward": {"ensemble_size": 0}}, "reward.ensemble_size is 0; use at least 1"),
-        ({"reward": {"random_share": -0.1}}, "reward.random_share is -0.1; use a number from 0 to 1"),
-        ({"reward": {"hidden": 64}}, "reward.hidden is 64"),
-        ({"reward": {"hidden": [64, "x"]}}, "reward.hidden is 'x'; expected int"),
-        ({"agent": {"gamma": float("nan")}}, "agent.gamma is nan"),
-        ({"agent": {"learning_rate": -1}}, "agent.learning_rate is -1.0; use at least 0"),
-        ({"agent": {"learning_rate": float("nan")}}, "agent.learning_rate is nan"),
-        ({"agent": {"batch_size": 4096, "n_steps": 256}}, "agent.batch_size is 4096 but a rollout has 2048 steps"),
+        ({"reward": {"label_noise": -0.1}}, "reward.label_noise is -0.1; use a number from 0 to 1"),
+        ({"agent": {"net_arch": 64}}, "agent.net_arch is 64"),
+        ({"agent": {"net_arch": [64, "x"]}}, "agent.net_arch is 'x'; expected int"),
+        ({"agent": {"options": {"gamma": float("nan")}}}, "agent.options.gamma is nan; use a number from 0 to 1"),
+        ({"agent": {"options": {"gamma": "high"}}}, "agent.options.gamma is 'high'; expected a number"),
+        ({"agent": {"options": {"learning_rate": -1}}}, "agent.options.learning_rate is -1; use at least 0"),
+        ({"agent": {"learning_rate": float("nan")}}, "agent.options.learning_rate is nan"),
+        ({"agent": {"options": {"batch_size": 1}}}, "agent.options.batch_size is 1; use at least 2"),
+        (
+            {"agent": {"options": {"batch_size": 4096, "n_steps": 256}}},
+            "agent.options.batch_size is 4096 but a rollout has 2048 steps",
+        ),
+        ({"agent": {"options": 3}}, "agent.options is 3"),
         ({"feedback": {"people_per_query": 0}, "teacher": "web"}, "feedback.people_per_query is 0; use at least 1"),
         *(
             (
@@ -204,13 +216,12 @@ def test_the_controls_need_no_labels() -> None:
 
 
 def test_whole_numbers_may_stand_for_real_ones() -> None:
-    gamma = RLHFConfig().replace(agent={"gamma": 1}).agent.gamma
-    assert gamma == 1.0 and isinstance(gamma, float)
+    noise = RLHFConfig().replace(reward={"label_noise": 1}).reward.label_noise
+    assert noise == 1.0 and isinstance(noise, float)
 
 
-def test_the_smallest_run_is_the_watched_steps_and_one_rollout() -> None:
-    smallest = RLHFConfig(total_timesteps=3072)  # 1024 watched, then 8 environments of 256 steps
-    assert smallest.rollout_steps == 2048
+def test_the_smallest_run_is_the_warm_up_and_one_rollout() -> None:
+    smallest = RLHFConfig(total_timesteps=3072)  # 1024 of warm-up, then 8 environments of 256 steps
     with pytest.raises(ValueError, match="total_timesteps is 3071; use at least 3072"):
         smallest.replace(total_timesteps=3071)
 
@@ -218,10 +229,10 @@ def test_the_smallest_run_is_the_watched_steps_and_one_rollout() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (lambda: RLHFConfig(teacher="person"), "teacher is 'person'; use one of oracle, random"),
-        (lambda: RLHFConfig(reward=RewardConfig(source="lerned")), "reward.source is 'lerned'; use one of"),
+        (lambda: RLHFConfig(teacher="person"), "teacher is 'person'; expected one of oracle, random"),
+        (lambda: RLHFConfig(reward=RewardConfig(source="lerned")), "reward.source is 'lerned'; did you mean learned?"),
         (lambda: RLHFConfig(segment_length=2.5), "segment_length is 2.5; expected int"),
-        (lambda: RLHFConfig(reward=RewardConfig(constant=float("nan"))), "reward.constant is nan; use a finite number"),
+        (lambda: RLHFConfig(reward=RewardConfig(l2=float("nan"))), "reward.l2 is nan; use a finite number"),
         (lambda: RLHFConfig(agent=AgentConfig(net_arch=(8, -1))), "agent.net_arch is -1; use at least 1"),
         (lambda: RLHFConfig.over_preset({"env_id": [1]}), "env_id is [1]; expected str"),
     ],
@@ -230,3 +241,71 @@ def test_a_config_built_in_python_is_checked_like_one_from_a_file(wrong, said):
     with pytest.raises(ValueError) as caught:
         wrong()
     assert str(caught.value).startswith(said)
+
+
+# Names from the registry, and the options of what they name
+
+
+def test_the_defaults_that_options_belong_to_are_those_of_the_fields() -> None:
+    assert {setting: get(RLHFConfig(), setting) for setting in OPTIONS_OF} == DEFAULTS
+
+
+def test_a_dotted_name_stands_wherever_a_registered_one_does() -> None:
+    config = RLHFConfig(teacher="mine:Noisy").replace(algo="sbx:SAC", query={"scheme": "a.b:c"})
+    assert (config.teacher, config.algo, config.query.scheme) == ("mine:Noisy", "sbx:SAC", "a.b:c")
+
+
+def test_options_are_merged_one_by_one() -> None:
+    config = RLHFConfig.for_env("Pendulum-v1", query={"schedule_options": {"halving_steps": 5}})
+    assert config.query.schedule_options == {"first_fraction": 0.1, "halving_steps": 5}
+
+
+def test_the_options_of_what_is_replaced_go_with_it() -> None:
+    pendulum = RLHFConfig.for_env("Pendulum-v1")
+    constant = pendulum.replace(query={"schedule": "constant"})
+    assert constant.query.schedule_options == {}
+    assert constant.replace(query={"schedule": "christiano"}).query.schedule_options == {}
+    assert pendulum.replace(query={"schedule": "christiano"}) == pendulum
+    assert RLHFConfig.for_env("Pendulum-v1", algo="a2c").agent.options == {}
+    given = pendulum.replace(algo="sac", agent={"options": {"tau": 0.01}})
+    assert given.agent.options == {"tau": 0.01}
+    assert given.replace(algo="ppo").agent.options["gamma"] == 0.99  # the algorithm's default, not the preset's
+
+
+# Names of earlier versions
+
+
+EARLIER = Path(__file__).parents[1] / "data" / "earlier" / "run" / "config.yaml"
+
+
+def test_a_file_of_an_earlier_version_is_read() -> None:
+    config = RLHFConfig.from_yaml(EARLIER)
+    assert config.query.schedule_options == {"first_fraction": 0.25, "halving_steps": 2_000_000}
+    assert (config.query.warm_up_steps, config.reward.label_noise) == (256, 0.0)
+    assert config.reward.network_options == {"hidden": [8]}
+    assert config.reward.source_options == {}  # its constant belonged to a source it didn't name
+    assert (config.agent.options["n_steps"], config.agent.options["gamma"], config.agent.net_arch) == (64, 0.98, (8,))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "today"),
+    [
+        ({"query": {"first_steps": 7}}, {"query": {"warm_up_steps": 7}}),
+        ({"query": {"schedule": "constant", "first_fraction": 0.5}}, {"query": {"schedule": "constant"}}),
+        ({"reward": {"source": "true_scaled"}}, {"reward": {"source": "normalised_true"}}),
+        (
+            {"reward": {"source": "constant", "constant": -1.0}},
+            {"reward": {"source": "constant", "source_options": {"value": -1.0}}},
+        ),
+        ({"agent": {"n_steps": 64, "n_envs": 2}}, {"agent": {"options": {"n_steps": 64}, "n_envs": 2}}),
+        ({"agent": {"gamma": 0.5, "options": {"gamma": 0.6}}}, {"agent": {"options": {"gamma": 0.6}}}),
+        ({"env_kwargs": {"first_steps": 7}}, {"env_kwargs": {"first_steps": 7}}),
+    ],
+)
+def test_each_earlier_name_is_read_as_todays(earlier: dict[str, Any], today: dict[str, Any]) -> None:
+    assert renamed(earlier) == today
+
+
+def test_an_earlier_option_is_laid_over_what_names_its_thing() -> None:
+    constant = RLHFConfig(reward=RewardConfig(source="constant"))
+    assert constant.replace(reward={"constant": -1.0}).reward.source_options == {"value": -1.0}

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Preference
-from rlhf_gym.queries import make_checks, make_repeats, sample_queries
+from rlhf_gym.queries import make_checks, make_planned, make_repeats, sample_candidates
 from rlhf_gym.segments import Ending, Trajectory
 
 
 def episode(windows):
-    """A terminated episode with so many windows; a window is known by its start."""
-    return Trajectory(np.zeros((windows + 1, 1)), np.zeros(windows), np.zeros(windows), Ending.TERMINATED)
+    """A terminated episode with a number of windows; a window is known by its start, which is observed there."""
+    return Trajectory(np.arange(windows + 1.0)[:, None], np.zeros(windows), np.zeros(windows), Ending.TERMINATED)
 
 
 def answered(n, answer=Answer.LEFT, seed=0):
-    queries = sample_queries([episode(20)], length=2, n=n, rng=np.random.default_rng(seed))
+    queries = sample_candidates([episode(20)], length=2, n=n, rng=np.random.default_rng(seed)).queries()
     return [Preference(query, answer) for query in queries]
 
 
@@ -63,49 +63,67 @@ def test_a_query_that_two_people_answered_is_repeated_once():
     assert len(repeat(told + told, 2)) == 1
 
 
-def check_pairs(n, probabilities=None, windows=6, candidates_per_query=10**6):
+def check_pairs(n, step_scores=None, windows=6, candidates_per_query=10**6):
     """Checks on an episode; by default all members are the surer of the later start the more it is later."""
 
-    def sure(queries):
-        gap = np.array([query.left.start - query.right.start for query in queries])
-        return np.stack([0.5 + gap / 20, 0.5 + gap / 40])
+    def later(observations, actions, next_observations):
+        return np.stack([observations[:, 0] / 5, observations[:, 0] / 10])
 
     return make_checks(
         [episode(windows)],
-        length=2,
+        length=1,
         n=n,
         candidates_per_query=candidates_per_query,
-        probabilities=probabilities or sure,
+        step_scores=step_scores or later,
         rng=np.random.default_rng(0),
     )
 
 
 def test_checks_are_the_pairs_whose_least_certain_member_is_most_certain():
-    # Starts 0 to 5: one pair five apart, two pairs four apart. The less certain member says 0.5 + gap / 40.
+    # Starts 0 to 5: one pair five apart, two pairs four apart. The less certain member's log-odds are gap / 10.
     found = check_pairs(3)
     assert sorted(abs(query.left.start - query.right.start) for query in found) == [4, 4, 5]
     assert {query.why for query in found} == {CHECK}
     for query in found:
-        assert query.value == pytest.approx((query.left.start - query.right.start) / 20)
+        assert query.value == pytest.approx(np.tanh((query.left.start - query.right.start) / 20))
 
 
 def test_a_pair_on_which_members_take_sides_or_stay_even_is_no_check():
-    def quarrel(queries):
-        return np.array([[0.99] * len(queries), [0.4] + [0.5] * (len(queries) - 2) + [0.6]])
+    def quarrel(observations, actions, next_observations):
+        start = observations[:, 0]
+        return np.stack([start, np.where(start == 5, 0.2, 0.0)])  # of one mind only on what 5 is compared with
 
-    [only] = check_pairs(3, quarrel)
-    assert only.value == pytest.approx(0.2)
+    found = check_pairs(20, quarrel)
+    assert sorted(min(query.left.start, query.right.start) for query in found) == [0, 1, 2, 3, 4]
+    assert {max(query.left.start, query.right.start) for query in found} == {5}
 
 
 def test_certain_members_make_certain_checks():
-    assert check_pairs(1, lambda queries: np.ones((3, len(queries))))[0].value == 1
-    assert check_pairs(1, lambda queries: np.zeros((3, len(queries))))[0].value == -1
+    def sure(observations, actions, next_observations):
+        return np.stack([1000 * observations[:, 0]] * 3)
+
+    assert {abs(query.value) for query in check_pairs(3, sure)} == {1}
 
 
 def test_no_more_candidates_are_looked_at_than_asked_for():
-    seen = []
-    check_pairs(2, lambda queries: seen.append(len(queries)) or np.ones((1, len(queries))), candidates_per_query=3)
-    assert seen == [6]
+    # Of 15 pairs 6 are looked at: the surest of all is then found in 2 of 5 draws.
+    found = [
+        make_checks(
+            [episode(6)], length=1, n=1, candidates_per_query=6, rng=np.random.default_rng(seed),
+            step_scores=lambda observations, *_: observations.T,
+        )[0]
+        for seed in range(400)
+    ]  # fmt: skip
+    surest = sum(abs(query.left.start - query.right.start) == 5 for query in found)
+    assert abs(surest - 160) < 49  # 5 standard deviations of Binomial(400, 2/5)
+
+
+def test_equal_shares_of_repeats_and_checks_are_counted_apart():
+    told = answered(10)
+    how = {"length": 1, "candidates_per_query": 10, "step_scores": lambda observations, *_: observations.T}
+    planned = make_planned(told, [episode(20)], 10, repeats=0.2, checks=0.2, rng=np.random.default_rng(0), **how)
+    kinds = Counter(query.why for query in planned)
+    assert kinds[REPEAT] + kinds[MIRRORED] == 4 and kinds[CHECK] == 4
 
 
 @pytest.mark.parametrize(("n", "windows"), [(0, 6), (2, 1)])
