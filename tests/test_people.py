@@ -409,7 +409,7 @@ def test_a_finished_run_is_not_resumed_and_nor_is_none(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
         next(rlhf.rounds())
-    for file in ("trajectories.safetensors", "state.json"):
+    for file in ("trajectories.safetensors", "state.json", "policy.zip"):
         (tmp_path / "checkpoints" / "000000" / file).write_text("{")
         with pytest.raises(ValueError, match=r"checkpoint .*000000 is damaged"):
             RLHF.resume(tmp_path)
