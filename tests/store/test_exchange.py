@@ -13,14 +13,14 @@ import yaml
 from gymnasium import spaces
 from pyarrow import parquet
 
+from rlhf_gym.arrays import array_from_json, array_to_json
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.preferences import Answer, Query
 from rlhf_gym.rewards import Bootstrap, RewardModel, fit_reward_model
 from rlhf_gym.segments import Segment
+from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.exchange import export, import_preferences, read_preferences, read_spaces
-from rlhf_gym.store.exchange.arrays import array_from_json, array_to_json
-from rlhf_gym.store.exchange.spaces import space_from_json, space_to_json
 from rlhf_gym.store.rows import query_to_row
 
 SPACES = (spaces.Box(np.float32([-4.8, -np.inf]), np.float32([4.8, np.inf])), spaces.Discrete(2))
