@@ -134,7 +134,7 @@ def reward_function(config: RLHFConfig, goal: Goal | None, model: RewardModel) -
         return lambda observations, *_: np.full(len(observations), config.reward.constant, np.float32)
     if config.reward.source in ("true", "true_scaled"):
         return (lambda obs, act, next_obs, _: goal_rewards(goal, obs, act, next_obs)) if goal else None
-    return model.paid()
+    return model.reward_function()
 
 
 def true_size(trajectories: Sequence[Trajectory], goal: Goal | None, *, shift: bool) -> tuple[float, float]:
@@ -143,7 +143,7 @@ def true_size(trajectories: Sequence[Trajectory], goal: Goal | None, *, shift: b
     Args:
         trajectories: Steps to take it from.
         goal: What is paid in place of the environment's reward, if anything.
-        shift: As :meth:`rlhf_gym.rewards.RewardModel.freeze_outputs` takes it.
+        shift: As :meth:`rlhf_gym.rewards.RewardModel.rescale` takes it.
     """
     if goal is None:
         rewards = np.concatenate([t.rewards for t in trajectories])

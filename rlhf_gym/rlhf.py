@@ -26,6 +26,7 @@ from rlhf_gym.assembly import (
 )
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import VecLearnedReward
+from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.queries import SCHEDULES, choose_queries, make_planned, mix
 from rlhf_gym.reporting import (
@@ -270,8 +271,8 @@ class RLHF:
     def fit_reward(self) -> RewardFit:
         """Fit the reward model to all answers, and pay it from the next rollout on."""
         with self.stopwatch.timing("reward"):
-            fit = self.reward.fit(self.preferences)
-            self.reward.scale(self.recorder.trajectories(), shift=self._may_shift())
+            fit = self.reward.fit(choices(self.preferences))
+            self.reward.rescale(self.recorder.trajectories(), shift=self._may_shift())
         self.asking.fitted()
         self._fit = fit
         return fit
@@ -353,7 +354,7 @@ class RLHF:
             self.stopwatch = Stopwatch()
         if self.config.watched_steps and not self.env_steps:
             with self.stopwatch.timing("query"):
-                self.reward.scale(self.collect(), shift=self._may_shift())
+                self.reward.rescale(self.collect(), shift=self._may_shift())
 
     def _ask_until(self, wanted: int, *, last: bool) -> None:
         """Get so many labels in all, or as many as people have given meanwhile; when all are asked, all are needed."""

@@ -7,7 +7,7 @@ and action.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+RewardFunction = Callable[[Array, Array, Array, Array], Array]
+"""(observations (S, *obs), actions (S, *act), next observations (S, *obs), terminated (S,)) -> rewards (S,)."""
 
 
 class Ending(Enum):

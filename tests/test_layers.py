@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "store": {"segments", "preferences", "arrays", "spaces"},
     "teachers": {"segments", "preferences", "store"},
     "quality": {"segments", "preferences"},
-    "contracts": {"segments", "preferences", "store", "teachers"},
+    "contracts": {"segments", "preferences", "store", "teachers", "rewards"},
     "rewards": {"segments", "preferences", "spaces"},
     "labelling": {"segments", "preferences", "envs", "store", "quality"},
     "agents": {"segments", "envs"},
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "asking": {"preferences", "store", "teachers"},
     "reporting": {"segments", "preferences", "config", "evaluation", "teachers", "queries", "rewards", "runs"},
     "rlhf": {
+        "kinds",
         "reporting",
         "asking",
         "assembly",

@@ -396,9 +396,9 @@ def test_the_agent_is_paid_what_the_model_gives_for_the_same_transitions(
     watched, endings = Watched(rlhf, monkeypatch), 0
     for _ in rlhf.rounds():
         model, steps = rlhf.reward.model, watched.take()
-        inputs = np.stack([model.encode(*step["transition"]) for step in steps])
+        inputs = torch.stack([model.encode(*step["transition"]) for step in steps])
         with torch.no_grad():
-            members = model(torch.from_numpy(inputs))
+            members = model(inputs)
         paid = (members * model.output_scale[:, None, None] + model.output_shift[:, None, None]).mean(dim=0)
         np.testing.assert_allclose([step["rewards"] for step in steps], paid.numpy(), rtol=1e-4, atol=1e-5)
         endings += sum(step["dones"].sum() for step in steps)
@@ -456,7 +456,7 @@ def test_where_no_episode_terminates_rewards_are_shifted_to_mean_0(make: Make, c
     rlhf.fit_reward()
     assert all(shift != 0 for shift in rlhf.reward.model.output_shift.tolist())
     paid = [
-        rlhf.reward.model.paid()(t.observations[:-1], t.actions, t.observations[1:], np.zeros(len(t), bool))
+        rlhf.reward.model.reward_function()(t.observations[:-1], t.actions, t.observations[1:], np.zeros(len(t), bool))
         for t in rlhf.recorder.trajectories()
     ]
     assert np.concatenate(paid).mean() == pytest.approx(0, abs=1e-4)
@@ -635,7 +635,7 @@ def test_another_seed_gives_other_queries_reward_weights_and_policy_weights(make
     assert not np.array_equal(queries[0][0].left.observations, queries[1][0].left.observations)
     policies = [rlhf.agent.policy.state_dict()["action_net.weight"] for rlhf in (one, other)]
     assert not torch.equal(*policies)
-    assert not torch.equal(one.reward.model.weights[0], other.reward.model.weights[0])
+    assert not torch.equal(one.reward.model.ensemble.weights[0], other.reward.model.ensemble.weights[0])
 
 
 # Controls
@@ -880,7 +880,7 @@ def test_the_true_reward_is_never_paid_where_one_is_learned(make: Make, tmp_path
     paid = loaded.venv.reward_function
     assert paid is not None
     probe = np.ones((3, 4), np.float32), np.array([0, 1, 1]), np.zeros((3, 4), np.float32), np.zeros(3, bool)
-    np.testing.assert_array_equal(paid(*probe), rlhf.reward.model.paid()(*probe))
+    np.testing.assert_array_equal(paid(*probe), rlhf.reward.model.reward_function()(*probe))
     loaded.close()
 
 

@@ -2,10 +2,11 @@
 
 from rlhf_gym.envs.clips import frames_per_second, write_clip
 from rlhf_gym.envs.horizon import FixedHorizon
-from rlhf_gym.envs.learned_reward import Episode, LearnedReward, RewardFunction, VecLearnedReward
+from rlhf_gym.envs.learned_reward import Episode, LearnedReward, VecLearnedReward
 from rlhf_gym.envs.make import SeededEpisodes, make_env, make_vec_env
 from rlhf_gym.envs.recorder import Recorder
 from rlhf_gym.envs.replay import replay
+from rlhf_gym.segments import RewardFunction
 
 __all__ = [
     "Episode",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, SupportsFloat, final
 
 import gymnasium
@@ -12,10 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from rlhf_gym.envs.recorder import endings
-from rlhf_gym.segments import Array
-
-RewardFunction = Callable[[Array, Array, Array, Array], Array]
-"""(observations (S, *obs), actions (S, *act), next observations (S, *obs), terminated (S,)) -> rewards (S,)."""
+from rlhf_gym.segments import Array, RewardFunction
 
 
 @final
