@@ -215,7 +215,8 @@ def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: 
         venv.observation_space,
         venv.action_space,
         seed=int(rng["model"].integers(2**31)),
-        **pick(config.reward, "ensemble_size network network_options inputs"),
+        **pick(config.reward, "ensemble_size network inputs"),
+        **config.reward.network_options,
     )
     settings = pick(config.reward, "steps batch_size learning_rate l2 l2_sample")
     method: Method = make(

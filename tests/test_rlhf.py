@@ -397,9 +397,9 @@ def test_the_agent_is_paid_what_the_model_gives_for_the_same_transitions(
     watched, endings = Watched(rlhf, monkeypatch), 0
     for _ in rlhf.rounds():
         model, steps = rlhf.method.learner.model, watched.take()
-        inputs = np.stack([model.encode(*step["transition"]) for step in steps])
+        inputs = torch.stack([model.encode(*step["transition"]) for step in steps])
         with torch.no_grad():
-            members = model(torch.from_numpy(inputs))
+            members = model(inputs)
         paid = (members * model.output_scale[:, None, None] + model.output_shift[:, None, None]).mean(dim=0)
         np.testing.assert_allclose([step["rewards"] for step in steps], paid.numpy(), rtol=1e-4, atol=1e-5)
         endings += sum(step["dones"].sum() for step in steps)
@@ -638,7 +638,7 @@ def test_another_seed_gives_other_queries_reward_weights_and_policy_weights(make
     assert not np.array_equal(queries[0][0].left.observations, queries[1][0].left.observations)
     policies = [rlhf.agent.sb3.policy.state_dict()["action_net.weight"] for rlhf in (one, other)]
     assert not torch.equal(*policies)
-    assert not torch.equal(one.reward.model.weights[0], other.reward.model.weights[0])
+    assert not torch.equal(one.method.learner.model.ensemble.weights[0], other.method.learner.model.ensemble.weights[0])
 
 
 # Controls

@@ -2,7 +2,7 @@
 
 from rlhf_gym.envs.clips import frames_per_second, write_clip
 from rlhf_gym.envs.horizon import FixedHorizon
-from rlhf_gym.envs.learned_reward import Episode, LearnedReward, VecLearnedReward
+from rlhf_gym.envs.learned_reward import Episode, LearnedReward, VecLearnedReward, VectorLearnedReward
 from rlhf_gym.envs.make import SeededEpisodes, make_env, make_vec_env
 from rlhf_gym.envs.recorder import Recorder
 from rlhf_gym.envs.replay import replay
@@ -16,6 +16,7 @@ __all__ = [
     "RewardFunction",
     "SeededEpisodes",
     "VecLearnedReward",
+    "VectorLearnedReward",
     "frames_per_second",
     "make_env",
     "make_vec_env",

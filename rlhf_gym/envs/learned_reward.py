@@ -1,10 +1,11 @@
-"""The one place where the learned reward is paid: a wrapper."""
+"""The one place where the learned reward is paid: wrappers for one environment, Gymnasium's vectors and SB3's."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple, SupportsFloat, final
 
 import gymnasium
+import gymnasium.vector
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
@@ -44,6 +45,57 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         )
         self._observation = np.array(observation)
         return observation, float(reward[0]), terminated, truncated, {**info, "true_reward": float(true_reward)}
+
+
+@final
+class VectorLearnedReward(gymnasium.vector.VectorWrapper):
+    """The same for Gymnasium's vectorised environments: one batched call a step, in every autoreset mode.
+
+    The environment's reward stays in ``infos["true_reward"]``. In mode NEXT_STEP an ended episode's next step only
+    resets it: nothing happened, so 0 is paid. In mode SAME_STEP the last transition leads to ``infos["final_obs"]``.
+
+    Args:
+        env: Environments to wrap.
+        reward_function: Called with one transition of each environment; where one is only reset, its reward is unused.
+
+    Attributes:
+        reward_function: May be replaced between steps.
+    """
+
+    def __init__(self, env: gymnasium.vector.VectorEnv[Any, Any, Any], reward_function: RewardFunction) -> None:
+        super().__init__(env)
+        self.reward_function = reward_function
+        mode = (env.metadata or {}).get("autoreset_mode", "NextStep")  # the only one that Gymnasium 1.0 has
+        self._next_step = getattr(mode, "value", mode) == "NextStep"
+        self._resetting = np.zeros(env.num_envs, bool)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start episodes, in all environments or those of ``options["reset_mask"]``."""
+        restarted = (options or {}).get("reset_mask", slice(None))
+        observations, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+        self._observations = np.array(observations)
+        self._resetting[restarted] = False
+        return observations, infos
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """One step of all environments, paid by the reward function."""
+        observations, true_rewards, terminated, truncated, infos = self.env.step(actions)
+        after = observations
+        if "final_obs" in infos:
+            after = np.array(observations)
+            for i in np.flatnonzero(infos["_final_obs"]):
+                after[i] = infos["final_obs"][i]
+        paid = self.reward_function(self._observations, np.asarray(actions), after, terminated)
+        rewards = np.array(paid, np.float64)
+        happened = ~self._resetting
+        if self._next_step:
+            rewards[self._resetting] = 0
+            self._resetting = np.logical_or(terminated, truncated)
+        self._observations = np.array(observations)
+        infos = {**infos, "true_reward": np.array(true_rewards), "_true_reward": happened}
+        return observations, rewards, terminated, truncated, infos
 
 
 class Episode(NamedTuple):

@@ -28,7 +28,7 @@ class LearnedRewardMethod(Method):
         goal: The teacher's reward function, where that isn't the environment's.
     """
 
-    version = property(attrgetter("learner.version"), doc="How often the reward model has been fitted.")  # type: ignore
+    version = property(attrgetter("learner.version"), doc="How often the reward model has been fitted.")
 
     def __init__(self, agent: Agent, learner: RewardLearner, source: Source, goal: Goal | None) -> None:
         self.agent, self.learner, self._source, self._goal = agent, learner, source, goal

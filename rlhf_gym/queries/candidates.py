@@ -67,8 +67,7 @@ class Candidates:
         """
         if self.step_scores is None:
             raise BadInput("candidates have no scores before the first fit; use the uniform scheme until then")
-        totals = [self.step_scores(*_steps(t)).astype(np.float64) for t in self.trajectories]
-        return np.stack([self._sums(list(member)) for member in zip(*totals, strict=True)])
+        return np.stack([self._sums(member) for member in self.step_scores(*self._steps)])
 
     @cached_property
     def probabilities(self) -> Array:
@@ -79,36 +78,35 @@ class Candidates:
     def features(self) -> Array:
         """Mean of what the reward model sees of an option's lived steps, shape (N, K, D)."""
         encode = self.encode or (lambda observations, *_: observations.reshape(len(observations), -1))
-        encoded = [encode(*_steps(t)).astype(np.float64) for t in self.trajectories]
-        sums = np.stack([self._sums(list(column)) for column in zip(*(e.T for e in encoded), strict=True)], axis=-1)
-        first, end, _ = self._bounds
+        sums = np.stack([self._sums(column) for column in encode(*self._steps).T], axis=-1)
+        first, end = self._bounds
         return np.asarray(sums / (end - first)[..., None])
 
-    def _sums(self, values: Sequence[Array]) -> Array:
+    def _sums(self, values: Array) -> Array:
         """Sum of per-step values over each option's lived steps, shape (N, K)."""
-        totals = np.concatenate([[0.0], *(np.cumsum(v) for v in values)])
-        first, end, offset = self._bounds
-        start = totals[offset + first]
-        # Each trajectory's cumulative sum begins anew: the first step's predecessor is 0.
-        return np.asarray(totals[offset + end] - np.where(first == 0, 0.0, start))
+        totals = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+        first, end = self._bounds
+        return np.asarray(totals[end] - totals[first])
+
+    @cached_property
+    def _steps(self) -> tuple[Array, Array, Array]:
+        """Observations, actions and next observations of all trajectories, one after the other."""
+        steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in self.trajectories]
+        observations, actions, following = (np.concatenate(arrays) for arrays in zip(*steps, strict=True))
+        return observations, actions, following
 
     @cached_property
     def _counts(self) -> Array:
         return count_windows(self.trajectories, self.length)
 
     @cached_property
-    def _bounds(self) -> tuple[Array, Array, Array]:
-        """First lived step and the one after the last, in their trajectory, and the steps of the ones before it."""
+    def _bounds(self) -> tuple[Array, Array]:
+        """First lived step of each option and the one after its last, counted over all trajectories."""
         ends = np.cumsum(self._counts)
         episode = np.searchsorted(ends, self.windows, side="right")
-        lengths = np.array([len(trajectory) for trajectory in self.trajectories])
-        first = self.windows - (ends - self._counts)[episode]
-        offset = np.concatenate([[0], np.cumsum(lengths)])[episode]
-        return first, np.minimum(first + self.length, lengths[episode]), offset
-
-
-def _steps(trajectory: Trajectory) -> tuple[Array, Array, Array]:
-    return trajectory.observations[:-1], trajectory.actions, trajectory.observations[1:]
+        borders = np.cumsum([0, *(len(trajectory) for trajectory in self.trajectories)])
+        first = borders[episode] + self.windows - (ends - self._counts)[episode]
+        return first, np.minimum(first + self.length, borders[episode + 1])
 
 
 def probabilities_of(queries: Sequence[Query], step_scores: StepScores) -> Array:

@@ -1,67 +1,44 @@
-"""Maximum likelihood: from preferences to a reward model."""
+"""Maximum likelihood: from choices to a reward model."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rlhf_gym.preferences import Answer, Preference
-from rlhf_gym.rewards.likelihood import agreement, preference_logits, preference_loss
+from rlhf_gym.preferences import Choice
+from rlhf_gym.rewards.bootstrap import Bootstrap
+from rlhf_gym.rewards.dataset import Dataset
+from rlhf_gym.rewards.likelihood import accuracy, choice_loss
 from rlhf_gym.rewards.model import RewardModel
-from rlhf_gym.segments import Array, pad
 
 # Weights shrink by this share in each gradient step.
 L2_LEAST, L2_MOST = 1e-5, 1e-2
 ADAPT_EVERY = 10  # steps
-
-
-class Bootstrap:
-    """Each member's weight of each preference: Poisson(1), and always the same one.
-
-    Redrawn at every fit, the members' data would even out over a run. A weight of 0 (of probability 1/e) makes the
-    preference one of that member's held-out ones, for good. A weight is drawn from the seed and from the query's id, so
-    that it outlasts an interruption, and an answer that is taken back; a query that is repeated, or answered by several
-    people, is held out as a whole.
-
-    Args:
-        ensemble_size: M.
-        seed: Of all draws.
-    """
-
-    def __init__(self, ensemble_size: int, *, seed: int) -> None:
-        self._ensemble_size, self._seed = ensemble_size, seed
-        self._drawn: dict[str, Array] = {}
-
-    def weights(self, preferences: Sequence[Preference]) -> Array:
-        """Weights of N preferences, shape (M, N)."""
-        return np.array([self._of(p.query.repeats or p.query.id) for p in preferences]).T
-
-    def _of(self, name: str) -> Array:
-        if name not in self._drawn:
-            digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
-            rng = np.random.default_rng([self._seed, int.from_bytes(digest, "little")])
-            self._drawn[name] = rng.poisson(1.0, size=self._ensemble_size)
-        return self._drawn[name]
+FIGURES_MOST = 2048  # choices that figures are taken from: more would cost time and change them by less than chance
+STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
+AT_ONCE = 2**14  # steps evaluated in one go, which bounds the memory it takes
 
 
 @dataclass(frozen=True)
 class RewardFit:
-    """How a fit went; losses and accuracies are means over members, nan where there was nothing to judge by.
+    """How a fit went; losses and accuracies are means over members, nan where there was nothing to take them from.
+
+    Beyond 2,048 choices they are those of 2,048, evenly spread.
 
     Args:
-        n: Preferences used; skipped queries are not.
+        n: Choices used: one for a comparison, k - 1 for a ranking of k.
         loss: Mean negative log-likelihood of the answers each member was fitted to.
         loss_heldout: Likewise of the answers it was not.
         accuracy: Share of the fitted answers that the model gives itself; ties count one half.
-        accuracy_heldout: Likewise of the held-out ones, each member judged alone; they steer the weight decay, so this
-            is no untouched test set.
+        accuracy_heldout: Likewise of the held-out ones, each member alone; they steer the weight decay, so this is no
+            untouched test set.
         l2: Weight decay at the end.
         steps: Gradient steps taken.
         seconds: Wall time.
@@ -79,10 +56,11 @@ class RewardFit:
 
 def fit_reward_model(
     model: RewardModel,
-    preferences: Sequence[Preference],
+    choices: Sequence[Choice],
     *,
     bootstrap: Bootstrap,
     rng: np.random.Generator,
+    data: Dataset | None = None,
     steps: int = 60,
     batch_size: int = 16,
     learning_rate: float = 3e-3,
@@ -90,9 +68,9 @@ def fit_reward_model(
     l2_sample: int = 128,
     random_share: float = 0.0,
 ) -> RewardFit:
-    """Go on fitting a reward model to all preferences so far.
+    """Go on fitting a reward model to all choices so far.
 
-    Weight decay follows the held-out loss: each member's held-out preferences are those its bootstrap weighs 0, and
+    Weight decay follows the held-out loss: each member's held-out choices are those its bootstrap weighs 0, and
     every tenth step the decay rises if smaller weights would lower the loss on them, and falls if larger ones would
     (the sign of the one-step hypergradient; Luketina et al. 2016, Scalable gradient-based tuning of continuous
     regularization hyperparameters). Biases don't decay: the pull is towards a constant reward, not towards zero.
@@ -101,31 +79,36 @@ def fit_reward_model(
 
     Args:
         model: Changed in place; its input statistics are frozen anew, its outputs are not rescaled.
-        preferences: N of them; skipped ones are left out.
+        choices: N of them, as :func:`rlhf_gym.kinds.choices` makes them of preferences.
         bootstrap: The members' weights, kept by the caller over the whole run.
         rng: Source of the batches.
+        data: Encoded segments, kept by the caller between fits; None encodes all of them.
         steps: Gradient steps.
-        batch_size: Preferences in each.
+        batch_size: Choices in each.
         learning_rate: Of Adam.
         l2: Weight decay to start from: the share by which weights shrink in each gradient step; 0 is none, for good.
-        l2_sample: Preferences, drawn anew each time, that the step of the weight decay is taken on.
-        random_share: See :func:`rlhf_gym.rewards.likelihood.preference_loss`.
+        l2_sample: Choices, drawn anew each time, that the step of the weight decay is taken on.
+        random_share: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
 
     Raises:
-        ValueError: If no preference has an answer.
+        ValueError: If there is no choice.
     """
     started = time.perf_counter()
-    used = [preference for preference in preferences if preference.answer is not Answer.SKIP]
-    if not used:
-        raise ValueError(f"none of {len(preferences)} preferences has an answer; expected at least one")
-    weights = torch.from_numpy(bootstrap.weights(used)).float()
-    data = _Data(model, used)
-    parameters, decaying = list(model.parameters()), list(model.weights)
+    if not choices:
+        raise ValueError("there are no choices to fit to; expected at least one answer that isn't SKIP")
+    n = len(choices)
+    weights = torch.from_numpy(bootstrap.weights(choices)).float()
+    data = Dataset(model.encoding) if data is None else data
+    data.update(choices)
+    model.freeze_inputs(_lived_inputs(data))
+    likelihood = _Likelihood(model, data, random_share)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    decaying = model.ensemble.decaying
     optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
-    batches = _batches(len(used), min(batch_size, len(used)), rng)
+    batches = _batches(n, min(batch_size, n), rng)
     for step in range(steps):
         batch = next(batches)
-        losses = preference_loss(data.logits(batch), data.targets[batch], random_share=random_share)
+        losses = likelihood.losses(batch)
         # A member may weigh all of a batch 0; its loss is then 0, where a mean would be 0/0.
         loss = ((losses * weights[:, batch]).sum(dim=1) / weights[:, batch].sum(dim=1).clamp_min(1)).sum()
         for parameter in parameters:
@@ -135,32 +118,68 @@ def fit_reward_model(
         with torch.no_grad():
             torch._foreach_mul_(decaying, 1 - l2)
         if l2 > 0 and step % ADAPT_EVERY == ADAPT_EVERY - 1:
-            few = len(used) > l2_sample
-            some = torch.from_numpy(rng.permutation(len(used))[:l2_sample]) if few else torch.arange(len(used))
-            l2 = _adapted(l2, data, some, (weights[:, some] == 0).float(), random_share)
-    loss_train, loss_heldout, accuracy, accuracy_heldout = _judge(data, weights, random_share)
-    return RewardFit(
-        len(used), loss_train, loss_heldout, accuracy, accuracy_heldout, l2, steps, time.perf_counter() - started
-    )
+            sample = torch.from_numpy(rng.permutation(n)[:l2_sample]) if n > l2_sample else torch.arange(n)
+            l2 = _adapted(l2, likelihood, sample, decaying, heldout=weights[:, sample] == 0)
+    figures = _figures(likelihood, weights)
+    return RewardFit(n, *figures, l2=l2, steps=steps, seconds=time.perf_counter() - started)
 
 
-class _Data:
-    """The preferences as tensors, on a model whose input statistics are taken from them."""
+@final
+class _Likelihood:
+    """What a model makes of the choices, and how probable that makes the answers."""
 
-    def __init__(self, model: RewardModel, preferences: Sequence[Preference]) -> None:
-        steps = pad([side for p in preferences for side in (p.query.left, p.query.right)])
-        self.model = model
-        inputs = model.encode_steps(steps)
-        self.weights = torch.from_numpy(steps.weights)
-        model.freeze_inputs(inputs[self.weights > 0])
-        self.inputs = model.standardise(inputs).reshape(len(preferences), 2, *inputs.shape[1:])
-        self.weights = self.weights.reshape(len(preferences), 2, -1)
-        self.targets = torch.tensor([Answer(p.answer).target for p in preferences])
+    def __init__(self, model: RewardModel, data: Dataset, random_share: float) -> None:
+        self.model, self.data, self.random_share = model, data, random_share
+        # Standardised once, unless there is far more than a fit will look at.
+        self._standardised = model.standardise(data.inputs) if len(data) <= FIGURES_MOST else None
 
-    def logits(self, batch: Tensor | slice) -> Tensor:
-        """Shape (M, N)."""
-        rewards = self.model.members(self.inputs[batch]) * self.weights[batch]
-        return preference_logits(rewards[:, :, 0], rewards[:, :, 1])
+    def losses(self, batch: Tensor) -> Tensor:
+        """Negative log-likelihood of some choices, with gradients, shape (M, N)."""
+        rows, offered = self.data.rows[batch], self.data.offered[batch]
+        returns = _spread(self._returns(rows[offered]), offered)
+        return choice_loss(returns, self.data.targets[batch], offered, random_share=self.random_share)
+
+    @torch.no_grad()
+    def judged(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and accuracy of many choices, without gradients, both of shape (M, N)."""
+        offered, targets = self.data.offered[batch], self.data.targets[batch]
+        distinct, places = torch.unique(self.data.rows[batch][offered], return_inverse=True)
+        at_once = max(1, AT_ONCE // self.data.lived.shape[1])
+        each = torch.cat([self._returns(rows) for rows in distinct.split(at_once)], dim=1)
+        returns = _spread(each[:, places], offered)
+        loss = choice_loss(returns, targets, offered, random_share=self.random_share)
+        return loss, accuracy(returns, targets, offered)
+
+    def _returns(self, rows: Tensor) -> Tensor:
+        """Each member's learned sum over the lived steps of some segments, shape (M, rows)."""
+        if self._standardised is not None:
+            inputs = self._standardised[rows]
+        else:
+            inputs = self.model.standardise(self.data.inputs[rows])
+        rewards: Tensor = self.model.ensemble(inputs) * self.data.lived[rows]
+        return rewards.sum(dim=-1)
+
+
+def _spread(returns: Tensor, offered: Tensor) -> Tensor:
+    """Returns of the options that are offered, shape (M, options), in their places, shape (M, N, K)."""
+    if returns.shape[1] == offered.numel():
+        return returns.reshape(-1, *offered.shape)
+    places = returns.new_zeros(len(returns), *offered.shape)
+    places[:, offered] = returns
+    return places
+
+
+def _lived_inputs(data: Dataset) -> Tensor:
+    """Encoded lived steps of the choices' options, in order, or as many as statistics need, evenly spread."""
+    rows = data.rows[data.offered]
+    if (most := max(1, STATISTICS_MOST // data.lived.shape[1])) < len(rows):
+        rows = rows[_evenly(len(rows), most)]
+    return data.inputs[rows][data.lived[rows] > 0]
+
+
+def _evenly(n: int, most: int) -> Tensor:
+    """At most so many of n indices, evenly spread."""
+    return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).round().long()
 
 
 def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
@@ -176,25 +195,24 @@ def _mean(values: Tensor, weights: Tensor) -> Tensor:
     return (values * weights).sum(dim=1) / weights.sum(dim=1)
 
 
-@torch.no_grad()
-def _judge(data: _Data, weights: Tensor, random_share: float) -> tuple[float, float, float, float]:
+def _figures(likelihood: _Likelihood, weights: Tensor) -> tuple[float, float, float, float]:
     """Training and held-out loss, training and held-out accuracy."""
-    logits = data.logits(slice(None))
-    losses = preference_loss(logits, data.targets, random_share=random_share)
-    right = agreement(logits, data.targets)
+    some = _evenly(weights.shape[1], FIGURES_MOST)
+    weights = weights[:, some]
     heldout = (weights == 0).float()
-    figures = [_mean(values, w).nanmean().item() for values in (losses, right) for w in (weights, heldout)]
+    figures = [_mean(values, w).nanmean().item() for values in likelihood.judged(some) for w in (weights, heldout)]
     return figures[0], figures[1], figures[2], figures[3]
 
 
-def _adapted(l2: float, data: _Data, some: Tensor, heldout: Tensor, random_share: float) -> float:
+def _adapted(
+    l2: float, likelihood: _Likelihood, sample: Tensor, decaying: Sequence[Tensor], *, heldout: Tensor
+) -> float:
     """A tenth more weight decay if that would have lowered the held-out loss, a tenth less if it would have raised it.
 
     Luketina et al. 2016, reduced to its sign.
     """
-    losses = preference_loss(data.logits(some), data.targets[some], random_share=random_share)
-    parameters = [*data.model.weights]
-    gradients = torch.autograd.grad((losses * heldout).sum(), parameters)
+    loss = (likelihood.losses(sample) * heldout).sum()
+    gradients = torch.autograd.grad(loss, decaying, allow_unused=True)
     # How the held-out loss changes as all weights grow: positive means that they had better shrink.
-    growth = sum(float((g * w.detach()).sum()) for g, w in zip(gradients, parameters, strict=True))
+    growth = sum(float((g * w.detach()).sum()) for g, w in zip(gradients, decaying, strict=True) if g is not None)
     return min(max(l2 * math.exp(0.1 * np.sign(growth)), L2_LEAST), L2_MOST)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import final
 
 import numpy as np
 import torch
-from scipy.special import expit
 
-from rlhf_gym.preferences import Preference, Query
-from rlhf_gym.rewards.fitting import Bootstrap, RewardFit, fit_reward_model
+from rlhf_gym.errors import BadInput
+from rlhf_gym.preferences import Choice
+from rlhf_gym.rewards.bootstrap import Bootstrap
+from rlhf_gym.rewards.dataset import Dataset
+from rlhf_gym.rewards.fitting import RewardFit, fit_reward_model
 from rlhf_gym.rewards.model import RewardModel
-from rlhf_gym.segments import Array, Trajectory, pad
+from rlhf_gym.segments import Array, Segment, Trajectory, pad
 
 SCALE_STEPS = 2048
+AT_ONCE = 2**14  # steps evaluated in one go, which bounds the memory it takes
+LEARNER = "learner.json"
 
 
 @final
@@ -36,14 +42,24 @@ class RewardLearner:
         self.model, self.version = model, 0
         self.l2, self._rng, self._settings = l2, rng, settings
         self._bootstrap = Bootstrap(model.ensemble_size, seed=int(rng.integers(2**63)))
+        self._data = Dataset(model.encoding)
 
-    def fit(self, preferences: Sequence[Preference]) -> RewardFit:
-        """Go on fitting to all preferences so far."""
+    def fit(self, choices: Sequence[Choice]) -> RewardFit:
+        """Go on fitting to all choices so far.
+
+        Args:
+            choices: What answers imply (:func:`rlhf_gym.kinds.choices`); segments that were there at the last fit, the
+                very same objects, are not encoded again.
+
+        Raises:
+            ValueError: If there is no choice.
+        """
         fit = fit_reward_model(
             self.model,
-            preferences,
+            choices,
             bootstrap=self._bootstrap,
             rng=self._rng,
+            data=self._data,
             l2=self.l2,
             **self._settings,  # type: ignore[arg-type]
         )
@@ -51,26 +67,79 @@ class RewardLearner:
         self.version += 1
         return fit
 
-    def scale(self, trajectories: Sequence[Trajectory], *, shift: bool) -> None:
-        """Give the rewards of these steps unit size (:meth:`RewardModel.freeze_outputs`).
+    def rescale(self, trajectories: Sequence[Trajectory | Segment], *, shift: bool) -> None:
+        """Give the rewards of these steps unit size (:meth:`RewardModel.rescale`).
 
         A model that was never fitted has its input statistics taken from them, too.
+
+        Args:
+            trajectories: What the policy did lately; where there are none, the size stays as it is.
+            shift: Whether the mean is taken out.
         """
-        observations, next_observations, actions = (
-            np.concatenate(arrays)
-            for arrays in zip(
-                *((t.observations[:-1], t.observations[1:], t.actions) for t in trajectories), strict=True
-            )
-        )
-        if len(actions) > SCALE_STEPS:  # evenly spread: more would cost time and change nothing
-            some = np.linspace(0, len(actions) - 1, SCALE_STEPS).astype(int)
-            observations, actions, next_observations = observations[some], actions[some], next_observations[some]
-        inputs = torch.from_numpy(self.model.encode(observations, actions, next_observations))
+        if not trajectories:
+            return
+        inputs = _encoded(self.model, trajectories, most=SCALE_STEPS)
         if self.version == 0:
             self.model.freeze_inputs(inputs)
-        self.model.freeze_outputs(inputs, shift=shift)
+        self.model.rescale(inputs, shift=shift)
 
-    def probabilities(self, queries: Sequence[Query]) -> Array:
-        """Each member's probability that left is preferred, shape (M, N)."""
-        returns = self.model.returns(pad([side for query in queries for side in (query.left, query.right)]))
-        return np.asarray(expit(returns[:, ::2] - returns[:, 1::2]))
+    def scores(self, segments: Sequence[Segment]) -> Array:
+        """Each member's learned sums of N segments, shape (M, N); a segment named twice is evaluated once."""
+        distinct = {segment: i for i, segment in enumerate(dict.fromkeys(segments))}
+        if not distinct:
+            return np.zeros((self.model.ensemble_size, 0), np.float32)
+        listed, at_once = list(distinct), max(1, AT_ONCE // segments[0].length)
+        parts = [self.model.returns(pad(listed[i : i + at_once])) for i in range(0, len(listed), at_once)]
+        return np.concatenate(parts, axis=1)[:, [distinct[segment] for segment in segments]]
+
+    @torch.inference_mode()
+    def step_rewards(self, observations: Array, actions: Array, next_observations: Array) -> Array:
+        """Each member's own reward of each step, from whose sums any segment can be scored.
+
+        Args:
+            observations: Shape (S, *obs).
+            actions: Shape (S, *act).
+            next_observations: Shape (S, *obs).
+
+        Returns:
+            float32, shape (M, S), neither scaled nor shifted.
+        """
+        inputs = self.model.encode(observations, actions, next_observations)
+        return np.asarray(torch.cat([self.model(part) for part in torch.split(inputs, AT_ONCE)], dim=1).numpy())
+
+    def save(self, directory: Path) -> None:
+        """Write the model as :meth:`RewardModel.save`, and beside it what the next fit starts from."""
+        self.model.save(directory)
+        (directory / LEARNER).write_text(json.dumps({"version": self.version, "l2": self.l2}) + "\n")
+
+    def restore(self, directory: Path) -> None:
+        """Become, in place, what :meth:`save` wrote; of an earlier version's directory, the model.
+
+        Raises:
+            BadInput: If the model there is another one.
+        """
+        encoding = self.model.encoding
+        saved = RewardModel.load(directory, encoding.observation_space, encoding.action_space)
+        try:
+            self.model.load_state_dict(saved.state_dict())
+        except RuntimeError as error:
+            raise BadInput(
+                f"reward model {directory} is {saved.network} with options {saved.options} and {saved.ensemble_size} "
+                f"members; expected {self.model.network} with options {self.model.options} and "
+                f"{self.model.ensemble_size} members, as the settings say"
+            ) from error
+        if (file := directory / LEARNER).exists():
+            numbers = json.loads(file.read_text())
+            self.version, self.l2 = int(numbers["version"]), float(numbers["l2"])
+
+
+def _encoded(
+    model: RewardModel, trajectories: Sequence[Trajectory | Segment], *, most: int | None = None
+) -> torch.Tensor:
+    """Encoded steps in a row, shape (S, D); beyond `most` that many, evenly spread."""
+    steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in trajectories]
+    arrays = [np.concatenate(parts) for parts in zip(*steps, strict=True)]
+    if most is not None and len(arrays[1]) > most:  # more would cost time and change nothing
+        some = np.linspace(0, len(arrays[1]) - 1, most).astype(int)
+        arrays = [array[some] for array in arrays]
+    return model.encode(*arrays)

@@ -9,51 +9,47 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def preference_logits(left: Tensor, right: Tensor) -> Tensor:
-    """Log-odds that left is preferred (Bradley & Terry 1952; Christiano et al. 2017, eq. 1).
+def choice_loss(returns: Tensor, targets: Tensor, offered: Tensor, *, random_share: float = 0.0) -> Tensor:
+    """Negative log-likelihood of Boltzmann choices (Luce 1959; Jeon, Milli & Dragan 2020).
+
+    An option is chosen with probability proportional to the exponential of its return, which for two options is
+    Bradley & Terry 1952 as Christiano et al. 2017 use it (eq. 1). With `random_share` e the teacher is taken to choose
+    at random with probability e, P' = (1 - e) P + e / K, which caps what one wrong answer can cost (their section
+    2.2.3, e = 0.1).
 
     Args:
-        left: Learned rewards of the left segments, zero after termination, shape (..., N, T).
-        right: Same for the right segments.
-
-    Returns:
-        Difference of undiscounted sums, shape (..., N).
-    """
-    return left.sum(dim=-1) - right.sum(dim=-1)
-
-
-def preference_loss(logits: Tensor, targets: Tensor, *, random_share: float = 0.0) -> Tensor:
-    """Negative log-likelihood of each answer.
-
-    With `random_share` e the teacher is taken to answer at random with probability e, P' = (1 - e) P + e / 2, which
-    caps what one wrong answer can cost (Christiano et al. 2017, section 2.2.3, e = 0.1).
-
-    Args:
-        logits: Log-odds that left is preferred, shape (..., N).
-        targets: 1 for left, 0 for right, 0.5 for a tie, shape broadcastable to the logits.
+        returns: Undiscounted learned sums of N choices' K options, shape (M, N, K).
+        targets: Probability with which each option was chosen, shape (N, K); 0 where none was offered.
+        offered: Whether there is an option, bool, shape (N, K): choices of fewer than K are padded.
         random_share: e, from 0 to 1.
 
     Returns:
-        Shape of `logits`.
+        Shape (M, N).
     """
-    targets = targets.expand_as(logits)
-    if random_share == 0:
-        return F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    honest = math.log1p(-random_share) if random_share < 1 else -math.inf
-    by_chance = torch.tensor(math.log(random_share / 2))
-    left = torch.logaddexp(honest + F.logsigmoid(logits), by_chance)
-    right = torch.logaddexp(honest + F.logsigmoid(-logits), by_chance)
-    return -(targets * left + (1 - targets) * right)
+    if not offered.all():
+        returns = returns.masked_fill(~offered, torch.finfo(returns.dtype).min)  # not -inf: 0 times it is nan
+    if returns.shape[-1] == 2 and random_share == 0:  # as below, to rounding, in half the time
+        log_odds = returns[..., 0] - returns[..., 1]
+        return F.binary_cross_entropy_with_logits(log_odds, targets[:, 0].expand_as(log_odds), reduction="none")
+    log_probabilities = F.log_softmax(returns, dim=-1)
+    if random_share > 0:
+        honest = math.log1p(-random_share) if random_share < 1 else -math.inf
+        at_random = (random_share / offered.sum(dim=-1, keepdim=True)).log()
+        log_probabilities = torch.logaddexp(honest + log_probabilities, at_random)
+    return -(targets * log_probabilities).sum(dim=-1)
 
 
-def agreement(logits: Tensor, targets: Tensor) -> Tensor:
-    """Whether each answer is the model's own: 1, 0; for a tie, or a logit of exactly 0, one half.
+def accuracy(returns: Tensor, targets: Tensor, offered: Tensor) -> Tensor:
+    """Probability that each answer is the model's own, if that picks the highest return, and among equals at random.
 
     Args:
-        logits: Shape (..., N).
-        targets: Shape broadcastable to the logits.
+        returns: Shape (M, N, K), as :func:`choice_loss` takes it.
+        targets: Shape (N, K).
+        offered: Shape (N, K).
 
     Returns:
-        Shape of `logits`; its mean is the accuracy.
+        Shape (M, N): of a choice between two 1 or 0, and one half for a tie or equal returns.
     """
-    return 0.5 + 0.5 * torch.sign(logits) * (2 * targets - 1)
+    returns = returns.masked_fill(~offered, -math.inf)
+    best = (returns == returns.amax(dim=-1, keepdim=True)) & offered
+    return (targets * best).sum(dim=-1) / best.sum(dim=-1)

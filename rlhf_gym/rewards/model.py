@@ -1,23 +1,25 @@
-"""The reward model: an ensemble of small networks, evaluated in one batched call."""
+"""The reward model: an ensemble, what its networks see, and what size its rewards have."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from rlhf_gym.rewards.encoding import Encoding, Inputs
+from rlhf_gym.rewards.ensembles import Normalisation, make_ensemble
+from rlhf_gym.rewards.networks import Network, name_of
+from rlhf_gym.rewards.paid import RewardOfSteps
 from rlhf_gym.segments import Array, Steps
 
-Inputs = Literal["observation", "observation_action", "transition"]
+STATISTICS = ("input_mean", "input_std", "output_scale", "output_shift")
 
 
 @final
@@ -31,9 +33,13 @@ class RewardModel(nn.Module):
         observation_space: Box of any shape; observations are flattened.
         action_space: Discrete (one-hot) or Box.
         ensemble_size: M.
-        hidden: Units of each hidden layer (leaky ReLU).
         inputs: What the networks see: s, (s, a) or (s, a, s').
+        network: A registered name, `module:function`, or a function D -> module (:mod:`rlhf_gym.rewards.networks`).
         seed: Of the initial weights.
+        **options: Of the network, such as `hidden=(64, 64)` of an mlp.
+
+    Raises:
+        ValueError: If there is no such network, or it has no such option.
     """
 
     input_mean: Tensor
@@ -47,59 +53,25 @@ class RewardModel(nn.Module):
         action_space: spaces.Space[Any],
         *,
         ensemble_size: int = 3,
-        hidden: Sequence[int] = (64, 64),
         inputs: Inputs = "observation_action",
+        network: str | Network = "mlp",
         seed: int = 0,
+        **options: Any,
     ) -> None:
         super().__init__()
-        self.observation_shape = tuple(observation_space.shape or ())
-        self.n_actions = int(action_space.n) if isinstance(action_space, spaces.Discrete) else None
-        self.first_action = int(action_space.start) if isinstance(action_space, spaces.Discrete) else 0
-        self.hidden, self.inputs, self.ensemble_size = tuple(hidden), inputs, ensemble_size
-        size = math.prod(self.observation_shape) * (2 if inputs == "transition" else 1)
-        if inputs != "observation":
-            size += self.n_actions or math.prod(action_space.shape or ())
-        generator = torch.Generator().manual_seed(seed)
-        widths = [size, *hidden, 1]
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
-            weight = torch.empty(ensemble_size, fan_in, fan_out).uniform_(-1, 1, generator=generator)
-            bias = torch.empty(ensemble_size, 1, fan_out).uniform_(-1, 1, generator=generator)
-            self.weights.append(nn.Parameter(weight / math.sqrt(fan_in)))
-            self.biases.append(nn.Parameter(bias / math.sqrt(fan_in)))
-        with torch.no_grad():  # start as almost constant: what differs between steps is to be learned, not inherited
-            self.weights[-1] *= 0.1
-            self.biases[-1].zero_()
-        self.register_buffer("input_mean", torch.zeros(size))
-        self.register_buffer("input_std", torch.ones(size))
+        self.encoding = Encoding(observation_space, action_space, inputs)
+        self.ensemble_size, self.network, self.options = ensemble_size, name_of(network), options
+        self.ensemble = make_ensemble(
+            network, self.encoding.size, ensemble_size=ensemble_size, options=options, seed=seed
+        )
+        self.register_buffer("input_mean", torch.zeros(self.encoding.size))
+        self.register_buffer("input_std", torch.ones(self.encoding.size))
         self.register_buffer("output_scale", torch.ones(ensemble_size))
         self.register_buffer("output_shift", torch.zeros(ensemble_size))
 
-    def encode(self, observations: Array, actions: Array, next_observations: Array) -> Array:
-        """What the networks see, not yet standardised.
-
-        Args:
-            observations: Shape (..., *obs), with any leading axes: (S,) or (N, T).
-            actions: Shape (..., *act).
-            next_observations: Shape (..., *obs).
-
-        Returns:
-            float32, shape (..., D).
-        """
-        lead = observations.shape[: observations.ndim - len(self.observation_shape)]
-        parts = [observations.reshape(*lead, -1)]
-        if self.inputs != "observation":
-            flat = actions.reshape(*lead, -1)
-            if self.n_actions is not None:
-                flat = (actions.reshape(*lead, 1) - self.first_action) == np.arange(self.n_actions)
-            parts.append(flat)
-        if self.inputs == "transition":
-            parts.append(next_observations.reshape(*lead, -1))
-        return np.concatenate(parts, axis=-1, dtype=np.float32, casting="unsafe")
-
-    def encode_steps(self, steps: Steps) -> Tensor:
-        """:meth:`encode` of padded segments, shape (N, T, D)."""
-        return torch.from_numpy(self.encode(steps.observations, steps.actions, steps.next_observations))
+    def encode(self, observations: Array, actions: Array, next_observations: Array) -> Tensor:
+        """What the networks see, not yet standardised, shape (..., D); arguments as :class:`Encoding` takes them."""
+        return torch.from_numpy(self.encoding(observations, actions, next_observations))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Each member's own reward, neither scaled nor shifted: the one the likelihood is about.
@@ -110,54 +82,26 @@ class RewardModel(nn.Module):
         Returns:
             Shape (M, ...).
         """
-        return self.members(self.standardise(inputs))
+        rewards: Tensor = self.ensemble(self.standardise(inputs))
+        return rewards
 
     def standardise(self, inputs: Tensor) -> Tensor:
         """Inputs with the frozen mean and standard deviation taken out, same shape."""
         return (inputs - self.input_mean) / self.input_std
 
-    def members(self, inputs: Tensor) -> Tensor:
-        """:meth:`forward` of inputs that are standardised already."""
-        hidden = inputs.reshape(1, -1, inputs.shape[-1]).expand(self.ensemble_size, -1, -1)
-        *layers, last = zip(self.weights, self.biases, strict=True)
-        for weight, bias in layers:
-            hidden = F.leaky_relu(torch.baddbmm(bias, hidden, weight))
-        rewards = torch.baddbmm(last[1], hidden, last[0])
-        return rewards.reshape(self.ensemble_size, *inputs.shape[:-1])
+    def reward_function(self) -> RewardOfSteps:
+        """Copy what the agent is paid: the mean over members of their normalised rewards, as they are now.
 
-    def paid(self) -> Callable[[Array, Array, Array, Array], Array]:
-        """What the agent is paid from now on: the mean over members of their normalised rewards, as they are now.
-
-        A copy in NumPy, because it is called for a handful of steps at a time, where torch spends most of its time on
-        getting started (8 times as long for 8 steps); and because a later fit must not change it within a rollout.
-
-        Returns:
-            Function of observations (S, *obs), actions (S, *act), next observations (S, *obs) and terminated (S,), the
-            last not used: a step is paid the same whether or not it ends the episode, and what follows pays nothing
-            because it is never stepped. It gives float32, shape (S,).
+        A later fit doesn't change it, as no advantage may mix two rewards.
         """
-        weights, biases = ([p.detach().numpy().copy() for p in ps] for ps in (self.weights, self.biases))
-        # Scales and means that a step would have to work out again are worked into the weights.
-        weights[0] = weights[0] / self.input_std.numpy()[:, None]
-        biases[0] = biases[0] - self.input_mean.numpy() @ weights[0][:, None]
-        share = self.output_scale.numpy()[:, None, None] / self.ensemble_size
-        weights[-1] = weights[-1] * share
-        constant = (biases.pop() * share).sum() + self.output_shift.numpy().mean()
-
-        def reward(observations: Array, actions: Array, next_observations: Array, terminated: Array) -> Array:
-            hidden = self.encode(observations, actions, next_observations)
-            for weight, bias in zip(weights[:-1], biases, strict=True):
-                hidden = hidden @ weight
-                hidden += bias
-                np.maximum(hidden, 0.01 * hidden, out=hidden)
-            return np.asarray(np.add.reduce(hidden @ weights[-1])[:, 0] + constant)
-
-        return reward
+        statistics = (getattr(self, name).numpy().copy() for name in STATISTICS)
+        return RewardOfSteps(self.encoding, self.ensemble.numpy_function(Normalisation(*statistics)))
 
     @torch.inference_mode()
     def returns(self, steps: Steps) -> Array:
         """Each member's undiscounted sum over the lived steps, as :meth:`forward` has it, shape (M, N)."""
-        rewards = self(self.encode_steps(steps)) * torch.from_numpy(steps.weights)
+        inputs = self.encode(steps.observations, steps.actions, steps.next_observations)
+        rewards = self(inputs) * torch.from_numpy(steps.weights)
         return np.asarray(rewards.sum(dim=-1).numpy())
 
     @torch.no_grad()
@@ -168,7 +112,7 @@ class RewardModel(nn.Module):
         self.input_std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
 
     @torch.no_grad()
-    def freeze_outputs(self, inputs: Tensor, *, shift: bool) -> None:
+    def rescale(self, inputs: Tensor, *, shift: bool) -> None:
         """Scale each member so that its rewards on these steps, shape (S, D), have unit size.
 
         Args:
@@ -183,35 +127,84 @@ class RewardModel(nn.Module):
         self.output_shift.copy_(-mean * self.output_scale)
 
     def save(self, directory: str | Path) -> None:
-        """Write ``model.safetensors`` and ``model.json``."""
+        """Write ``model.safetensors`` and ``model.json``, which is all that :meth:`load` needs."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {name: value.contiguous() for name, value in self.state_dict().items()}, directory / "model.safetensors"
-        )
-        shape = {
+        # Cloned: a module may use one tensor twice, which safetensors refuses.
+        weights = {name: value.detach().clone().contiguous() for name, value in self.state_dict().items()}
+        save_file(weights, directory / "model.safetensors")
+        described = {
             "ensemble_size": self.ensemble_size,
-            "hidden": self.hidden,
-            "inputs": self.inputs,
+            "network": self.network,
+            "options": self.options,
+            **self.encoding.to_json(),
         }
-        (directory / "model.json").write_text(json.dumps(shape, indent=1) + "\n")
+        (directory / "model.json").write_text(json.dumps(described, indent=1) + "\n")
 
     @classmethod
     def load(
-        cls, directory: str | Path, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
+        cls,
+        directory: str | Path,
+        observation_space: spaces.Space[Any] | None = None,
+        action_space: spaces.Space[Any] | None = None,
+        *,
+        network: Network | None = None,
     ) -> RewardModel:
-        """Read what :meth:`save` wrote, for the same spaces.
+        """Read what :meth:`save` wrote.
+
+        Args:
+            directory: Where it was written.
+            observation_space: Only needed by directories of earlier versions, which don't hold their spaces; otherwise
+                the weights have to fit them.
+            action_space: Likewise.
+            network: In place of the one that is named there.
 
         Raises:
-            ValueError: If the weights don't fit these spaces.
+            ValueError: If spaces are missing, the weights don't fit them, or the network can't be imported.
         """
-        model = cls(observation_space, action_space, **json.loads((Path(directory) / "model.json").read_text()))
+        described = json.loads((Path(directory) / "model.json").read_text())
+        weights = load_file(Path(directory) / "model.safetensors")
+        if "network" not in described:
+            described, weights = _of_earlier_version(described, weights)
+        encoding = _encoding(directory, described, observation_space, action_space)
+        model = cls(
+            encoding.observation_space,
+            encoding.action_space,
+            ensemble_size=described["ensemble_size"],
+            inputs=encoding.inputs,
+            network=network or described["network"],
+            **described["options"],
+        )
         try:
-            model.load_state_dict(load_file(Path(directory) / "model.safetensors"))
+            model.load_state_dict(weights)
         except RuntimeError as error:
-            spaces_given = f"observation space {observation_space} and action space {action_space}"
+            given = f"observation space {encoding.observation_space} and action space {encoding.action_space}"
             raise ValueError(  # in one line, which a space of many bounds is not
-                f"reward model {directory} doesn't fit {' '.join(spaces_given.split())}; "
-                "use the environment it was trained on"
+                f"reward model {directory} doesn't fit {' '.join(given.split())} with network {model.network}; "
+                "use the environment and the network it was trained with"
             ) from error
         return model
+
+
+def _of_earlier_version(
+    described: Mapping[str, Any], weights: Mapping[str, Tensor]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What was written when there was one kind of network, and no spaces."""
+    renamed = {name if name in STATISTICS else f"ensemble.{name}": value for name, value in weights.items()}
+    return {**described, "network": "mlp", "options": {"hidden": described["hidden"]}}, renamed
+
+
+def _encoding(
+    directory: str | Path,
+    described: Mapping[str, Any],
+    observation_space: spaces.Space[Any] | None,
+    action_space: spaces.Space[Any] | None,
+) -> Encoding:
+    if observation_space is not None and action_space is not None:
+        return Encoding(observation_space, action_space, described["inputs"])
+    if "observation_space" not in described:
+        raise ValueError(
+            f"reward model {directory} was written by an earlier version, without its spaces; use "
+            "RewardModel.load(directory, env.observation_space, env.action_space)"
+        )
+    return Encoding.from_json(described)

@@ -10,7 +10,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from rlhf_gym.preferences import Answer, Preference, Query
+from rlhf_gym.kinds import choices
+from rlhf_gym.preferences import Answer, Choice, Preference, Query
 from rlhf_gym.rewards import Bootstrap, RewardFit, RewardModel, fit_reward_model, fitting
 from rlhf_gym.segments import Array, Segment, pad
 
@@ -45,13 +46,21 @@ class Fixed(Bootstrap):
     def __init__(self, weights: Array) -> None:
         self.given = np.asarray(weights, float)
 
-    def weights(self, preferences: Sequence[Preference]) -> Array:
-        assert self.given.shape[1] == len(preferences)
+    def weights(self, kept: Sequence[Choice]) -> Array:
+        assert self.given.shape[1] == len(kept)
         return self.given
 
 
 def fresh(ensemble_size: int = 3, seed: int = 0) -> RewardModel:
     return RewardModel(TWO, LEFT_RIGHT, ensemble_size=ensemble_size, hidden=(8,), seed=seed)
+
+
+def weights_of(model: RewardModel) -> list[torch.Tensor]:
+    return list(model.ensemble.weights)
+
+
+def biases_of(model: RewardModel) -> list[torch.Tensor]:
+    return list(model.ensemble.biases)
 
 
 def fit(
@@ -60,7 +69,7 @@ def fit(
     rng = np.random.default_rng(7)
     bootstrap = bootstrap or Bootstrap(model.ensemble_size, seed=8)
     plain = {"steps": 40, "batch_size": 16, "learning_rate": 0.01, "l2": 1e-3, "random_share": 0.1}
-    return fit_reward_model(model, kept, bootstrap=bootstrap, rng=rng, **(plain | settings))
+    return fit_reward_model(model, choices(kept), bootstrap=bootstrap, rng=rng, **(plain | settings))
 
 
 # Bootstrap
@@ -69,31 +78,31 @@ def fit(
 def test_a_preference_keeps_its_weights_whatever_stands_beside_it() -> None:
     kept = preferences(25)
     bootstrap, again = Bootstrap(3, seed=0), Bootstrap(3, seed=0)
-    first = bootstrap.weights(kept)
+    first = bootstrap.weights(choices(kept))
     assert first.shape == (3, 25)
-    np.testing.assert_array_equal(bootstrap.weights(kept[4:9]), first[:, 4:9])
-    np.testing.assert_array_equal(again.weights(kept[::-1]), first[:, ::-1])
-    assert not np.array_equal(Bootstrap(3, seed=1).weights(kept), first)
+    np.testing.assert_array_equal(bootstrap.weights(choices(kept[4:9])), first[:, 4:9])
+    np.testing.assert_array_equal(again.weights(choices(kept[::-1])), first[:, ::-1])
+    assert not np.array_equal(Bootstrap(3, seed=1).weights(choices(kept)), first)
 
 
 def test_a_query_is_held_out_as_a_whole_whoever_answered_it_and_however_often() -> None:
     [one] = preferences(1)
     again = dataclasses.replace(one, query=dataclasses.replace(one.query, id="again", repeats=one.query.id))
-    weights = Bootstrap(30, seed=0).weights([one, dataclasses.replace(one, teacher="bob"), again])
+    weights = Bootstrap(30, seed=0).weights(choices([one, dataclasses.replace(one, teacher="bob"), again]))
     assert (weights[:, 0] == weights[:, 1]).all() and (weights[:, 0] == weights[:, 2]).all()
 
 
 def test_weights_are_on_average_1_and_a_share_of_1_over_e_is_held_out() -> None:
     [one] = preferences(1)
     named = (dataclasses.replace(one, query=dataclasses.replace(one.query, id=str(n))) for n in range(20_000))
-    weights = Bootstrap(3, seed=0).weights(list(named))
+    weights = Bootstrap(3, seed=0).weights(choices(named))
     # 5 standard deviations of the mean of 60000 draws: 0.020 and 0.010.
     assert weights.mean() == pytest.approx(1, abs=0.020)
     assert (weights == 0).mean() == pytest.approx(1 / math.e, abs=0.010)
 
 
 def test_members_hold_out_different_preferences() -> None:
-    held_out = Bootstrap(2, seed=0).weights(preferences(100)) == 0
+    held_out = Bootstrap(2, seed=0).weights(choices(preferences(100))) == 0
     assert (held_out[0] != held_out[1]).sum() > 20
 
 
@@ -133,12 +142,12 @@ def test_skipped_queries_are_left_out() -> None:
     result = fit(plain, kept, bootstrap=Fixed(weights))
     assert dataclasses.replace(fit(skipping, with_skips, bootstrap=Fixed(weights)), seconds=result.seconds) == result
     assert result.n == 30
-    assert torch.equal(plain.weights[0], skipping.weights[0])
+    assert torch.equal(weights_of(plain)[0], weights_of(skipping)[0])
 
 
 @pytest.mark.parametrize("n", [0, 3])
 def test_a_fit_without_any_answer_is_refused(n: int) -> None:
-    with pytest.raises(ValueError, match=f"none of {n} preferences has an answer"):
+    with pytest.raises(ValueError, match="no choices to fit to; expected at least one answer that isn't SKIP"):
         fit(fresh(), answered(preferences(n), Answer.SKIP))
 
 
@@ -169,11 +178,11 @@ def test_ties_pull_two_segments_together() -> None:
 
 def test_a_member_learns_nothing_from_batches_in_which_it_weighs_everything_0() -> None:
     model, kept = fresh(2), preferences(24)
-    before = [weight[0].clone() for weight in model.weights]
+    before = [weight[0].clone() for weight in weights_of(model)]
     weights = np.array([np.zeros(24), np.ones(24)])
     result = fit(model, kept, bootstrap=Fixed(weights), batch_size=4, l2=0, steps=8)
     assert all(parameter.isfinite().all() for parameter in model.parameters())
-    assert all(torch.equal(weight[0], old) for weight, old in zip(model.weights, before, strict=True))
+    assert all(torch.equal(weight[0], old) for weight, old in zip(weights_of(model), before, strict=True))
     assert math.isfinite(result.loss)  # of the one that was fitted
 
 
@@ -229,11 +238,11 @@ def test_held_out_figures_are_not_of_answers_that_were_fitted() -> None:
 
 def test_each_gradient_step_shrinks_the_weights_by_the_decay_and_leaves_the_biases() -> None:
     model = fresh()
-    weights, biases = ([p.clone() for p in group] for group in (model.weights, model.biases))
+    weights, biases = ([p.clone() for p in group] for group in (weights_of(model), biases_of(model)))
     fit(model, preferences(20), learning_rate=0, l2=0.1, steps=5)
-    for old, new in zip(weights, model.weights, strict=True):
+    for old, new in zip(weights, weights_of(model), strict=True):
         torch.testing.assert_close(new, old * 0.9**5, rtol=1e-5, atol=0)
-    assert all(torch.equal(old, new) for old, new in zip(biases, model.biases, strict=True))
+    assert all(torch.equal(old, new) for old, new in zip(biases, biases_of(model), strict=True))
 
 
 def test_decay_falls_while_larger_weights_would_serve_the_held_out_answers_and_rises_otherwise() -> None:
@@ -255,7 +264,7 @@ def test_the_weight_decay_is_steered_by_a_sample_where_there_are_more_preference
 ) -> None:
     seen: list[list[int]] = []
 
-    def spy(l2: float, data: Any, some: torch.Tensor, *rest: Any) -> float:
+    def spy(l2: float, likelihood: Any, some: torch.Tensor, *rest: Any, heldout: torch.Tensor) -> float:
         seen.append(some.tolist())
         return l2
 
@@ -265,3 +274,99 @@ def test_the_weight_decay_is_steered_by_a_sample_where_there_are_more_preference
     whole, few = seen[:2], seen[2:]
     assert whole == [list(range(12))] * 2
     assert [len(set(some)) for some in few] == [5, 5] and few[0] != few[1]
+
+
+# Other choices than between two
+
+
+def ranked(n: int, k: int = 4, *, seed: int = 0) -> list[Choice]:
+    """Rankings of k segments by what they are paid: k - 1 choices each, with one option fewer every time."""
+    rng = np.random.default_rng(seed)
+    rankings = [sorted((segment(rng) for _ in range(k)), key=lambda s: -s.true_return) for _ in range(n)]
+    return [
+        Choice(tuple(order[i:]), (1.0,) + (0.0,) * (k - 1 - i), group=str(number))
+        for number, order in enumerate(rankings)
+        for i in range(k - 1)
+    ]
+
+
+def test_rankings_are_fitted_and_teach_what_comparisons_teach() -> None:
+    model, kept = fresh(), ranked(40)
+    for _ in range(3):
+        result = fit_reward_model(
+            model, kept, bootstrap=Bootstrap(3, seed=8), rng=np.random.default_rng(7), steps=60, learning_rate=0.01
+        )
+    assert result.n == 120 and result.accuracy > 0.9
+    others = preferences(100, seed=5)
+    returns = model.returns(pad([side for p in others for side in p.query.options])).mean(axis=0)
+    said_left = [p.answer is Answer.LEFT for p in others]
+    assert np.mean((returns[::2] > returns[1::2]) == said_left) > 0.85
+
+
+def test_a_ranking_is_held_out_as_a_whole() -> None:
+    weights = Bootstrap(30, seed=0).weights(ranked(5))
+    assert weights.shape == (30, 15)
+    assert all((weights[:, i : i + 3] == weights[:, [i]]).all() for i in range(0, 15, 3))
+
+
+def test_comparisons_padded_beside_a_ranking_are_fitted_as_alone() -> None:
+    kept = choices(preferences(20))
+    wide = Choice(kept[0].options + kept[1].options, (0.25,) * 4, group="wide")
+    losses = []
+    for said in (kept, [*kept, wide]):
+        settings: dict[str, Any] = {"bootstrap": Fixed(np.ones((1, len(said)))), "rng": np.random.default_rng(0)}
+        losses.append(fit_reward_model(fresh(1), said, **settings, steps=1, learning_rate=0, l2=0).loss)
+    model = fresh(1)
+    model.freeze_inputs(torch.cat([model.encode(*_arrays(s)) for c in [*kept, wide] for s in c.options]))
+    returns = model.returns(pad(wide.options))[0].astype(float)
+    alone = np.log(np.exp(returns).sum()) - returns.mean()
+    # Input statistics differ by the four segments that are counted twice.
+    assert 21 * losses[1] == pytest.approx(20 * losses[0] + alone, rel=1e-2)
+
+
+def _arrays(one: Segment) -> tuple[Array, Array, Array]:
+    return one.observations[:-1], one.actions, one.observations[1:]
+
+
+# Much data
+
+
+def test_figures_of_much_data_are_of_a_part_evenly_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, weights = preferences(21), np.ones((1, 21))
+    plain: dict[str, Any] = {"learning_rate": 0, "l2": 0, "steps": 1}
+    every_fourth = list(range(0, 21, 4))
+    monkeypatch.setattr(fitting, "FIGURES_MOST", 6)
+    part = fit(fresh(1), kept, bootstrap=Fixed(weights), **plain)
+    model = fresh(1)
+    fit(model, kept, bootstrap=Fixed(weights), **plain)
+    returns = model.returns(pad([s for i in every_fourth for s in kept[i].query.options])).astype(float)
+    logits = returns[0, ::2] - returns[0, 1::2]
+    signs = np.array([2 * kept[i].answer.target - 1 for i in every_fourth])
+    assert part.n == 21
+    assert part.loss == pytest.approx(-np.log(0.9 / (1 + np.exp(-signs * logits)) + 0.05).mean(), rel=1e-5)
+    assert part.accuracy == pytest.approx(np.mean(signs * logits > 0))
+
+
+def test_figures_are_the_same_whether_they_are_taken_at_once_or_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fit(fresh(), preferences(60))
+    monkeypatch.setattr(fitting, "AT_ONCE", 35)  # steps: 7 segments
+    parts = fit(fresh(), preferences(60))
+    figures = [dataclasses.astuple(dataclasses.replace(result, seconds=0)) for result in (whole, parts)]
+    assert figures[0] == pytest.approx(figures[1], rel=1e-5)
+
+
+def test_much_data_is_standardised_by_the_batch_and_fitted_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other, kept = fresh(), fresh(), preferences(60)
+    fit(one, kept)
+    monkeypatch.setattr(fitting, "FIGURES_MOST", 59)
+    fit(other, kept)
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_input_statistics_of_much_data_are_of_a_part_evenly_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, kept = fresh(), preferences(20)
+    monkeypatch.setattr(fitting, "STATISTICS_MOST", 5 * 14)  # of 40 segments of 5 steps: every third
+    fit(model, kept, steps=1)
+    segments = [side for p in kept for side in p.query.options][::3]
+    lived = np.concatenate([side.observations[:-1] for side in segments])
+    np.testing.assert_allclose(model.input_mean[:2].tolist(), lived.mean(axis=0), rtol=1e-5)

@@ -1,5 +1,6 @@
 """One reward model over a whole run."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from rlhf_gym.preferences import Answer, Preference, Query
-from rlhf_gym.rewards import Bootstrap, RewardLearner, RewardModel
-from rlhf_gym.segments import Array, Ending, Trajectory
+from rlhf_gym.kinds import choices
+from rlhf_gym.preferences import Answer, Choice, Preference, Query
+from rlhf_gym.rewards import Bootstrap, RewardLearner, RewardModel, dataset
+from rlhf_gym.rewards import learner as rewards_learner
+from rlhf_gym.segments import Array, Ending, Segment, Steps, Trajectory, pad
 
 TWO = spaces.Box(-np.inf, np.inf, (2,))
 SETTINGS: dict[str, Any] = {"steps": 20, "batch_size": 8, "learning_rate": 0.01, "random_share": 0.1}
@@ -43,7 +46,7 @@ def scaled_rewards(one: RewardLearner, watched: list[Trajectory]) -> torch.Tenso
     """Each member's normalised rewards of all steps, shape (M, S)."""
     model = one.model
     inputs = [model.encode(t.observations[:-1], t.actions, t.observations[1:]) for t in watched]
-    raw: torch.Tensor = model(torch.from_numpy(np.concatenate(inputs))).detach()
+    raw: torch.Tensor = model(torch.cat(inputs)).detach()
     return raw * model.output_scale[:, None] + model.output_shift[:, None]
 
 
@@ -51,31 +54,31 @@ def test_the_version_counts_fits() -> None:
     one, kept = learner(), preferences(10)
     versions = [one.version]
     for n in (5, 10):
-        one.fit(kept[:n])
+        one.fit(choices(kept[:n]))
         versions.append(one.version)
     assert versions == [0, 1, 2]
 
 
 def test_a_fit_starts_from_the_weight_decay_where_the_last_one_left_it() -> None:
     one, kept = learner(steps=10), preferences(30)
-    first = one.fit(kept).l2
+    first = one.fit(choices(kept)).l2
     assert first != 1e-3
     # One adaptation a fit: by e to the power of 0.1, one way or the other.
-    assert one.fit(kept).l2 / first == pytest.approx(first / 1e-3, rel=1e-6)
+    assert one.fit(choices(kept)).l2 / first == pytest.approx(first / 1e-3, rel=1e-6)
 
 
 def test_each_member_keeps_its_own_data_from_fit_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     draw = Bootstrap.weights
 
-    def spy(bootstrap: Bootstrap, kept: Sequence[Preference]) -> Array:
+    def spy(bootstrap: Bootstrap, kept: Sequence[Choice]) -> Array:
         seen.append(draw(bootstrap, kept))
         return seen[-1]
 
     monkeypatch.setattr(Bootstrap, "weights", spy)
     one, kept = learner(), preferences(20)
-    one.fit(kept[:12])
-    one.fit(kept)
+    one.fit(choices(kept[:12]))
+    one.fit(choices(kept))
     np.testing.assert_array_equal(seen[1][:, :12], seen[0])
 
 
@@ -83,31 +86,31 @@ def test_learners_of_the_same_seed_learn_the_same() -> None:
     one, same, other = (learner(seed=seed) for seed in (1, 1, 2))
     for n in (6, 12):
         for each in (one, same, other):
-            each.fit(preferences(12)[:n])
-    weights = [each.model.weights[0] for each in (one, same, other)]
+            each.fit(choices(preferences(12)[:n]))
+    weights = [each.model.ensemble.weights[0] for each in (one, same, other)]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
 def test_rewards_are_scaled_by_all_steps_of_what_was_watched() -> None:
     one, watched = learner(), episodes()
-    one.fit(preferences(12))
-    one.scale(watched, shift=False)
+    one.fit(choices(preferences(12)))
+    one.rescale(watched, shift=False)
     np.testing.assert_allclose(scaled_rewards(one, watched).square().mean(dim=1).tolist(), [1, 1, 1], rtol=1e-5)
-    one.scale(watched, shift=True)
+    one.rescale(watched, shift=True)
     np.testing.assert_allclose(scaled_rewards(one, watched).mean(dim=1).tolist(), [0, 0, 0], atol=1e-5)
 
 
 def test_scaling_leaves_the_inputs_statistics_of_a_fitted_model() -> None:
     one = learner()
-    one.fit(preferences(12))
+    one.fit(choices(preferences(12)))
     frozen = one.model.input_mean.clone()
-    one.scale(episodes(seed=5), shift=False)
+    one.rescale(episodes(seed=5), shift=False)
     assert torch.equal(one.model.input_mean, frozen)
 
 
 def test_scaling_freezes_the_inputs_statistics_of_a_model_that_was_never_fitted() -> None:
     one, watched = learner(), episodes()
-    one.scale(watched, shift=False)
+    one.rescale(watched, shift=False)
     seen = np.concatenate([t.observations[:-1] for t in watched])
     np.testing.assert_allclose(one.model.input_mean[:2].tolist(), seen.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(one.model.input_std[:2].tolist(), seen.std(axis=0), rtol=1e-5)
@@ -115,14 +118,14 @@ def test_scaling_freezes_the_inputs_statistics_of_a_model_that_was_never_fitted(
 
 def test_probabilities_are_logistic_in_the_difference_of_each_members_sums() -> None:
     one, queries = learner(), [p.query for p in preferences(7)]
-    one.fit(preferences(12))
+    one.fit(choices(preferences(12)))
     probabilities = one.probabilities(queries)
     assert probabilities.shape == (3, 7)
 
     def total(member: int, query: Query, side: str) -> float:
         segment = getattr(query, side)
         inputs = one.model.encode(segment.observations[:-1], segment.actions, segment.observations[1:])
-        return float(one.model(torch.from_numpy(inputs))[member].sum().detach())
+        return float(one.model(inputs)[member].sum().detach())
 
     by_hand = [[1 / (1 + np.exp(total(m, q, "right") - total(m, q, "left"))) for q in queries] for m in range(3)]
     np.testing.assert_allclose(probabilities, by_hand, rtol=1e-4)
@@ -130,6 +133,90 @@ def test_probabilities_are_logistic_in_the_difference_of_each_members_sums() -> 
 
 def test_probabilities_of_swapped_queries_sum_to_1() -> None:
     one, queries = learner(), [p.query for p in preferences(7)]
-    one.fit(preferences(12))
+    one.fit(choices(preferences(12)))
     swapped = [Query((q.right, q.left), id=q.id) for q in queries]
     np.testing.assert_allclose(one.probabilities(queries) + one.probabilities(swapped), 1, rtol=1e-6)
+
+
+def test_scores_are_sums_over_lived_steps_and_a_segment_named_twice_is_evaluated_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, segments = learner(), [side for p in preferences(4) for side in p.query.options]
+    one.fit(choices(preferences(12)))
+    scores, evaluated = one.scores(segments), []
+    assert scores.shape == (3, 8) and scores.dtype == np.float32
+    for i, segment in enumerate(segments):
+        inputs = one.model.encode(segment.observations[:-1], segment.actions, segment.observations[1:])
+        np.testing.assert_allclose(scores[:, i], one.model(inputs).sum(dim=1).tolist(), rtol=1e-4, atol=1e-5)
+
+    def spy(kept: Sequence[Segment]) -> Steps:
+        evaluated.extend(kept)
+        return pad(kept)
+
+    monkeypatch.setattr(rewards_learner, "pad", spy)
+    order = [0, 1, 0, 7, 7]
+    np.testing.assert_array_equal(one.scores([segments[i] for i in order]), scores[:, order])
+    assert evaluated == [segments[0], segments[1], segments[7]]
+    assert one.scores([]).shape == (3, 0)
+
+
+def test_many_segments_are_scored_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, segments = learner(), [side for p in preferences(9) for side in p.query.options]
+    whole = one.scores(segments)
+    monkeypatch.setattr(rewards_learner, "AT_ONCE", 20)  # steps: 4 segments
+    np.testing.assert_allclose(one.scores(segments), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_any_window_can_be_scored_from_the_rewards_of_steps() -> None:
+    one, watched = learner(), episodes(3)
+    one.fit(choices(preferences(12)))
+    rewards = one.step_rewards(watched)
+    assert [r.shape for r in rewards] == [(3, 20)] * 3
+    for t, each in zip(watched, rewards, strict=True):
+        windows = [t.cut(start, 5) for start in (0, 7, 18)]
+        sums = np.stack([each[:, s : s + 5].sum(axis=1) for s in (0, 7, 18)], axis=1)
+        np.testing.assert_allclose(sums, one.scores(windows), rtol=1e-4, atol=1e-5)
+    assert one.step_rewards([]) == []
+
+
+def test_rescaling_by_nothing_leaves_the_size_as_it_was() -> None:
+    one = learner()
+    one.rescale(episodes(), shift=False)
+    before = one.model.output_scale.clone()
+    one.rescale([], shift=False)
+    assert torch.equal(one.model.output_scale, before)
+
+
+def test_a_restored_learner_goes_on_where_the_other_stood() -> None:
+    one, other, kept = learner(), learner(seed=5), choices(preferences(12))
+    one.fit(kept)
+    one.rescale(episodes(), shift=True)
+    numbers, arrays = one.state()
+    model = other.model
+    other.restore((json.loads(json.dumps(numbers)), arrays))
+    assert other.model is model and (other.version, other.l2) == (1, one.l2)
+    pairs = zip(one.model.state_dict().values(), model.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    one.fit(kept)
+    assert any(not np.array_equal(arrays[name], value.numpy()) for name, value in one.model.state_dict().items())
+
+
+def test_a_state_of_another_model_is_refused_in_one_line() -> None:
+    wider = RewardLearner(RewardModel(TWO, spaces.Discrete(2)), rng=np.random.default_rng(0), l2=1e-3)
+    with pytest.raises(ValueError, match="doesn't fit mlp with options .*hidden.* and 3 members") as refused:
+        learner().restore(wider.state())
+    assert "\n" not in str(refused.value)
+
+
+def test_segments_that_were_there_at_the_last_fit_are_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = []
+
+    def spy(segments: Sequence[Segment]) -> Steps:
+        encoded.append(len(segments))
+        return pad(segments)
+
+    monkeypatch.setattr(dataset, "pad", spy)
+    one, kept = learner(), preferences(20)
+    for n in (12, 12, 20):
+        one.fit(choices(kept[:n]))
+    assert encoded == [24, 16]

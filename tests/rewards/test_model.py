@@ -12,6 +12,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from rlhf_gym.rewards import RewardModel
+from rlhf_gym.rewards.ensembles import BatchedMLP
 from rlhf_gym.segments import Array, Segment, pad
 
 FOUR = spaces.Box(-np.inf, np.inf, (4,))
@@ -30,7 +31,12 @@ def batch(actions: spaces.Space[Any], n: int = 50, seed: int = 0) -> tuple[Array
 
 
 def encoded(model: RewardModel, steps: tuple[Array, ...]) -> Tensor:
-    return torch.from_numpy(model.encode(*steps[:3]))
+    return model.encode(*steps[:3])
+
+
+def mlps(model: RewardModel) -> BatchedMLP:
+    assert isinstance(model.ensemble, BatchedMLP)
+    return model.ensemble
 
 
 def settled(actions: spaces.Space[Any] = LEFT_RIGHT, *, shift: bool = False, **settings: Any) -> RewardModel:
@@ -43,7 +49,7 @@ def settled(actions: spaces.Space[Any] = LEFT_RIGHT, *, shift: bool = False, **s
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
     inputs = encoded(model, batch(actions))
     model.freeze_inputs(inputs)
-    model.freeze_outputs(inputs, shift=shift)
+    model.rescale(inputs, shift=shift)
     return model
 
 
@@ -52,9 +58,9 @@ def member_alone(model: RewardModel, member: int, inputs: Tensor) -> list[float]
     rewards = []
     for row in inputs:
         units = (row - model.input_mean) / model.input_std
-        for layer, (weight, bias) in enumerate(zip(model.weights, model.biases, strict=True)):
+        for layer, (weight, bias) in enumerate(zip(mlps(model).weights, mlps(model).biases, strict=True)):
             units = units @ weight[member] + bias[member, 0]
-            if layer < len(model.weights) - 1:
+            if layer < len(mlps(model).weights) - 1:
                 units = torch.where(units > 0, units, 0.01 * units)
         rewards.append(units.item())
     return rewards
@@ -93,7 +99,7 @@ def test_a_discrete_action_is_one_hot_counted_from_where_the_space_starts() -> N
     model = RewardModel(FOUR, spaces.Discrete(3, start=-1))
     inputs = model.encode(OBSERVATIONS, np.array([-1, 1]), OBSERVATIONS)
     assert inputs.tolist() == [[1, 2, 3, 4, 1, 0, 0], [5, 6, 7, 8, 0, 0, 1]]
-    assert inputs.dtype == np.float32
+    assert inputs.dtype == torch.float32
 
 
 def test_a_box_action_is_seen_as_it_is_flattened() -> None:
@@ -116,7 +122,7 @@ def test_images_are_flattened_whatever_axes_come_before_them() -> None:
     inputs = model.encode(images, np.ones((4, 2), np.int64), images)
     assert inputs.shape == (4, 2, 8)
     assert inputs[3, 1].tolist() == [42, 43, 44, 45, 46, 47, 0, 1]
-    assert model(torch.from_numpy(inputs)).shape == (3, 4, 2)
+    assert model(inputs).shape == (3, 4, 2)
 
 
 def test_returns_are_sums_over_lived_steps_for_each_member() -> None:
@@ -145,13 +151,13 @@ def test_the_mean_of_the_members_normalised_rewards_is_paid(
     model = settled(actions, inputs=inputs, shift=shift)
     steps = batch(actions, seed=3)
     normalised = model(encoded(model, steps)) * model.output_scale[:, None] + model.output_shift[:, None]
-    paid = model.paid()(*steps)
+    paid = model.reward_function()(*steps)
     assert paid.dtype == np.float32 and paid.shape == (50,)
     np.testing.assert_allclose(paid, normalised.mean(dim=0).tolist(), rtol=1e-5, atol=1e-5)
 
 
 def test_what_is_paid_is_for_the_step_and_not_for_its_batch() -> None:
-    paid, steps = settled().paid(), batch(LEFT_RIGHT, n=5)
+    paid, steps = settled().reward_function(), batch(LEFT_RIGHT, n=5)
     alone = [paid(*(part[i : i + 1] for part in steps)).item() for i in range(5)]
     np.testing.assert_allclose(paid(*steps), alone, rtol=1e-5)
 
@@ -167,17 +173,17 @@ def changes_inputs(model: RewardModel) -> None:
 
 
 def changes_outputs(model: RewardModel) -> None:
-    model.freeze_outputs(encoded(model, batch(LEFT_RIGHT, seed=5)) * 7, shift=True)
+    model.rescale(encoded(model, batch(LEFT_RIGHT, seed=5)) * 7, shift=True)
 
 
 @pytest.mark.parametrize("change", [changes_weights, changes_inputs, changes_outputs])
 def test_what_is_paid_does_not_follow_the_model_when_it_changes(change: Callable[[RewardModel], None]) -> None:
     model, steps = settled(), batch(LEFT_RIGHT)
-    paid = model.paid()
+    paid = model.reward_function()
     before = paid(*steps)
     change(model)
     np.testing.assert_array_equal(paid(*steps), before)
-    assert not np.allclose(model.paid()(*steps), before)
+    assert not np.allclose(model.reward_function()(*steps), before)
 
 
 # Statistics
@@ -212,17 +218,17 @@ def test_steps_that_are_all_alike_are_paid_something_finite(shift: bool) -> None
     alike = [np.repeat(part[:1], 20, axis=0) for part in batch(LEFT_RIGHT)]
     inputs = encoded(model, tuple(alike))
     model.freeze_inputs(inputs)
-    model.freeze_outputs(inputs, shift=shift)
-    assert np.isfinite(model.paid()(*alike)).all()
-    assert np.isfinite(model.paid()(*batch(LEFT_RIGHT, seed=8))).all()
+    model.rescale(inputs, shift=shift)
+    assert np.isfinite(model.reward_function()(*alike)).all()
+    assert np.isfinite(model.reward_function()(*batch(LEFT_RIGHT, seed=8))).all()
 
 
 def test_members_that_reward_nothing_are_paid_nothing() -> None:
     model, steps = RewardModel(FOUR, LEFT_RIGHT), batch(LEFT_RIGHT)
     with torch.no_grad():
-        model.weights[-1].zero_()
-    model.freeze_outputs(encoded(model, steps), shift=False)
-    assert model.paid()(*steps).tolist() == [0] * 50
+        mlps(model).weights[-1].zero_()
+    model.rescale(encoded(model, steps), shift=False)
+    assert model.reward_function()(*steps).tolist() == [0] * 50
 
 
 # Repeating and keeping
@@ -232,7 +238,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     state = torch.get_rng_state()
     one, same, other = (RewardModel(FOUR, LEFT_RIGHT, seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
-    assert not torch.equal(one["weights.0"], other["weights.0"])
+    assert not torch.equal(one["ensemble.weights.0"], other["ensemble.weights.0"])
     assert torch.equal(torch.get_rng_state(), state)  # drawn from a generator of their own
 
 
@@ -244,14 +250,21 @@ def test_a_saved_model_comes_back_bit_for_bit(actions: spaces.Space[Any], inputs
     loaded = RewardModel.load(tmp_path / "reward_model", FOUR, actions)
     kept, read = model.state_dict(), loaded.state_dict()
     assert list(kept) == list(read) and all(torch.equal(kept[name], read[name]) for name in kept)
-    np.testing.assert_array_equal(loaded.paid()(*batch(actions)), model.paid()(*batch(actions)))
+    np.testing.assert_array_equal(loaded.reward_function()(*batch(actions)), model.reward_function()(*batch(actions)))
 
 
 def test_a_saved_model_is_one_safetensors_file_and_one_json_file(tmp_path: Path) -> None:
     settled().save(tmp_path / "reward_model")
     assert {path.name for path in (tmp_path / "reward_model").iterdir()} == {"model.safetensors", "model.json"}
     written = json.loads((tmp_path / "reward_model" / "model.json").read_text())
-    assert written == {"ensemble_size": 3, "hidden": [8, 5], "inputs": "observation_action"}
+    plain = {name: written[name] for name in ("ensemble_size", "network", "options", "inputs")}
+    assert plain == {
+        "ensemble_size": 3,
+        "network": "mlp",
+        "options": {"hidden": [8, 5]},
+        "inputs": "observation_action",
+    }
+    assert written["action_space"] == {"type": "Discrete", "n": 2, "start": 0}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from gymnasium import spaces
 from scipy.stats import spearmanr
 
+from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Preference
 from rlhf_gym.queries import sample_queries
 from rlhf_gym.rewards import Bootstrap, RewardModel, fit_reward_model
@@ -44,7 +45,7 @@ def rank_correlation(actions: spaces.Space[Any], *, seed: int, shuffled: bool) -
     model = RewardModel(OBSERVATIONS, actions, ensemble_size=3, hidden=(32,), seed=seed)
     fit_reward_model(
         model,
-        [Preference(query, answer) for query, answer in zip(queries, answers, strict=True)],
+        choices(Preference(query, answer) for query, answer in zip(queries, answers, strict=True)),
         bootstrap=Bootstrap(3, seed=seed),
         rng=rng,
         steps=200,

@@ -13,14 +13,15 @@ import yaml
 from gymnasium import spaces
 from pyarrow import parquet
 
+from rlhf_gym.arrays import array_from_json, array_to_json
 from rlhf_gym.contracts import example_queries
+from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Answer, Query
 from rlhf_gym.rewards import Bootstrap, RewardModel, fit_reward_model
 from rlhf_gym.segments import Segment
+from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.exchange import export, import_preferences, read_preferences, read_spaces
-from rlhf_gym.store.exchange.arrays import array_from_json, array_to_json
-from rlhf_gym.store.exchange.spaces import space_from_json, space_to_json
 from rlhf_gym.store.rows import query_to_row
 
 SPACES = (spaces.Box(np.float32([-4.8, -np.inf]), np.float32([4.8, np.inf])), spaces.Discrete(2))
@@ -294,10 +295,10 @@ def test_a_reward_model_is_fitted_to_an_export_with_no_environment_at_hand(tmp_p
     preferences, found = read_preferences(tmp_path / "export"), read_spaces(tmp_path / "export")
     model = RewardModel(*found, hidden=(16,))
     fit = fit_reward_model(
-        model, preferences[:60], bootstrap=Bootstrap(model.ensemble_size, seed=0), rng=rng, steps=200
+        model, choices(preferences[:60]), bootstrap=Bootstrap(model.ensemble_size, seed=0), rng=rng, steps=200
     )
     left, right = (
-        np.array([model.paid()(o[:-1], a, o[1:], a).sum() for o, a in sides])
+        np.array([model.reward_function()(o[:-1], a, o[1:]).sum() for o, a in sides])
         for sides in (
             [(p.query.left.observations, p.query.left.actions) for p in preferences[60:]],
             [(p.query.right.observations, p.query.right.actions) for p in preferences[60:]],

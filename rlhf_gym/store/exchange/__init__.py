@@ -5,7 +5,7 @@ A reward model can be fitted to what was exported with no environment at hand::
     preferences, spaces = read_preferences("export"), read_spaces("export")
     model = RewardModel(*spaces)
     rng = np.random.default_rng(0)
-    fit_reward_model(model, preferences, bootstrap=Bootstrap(model.ensemble_size, seed=0), rng=rng)
+    fit_reward_model(model, choices(preferences), bootstrap=Bootstrap(model.ensemble_size, seed=0), rng=rng)
 """
 
 from rlhf_gym.store.exchange.folder import export, import_preferences, read_preferences, read_spaces

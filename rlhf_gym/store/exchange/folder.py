@@ -10,10 +10,10 @@ from typing import Any
 from gymnasium import Space
 
 from rlhf_gym.preferences import Preference
+from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store.exchange.card import data_card
 from rlhf_gym.store.exchange.json_lines import read_json_lines, write_json_lines
 from rlhf_gym.store.exchange.records import damage
-from rlhf_gym.store.exchange.spaces import space_from_json, space_to_json
 from rlhf_gym.store.preference_store import PreferenceStore
 
 LINES, PARQUET, CARD, MANIFEST = "preferences.jsonl", "preferences.parquet", "README.md", "manifest.json"

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from rlhf_gym.arrays import array_from_json, array_to_json
 from rlhf_gym.preferences import Preference
-from rlhf_gym.store.exchange.arrays import array_from_json, array_to_json
 from rlhf_gym.store.exchange.records import Record, damage, preference_to_record, record_to_preference
 from rlhf_gym.store.rows import ARRAYS
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rlhf_gym.store.exchange.arrays import array_from_json, array_to_json
+from rlhf_gym.arrays import array_from_json, array_to_json
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:

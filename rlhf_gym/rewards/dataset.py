@@ -1,0 +1,105 @@
+"""Choices as arrays: what a fit reads, kept from one fit to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlhf_gym.preferences import Choice
+from rlhf_gym.rewards.encoding import Encoding
+from rlhf_gym.segments import Array, Segment, pad
+
+AT_ONCE = 1024  # segments encoded in one go, which bounds the memory it takes
+
+
+@final
+class Dataset:
+    """The choices of a run, each of their segments encoded once, in however many choices and fits it is.
+
+    Args:
+        encoding: What the networks see.
+
+    Attributes:
+        inputs: Encoded steps of segments, not standardised, shape (R, T, D); some of the R rows may be unused.
+        lived: 1 for a lived step, 0 for padding, shape (R, T).
+        rows: Row of each option's segment; 0 where none is offered, shape (N, K).
+        offered: Whether there is an option, bool, shape (N, K).
+        targets: Probability with which each option was chosen, shape (N, K).
+    """
+
+    inputs: Tensor
+    lived: Tensor
+    rows: Tensor
+    offered: Tensor
+    targets: Tensor
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._row: dict[Segment, int] = {}
+        self._free: list[int] = []
+        self._inputs = np.zeros((0, 0, encoding.size), np.float32)
+        self._lived = np.zeros((0, 0), np.float32)
+        self.update(())
+
+    def __len__(self) -> int:
+        """Number of choices N."""
+        return len(self.targets)
+
+    def update(self, choices: Sequence[Choice]) -> None:
+        """Hold these choices and no others: encode segments that are new, forget those that are in none of them.
+
+        Args:
+            choices: N of them, in the order that batches are drawn from.
+
+        Raises:
+            ValueError: If segments differ in nominal length.
+        """
+        options = list(chain.from_iterable(choice.options for choice in choices))
+        distinct = dict.fromkeys(options)
+        for gone in [segment for segment in self._row if segment not in distinct]:
+            self._free.append(self._row.pop(gone))
+        new = [segment for segment in distinct if segment not in self._row]
+        for start in range(0, len(new), AT_ONCE):
+            self._encode(new[start : start + AT_ONCE])
+        self.inputs, self.lived = torch.from_numpy(self._inputs), torch.from_numpy(self._lived)
+        self._arrange(choices, np.fromiter(map(self._row.__getitem__, options), np.int64, len(options)))
+
+    def _arrange(self, choices: Sequence[Choice], rows: Array) -> None:
+        counts = np.fromiter((len(choice.options) for choice in choices), np.int64, len(choices))
+        offered = np.arange(counts.max(initial=2)) < counts[:, None]
+        targets, padded = np.zeros(offered.shape, np.float32), np.zeros(offered.shape, np.int64)
+        targets[offered] = list(chain.from_iterable(choice.target for choice in choices))
+        padded[offered] = rows
+        self.rows, self.offered, self.targets = map(torch.from_numpy, (padded, offered, targets))
+
+    def _encode(self, segments: Sequence[Segment]) -> None:
+        lengths = {segment.length for segment in segments}
+        if self._row:
+            lengths.add(self._inputs.shape[1])
+        if len(lengths) != 1:
+            raise ValueError(f"segments last {' and '.join(map(str, sorted(lengths)))} steps; expected one length")
+        steps = pad(segments)
+        rows = self._rows_for(len(segments), lengths.pop())
+        self._inputs[rows] = self._encoding(steps.observations, steps.actions, steps.next_observations)
+        self._lived[rows] = steps.weights
+        self._row.update(zip(segments, rows, strict=True))
+
+    def _rows_for(self, n: int, length: int) -> list[int]:
+        """`n` unused rows, of arrays that are made longer when they are full."""
+        if not self._row:
+            self._free = list(range(len(self._inputs)))[::-1]
+        if self._inputs.shape[1] != length:
+            self._inputs = np.zeros((0, length, self._encoding.size), np.float32)
+            self._lived, self._free = np.zeros((0, length), np.float32), []
+        if (lacking := n - len(self._free)) > 0:
+            old = len(self._inputs)
+            more = max(lacking, old)
+            self._free = [*range(old + more - 1, old - 1, -1), *self._free]
+            self._inputs = np.concatenate([self._inputs, np.zeros((more, *self._inputs.shape[1:]), np.float32)])
+            self._lived = np.concatenate([self._lived, np.zeros((more, length), np.float32)])
+        return [self._free.pop() for _ in range(n)]

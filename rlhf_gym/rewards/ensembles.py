@@ -1,0 +1,202 @@
+"""Ensembles: M reward networks that are trained, saved and paid as one."""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rlhf_gym.rewards.networks import Network, load_network, mlp
+from rlhf_gym.segments import Array
+
+
+class Normalisation(NamedTuple):
+    """What stands between encoded steps and what is paid."""
+
+    input_mean: Array
+    """Shape (D,)."""
+    input_std: Array
+    """Shape (D,)."""
+    output_scale: Array
+    """Of each member, shape (M,)."""
+    output_shift: Array
+    """Added after scaling, shape (M,)."""
+
+
+class Ensemble(nn.Module, ABC):
+    """M networks of the same form."""
+
+    @abstractmethod
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Each member's own reward.
+
+        Args:
+            inputs: Standardised, shape (..., D).
+
+        Returns:
+            Shape (M, ...).
+        """
+
+    @property
+    @abstractmethod
+    def decaying(self) -> list[Tensor]:
+        """Parameters that weight decay shrinks: weights, not biases."""
+
+    @abstractmethod
+    def numpy_function(self, normalisation: Normalisation) -> Callable[[Array], Array]:
+        """Copy the members as they are now into a function that doesn't follow the model.
+
+        Returns:
+            From encoded steps, not standardised, shape (S, D), to the mean over members of their normalised rewards,
+            float32, shape (S,).
+        """
+
+
+@final
+class BatchedMLP(Ensemble):
+    """Multilayer perceptrons (:func:`rlhf_gym.rewards.networks.mlp`), all evaluated in one batched product a layer.
+
+    Args:
+        size: D.
+        ensemble_size: M.
+        hidden: Units of each hidden layer.
+        seed: Of the initial weights.
+    """
+
+    def __init__(self, size: int, ensemble_size: int, *, hidden: Sequence[int] = (64, 64), seed: int) -> None:
+        super().__init__()
+        self.ensemble_size = ensemble_size
+        generator = torch.Generator().manual_seed(seed)
+        widths = [size, *hidden, 1]
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+            weight = torch.empty(ensemble_size, fan_in, fan_out).uniform_(-1, 1, generator=generator)
+            bias = torch.empty(ensemble_size, 1, fan_out).uniform_(-1, 1, generator=generator)
+            self.weights.append(nn.Parameter(weight / math.sqrt(fan_in)))
+            self.biases.append(nn.Parameter(bias / math.sqrt(fan_in)))
+        with torch.no_grad():  # as in mlp
+            self.weights[-1] *= 0.1
+            self.biases[-1].zero_()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """As :meth:`Ensemble.forward`."""
+        hidden = inputs.reshape(1, -1, inputs.shape[-1]).expand(self.ensemble_size, -1, -1)
+        *layers, last = zip(self.weights, self.biases, strict=True)
+        for weight, bias in layers:
+            hidden = F.leaky_relu(torch.baddbmm(bias, hidden, weight))
+        rewards = torch.baddbmm(last[1], hidden, last[0])
+        return rewards.reshape(self.ensemble_size, *inputs.shape[:-1])
+
+    @property
+    def decaying(self) -> list[Tensor]:
+        """The weights of all layers."""
+        return list(self.weights)
+
+    def numpy_function(self, normalisation: Normalisation) -> Callable[[Array], Array]:
+        """As :meth:`Ensemble.numpy_function`, in NumPy.
+
+        It is called for a handful of steps at a time, where torch spends most of its time on getting started (8 times
+        as long for 8 steps).
+        """
+        mean, std, scale, shift = normalisation
+        weights, biases = ([p.detach().numpy().copy() for p in ps] for ps in (self.weights, self.biases))
+        # Scales and means that a step would have to work out again are worked into the weights.
+        weights[0] = weights[0] / std[:, None]
+        biases[0] = biases[0] - mean @ weights[0][:, None]
+        share = scale[:, None, None] / self.ensemble_size
+        weights[-1] = weights[-1] * share
+        constant = (biases.pop() * share).sum() + shift.mean()
+
+        def rewards(inputs: Array) -> Array:
+            hidden = inputs
+            for weight, bias in zip(weights[:-1], biases, strict=True):
+                hidden = hidden @ weight
+                hidden += bias
+                np.maximum(hidden, 0.01 * hidden, out=hidden)
+            return np.asarray(np.add.reduce(hidden @ weights[-1])[:, 0] + constant)
+
+        return rewards
+
+
+@final
+class Modules(Ensemble):
+    """Networks of any form, evaluated one after the other, in evaluation mode: no dropout, no batch statistics.
+
+    Args:
+        members: M modules from (..., D) to (...,) or (..., 1).
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members).eval()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """As :meth:`Ensemble.forward`.
+
+        Raises:
+            ValueError: If a member gives anything but one reward for each step.
+        """
+        return torch.stack([_one_each(member(inputs), inputs) for member in self.members])
+
+    @property
+    def decaying(self) -> list[Tensor]:
+        """Matrices and all that has more axes; vectors are biases, or scales of a normalisation."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad and parameter.ndim > 1]
+
+    def numpy_function(self, normalisation: Normalisation) -> Callable[[Array], Array]:
+        """As :meth:`Ensemble.numpy_function`, in torch."""
+        members = copy.deepcopy(self).requires_grad_(False)
+        mean, std, scale, shift = (torch.from_numpy(np.array(array)) for array in normalisation)
+
+        @torch.inference_mode()
+        def rewards(inputs: Array) -> Array:
+            each = members((torch.from_numpy(inputs) - mean) / std)
+            return np.asarray((each * scale[:, None] + shift[:, None]).mean(dim=0).numpy())
+
+        return rewards
+
+
+def _one_each(rewards: Tensor, inputs: Tensor) -> Tensor:
+    lead = inputs.shape[:-1]
+    if rewards.shape not in (lead, (*lead, 1)):
+        raise ValueError(
+            f"a reward network maps {tuple(inputs.shape)} to {tuple(rewards.shape)}; expected one reward for each "
+            f"step, {tuple(lead)} or {(*lead, 1)}"
+        )
+    return rewards.reshape(lead)
+
+
+def make_ensemble(
+    network: str | Network, size: int, *, ensemble_size: int, options: Mapping[str, Any], seed: int
+) -> Ensemble:
+    """Make M networks, each from initial weights of its own.
+
+    Args:
+        network: As :func:`rlhf_gym.rewards.networks.load_network` takes it.
+        size: D.
+        ensemble_size: M.
+        options: The network's own.
+        seed: Of the initial weights; torch's global generator is left as it was.
+
+    Raises:
+        ValueError: If there is no such network, or it makes no module with parameters to learn.
+    """
+    factory = load_network(network, options)
+    if factory is mlp:
+        return BatchedMLP(size, ensemble_size, seed=seed, **options)
+    with torch.random.fork_rng(devices=[]):
+        members = []
+        for member_seed in np.random.SeedSequence(seed).generate_state(ensemble_size, np.uint64):
+            torch.manual_seed(int(member_seed))
+            members.append(factory(size, **options))
+    for member in members:
+        if not isinstance(member, nn.Module) or not any(p.requires_grad for p in member.parameters()):
+            raise ValueError(f"network {network!r} made {member!r}; expected a torch module with parameters to learn")
+    return Modules(members)

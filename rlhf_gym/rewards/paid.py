@@ -1,0 +1,65 @@
+"""What is paid for steps: a model's rewards, and reward functions made of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+
+from rlhf_gym.rewards.encoding import Encoding
+from rlhf_gym.segments import Array, RewardFunction
+
+
+@final
+class RewardOfSteps:
+    """What is paid for steps (:meth:`RewardModel.reward_function`).
+
+    Args:
+        encoding: From steps to features.
+        rewards: From features (S, D) to rewards (S,).
+    """
+
+    def __init__(self, encoding: Encoding, rewards: Callable[[Array], Array]) -> None:
+        self._encoding, self._rewards, self._one = encoding, rewards, len(encoding.observation_shape)
+
+    def __call__(
+        self, observations: Array, actions: Array, next_observations: Array, terminated: Array | None = None
+    ) -> Any:
+        """Pay for one step, or for a batch.
+
+        Args:
+            observations: Shape (S, *obs), or (*obs) for one step.
+            actions: Shape (S, *act), or (*act).
+            next_observations: Like `observations`.
+            terminated: Not used: a step is paid the same whether or not it ends the episode, and what follows pays
+                nothing because it is never stepped.
+
+        Returns:
+            float32, shape (S,); for one step a float.
+        """
+        if np.ndim(observations) == self._one:
+            step = (np.asarray(part)[None] for part in (observations, actions, next_observations))
+            return float(self._rewards(self._encoding(*step))[0])
+        return self._rewards(self._encoding(observations, actions, next_observations))
+
+
+def scaled(pay: RewardFunction, *, zero: float = 0.0, unit: float = 1.0) -> RewardFunction:
+    """Pay another size: (reward - zero) / unit.
+
+    Args:
+        pay: What is paid otherwise.
+        zero: Subtracted from each reward.
+        unit: Then each is divided by it.
+
+    Raises:
+        ValueError: If the unit is 0.
+    """
+    if unit == 0:
+        raise ValueError("unit is 0; expected the size of a reward, which rewards are divided by")
+
+    def reward(observations: Array, actions: Array, next_observations: Array, terminated: Array) -> Array:
+        rewards = pay(observations, actions, next_observations, terminated)
+        return (rewards - np.float32(zero)) / np.float32(unit)
+
+    return reward
