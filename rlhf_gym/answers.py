@@ -75,11 +75,11 @@ class Answers:
         unknown = list(dict.fromkeys(given.query_id for given in new if given.query_id not in self._queries))
         self._queries |= {query.id: query for query in (self.store.queries(unknown) if unknown else ())}
         for given in new:
-            key = (given.query_id, given.who)
+            key = (given.query_id, given.person)
             self._given.pop(key, None)
             if given.answer is not None:
                 query = self._queries[given.query_id]
-                self._given[key] = Preference(query, given.answer, given.who, given.shown_at, given.answered_at)
+                self._given[key] = Preference(query, given.answer, given.person, given.shown_at, given.answered_at)
             self._read_to = given.number
         return list(self._given.values())
 

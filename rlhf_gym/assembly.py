@@ -18,7 +18,7 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.named import get
 from rlhf_gym.envs import Recorder, VecLearnedReward, make_vec_env
 from rlhf_gym.errors import BadInput
-from rlhf_gym.kinds import Kind
+from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Method
 from rlhf_gym.parts import Parts, Streams
 from rlhf_gym.preferences import Answer, Preference
@@ -265,8 +265,7 @@ def options_per_query(config: RLHFConfig) -> int:
     Raises:
         BadInput: If the kind of feedback doesn't allow it.
     """
-    kind: Kind = load("kind", config.kind)
-    check_is("kind", config.kind, kind, Kind, "a Kind")
+    kind = find_kind(config.kind)
     wanted = config.query.options or kind.options[0]
     if wanted not in kind.options:
         raise BadInput(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from string import ascii_lowercase
+from types import MappingProxyType
+from typing import Any, get_type_hints
 
 from rlhf_gym.segments import Segment
 
@@ -34,7 +38,7 @@ class Ranking:
     """The options of a query in order, as a teacher puts them.
 
     Args:
-        groups: Numbers of the options, the best group first; options in one group are tied.
+        groups: Numbers of the options, the best group first; those of one group are tied, and kept ascending.
 
     Raises:
         ValueError: If the options aren't each named once, from 0 to K - 1.
@@ -49,6 +53,13 @@ class Ranking:
                 f"a ranking is {[list(group) for group in self.groups]}; expected each option once, from 0 to "
                 f"{max(len(named) - 1, 1)}"
             )
+        object.__setattr__(self, "groups", tuple(tuple(sorted(group)) for group in self.groups))
+
+    @property
+    def mirrored(self) -> Ranking:
+        """The same judgement, had the options been shown in reverse."""
+        last = self.options - 1
+        return Ranking(tuple(tuple(last - option for option in group) for group in self.groups))
 
     @property
     def options(self) -> int:
@@ -65,6 +76,11 @@ REPEAT, MIRRORED, CHECK = "repeat", "mirrored", "check"
 A repeat names in `Query.repeats` the query that it asks again; so does a mirrored one, whose options come in reverse.
 A check is a pair whose better side is obvious: its `Query.value` is above 0 where that is the left one.
 """
+
+
+def option_names(options: int) -> tuple[str, ...]:
+    """Name the options of a query by place: left and right, or letters where they aren't two."""
+    return ("left", "right") if options == 2 else tuple(ascii_lowercase[:options])
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +119,11 @@ class Query:
             )
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What the options are called, by place: left and right, or letters where they aren't two."""
+        return option_names(len(self.options))
+
+    @property
     def left(self) -> Segment:
         """The first option."""
         return self.options[0]
@@ -111,6 +132,12 @@ class Query:
     def right(self) -> Segment:
         """The last option; of a comparison, the second of two."""
         return self.options[-1]
+
+
+QUERY_FIELDS: Mapping[str, Any] = MappingProxyType(
+    {name: kind for name, kind in get_type_hints(Query).items() if name != "options"}
+)
+"""All that a query holds besides its options, with the type of each: str, float, int, or str | None."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,6 +100,7 @@ SOURCES = {
 }
 KINDS = {
     "comparison": Entry("rlhf_gym.kinds.comparison:COMPARISON"),
+    "ranking": Entry("rlhf_gym.kinds.ranking:RANKING"),
 }
 SCHEMES = {
     "uniform": Entry("rlhf_gym.queries.schemes.uniform:uniform"),

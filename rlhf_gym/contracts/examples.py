@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlhf_gym.preferences import Query
+from rlhf_gym.kinds import find_kind
+from rlhf_gym.preferences import QUERY_FIELDS, Query
 from rlhf_gym.segments import Array, Origin, Segment
 
 
-def example_queries(n: int, *, box: bool = False, seed: int = 0) -> list[Query]:
+def example_queries(n: int, *, box: bool = False, seed: int = 0, kind: str = "comparison") -> list[Query]:
     """Queries with padded and whole segments, of observations of shape (4,) and nominal length 5.
 
     Args:
         n: How many.
         box: Actions are vectors of two numbers rather than 0 or 1.
         seed: Of the arrays.
+        kind: Which kind of answer they want; their numbers of options are all that it shows, in turn.
     """
+    shows = find_kind(kind).options
     rng = np.random.default_rng(seed)
 
     def segment(number: int) -> Segment:
@@ -35,8 +38,9 @@ def example_queries(n: int, *, box: bool = False, seed: int = 0) -> list[Query]:
 
     return [
         Query(
-            (segment(i), segment(i)),
+            tuple(segment(i) for _ in range(shows[i % len(shows)])),
             id=f"{seed}-{i}",
+            kind=kind,
             why="example",
             value=i / 3,
             policy_step=i,
@@ -48,7 +52,7 @@ def example_queries(n: int, *, box: bool = False, seed: int = 0) -> list[Query]:
 
 def same_query(one: Query, other: Query) -> bool:
     """Whether two queries are equal bit for bit, the dtypes and shapes of their arrays included."""
-    plain = [(q.id, q.why, q.value, q.policy_step, q.reward_version, q.repeats) for q in (one, other)]
+    plain = [[getattr(query, name) for name in QUERY_FIELDS] for query in (one, other)]
     return plain[0] == plain[1] and content(*one.options) == content(*other.options)
 
 

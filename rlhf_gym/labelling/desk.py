@@ -148,7 +148,7 @@ def judge(store: PreferenceStore) -> QualityReport:
     queries = {preference.query.id: preference.query for preference in store.preferences()}
     # An answer that was taken back between the two reads stands in the first.
     missing = {given.query_id for given in history if given.answer is not None} - queries.keys()
-    return assess(history, [*queries.values(), *map(store.query, missing)])
+    return assess(history, [*queries.values(), *store.queries(sorted(missing))])
 
 
 def _listed(people: Set[str]) -> str:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import combinations
 
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.preferences import Answer, Query, Ranking, Said
 from rlhf_gym.segments import Segment
 
 
@@ -47,11 +47,36 @@ def segment_digest(segment: Segment) -> str:
     return digest.hexdigest()
 
 
-def intransitive_triples(said: Iterable[tuple[Query, Answer]]) -> tuple[int, int]:
+def pairs(answer: Said, options: int) -> dict[tuple[int, int], Answer]:
+    """Break an answer into judgements of two: of a comparison one, of a ranking of k one for each two, of a skip none.
+
+    Args:
+        answer: What was said.
+        options: How many options the query has.
+
+    Returns:
+        For two places, the lower first, LEFT if that one is better, RIGHT if the other is, or TIE.
+    """
+    if answer is Answer.SKIP:
+        return {}
+    if not isinstance(answer, Ranking):
+        return {(0, options - 1): answer}
+    rank = {option: number for number, group in enumerate(answer.groups) for option in group}
+    return {(i, j): _better(rank[j] - rank[i]) for i, j in combinations(range(options), 2)}
+
+
+def _better(ahead: int) -> Answer:
+    if ahead == 0:
+        return Answer.TIE
+    return Answer.LEFT if ahead > 0 else Answer.RIGHT
+
+
+def intransitive_triples(said: Iterable[tuple[Query, Said]]) -> tuple[int, int]:
     """Three segments, each compared with both others, that can't be put in order.
 
-    Where a pair was judged several times, the majority counts. A tie may hide a difference too small to see, so "a over
-    b, b like c, c like a" is no contradiction, but "a over b, b over c, c like a" is one.
+    Compared are the two of a comparison, and each two of a ranking. Where a pair was judged several times, the majority
+    counts. A tie may hide a difference too small to see, so "a over b, b like c, c like a" is no contradiction, but "a
+    over b, b over c, c like a" is one.
 
     Args:
         said: Queries with what was said to them; skips don't count.
@@ -69,15 +94,16 @@ def intransitive_triples(said: Iterable[tuple[Query, Answer]]) -> tuple[int, int
     return sum(_contradicts(ahead, sorted(triple)) for triple in triples), len(triples)
 
 
-def _majorities(said: Iterable[tuple[Query, Answer]]) -> dict[tuple[str, str], int]:
+def _majorities(said: Iterable[tuple[Query, Said]]) -> dict[tuple[str, str], int]:
     """For each two segments compared, either way round: 1 if the first is ahead, -1 if behind, 0 if neither."""
     balance = defaultdict[tuple[str, str], int](int)
     for query, answer in said:
-        left, right = segment_digest(query.left), segment_digest(query.right)
-        if answer is not Answer.SKIP and left != right:
-            vote = {Answer.LEFT: 1, Answer.RIGHT: -1, Answer.TIE: 0}[answer]
-            balance[left, right] += vote
-            balance[right, left] -= vote
+        digests = [segment_digest(segment) for segment in query.options]
+        for (i, j), better in pairs(answer, len(digests)).items():
+            if digests[i] != digests[j]:
+                vote = {Answer.LEFT: 1, Answer.RIGHT: -1, Answer.TIE: 0}[better]
+                balance[digests[i], digests[j]] += vote
+                balance[digests[j], digests[i]] -= vote
     return {pair: (votes > 0) - (votes < 0) for pair, votes in balance.items()}
 
 

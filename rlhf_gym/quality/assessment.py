@@ -1,6 +1,6 @@
 """How good the answers are: each person's speed, side bias and consistency, and how people agree.
 
-Some queries are asked for the sake of this alone: repeats, mirrored ones and checks (:mod:`rlhf_gym.segments`).
+Some queries are asked for the sake of this alone: repeats, mirrored ones and checks (:mod:`rlhf_gym.preferences`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Query
-from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha
+from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Query, Ranking, Said
+from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha, pairs
 from rlhf_gym.quality.report import PersonQuality, QualityReport, Share
 
 
@@ -28,7 +28,7 @@ class Given(Protocol):
         """Who answered."""
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> Said | None:
         """What was said."""
 
     @property
@@ -42,7 +42,7 @@ class Given(Protocol):
 
 class _Said(NamedTuple):
     query: Query
-    answer: Answer
+    answer: Said
     seconds: float | None
 
 
@@ -75,6 +75,7 @@ def assess(history: Iterable[Given], queries: Iterable[Query]) -> QualityReport:
         intransitive=Share(*intransitive_triples((said.query, said.answer) for said in everything)),
         ties=_ties(everything),
         skips=_skips(everything),
+        rankings=sum(isinstance(said.answer, Ranking) for said in everything),
     )
 
 
@@ -94,7 +95,7 @@ def _person(who: str, mine: Collection[_Said], undone: int) -> PersonQuality:
     seconds = [said.seconds for said in mine if said.seconds is not None]
     low, median, high = np.quantile(seconds, (0.25, 0.5, 0.75)).tolist() if seconds else (0.0, 0.0, 0.0)
     sides = [said.answer for said in mine if said.answer in (Answer.LEFT, Answer.RIGHT)]
-    checks = [said for said in mine if said.query.why == CHECK and said.answer is not Answer.SKIP]
+    checks = [said for said in _comparisons(mine) if said.query.why == CHECK and said.answer is not Answer.SKIP]
     obvious = [Answer.LEFT if said.query.value > 0 else Answer.RIGHT for said in checks]
     return PersonQuality(
         who=who,
@@ -117,27 +118,31 @@ def _consistency(mine: Collection[_Said], why: str) -> Share:
         (first.get(said.query.repeats or "", Answer.SKIP), _unmirrored(said)) for said in mine if said.query.why == why
     ]
     both = [pair for pair in again if Answer.SKIP not in pair]
-    return Share(sum(one is other for one, other in both), len(both))
+    return Share(sum(one == other for one, other in both), len(both))
 
 
 def _judgements(people: Mapping[str, Iterable[_Said]]) -> Iterable[list[Answer]]:
-    """For each pair of segments, the first judgement of each person who made one, as if it was never mirrored."""
-    judged: dict[str, dict[str, Answer]] = defaultdict(dict)
+    """For each two options of a query, the first judgement of each person who made one, as if it was never mirrored."""
+    judged: dict[tuple[str, int, int], dict[str, Answer]] = defaultdict(dict)
     for who, mine in people.items():
         for said in mine:
-            if said.answer is not Answer.SKIP:
-                judged[said.query.repeats or said.query.id].setdefault(who, _unmirrored(said))
+            for (i, j), better in pairs(_unmirrored(said), len(said.query.options)).items():
+                judged[said.query.repeats or said.query.id, i, j].setdefault(who, better)
     return [list(by_person.values()) for by_person in judged.values()]
 
 
-def _unmirrored(said: _Said) -> Answer:
-    """The answer, about the sides as they were when the pair was asked first."""
+def _unmirrored(said: _Said) -> Said:
+    """The answer, about the options as they were when the query was asked first."""
     return said.answer.mirrored if said.query.why == MIRRORED else said.answer
 
 
 def _ties(said: Collection[_Said]) -> Share:
-    answers = [one.answer for one in said]
+    answers = [one.answer for one in _comparisons(said)]
     return Share(answers.count(Answer.TIE), len(answers) - answers.count(Answer.SKIP))
+
+
+def _comparisons(said: Iterable[_Said]) -> list[_Said]:
+    return [one for one in said if not isinstance(one.answer, Ranking)]
 
 
 def _skips(said: Collection[_Said]) -> Share:

@@ -7,10 +7,12 @@ from typing import Any
 
 from scipy.stats import binomtest
 
+_RANKINGS = "rankings: {}; each two of their options count as a pair; left, checks and ties are of comparisons alone"
+
 
 @dataclass(frozen=True)
 class Share:
-    """So many of so many."""
+    """How many of how many."""
 
     hits: int
     of: int
@@ -42,11 +44,11 @@ class PersonQuality:
         undone: How many were taken back.
         seconds: Lower quartile, median and upper quartile of the time from seeing a query to answering it; None where
             nobody looked.
-        left: LEFT, of LEFT and RIGHT; about half where a coin drew the sides.
+        left: LEFT, of LEFT and RIGHT; about half where a coin drew the sides. Rankings have no sides.
         repeated: Answered as before, of the queries asked again; those with a skip don't count.
-        mirrored: Likewise of those asked again with left and right exchanged.
+        mirrored: Likewise of those asked again with their options in reverse.
         checks: The obvious side, of the attention checks; a tie is a miss, skips don't count.
-        ties: TIE, of all answers but skips.
+        ties: TIE, of all answers but skips and rankings.
         skips: SKIP, of all answers.
     """
 
@@ -71,8 +73,10 @@ class QualityReport:
         alpha: Krippendorff's alpha between people over LEFT, RIGHT and TIE; None where it can't be told.
         shared: Pairs of segments that two or more people judged, from which alpha comes.
         intransitive: Contradictions, of the triples of segments that were all compared with each other.
-        ties: TIE, of all answers but skips.
+        ties: TIE, of all answers but skips and rankings.
         skips: SKIP, of all answers.
+        rankings: How many rankings are among the answers; each two of their options count as a pair in `alpha`,
+            `shared` and `intransitive`, and they are left out of `left`, `checks` and `ties`.
     """
 
     people: tuple[PersonQuality, ...]
@@ -81,6 +85,7 @@ class QualityReport:
     intransitive: Share
     ties: Share
     skips: Share
+    rankings: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it; a share has `hits`, `of`, `share` and `interval`."""
@@ -101,6 +106,7 @@ class QualityReport:
                 f"agreement between people (Krippendorff's alpha): {alpha}; pairs that several judged: {self.shared}",
                 f"contradictions among three segments: {self.intransitive}",
                 f"ties: {self.ties}; skips: {self.skips}",
+                *([_RANKINGS.format(self.rankings)] if self.rankings else []),
             ]
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, case, exists, func, select
 
-from rlhf_gym.preferences import Answer
-from rlhf_gym.store.schema import ANSWERS, DROPPED, QUERIES
+from rlhf_gym.preferences import Answer, Said
+from rlhf_gym.store.schema import ANSWERS, DROPPED, OPTIONS, QUERIES
 
 
 class UnknownQuery(ValueError):
@@ -21,11 +22,11 @@ class Counts(NamedTuple):
     asked: int
     """Queries."""
     labels: int
-    """Answers that stand: LEFT, RIGHT and TIE."""
+    """Answers that stand, but for skips."""
     ties: int
-    """Likewise."""
+    """TIE, among them."""
     skips: int
-    """Likewise; no labels."""
+    """SKIP that stands; no labels."""
     dropped: int
     """Queries that were withdrawn and that nobody has answered; `asked` counts them too."""
     open: int
@@ -48,9 +49,26 @@ class GivenAnswer:
 
     query_id: str
     who: str
-    answer: Answer | None
+    answer: Said | None
     shown_at: float | None
     answered_at: float
+
+
+class AnswerSince(NamedTuple):
+    """One thing that was said, in the order of answering, without its query's segments."""
+
+    number: int
+    """Higher than that of any answer before it."""
+    query_id: str
+    """Which query."""
+    person: str
+    """Who said it: the teacher's name."""
+    answer: Said | None
+    """None withdraws what the same person had said before."""
+    shown_at: float | None
+    """When the query was shown, seconds since 1970; None where nobody looked."""
+    answered_at: float
+    """When the answer came, likewise."""
 
 
 def stands() -> ColumnElement[bool]:
@@ -58,6 +76,19 @@ def stands() -> ColumnElement[bool]:
     later = ANSWERS.alias("later")
     same = (later.c.query_id == ANSWERS.c.query_id) & (later.c.who == ANSWERS.c.who)
     return ANSWERS.c.answer.is_not(None) & ~exists().where(same, later.c.number > ANSWERS.c.number)
+
+
+def given() -> Select[Any]:
+    """Every answer in order, with its query's kind and how many options that has."""
+    options = number_of_options().label("options")
+    asked = select(ANSWERS, QUERIES.c.kind, options).join(QUERIES, QUERIES.c.id == ANSWERS.c.query_id)
+    return asked.order_by(ANSWERS.c.number)
+
+
+def number_of_options() -> ColumnElement[int]:
+    """How many options a query has."""
+    options = select(func.count()).select_from(OPTIONS).where(OPTIONS.c.query_id == QUERIES.c.id)
+    return options.correlate(QUERIES).scalar_subquery()
 
 
 def is_answered() -> ColumnElement[bool]:
@@ -77,15 +108,20 @@ def is_open() -> ColumnElement[bool]:
     return (~is_answered() | ((QUERIES.c.people > 1) & (_n_answers() < QUERIES.c.people))) & ~is_dropped
 
 
+def tally(kinds: Collection[str] | None = None) -> Select[Any]:
+    """What :class:`Counts` holds, in one statement: so no answer that comes meanwhile is seen by a part of it alone."""
+    return _TALLY if kinds is None else _TALLY.where(QUERIES.c.kind.in_(kinds))
+
+
 def _tally() -> Select[Any]:
     answer = ANSWERS.c.answer
-    given = select(
+    said = select(
         ANSWERS.c.query_id,
         func.count().label("n"),
         func.count(case((answer == Answer.TIE.value, 1))).label("ties"),
         func.count(case((answer == Answer.SKIP.value, 1))).label("skips"),
     )
-    given_to = given.where(stands()).group_by(ANSWERS.c.query_id).subquery()
+    given_to = said.where(stands()).group_by(ANSWERS.c.query_id).subquery()
     there, gone = func.coalesce(given_to.c.n, 0), DROPPED.c.query_id.is_not(None)
     is_waiting = (there < QUERIES.c.people) & ~gone
     all_queries = QUERIES.outerjoin(given_to, given_to.c.query_id == QUERIES.c.id).outerjoin(DROPPED)
@@ -105,5 +141,4 @@ def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
     return func.coalesce(func.sum(column), 0)
 
 
-TALLY = _tally()
-"""What :class:`Counts` holds, in one statement: so no answer that comes meanwhile is seen by a part of it alone."""
+_TALLY = _tally()

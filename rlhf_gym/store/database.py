@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, update
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from rlhf_gym.store.schema import META, OLDER, QUERIES, SCHEMA_VERSION, TABLES
+from rlhf_gym.store.earlier import EARLIER, move_over
+from rlhf_gym.store.packing import Damaged
+from rlhf_gym.store.schema import META, SCHEMA_VERSION, TABLES
 
 _ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(1706)"}
-_LATER_COLUMNS = {"repeats": "TEXT", "people": "INTEGER NOT NULL DEFAULT 1"}  # of queries, since version 1
+_DAMAGE = (DatabaseError, SafetensorError, Damaged)
+_VERSION = select(META.c.value).where(META.c.name == "schema_version")
 
 
 def open_database(url: str | Path) -> Engine:
-    """Connect to a database of preferences, and make what is missing in it if it is empty or of an older version.
+    """Connect to a database of preferences; make its tables if it is empty, and move over what an older version left.
 
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file.
@@ -48,8 +51,12 @@ def damage_explained(engine: Engine) -> Iterator[None]:
     """Turn the discovery that a file is damaged into one line that names it."""
     try:
         yield
-    except (DatabaseError, SafetensorError) as error:
-        if type(error) not in (DatabaseError, SafetensorError):  # subclasses tell of locks, a full disk, broken rules
+    except (DatabaseError, SafetensorError, Damaged) as error:
+        if type(error) not in (
+            DatabaseError,
+            SafetensorError,
+            Damaged,
+        ):  # subclasses tell of locks, a full disk, broken rules
             raise
         raise ValueError(
             f"preference store {place(engine)} is damaged: {_reason(error)}; restore it from a copy, or move it away"
@@ -140,8 +147,9 @@ def _make_or_check(engine: Engine) -> None:
             f"give preferences one of their own"
         )
     version = _version(engine)
-    if version in OLDER:
-        _make(engine)
+    if version in EARLIER:
+        with damage_explained(engine):
+            _make(engine)
         version = _version(engine)
     if version != str(SCHEMA_VERSION):
         raise ValueError(
@@ -162,21 +170,17 @@ def _tables(engine: Engine) -> list[str]:
 
 def _version(engine: Engine) -> str | None:
     with engine.connect() as connection:
-        return connection.scalar(select(META.c.value).where(META.c.name == "schema_version"))
+        return connection.scalar(_VERSION)
 
 
 def _make(engine: Engine) -> None:
-    """Make what is missing. Of two who find it missing at once, the second waits, and finds it."""
+    """Make the tables, or move over what is there. Of two who come at once, the second waits, and finds it done."""
     with writing_alone(engine) as connection:
-        TABLES.create_all(connection)
-        there = {column["name"] for column in inspect(connection).get_columns(QUERIES.name)}
-        for name, kind in _LATER_COLUMNS.items():
-            if name not in there:
-                connection.exec_driver_sql(f"ALTER TABLE {QUERIES.name} ADD COLUMN {name} {kind}")
-        if connection.scalar(select(META.c.value)) is None:
+        if not inspect(connection).has_table(META.name):
+            TABLES.create_all(connection)
             connection.execute(insert(META).values(name="schema_version", value=str(SCHEMA_VERSION)))
-        else:
-            connection.execute(update(META).where(META.c.value.in_(OLDER)).values(value=str(SCHEMA_VERSION)))
+        elif connection.scalar(_VERSION) in EARLIER:
+            move_over(connection)
 
 
 def place(engine: Engine) -> str:

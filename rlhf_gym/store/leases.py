@@ -8,7 +8,7 @@ answer: whoever was shown a query may, even after the lease has run out.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -34,11 +34,15 @@ LEASE = 120.0
 """Seconds for which a query is reserved, unless told otherwise: some answers' time, and soon over if someone left."""
 
 
-def claim(connection: Connection, who: str, *, n: int, lease: float) -> list[Row[Any]]:
+def claim(
+    connection: Connection, who: str, *, n: int, lease: float, kinds: Collection[str] | None = None
+) -> list[Row[Any]]:
     """Rows of up to `n` open queries, reserved for `who` from now on; see `PreferenceStore.claim`."""
     now = _now(connection)
     found: list[Row[Any]] = []
     for oldest in _FOR_ME:
+        if kinds is not None:
+            oldest = oldest.where(QUERIES.c.kind.in_(kinds))
         found += connection.execute(oldest, {"who": who, "now": now, "n": n - len(found)})
     _reserve(connection, [row.id for row in found], who, until=now + lease)
     return found

@@ -3,66 +3,97 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, insert, select
 
-from rlhf_gym.preferences import Answer, Preference
+from rlhf_gym.kinds import answer_text
+from rlhf_gym.preferences import QUERY_FIELDS, Preference
 from rlhf_gym.store.answers import stands
-from rlhf_gym.store.rows import query_to_row, row_to_query
+from rlhf_gym.store.queries import AtHand, Written, digests_of, in_parts, write
 from rlhf_gym.store.schema import ANSWERS, QUERIES
 
-_AT_ONCE = 500  # ids that one statement asks for: databases have their limits
+_ANSWER = ("query_id", "who", "answer", "shown_at", "answered_at")
 
 
-def add(connection: Connection, preferences: Sequence[Preference]) -> int:
-    """Write those that aren't there yet; see `PreferenceStore.add`."""
-    ids = list(dict.fromkeys(preference.query.id for preference in preferences))
-    queries = {row.id: query_to_row(row_to_query(row)) for row in _rows(connection, select(QUERIES), ids)}
-    answers = {(row.query_id, row.who): row._asdict() for row in _rows(connection, _STANDING, ids)}
-    new_queries, new_answers, now = [], [], time.time()
-    for preference in preferences:
-        query, answer = query_to_row(preference.query), _answer_to_row(preference)
-        if query["id"] not in queries:
-            queries[query["id"]] = query
-            new_queries.append({**query, "posted_at": now})
-        elif repr(queries[query["id"]]) != repr(query):  # NaN is itself here
-            raise ValueError(
-                f"query {query['id']!r} is in the store already and is another there; an id names one query: "
-                f"use a store of their own"
-            )
-        key = (answer["query_id"], answer["who"])
+def add(
+    connection: Connection, queries: Sequence[Written], preferences: Sequence[Preference], at_hand: AtHand
+) -> tuple[list[Written], int]:
+    """Write those that aren't there yet; see `PreferenceStore.add`.
+
+    Args:
+        connection: Writes alone.
+        queries: Those of the preferences, in the same order.
+        preferences: What is to be added.
+        at_hand: Its segments are there.
+
+    Returns:
+        The queries that were new, and how many answers were.
+    """
+    now = time.time()
+    new = _new_queries(connection, queries)
+    answers = _new_answers(connection, preferences, now)
+    if new:
+        write(connection, new, [{"posted_at": now}] * len(new), at_hand)
+    if answers:
+        connection.execute(insert(ANSWERS), answers)
+    return new, len(answers)
+
+
+def _new_queries(connection: Connection, queries: Iterable[Written]) -> list[Written]:
+    """Those whose id isn't there, once each; the others must be what is there."""
+    by_id: dict[str, Written] = {}
+    for one in queries:
+        if _content(first := by_id.setdefault(one.query.id, one)) != _content(one):
+            raise _another(first.query.id)
+    there = _stored(connection, list(by_id))
+    for id_ in there:
+        if there[id_] != _content(by_id[id_]):
+            raise _another(id_)
+    return [one for id_, one in by_id.items() if id_ not in there]
+
+
+def _new_answers(connection: Connection, preferences: Iterable[Preference], now: float) -> list[dict[str, Any]]:
+    """Rows of the answers that aren't there; the others must say what is there."""
+    rows = [_answer_to_row(preference) for preference in preferences]
+    standing = select(*(ANSWERS.c[name] for name in _ANSWER)).where(stands())
+    ids = list(dict.fromkeys(row["query_id"] for row in rows))
+    answers = {(r.query_id, r.who): r._asdict() for r in in_parts(connection, standing, ANSWERS.c.query_id, ids)}
+    new = []
+    for row in rows:
+        key = (row["query_id"], row["who"])
         if key not in answers:
-            answers[key] = {**answer, "answered_at": now if answer["answered_at"] is None else answer["answered_at"]}
-            new_answers.append(answers[key])
-        elif changed := [name for name in answer if answer[name] not in (answers[key][name], None)]:
+            answers[key] = {**row, "answered_at": now if row["answered_at"] is None else row["answered_at"]}
+            new.append(answers[key])
+        elif changed := [name for name in row if row[name] not in (answers[key][name], None)]:
             raise ValueError(
                 f"{changed[0]} of {key[1]!r} to query {key[0]!r} is {answers[key][changed[0]]!r} in the store and "
-                f"{answer[changed[0]]!r} in what is to be added; keep one of the two"
+                f"{row[changed[0]]!r} in what is to be added; keep one of the two"
             )
-    for table, rows in ((QUERIES, new_queries), (ANSWERS, new_answers)):
-        if rows:
-            connection.execute(insert(table), rows)
-    return len(new_answers)
+    return new
 
 
-_STANDING = select(*(ANSWERS.c[name] for name in ("query_id", "who", "answer", "shown_at", "answered_at"))).where(
-    stands()
-)
+def _content(one: Written) -> tuple[Any, ...]:
+    """All that a query holds, in a form that `==` compares bit for bit."""
+    return (*one.row.values(), *one.digests)
 
 
-def _rows(connection: Connection, statement: Select[Any], ids: Sequence[str]) -> Iterator[Row[Any]]:
-    """Rows about these queries."""
-    [column] = [column for column in statement.selected_columns if column.key in ("id", "query_id")]
-    for start in range(0, len(ids), _AT_ONCE):
-        yield from connection.execute(statement.where(column.in_(ids[start : start + _AT_ONCE])))
+def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """The content of those queries that are there, by id."""
+    columns = [QUERIES.c[name] for name in QUERY_FIELDS]
+    rows = {row.id: tuple(row) for row in in_parts(connection, select(*columns), QUERIES.c.id, ids)}
+    return {id_: (*rows[id_], *mine) for id_, mine in digests_of(connection, list(rows)).items()}
+
+
+def _another(id_: str) -> ValueError:
+    return ValueError(
+        f"query {id_!r} is in the store already and is another there; an id names one query: use a store of their own"
+    )
 
 
 def _answer_to_row(preference: Preference) -> dict[str, Any]:
-    said = {
-        "answer": Answer(preference.answer).value,
-        "shown_at": preference.shown_at,
-        "answered_at": preference.answered_at,
-    }
-    return {"query_id": preference.query.id, "who": preference.teacher, **said}
+    query = preference.query
+    text = answer_text(preference.answer, kind=query.kind, options=len(query.options), query_id=query.id)
+    said = (query.id, preference.teacher, text, preference.shown_at, preference.answered_at)
+    return dict(zip(_ANSWER, said, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -13,11 +13,23 @@ from typing import Any, TypeVar, final
 from sqlalchemy import Connection, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from rlhf_gym.preferences import Answer, Preference, Query
+from rlhf_gym.kinds import answer_text
+from rlhf_gym.preferences import Preference, Query, Said
 from rlhf_gym.store import leases, merging
-from rlhf_gym.store.answers import TALLY, Counts, GivenAnswer, UnknownQuery, is_open, stands
+from rlhf_gym.store.answers import (
+    AnswerSince,
+    Counts,
+    GivenAnswer,
+    UnknownQuery,
+    given,
+    is_open,
+    number_of_options,
+    stands,
+    tally,
+)
 from rlhf_gym.store.database import damage_explained, open_database, place, writing_alone
-from rlhf_gym.store.rows import query_to_row, row_to_given_answer, row_to_preference, row_to_query
+from rlhf_gym.store.queries import AtHand, in_parts, keep_at_hand, read, write, written
+from rlhf_gym.store.rows import row_to_answer_since, row_to_given_answer, row_to_preference
 from rlhf_gym.store.schema import ANSWERS, QUERIES
 
 Item = TypeVar("Item")
@@ -33,6 +45,9 @@ class PreferenceStore:
     another: all their answers stand, and count as so many labels. Whatever a method has written is committed when it
     returns, and safe from a power cut (but for leases).
 
+    A segment is stored once, whatever it appears in. A query that somebody still holds, having posted or read it, is
+    given out again as it is, and nothing of it is read: what is new costs, and what is known doesn't.
+
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file; made if it isn't there. The default
             lives in memory and is gone with the store.
@@ -46,7 +61,7 @@ class PreferenceStore:
     """
 
     def __init__(self, url: str | Path = "sqlite://", *, lasting: bool = True) -> None:
-        self._engine, self._lasting = open_database(url), lasting
+        self._engine, self._lasting, self._at_hand = open_database(url), lasting, AtHand()
         self._close = weakref.finalize(self, self._engine.dispose)  # a store that is dropped closes itself
 
     @property
@@ -62,18 +77,18 @@ class PreferenceStore:
             people: How many people are to answer each, at least 1.
 
         Raises:
-            ValueError: If a query's id is in the store already or comes twice, if a segment can't be written, or if
-                `people` is below 1.
+            ValueError: If a query's id is in the store already or comes twice, if it isn't of its kind, if a segment
+                can't be written, or if `people` is below 1.
         """
         if people < 1:
             raise ValueError(f"people is {people}; ask at least 1 for each query")
-        now = time.time()
-        rows = [{**query_to_row(query), "people": people, "posted_at": now} for query in queries]
-        if not rows:
+        posted = [written(query) for query in queries]
+        if not posted:
             return
         try:
             with self._writing() as connection:
-                connection.execute(insert(QUERIES), rows)
+                write(connection, posted, [{"people": people, "posted_at": time.time()}] * len(posted), self._at_hand)
+            keep_at_hand(posted, self._at_hand)
         except IntegrityError as error:
             ids = [query.id for query in queries]
             twice = sorted(self._known(ids) or {id_ for id_ in ids if ids.count(id_) > 1})
@@ -86,7 +101,7 @@ class PreferenceStore:
     def record(
         self,
         query_id: str,
-        answer: Answer | None,
+        answer: Said | None,
         *,
         teacher: str,
         shown_at: float | None = None,
@@ -104,13 +119,14 @@ class PreferenceStore:
 
         Raises:
             UnknownQuery: If there is no such query.
+            ValueError: If the answer isn't one to a query of that kind.
         """
         self.record_all([query_id], [answer], teacher=teacher, shown_at=shown_at, answered_at=answered_at)
 
     def record_all(
         self,
         query_ids: Sequence[str],
-        answers: Sequence[Answer | None],
+        answers: Sequence[Said | None],
         *,
         teacher: str,
         shown_at: float | None = None,
@@ -119,27 +135,20 @@ class PreferenceStore:
         """:meth:`record` for N queries at once: all of them, or none if one is refused."""
         if len(query_ids) != len(answers):
             raise ValueError(f"got {len(answers)} answers to {len(query_ids)} queries; expected one answer to each")
-        withdrawn = [query_id for query_id, answer in zip(query_ids, answers, strict=True) if answer is None]
-        said = {
-            "who": teacher,
-            "shown_at": shown_at,
-            "answered_at": time.time() if answered_at is None else answered_at,
-        }
-        rows = [
-            {"query_id": query_id, "answer": None if answer is None else Answer(answer).value, **said}
-            for query_id, answer in zip(query_ids, answers, strict=True)
+        shapes = self._shapes(query_ids)
+        texts = [
+            None if answer is None else answer_text(answer, kind=kind, options=options, query_id=query_id)
+            for query_id, answer, (kind, options) in zip(query_ids, answers, shapes, strict=True)
         ]
-        if not rows:
+        if not texts:
             return
-        try:
-            with self._writing() as connection:
-                connection.execute(insert(ANSWERS), rows)
-                leases.give_back(connection, withdrawn, teacher)
-        except IntegrityError as error:
-            unknown = sorted(set(query_ids) - self._known(query_ids))
-            if not unknown:
-                raise
-            raise UnknownQuery(f"query {unknown[0]!r} is not in the store; post it before it is answered") from error
+        when = time.time() if answered_at is None else answered_at
+        said = {"who": teacher, "shown_at": shown_at, "answered_at": when}
+        rows = [{"query_id": id_, "answer": text, **said} for id_, text in zip(query_ids, texts, strict=True)]
+        with self._writing() as connection:
+            connection.execute(insert(ANSWERS), rows)
+            withdrawn = [id_ for id_, text in zip(query_ids, texts, strict=True) if text is None]
+            leases.give_back(connection, withdrawn, teacher)
 
     def add(self, preferences: Sequence[Preference]) -> int:
         """Take preferences over from elsewhere, queries with their answers: all of them, or none if one is refused.
@@ -150,24 +159,31 @@ class PreferenceStore:
             How many answers were new.
 
         Raises:
-            ValueError: If a query differs from one of the same id, or an answer from what the same person's is here.
+            ValueError: If a query differs from one of the same id, an answer from what the same person's is here, or
+                either isn't of its kind.
         """
+        queries = [written(preference.query) for preference in preferences]
         with self._writing() as connection:
-            return merging.add(connection, preferences)
+            new, answers = merging.add(connection, queries, preferences, self._at_hand)
+        keep_at_hand(new, self._at_hand)
+        return answers
 
-    def claim(self, who: str, *, n: int = 1, lease: float = leases.LEASE) -> list[Query]:
-        """Up to `n` open queries, reserved for somebody: nobody takes their place there until the lease runs out.
+    def claim(
+        self, person: str, *, n: int = 1, lease: float = leases.LEASE, kinds: Collection[str] | None = None
+    ) -> list[Query]:
+        """Up to `n` open queries, reserved for a person: nobody takes their place there until the lease runs out.
 
         Args:
-            who: For whom.
+            person: For whom.
             n: How many, at least 1.
             lease: Seconds from now.
+            kinds: Of which kinds: those that can be shown to them. None is all.
 
         Returns:
-            First those that `who` holds already, whose leases begin anew, then those that have a place left: those to
-            whom they are leased and those who have answered are fewer than the query wants. Of each the oldest first.
-            A query to which as many people's answers stand as it wants, skips included, isn't open, nor is a dropped
-            one; nor is `who` given one that they have answered.
+            First those that `person` holds already, whose leases begin anew, then those that have a place left: those
+            to whom they are leased and those who have answered are fewer than the query wants. Of each the oldest
+            first. A query to which as many people's answers stand as it wants, skips included, isn't open, nor is a
+            dropped one; nor is `person` given one that they have answered.
 
         Raises:
             ValueError: If `n` is below 1.
@@ -175,12 +191,13 @@ class PreferenceStore:
         if n < 1:
             raise ValueError(f"n is {n}; claim at least 1 query")
         with self._writing(lasting=False) as connection:
-            return [row_to_query(row) for row in leases.claim(connection, who, n=n, lease=lease)]
+            rows = leases.claim(connection, person, n=n, lease=lease, kinds=kinds)
+            return read(connection, rows, self._at_hand)
 
-    def release(self, who: str) -> None:
-        """Give back what `who` holds and hasn't answered."""
+    def release(self, person: str) -> None:
+        """Give back what `person` holds and hasn't answered."""
         with self._writing(lasting=False) as connection:
-            leases.release(connection, who)
+            leases.release(connection, person)
 
     def holders(self, query_id: str) -> set[str]:
         """Who holds a query, answered or not: those whose lease on it lasts."""
@@ -193,7 +210,10 @@ class PreferenceStore:
         Raises:
             UnknownQuery: If there is no such query.
         """
-        return self._one(query_id, select(QUERIES.c.people), lambda row: int(row.people))
+        people = self._rows(select(QUERIES.c.people).where(QUERIES.c.id == query_id), lambda row: int(row.people))
+        if not people:
+            raise _never_posted(query_id)
+        return people[0]
 
     def drop(self, query_ids: Iterable[str]) -> int:
         """Withdraw open queries, such as stale ones.
@@ -218,34 +238,71 @@ class PreferenceStore:
         Raises:
             UnknownQuery: If there is none.
         """
-        return self._one(query_id, select(QUERIES), row_to_query)
+        [query] = self.queries([query_id])
+        return query
+
+    def queries(self, ids: Sequence[str]) -> list[Query]:
+        """The queries of these ids, in one read, in the order of the ids.
+
+        Raises:
+            UnknownQuery: If there is none of an id.
+        """
+        with self._reading() as connection:
+            rows = in_parts(connection, select(QUERIES), QUERIES.c.id, list(dict.fromkeys(ids)))
+            found = {query.id: query for query in read(connection, rows, self._at_hand)}
+        if unknown := sorted(set(ids) - found.keys()):
+            raise _never_posted(unknown[0])
+        return [found[id_] for id_ in ids]
 
     def pending(self, limit: int | None = None) -> list[Query]:
         """The oldest open queries, leased or not, in order of posting; at most `limit` of them."""
-        return self._read(select(QUERIES).where(is_open()).order_by(QUERIES.c.number).limit(limit), row_to_query)
+        oldest = select(QUERIES).where(is_open()).order_by(QUERIES.c.number).limit(limit)
+        with self._reading() as connection:
+            return read(connection, connection.execute(oldest), self._at_hand)
+
+    def open_ids(self, limit: int | None = None) -> list[str]:
+        """The ids of what :meth:`pending` gives."""
+        oldest = select(QUERIES.c.id).where(is_open()).order_by(QUERIES.c.number).limit(limit)
+        return self._rows(oldest, lambda row: str(row.id))
 
     def preferences(self) -> list[Preference]:
         """Every answer that stands, SKIP included, with its query, in order of answering."""
-        return self._read(_preferences().order_by(ANSWERS.c.number), row_to_preference)
+        return self._preferences(_PREFERENCES.order_by(ANSWERS.c.number))
 
-    def last_answered(self, who: str) -> Preference | None:
-        """What `who` answered last of all that stands; None if nothing does. To undo it, record None for its query."""
-        last = _preferences().where(ANSWERS.c.who == who).order_by(ANSWERS.c.number.desc()).limit(1)
-        return next(iter(self._read(last, row_to_preference)), None)
+    def answers_since(self, number: int = 0) -> list[AnswerSince]:
+        """What was said after the answer of that number, withdrawals included, in order of answering; 0 is everything.
 
-    def standing(self, query_id: str) -> dict[str, Answer]:
+        It costs what is new, for it holds no segments: look those up that you don't know with :meth:`queries`.
+        """
+        return self._rows(_GIVEN.where(ANSWERS.c.number > number), row_to_answer_since)
+
+    def last_answered(self, person: str, *, kinds: Collection[str] | None = None) -> Preference | None:
+        """What `person` answered last of all that stands; None if nothing does. To undo it, record None for its query.
+
+        Args:
+            person: Who.
+            kinds: Answers to queries of these kinds alone; None is all.
+        """
+        last = _PREFERENCES.where(ANSWERS.c.who == person).order_by(ANSWERS.c.number.desc()).limit(1)
+        return next(iter(self._preferences(last if kinds is None else last.where(QUERIES.c.kind.in_(kinds)))), None)
+
+    def standing(self, query_id: str) -> dict[str, Said]:
         """The answers to one query that stand, by who gave them."""
-        given = select(ANSWERS.c.who, ANSWERS.c.answer).where(ANSWERS.c.query_id == query_id, stands())
-        return {who: Answer(answer) for who, answer in self._read(given.order_by(ANSWERS.c.number), tuple)}
+        there = self._rows(_GIVEN.where(ANSWERS.c.query_id == query_id, stands()), row_to_answer_since)
+        return {said.person: said.answer for said in there if said.answer is not None}
 
-    def history(self, who: str | None = None) -> list[GivenAnswer]:
-        """Every answer ever given, by `who` or by anybody, withdrawals included, in order of answering."""
-        given = select(ANSWERS) if who is None else select(ANSWERS).where(ANSWERS.c.who == who)
-        return self._read(given.order_by(ANSWERS.c.number), row_to_given_answer)
+    def history(self, person: str | None = None) -> list[GivenAnswer]:
+        """Every answer ever given, by `person` or by anybody, withdrawals included, in order of answering."""
+        said = _GIVEN if person is None else _GIVEN.where(ANSWERS.c.who == person)
+        return self._rows(said, row_to_given_answer)
 
-    def counts(self) -> Counts:
-        """How many queries were asked, how they were answered, and what is still waited for."""
-        [counts] = self._read(TALLY, lambda row: Counts(**{name: int(n) for name, n in row._asdict().items()}))
+    def counts(self, kinds: Collection[str] | None = None) -> Counts:
+        """How many queries were asked, how they were answered, and what is still waited for.
+
+        Args:
+            kinds: Count queries of these kinds alone; None is all.
+        """
+        [counts] = self._rows(tally(kinds), lambda row: Counts(**{name: int(n) for name, n in row._asdict().items()}))
         return counts
 
     def close(self) -> None:
@@ -266,19 +323,36 @@ class PreferenceStore:
         ):
             yield connection
 
-    def _read(self, statement: Select[Any], make: Callable[[Row[Any]], Item]) -> list[Item]:
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
         with damage_explained(self._engine), self._engine.connect() as connection:
+            yield connection
+
+    def _rows(self, statement: Select[Any], make: Callable[[Row[Any]], Item]) -> list[Item]:
+        with self._reading() as connection:
             return [make(row) for row in connection.execute(statement)]
 
-    def _one(self, query_id: str, statement: Select[Any], make: Callable[[Row[Any]], Item]) -> Item:
-        """What a statement on queries gives for one of them."""
-        found = self._read(statement.where(QUERIES.c.id == query_id), make)
-        if not found:
-            raise _never_posted(query_id)
-        return found[0]
+    def _preferences(self, statement: Select[Any]) -> list[Preference]:
+        with self._reading() as connection:
+            rows = connection.execute(statement).all()
+            queries = {query.id: query for query in read(connection, rows, self._at_hand)}
+            return [row_to_preference(row, queries[row.id]) for row in rows]
+
+    def _shapes(self, ids: Sequence[str]) -> list[tuple[str, int]]:
+        """The kind of each query, and how many options it has."""
+        known = {id_: query for id_ in ids if (query := self._at_hand.queries.get(id_)) is not None}
+        shapes = {id_: (query.kind, len(query.options)) for id_, query in known.items()}
+        asked = select(QUERIES.c.id, QUERIES.c.kind, number_of_options().label("options"))
+        with self._reading() as connection:
+            new = [id_ for id_ in dict.fromkeys(ids) if id_ not in shapes]
+            shapes |= {row.id: (row.kind, row.options) for row in in_parts(connection, asked, QUERIES.c.id, new)}
+        if unknown := sorted(set(ids) - shapes.keys()):
+            raise UnknownQuery(f"query {unknown[0]!r} is not in the store; post it before it is answered")
+        return [shapes[id_] for id_ in ids]
 
     def _known(self, ids: Sequence[str]) -> set[str]:
-        return set(self._read(select(QUERIES.c.id).where(QUERIES.c.id.in_(ids)), lambda row: row.id))
+        with self._reading() as connection:
+            return {row.id for row in in_parts(connection, select(QUERIES.c.id), QUERIES.c.id, ids)}
 
     def _check_known(self, ids: Sequence[str]) -> None:
         if unknown := sorted(set(ids) - self._known(ids)):
@@ -289,7 +363,10 @@ def _never_posted(query_id: str) -> UnknownQuery:
     return UnknownQuery(f"query {query_id!r} is not in the store; use the id of one that was posted")
 
 
-def _preferences() -> Select[Any]:
-    """Answers that stand, each with its query."""
-    answer = [ANSWERS.c[name] for name in ("answer", "who", "shown_at", "answered_at")]
-    return select(QUERIES, *answer).join(ANSWERS, ANSWERS.c.query_id == QUERIES.c.id).where(stands())
+# Made once: to put one together takes longer than to execute it.
+_GIVEN = given()
+_PREFERENCES = (
+    select(QUERIES, *(ANSWERS.c[name] for name in ("answer", "who", "shown_at", "answered_at")))
+    .join(ANSWERS, ANSWERS.c.query_id == QUERIES.c.id)
+    .where(stands())
+)

@@ -1,72 +1,87 @@
-"""Queries as rows of a database, and back, bit for bit."""
+"""Segments, queries and answers as rows of a database, and back, bit for bit."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 from sqlalchemy import Row
 
-from rlhf_gym.preferences import Answer, Preference, Query
-from rlhf_gym.segments import Origin, Segment
-from rlhf_gym.store.answers import GivenAnswer
+from rlhf_gym.kinds import find_kind
+from rlhf_gym.preferences import QUERY_FIELDS, Preference, Query
+from rlhf_gym.segments import Array, Origin, Segment
+from rlhf_gym.store.answers import AnswerSince, GivenAnswer
+from rlhf_gym.store.packing import pack, unpack
 
 ARRAYS = ("observations", "actions", "rewards", "earlier_actions")
 
 
 def query_to_row(query: Query) -> dict[str, Any]:
-    """A row that needs nothing else: both segments with their arrays, and why the query was asked.
-
-    Raises:
-        ValueError: If an array's dtype or an episode's origin can't be written.
-    """
-    return {
-        "id": query.id,
-        "why": query.why,
-        "value": float(query.value),
-        "policy_step": int(query.policy_step),
-        "reward_version": int(query.reward_version),
-        "length": int(query.left.length),
-        "repeats": query.repeats,
-        **_segment_to_row(query.left, "left"),
-        **_segment_to_row(query.right, "right"),
-    }
+    """All that a query holds besides its options; NaN, which SQLite can't hold, is None."""
+    return {name: _plain(getattr(query, name), kind) for name, kind in QUERY_FIELDS.items()}
 
 
-def row_to_query(row: Row[Any]) -> Query:
-    """What :func:`query_to_row` was given; arrays are read-only."""
-    return Query(
-        (
-            _row_to_segment(row.length, row.left_arrays, row.left_terminated, row.left_origin),
-            _row_to_segment(row.length, row.right_arrays, row.right_terminated, row.right_origin),
-        ),
-        id=row.id,
-        why=row.why,
-        value=math.nan if row.value is None else row.value,
-        policy_step=row.policy_step,
-        reward_version=row.reward_version,
-        repeats=row.repeats,
-    )
+def row_to_query(row: Row[Any], options: Sequence[Segment]) -> Query:
+    """What :func:`query_to_row` was given, with its options."""
+    fields = {name: getattr(row, name) for name in QUERY_FIELDS}
+    return Query(tuple(options), **{**fields, "value": math.nan if row.value is None else row.value})
 
 
-def row_to_preference(row: Row[Any]) -> Preference:
-    """From the row of a query and that of an answer, side by side."""
-    return Preference(
-        query=row_to_query(row),
-        answer=Answer(row.answer),
-        teacher=row.who,
-        shown_at=row.shown_at,
-        answered_at=row.answered_at,
-    )
+def row_to_preference(row: Row[Any], query: Query) -> Preference:
+    """From the row of an answer, and its query."""
+    answer = find_kind(query.kind).parse(row.answer, len(query.options))
+    return Preference(query, answer, row.who, row.shown_at, row.answered_at)
 
 
 def row_to_given_answer(row: Row[Any]) -> GivenAnswer:
-    """From the row of an answer."""
-    answer = None if row.answer is None else Answer(row.answer)
-    return GivenAnswer(row.query_id, row.who, answer, row.shown_at, row.answered_at)
+    """From the row of an answer, with its query's `kind` and how many `options` it has."""
+    return GivenAnswer(row.query_id, row.who, _answer(row), row.shown_at, row.answered_at)
+
+
+def row_to_answer_since(row: Row[Any]) -> AnswerSince:
+    """Likewise."""
+    return AnswerSince(row.number, row.query_id, row.who, _answer(row), row.shown_at, row.answered_at)
+
+
+def segment_to_row(segment: Segment, name: str = "segment") -> dict[str, Any]:
+    """A row that needs nothing else, named by its `digest`: segments that are alike bit for bit are one row.
+
+    Args:
+        segment: Which one.
+        name: What to call it in an error message.
+
+    Raises:
+        ValueError: If an array's dtype or the origin can't be written.
+    """
+    row = {
+        "length": int(segment.length),
+        "terminated": bool(segment.terminated),
+        "origin": None if segment.origin is None else origin_to_json(segment.origin),
+    }
+    digest = hashlib.sha256("{length} {terminated} {origin}\n".format_map(row).encode())
+    arrays = pack({key: np.asarray(getattr(segment, key)) for key in ARRAYS}, name)
+    digest.update(arrays)
+    return {"digest": digest.hexdigest(), "arrays": arrays, **row}
+
+
+def row_to_segment(row: Any) -> Segment:
+    """What :func:`segment_to_row` was given; arrays are read-only."""
+    return _segment(unpack(row.arrays), row)
+
+
+def earlier_row_to_segment(row: Any) -> Segment:
+    """What versions 1 to 3 of the tables hold, `arrays` in safetensors; likewise."""
+    return _segment(load(row.arrays), row)
+
+
+def _segment(arrays: Mapping[str, Array], row: Any) -> Segment:
+    origin = None if row.origin is None else origin_from_json(row.origin)
+    return Segment(**arrays, length=row.length, terminated=bool(row.terminated), origin=origin)
 
 
 def origin_to_json(origin: Origin) -> str:
@@ -90,28 +105,11 @@ def origin_from_json(text: str) -> Origin:
     return Origin(**json.loads(text))
 
 
-def _segment_to_row(segment: Segment, side: str) -> dict[str, Any]:
-    arrays = {name: np.ascontiguousarray(getattr(segment, name)) for name in ARRAYS}
-    for name, array in arrays.items():
-        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-            raise ValueError(
-                f"{name} of the {side} segment are {array.dtype}; the store keeps booleans, integers and floats "
-                f"of up to 64 bits: convert them"
-            )
-    return {
-        f"{side}_arrays": save(arrays),
-        f"{side}_terminated": bool(segment.terminated),
-        f"{side}_origin": None if segment.origin is None else origin_to_json(segment.origin),
-    }
+def _plain(value: Any, kind: Any) -> Any:
+    if kind is float:
+        return None if math.isnan(value) else float(value)
+    return int(value) if kind is int else value
 
 
-def _row_to_segment(length: int, packed: bytes, terminated: bool, origin: str | None) -> Segment:
-    arrays = load(packed)
-    for array in arrays.values():
-        array.setflags(write=False)
-    return Segment(
-        **arrays,
-        length=length,
-        terminated=terminated,
-        origin=None if origin is None else origin_from_json(origin),
-    )
+def _answer(row: Row[Any]) -> Any:
+    return None if row.answer is None else find_kind(row.kind).parse(row.answer, row.options)

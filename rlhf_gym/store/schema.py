@@ -16,9 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 3
-OLDER = {"1", "2"}
-"""Versions that lack tables and columns of `queries` alone: what is missing is made when such a database is opened."""
+SCHEMA_VERSION = 4
 TABLES = MetaData()
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER keys alone
@@ -30,24 +28,38 @@ META = Table(
     Column("value", Text, nullable=False),
 )
 
+SEGMENTS = Table(
+    "segments",
+    TABLES,
+    Column("digest", Text, primary_key=True),  # of all it holds: a segment is stored once, whatever it appears in
+    Column("length", Integer, nullable=False),
+    Column("terminated", Boolean, nullable=False),
+    Column("arrays", LargeBinary, nullable=False),
+    Column("origin", Text),
+)
+
 QUERIES = Table(
     "queries",
     TABLES,
     Column("number", _NUMBER, primary_key=True),  # the order of posting
     Column("id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False, server_default="comparison"),
     Column("why", Text, nullable=False),
     Column("value", Double),  # NULL is NaN, which SQLite can't hold
     Column("policy_step", BigInteger, nullable=False),
-    Column("reward_version", Integer, nullable=False),
-    Column("posted_at", Double, nullable=False),
-    Column("length", Integer, nullable=False),
+    Column("reward_version", BigInteger, nullable=False),
     Column("repeats", Text),  # id of the query asked again; no foreign key, for a set may be imported without it
-    Column("people", Integer, nullable=False, default=1, server_default="1"),  # how many people's answers it wants
-    *(
-        Column(f"{side}_{name}", kind, nullable=name == "origin")
-        for side in ("left", "right")
-        for name, kind in (("arrays", LargeBinary), ("terminated", Boolean), ("origin", Text))
-    ),
+    Column("posted_at", Double, nullable=False),
+    Column("people", Integer, nullable=False, server_default="1"),  # how many people's answers it wants
+)
+
+OPTIONS = Table(
+    "options",
+    TABLES,
+    Column("query_id", Text, ForeignKey("queries.id"), primary_key=True),
+    Column("place", Integer, primary_key=True),  # from 0, the left one of a comparison
+    Column("segment", Text, ForeignKey("segments.digest"), nullable=False),
+    sqlite_with_rowid=False,
 )
 
 ANSWERS = Table(
@@ -56,7 +68,7 @@ ANSWERS = Table(
     Column("number", _NUMBER, primary_key=True),  # the order of answering
     Column("query_id", Text, ForeignKey("queries.id"), nullable=False),
     Column("who", Text, nullable=False),
-    Column("answer", Text),  # NULL withdraws what the same person said before
+    Column("answer", Text),  # as its query's kind writes it; NULL withdraws what the same person said before
     Column("shown_at", Double),
     Column("answered_at", Double, nullable=False),
     Index("answers_by_query_and_person", "query_id", "who", "number"),

@@ -8,6 +8,7 @@ from rlhf_gym.teachers.oracle import OracleTeacher
 from rlhf_gym.teachers.people import People, Waiting, pause
 from rlhf_gym.teachers.random import RandomTeacher
 from rlhf_gym.teachers.teacher import Teacher
+from rlhf_gym.teachers.values import Values, goal_returns, true_returns
 
 __all__ = [
     "Goal",
@@ -15,8 +16,11 @@ __all__ = [
     "People",
     "RandomTeacher",
     "Teacher",
+    "Values",
     "Waiting",
+    "goal_returns",
     "goal_rewards",
     "load_goal",
     "pause",
+    "true_returns",
 ]

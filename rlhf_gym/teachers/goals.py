@@ -32,14 +32,30 @@ def load_goal(name: str) -> Goal:
     return goal
 
 
-def goal_rewards(
-    goal: Goal,
-    observations: Array,
-    actions: Array,
-    next_observations: Array,
-    *,
-    step_name: Callable[[int], str] = "step {}".format,
-) -> NDArray[np.float64]:
+class NotFinite(ValueError):
+    """A reward that is NaN or infinite.
+
+    Args:
+        gives: Who gives what, such as "the environment gives nan".
+        step: For which step: of all, or of its segment.
+        segment: Of which segment, by number; None where there is but one row of steps.
+    """
+
+    def __init__(self, gives: str, step: int, segment: int | None = None) -> None:
+        self.gives, self.step = gives, step
+        self.segment = segment or 0
+        super().__init__(self.told(None if segment is None else f"segment {segment}"))
+
+    def told(self, where: str | None) -> str:
+        """The message, with the segment called by another name."""
+        of = "" if where is None else f" of {where}"
+        return (
+            f"{self.gives} for step {self.step}{of}; rewards must be finite, or sums can't be compared: mend what "
+            "computes them"
+        )
+
+
+def goal_rewards(goal: Goal, observations: Array, actions: Array, next_observations: Array) -> NDArray[np.float64]:
     """What a goal gives for S steps, checked.
 
     Args:
@@ -47,13 +63,13 @@ def goal_rewards(
         observations: Shape (S, *obs).
         actions: Shape (S, *act).
         next_observations: Shape (S, *obs).
-        step_name: What to call a step in an error message.
 
     Returns:
         Rewards in the goal's own unit, shape (S,).
 
     Raises:
-        BadInput: If the goal returns another shape, something other than real numbers, or NaN or infinity.
+        NotFinite: If the goal returns NaN or infinity.
+        BadInput: If the goal returns another shape, or something other than real numbers.
     """
     steps, name = len(actions), getattr(goal, "__name__", repr(goal))
     rewards = np.asarray(goal(_read_only(observations), _read_only(actions), _read_only(next_observations)))
@@ -62,17 +78,14 @@ def goal_rewards(
             f"goal {name} returned {rewards.dtype} of shape {rewards.shape} for {steps} steps; "
             f"expected one real number per step, shape ({steps},)"
         )
-    return finite(rewards, f"goal {name} gives", step_name)
+    return finite(rewards, f"goal {name} gives")
 
 
-def finite(rewards: Array, who_gives: str, step_name: Callable[[int], str]) -> NDArray[np.float64]:
-    """`rewards` in double precision, shape (S,); NaN or infinity is refused by the name of its step."""
+def finite(rewards: Array, who_gives: str) -> NDArray[np.float64]:
+    """`rewards` in double precision, shape (S,); NaN or infinity is refused by the number of its step."""
     bad = np.flatnonzero(~np.isfinite(rewards))
     if bad.size:
-        raise BadInput(
-            f"{who_gives} {rewards[bad[0]]} for {step_name(int(bad[0]))}; rewards must be finite, or sums can't be "
-            f"compared: mend what computes them"
-        )
+        raise NotFinite(f"{who_gives} {rewards[bad[0]]}", int(bad[0]))
     return rewards.astype(np.float64)
 
 

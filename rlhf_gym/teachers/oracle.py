@@ -1,72 +1,68 @@
-"""The oracle: a teacher without flaws, who knows the true reward or a goal."""
+"""The oracle: a teacher without flaws, who knows the true reward, a goal, or what else segments are worth."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rlhf_gym.preferences import Answer, Query
-from rlhf_gym.teachers.goals import Goal, finite, goal_rewards
+from rlhf_gym.kinds import find_kind
+from rlhf_gym.preferences import Query, Said
+from rlhf_gym.segments import Array
+from rlhf_gym.teachers.goals import Goal, NotFinite
 from rlhf_gym.teachers.teacher import Teacher
+from rlhf_gym.teachers.values import Values, goal_returns, true_returns
 
 
 @final
 class OracleTeacher(Teacher):
-    """Prefers the segment with the larger undiscounted sum of rewards over its lived steps; equal sums are a TIE.
+    """Says what follows from the worth of the segments, by the query's kind: equal worth is a tie.
 
-    Sums are exact: rewards are taken as double precision and their exact sum is rounded once. So neither the order of
-    the steps nor the size of the batch matters, and a constant reward ties wherever equally many steps were lived.
-    There is no tolerance beyond that: sums that differ at all are not a tie.
+    Worth is the undiscounted sum of rewards over the lived steps. Sums are exact
+    (:func:`rlhf_gym.teachers.true_returns`), so a constant reward ties wherever equally many steps were lived. There is
+    no tolerance beyond that: sums that differ at all are not a tie.
 
     Args:
-        goal: Judge by this in place of the environment's reward. It is called once for all steps of all segments.
+        goal: Judge by the sum of this in place of the environment's reward.
+        values: Judge by this in place of a sum of rewards.
 
     Raises:
-        ValueError: From `answer`, if a reward is NaN or infinite (the message names the step), or if the goal returns
-            something other than one reward per step.
+        ValueError: If both are given; and from `answer`, if a reward or a worth is NaN or infinite (the message names
+            it), or if there isn't one for each step or segment.
     """
 
     name = "oracle"
 
-    def __init__(self, goal: Goal | None = None) -> None:
+    def __init__(self, goal: Goal | None = None, *, values: Values | None = None) -> None:
+        if goal is not None and values is not None:
+            raise ValueError("got both a goal and values; give one of them, or neither for the true return")
         self.goal = goal
+        self.values = values or (true_returns if goal is None else goal_returns(goal))
 
-    def answer(self, queries: Sequence[Query]) -> list[Answer]:
+    def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
         if not queries:
             return []
-        returns = self._returns(queries)
-        return [_larger(left, right) for left, right in zip(returns[::2], returns[1::2], strict=True)]
+        ends = np.cumsum([len(query.options) for query in queries])
+        worths = np.split(self._worth(queries), ends[:-1])
+        return [find_kind(query.kind).answer(worth.tolist()) for query, worth in zip(queries, worths, strict=True)]
 
-    def _returns(self, queries: Sequence[Query]) -> list[float]:
-        """Sums of left, right, left, right, ..., length 2N."""
-        segments = [segment for query in queries for segment in (query.left, query.right)]
-        ends = np.cumsum([segment.lived for segment in segments])
-
-        def step_name(step: int) -> str:
-            number = int(np.searchsorted(ends, step, side="right"))
-            within = step - (ends[number] - segments[number].lived)
-            return f"step {within} of the {('left', 'right')[number % 2]} segment of query {queries[number // 2].id!r}"
-
-        rewards: NDArray[np.float64]
-        if self.goal is None:
-            rewards = finite(np.concatenate([s.rewards for s in segments]), "the environment gives", step_name)
-        else:
-            rewards = goal_rewards(
-                self.goal,
-                np.concatenate([segment.observations[:-1] for segment in segments]),
-                np.concatenate([segment.actions for segment in segments]),
-                np.concatenate([segment.observations[1:] for segment in segments]),
-                step_name=step_name,
+    def _worth(self, queries: Sequence[Query]) -> Array:
+        """What every option of every query is worth, in a row."""
+        names = [f"the {name} segment of query {query.id!r}" for query in queries for name in query.names]
+        try:
+            worth = np.asarray(self.values([segment for query in queries for segment in query.options]))
+        except NotFinite as error:
+            raise ValueError(error.told(names[error.segment])) from error
+        if worth.shape != (len(names),) or worth.dtype.kind not in "biuf":
+            raise ValueError(
+                f"values returned {worth.dtype} of shape {worth.shape} for {len(names)} segments; expected one real "
+                f"number per segment, shape ({len(names)},)"
             )
-        return [math.fsum(part.tolist()) for part in np.split(rewards, ends[:-1])]
-
-
-def _larger(left: float, right: float) -> Answer:
-    if left == right:
-        return Answer.TIE
-    return Answer.LEFT if left > right else Answer.RIGHT
+        if (bad := np.flatnonzero(~np.isfinite(worth))).size:
+            raise ValueError(
+                f"values returned {worth[bad[0]]} for {names[bad[0]]}; worth must be finite, or it can't be compared: "
+                "mend what computes it"
+            )
+        return worth

@@ -33,12 +33,17 @@ class People(Teacher):
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """Wait until every query of the store is answered; of several people's answers the last one is taken."""
         self.wait()
-        said = {preference.query.id: preference.answer for preference in self._store.preferences()}
-        return [said[query.id] for query in queries]
+        standing: dict[tuple[str, str], Said] = {}
+        for said in self._store.answers_since():
+            standing.pop((said.query_id, said.person), None)
+            if said.answer is not None:
+                standing[said.query_id, said.person] = said.answer
+        last = {query_id: answer for (query_id, _), answer in standing.items()}
+        return [last[query.id] for query in queries]
 
     def wait(self, *, open_at_most: int = 0) -> None:
         """Return as soon as no more than so many queries of the store are open."""
-        while len(self._store.pending(limit=open_at_most + 1)) > open_at_most:
+        while len(self._store.open_ids(limit=open_at_most + 1)) > open_at_most:
             self._waiting()
 
     def wait_for(self, answers: int) -> None:

@@ -7,13 +7,14 @@ from typing import final
 
 import numpy as np
 
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.kinds import find_kind
+from rlhf_gym.preferences import Query, Said
 from rlhf_gym.teachers.teacher import Teacher
 
 
 @final
 class RandomTeacher(Teacher):
-    """Answers LEFT or RIGHT by the toss of a coin, whatever was asked: a control.
+    """Answers by chance, whatever was asked: LEFT or RIGHT by the toss of a coin, any order of more with equal odds.
 
     Args:
         seed: Of the coin.
@@ -24,6 +25,12 @@ class RandomTeacher(Teacher):
     def __init__(self, *, seed: int | np.random.SeedSequence | np.random.Generator) -> None:
         self._rng = np.random.default_rng(seed)
 
-    def answer(self, queries: Sequence[Query]) -> list[Answer]:
+    def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
-        return [Answer.LEFT if toss < 0.5 else Answer.RIGHT for toss in self._rng.random(len(queries))]
+        return [find_kind(query.kind).answer(self._worth(len(query.options))) for query in queries]
+
+    def _worth(self, options: int) -> list[float]:
+        """Of each option, by chance; one toss decides between two."""
+        if options == 2:
+            return [1.0, 0.0] if self._rng.random() < 0.5 else [0.0, 1.0]
+        return [float(worth) for worth in self._rng.random(options)]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rlhf_gym.contracts import example_queries
-from rlhf_gym.preferences import Answer, Query
-from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha, segment_digest
+from rlhf_gym.preferences import Answer, Query, Ranking
+from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha, pairs, segment_digest
 
 LEFT, RIGHT, TIE, SKIP = Answer
 
@@ -78,3 +78,15 @@ def test_a_segment_is_known_again_in_another_query():
 @pytest.mark.parametrize("change", [{"terminated": not A.terminated}, {"actions": A.actions.astype(np.int32)}])
 def test_a_segment_that_ends_otherwise_or_holds_other_arrays_is_another(change):
     assert segment_digest(replace(A, **change)) != segment_digest(A)
+
+
+def test_a_ranking_judges_each_two_of_its_options():
+    assert pairs(Ranking(((2,), (0, 1))), 3) == {(0, 1): TIE, (0, 2): RIGHT, (1, 2): RIGHT}
+    assert pairs(LEFT, 2) == {(0, 1): LEFT} and pairs(SKIP, 3) == {}
+
+
+def test_a_ranking_alone_makes_triples_without_contradictions_and_comparisons_may_contradict_it():
+    ranked = (Query((A, B, C), id="r", kind="ranking"), Ranking(((0,), (1,), (2,))))
+    assert intransitive_triples([ranked]) == (0, 1)
+    against = compared((C, A, LEFT), (C, A, LEFT))
+    assert intransitive_triples([ranked, *against]) == (1, 1)  # two of three say that C is better than A

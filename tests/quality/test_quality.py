@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from rlhf_gym.contracts import example_queries
-from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer
+from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Ranking
 from rlhf_gym.quality.assessment import assess
 from rlhf_gym.quality.report import Share
 
@@ -136,3 +136,32 @@ def test_the_page_gets_everything_as_json():
     assert found["people"][0]["who"] == "ann" and found["alpha"] is None
     assert found["people"][0]["left"] == {"hits": 1, "of": 1, "share": 1, "interval": [pytest.approx(0.025), 1]}
     assert found["ties"]["share"] == 0.5 and found["intransitive"]["interval"] is None
+
+
+def ranked(who, query, *groups):
+    return Row(query.id, who, Ranking(groups))
+
+
+def test_rankings_count_as_answers_and_their_pairs_for_agreement():
+    first, second = (replace(query, repeats=None) for query in example_queries(2, seed=3, kind="ranking"))
+    assert len(first.options) == 3
+    history = [ranked("ann", first, (0,), (1,), (2,)), ranked("bob", first, (1,), (0,), (2,))]
+    history += [Row(second.id, "ann", SKIP), *rows("ann", TIE, LEFT), *rows("bob", LEFT)]
+    found = assess(history, [first, second, *PLAIN])
+    ann, bob = found.people
+    assert (ann.answers, ann.left, ann.ties, ann.skips) == (4, Share(1, 1), Share(1, 2), Share(1, 4))
+    assert (found.rankings, found.ties, found.skips) == (2, Share(1, 3), Share(1, 6))
+    # Shared pairs, from the lower place: LR, LL, LL of the rankings and TL of a comparison. Six L, one R, one T.
+    # By chance 64 - 36 - 1 - 1 of 56 ordered pairs differ, within the pairs 2 + 2 of 8.
+    assert (found.shared, found.alpha) == (4, pytest.approx(1 - (4 / 8) / (26 / 56)))
+    assert "rankings: 2; each two of their options count as a pair" in found.as_text().splitlines()[-1]
+
+
+@pytest.mark.parametrize(("why", "again_groups"), [(REPEAT, ((2,), (0, 1))), (MIRRORED, ((0,), (1, 2)))])
+def test_who_ranks_alike_when_asked_again_is_consistent(why, again_groups):
+    query = replace(example_queries(1, seed=3, kind="ranking")[0], repeats=None)
+    options = query.options[::-1] if why == MIRRORED else query.options
+    repeat = replace(query, options=options, id="again", why=why, repeats=query.id)
+    history = [ranked("ann", query, (2,), (1, 0)), ranked("ann", repeat, *again_groups)]
+    [ann] = assess(history, [query, repeat]).people
+    assert {REPEAT: ann.repeated, MIRRORED: ann.mirrored}[why] == Share(1, 1)

@@ -1,16 +1,20 @@
 import os
+import re
+import shutil
 import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from safetensors.numpy import load
+from sqlalchemy import create_engine, inspect
 
-from rlhf_gym.contracts import example_queries, same_query
-from rlhf_gym.preferences import Answer
+from rlhf_gym.contracts import example_queries
+from rlhf_gym.preferences import QUERY_FIELDS, Answer
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.store.rows import query_to_row
+from rlhf_gym.store.rows import origin_from_json, query_to_row
+from rlhf_gym.store.schema import QUERIES
 
 
 def refusal(url):
@@ -52,7 +56,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ("UPDATE rlhf_gym_meta SET value = '4'", "version 4"),
+        ("UPDATE rlhf_gym_meta SET value = '5'", "version 5"),
         ("UPDATE rlhf_gym_meta SET value = 'x'", "version x"),
         ("DELETE FROM rlhf_gym_meta", "version None"),
     ],
@@ -61,93 +65,169 @@ def test_another_version_of_the_tables_is_refused(tmp_path, change, found):
     path = tmp_path / "preferences.db"
     PreferenceStore(path).close()
     run_sql(path, change)
-    assert f"{path} has {found} of the tables and this rlhf_gym reads 3; use the rlhf_gym that wrote it" in refusal(
+    assert f"{path} has {found} of the tables and this rlhf_gym reads 4; use the rlhf_gym that wrote it" in refusal(
         path
     )
 
 
-VERSION_1 = """
-CREATE TABLE rlhf_gym_meta (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name));
-CREATE TABLE queries (
-    number INTEGER NOT NULL, id TEXT NOT NULL, why TEXT NOT NULL, value DOUBLE, policy_step BIGINT NOT NULL,
-    reward_version INTEGER NOT NULL, posted_at DOUBLE NOT NULL, length INTEGER NOT NULL,
-    left_arrays BLOB NOT NULL, left_terminated BOOLEAN NOT NULL, left_origin TEXT,
-    right_arrays BLOB NOT NULL, right_terminated BOOLEAN NOT NULL, right_origin TEXT,
-    PRIMARY KEY (number), UNIQUE (id)
-);
-CREATE TABLE answers (
-    number INTEGER NOT NULL, query_id TEXT NOT NULL, who TEXT NOT NULL, answer TEXT, shown_at DOUBLE,
-    answered_at DOUBLE NOT NULL, PRIMARY KEY (number), FOREIGN KEY(query_id) REFERENCES queries (id)
-);
-CREATE INDEX answers_by_query_and_person ON answers (query_id, who, number);
-INSERT INTO rlhf_gym_meta VALUES ('schema_version', '1');
-"""
+EARLIER = Path(__file__).parents[1] / "data" / "earlier"
+"""Databases that versions 1 to 3 wrote."""
 
 
-def as_version_1_left_it(path):
-    """A file of version 1 with two queries and an answer; returns the queries."""
-    queries = example_queries(2)
-    rows = [{"number": i, "posted_at": 10.0, **query_to_row(query)} for i, query in enumerate(queries, start=1)]
-    keys = [key for key in rows[0] if key != "repeats"]
-    insert = f"INSERT INTO queries ({', '.join(keys)}) VALUES ({', '.join('?' * len(keys))})"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(VERSION_1)
-        connection.executemany(insert, [[row[key] for key in keys] for row in rows])
-        connection.execute("INSERT INTO answers VALUES (1, '0-1', 'ann', 'left', 11.0, 12.0)")
-        connection.commit()
-    return queries
+@pytest.fixture(params=[1, 2, 3])
+def version(request):
+    return request.param
 
 
-def content(path):
-    """Every row of the two tables of version 1, whose columns all come before those of later versions."""
-    with closing(sqlite3.connect(path)) as connection:
-        tables = [connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("queries", "answers")]
-    return [row[:14] for row in tables[0]] + tables[1]
+@pytest.fixture(params=["file", "postgresql"])
+def earlier(request, version, tmp_path):
+    """URL of a database that an earlier version wrote."""
+    if request.param == "file":
+        return as_url(shutil.copy(EARLIER / f"version_{version}.db", tmp_path / "preferences.db"))
+    url = request.getfixturevalue("postgresql_url")
+    copy_to_server(EARLIER / f"version_{version}.db", url)
+    return url
 
 
-def test_a_database_of_version_1_is_raised_when_opened_and_nothing_else_in_it_changes(tmp_path):
-    path = tmp_path / "preferences.db"
-    queries = as_version_1_left_it(path)
-    before = content(path)
+def as_url(path):
+    return f"sqlite:///{path}"
+
+
+SERVER_TYPES = {"BLOB": "BYTEA", "DOUBLE": "DOUBLE PRECISION"}
+
+
+def copy_to_server(path, url):
+    """A database of SQLite on a server, as that version of the code would have made it there."""
+    engine = create_engine(url)
+    with closing(sqlite3.connect(path)) as file, engine.begin() as server:
+        tables = file.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type DESC, rowid")
+        for name, sql in tables.fetchall():
+            sql = sql.replace("number INTEGER", "number BIGSERIAL")
+            server.exec_driver_sql(re.sub("BLOB|DOUBLE", lambda found: SERVER_TYPES[found[0]], sql))
+            if not sql.startswith("CREATE TABLE"):
+                continue
+            columns = [(row[1], row[2]) for row in file.execute(f"PRAGMA table_info({name})")]
+            names, places = ", ".join(c for c, _ in columns), ", ".join(["%s"] * len(columns))
+            for row in file.execute(f"SELECT {names} FROM {name}").fetchall():
+                values = [bool(v) if kind == "BOOLEAN" else v for v, (_, kind) in zip(row, columns, strict=True)]
+                server.exec_driver_sql(f"INSERT INTO {name} ({names}) VALUES ({places})", tuple(values))
+            if columns[0][0] == "number":
+                server.exec_driver_sql(
+                    f"SELECT setval(pg_get_serial_sequence('{name}', 'number'), max(number)) FROM {name}"
+                )
+    engine.dispose()
+
+
+def earlier_rows(version, table):
+    with closing(sqlite3.connect(EARLIER / f"version_{version}.db")) as file:
+        file.row_factory = sqlite3.Row
+        return [dict(row) for row in file.execute(f"SELECT * FROM {table} ORDER BY 1")]
+
+
+def test_the_queries_of_an_earlier_version_come_back_bit_for_bit(earlier, version):
+    with PreferenceStore(earlier) as store:
+        rows = earlier_rows(version, "queries")
+        for query, row in zip(store.queries([row["id"] for row in rows]), rows, strict=True):
+            fields = ("id", "why", "value", "policy_step", "reward_version")
+            kept = {name: row[name] for name in fields} | {"kind": "comparison", "repeats": row.get("repeats")}
+            assert query_to_row(query) == kept
+            for segment, side in zip(query.options, ("left", "right"), strict=True):
+                arrays = load(row[f"{side}_arrays"])
+                assert {name: getattr(segment, name).tobytes() for name in arrays} == {
+                    name: array.tobytes() for name, array in arrays.items()
+                }
+                assert all(getattr(segment, name).dtype == array.dtype for name, array in arrays.items())
+                assert (segment.length, segment.terminated) == (row["length"], bool(row[f"{side}_terminated"]))
+                origin = row[f"{side}_origin"]
+                assert segment.origin == (None if origin is None else origin_from_json(origin))
+            assert store.wanted(query.id) == row.get("people", 1)
+
+
+def test_the_answers_of_an_earlier_version_stand_as_they_stood(earlier, version):
+    with PreferenceStore(earlier) as store:
+        said = [(p.query.id, p.answer, p.teacher) for p in store.preferences()]
+        assert sorted(said[:4], key=lambda one: one[0]) == [
+            ("0-0", Answer.RIGHT, "ann"),
+            ("0-1", Answer.TIE, "ann"),
+            ("0-2", Answer.SKIP, "bob"),
+            ("1-0", Answer.RIGHT, "bob"),
+        ]
+        given = [(g.query_id, g.who, g.answer and g.answer.value, g.shown_at, g.answered_at) for g in store.history()]
+        columns = ("query_id", "who", "answer", "shown_at", "answered_at")
+        assert given == [tuple(row[name] for name in columns) for row in earlier_rows(version, "answers")]
+        assert [one.number for one in store.answers_since()] == [r["number"] for r in earlier_rows(version, "answers")]
+        dropped = {row["query_id"] for row in earlier_rows(version, "dropped")} if version > 1 else set()
+        assert dropped == ({"0-4"} if version > 1 else set()) and not dropped & set(store.open_ids())
+    with PreferenceStore(earlier) as store:  # it isn't moved a second time
+        assert [(p.query.id, p.answer, p.teacher) for p in store.preferences()] == said
+
+
+def test_work_goes_on_in_a_database_of_an_earlier_version(earlier, version):
+    with PreferenceStore(earlier) as store:
+        last, waiting = store.answers_since()[-1].number, store.open_ids()
+        store.post(example_queries(2, seed=7), people=2)
+        assert store.open_ids() == [*waiting, "7-0", "7-1"]
+        [given] = store.claim("cid")
+        store.record(given.id, Answer.LEFT, teacher="cid")
+        store.record("7-1", Answer.LEFT, teacher="cid")
+        assert [one.number for one in store.answers_since(last)] == [last + 1, last + 2]
+        assert store.drop(waiting) >= 1
+    with pytest.raises(ValueError, match="was posted before"), PreferenceStore(earlier) as store:
+        store.post(example_queries(1, seed=7))
+
+
+def test_stores_opened_at_once_on_a_database_of_an_earlier_version_move_it_once(earlier, version):
+    assert open_eight_at_once(earlier) == []
+    with PreferenceStore(earlier) as store:
+        assert len(store.history()) == len(earlier_rows(version, "answers"))
+        assert store.counts().asked == len(earlier_rows(version, "queries"))
+
+
+def test_an_interrupted_move_leaves_the_earlier_version_whole(earlier, version, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    before = everything_in(earlier)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("rlhf_gym.store.earlier._count_on", interrupted)  # the last thing but one
+        PreferenceStore(earlier)
+    assert everything_in(earlier) == before
+    with PreferenceStore(earlier) as store:
+        assert len(store.history()) == len(earlier_rows(version, "answers"))
+
+
+def everything_in(url):
+    """Every row of every table."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        names = sorted(inspect(connection).get_table_names())
+        rows = {name: connection.exec_driver_sql(f"SELECT * FROM {name} ORDER BY 1").all() for name in names}
+    engine.dispose()
+    return rows
+
+
+def test_a_segment_of_an_earlier_version_that_appears_twice_is_stored_once(tmp_path):
+    path = shutil.copy(EARLIER / "version_3.db", tmp_path / "preferences.db")
+    sides = ("arrays", "terminated", "origin")
+    run_sql(path, f"UPDATE queries SET {', '.join(f'right_{name} = left_{name}' for name in sides)}")
+    queries = len(earlier_rows(3, "queries"))
     with PreferenceStore(path) as store:
-        assert content(path) == before
-        assert [(p.query.id, p.answer, p.answered_at) for p in store.preferences()] == [("0-1", Answer.LEFT, 12.0)]
-        assert same_query(store.claim("bob")[0], queries[0])
-        store.release("bob")
-        assert store.drop(["0-0", "0-1"]) == 1
-    with PreferenceStore(path) as store:
-        assert store.pending() == []
+        assert all(query.left is query.right for query in store.pending())
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT value FROM rlhf_gym_meta").fetchall() == [("3",)]
+        counted = [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("segments", "options")]
+    assert counted == [queries, 2 * queries]
 
 
-VERSION_2 = """
-ALTER TABLE queries ADD COLUMN repeats TEXT;
-UPDATE queries SET repeats = 'another' WHERE id = '0-0';
-UPDATE rlhf_gym_meta SET value = '2';
-"""
+def test_damaged_arrays_of_an_earlier_version_are_refused_and_left_alone(tmp_path):
+    path = shutil.copy(EARLIER / "version_3.db", tmp_path / "preferences.db")
+    run_sql(path, "UPDATE queries SET left_arrays = x'00' WHERE number = 2")
+    before = everything_in(as_url(path))
+    assert "preferences.db is damaged: " in refusal(path)
+    assert everything_in(as_url(path)) == before
 
 
-def test_a_database_of_version_2_is_raised_and_its_queries_want_one_answer_each(tmp_path):
-    path = tmp_path / "preferences.db"
-    as_version_1_left_it(path)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(VERSION_2)
-    before = content(path)
-    with PreferenceStore(path) as store:
-        assert content(path) == before
-        assert [(query.id, query.repeats) for query in store.pending()] == [("0-0", "another")]
-        assert [store.wanted("0-0"), store.wanted("0-1")] == [1, 1]
-        store.post(example_queries(1, seed=1), people=2)
-    with PreferenceStore(path) as store:
-        assert (store.wanted("1-0"), store.counts().awaited) == (2, 3)
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT value FROM rlhf_gym_meta").fetchall() == [("3",)]
-
-
-def test_stores_opened_at_once_on_a_file_of_version_1_all_find_the_new_tables(tmp_path):
-    as_version_1_left_it(tmp_path / "preferences.db")
-    assert open_eight_at_once(tmp_path / "preferences.db") == []
+def test_columns_of_a_query_are_its_fields():
+    assert set(QUERIES.c.keys()) == {*QUERY_FIELDS, "number", "posted_at", "people"}
 
 
 def test_a_file_cut_short_is_refused(tmp_path):
@@ -163,7 +243,7 @@ def test_damaged_arrays_are_refused(tmp_path):
     path = tmp_path / "preferences.db"
     with PreferenceStore(path) as store:
         store.post(example_queries(1))
-    run_sql(path, "UPDATE queries SET left_arrays = x'00'")
+    run_sql(path, "UPDATE segments SET arrays = x'00'")
     with pytest.raises(ValueError, match="preferences.db is damaged: .*restore"), PreferenceStore(path) as store:
         store.pending()
 
@@ -238,26 +318,6 @@ def test_answers_are_safe_from_a_power_cut_and_leases_do_not_wait_for_the_disk(t
 
 def test_stores_opened_at_once_on_a_new_file_all_find_its_tables(tmp_path):
     assert open_eight_at_once(tmp_path / "preferences.db") == []
-
-
-@pytest.mark.parametrize(
-    ("version", "lacks"),
-    [
-        ("1", ["DROP TABLE leases, dropped", "ALTER TABLE queries DROP COLUMN repeats, DROP COLUMN people"]),
-        ("2", ["ALTER TABLE queries DROP COLUMN people"]),
-    ],
-)
-def test_a_server_database_of_an_older_version_is_raised_when_opened(postgresql_url, version, lacks):
-    with PreferenceStore(postgresql_url) as store:
-        store.post(example_queries(2))
-        store.record("0-1", Answer.LEFT, teacher="ann")
-        with store._engine.begin() as connection:  # as that version had it
-            for statement in (*lacks, f"UPDATE rlhf_gym_meta SET value = '{version}'"):
-                connection.exec_driver_sql(statement)
-    assert open_eight_at_once(postgresql_url) == []
-    with PreferenceStore(postgresql_url) as store:
-        assert [query.id for query in store.pending()] == ["0-0"]
-        assert store.wanted("0-0") == 1
 
 
 def test_stores_opened_at_once_on_an_empty_server_database_all_find_its_tables(postgresql_url):

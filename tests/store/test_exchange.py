@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,8 @@ from rlhf_gym.segments import Segment
 from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.exchange import export, import_preferences, read_preferences, read_spaces
-from rlhf_gym.store.rows import query_to_row
+from rlhf_gym.store.rows import query_to_row, segment_to_row
+from rlhf_gym.teachers import OracleTeacher
 
 SPACES = (spaces.Box(np.float32([-4.8, -np.inf]), np.float32([4.8, np.inf])), spaces.Discrete(2))
 FORMATS = ["preferences.jsonl", "preferences.parquet"]
@@ -31,7 +33,11 @@ FORMATS = ["preferences.jsonl", "preferences.parquet"]
 def everything(store):
     """All that the preferences of a store hold, in a form that `==` compares bit for bit, NaN included."""
     said = [(p.answer, p.teacher, p.shown_at, p.answered_at) for p in store.preferences()]
-    return said, [repr(query_to_row(p.query)) for p in store.preferences()]
+    return said, [whole(p.query) for p in store.preferences()]
+
+
+def whole(query):
+    return query_to_row(query), [segment_to_row(segment) for segment in query.options]
 
 
 @pytest.fixture(params=[False, True], ids=["discrete", "box"])
@@ -103,7 +109,7 @@ def test_lines_are_json_that_any_reader_takes(folder):
         raise AssertionError(f"{name} is Python's own")
 
     for line in (folder / "preferences.jsonl").read_text().splitlines():
-        assert json.loads(line, parse_constant=refuse)["left"]["observations"]["dtype"] == "float32"
+        assert json.loads(line, parse_constant=refuse)["options"][0]["observations"]["dtype"] == "float32"
     json.loads((folder / "manifest.json").read_text(), parse_constant=refuse)
 
 
@@ -175,7 +181,7 @@ def damaged(text, old, new):
         (lambda text: damaged(text, '"terminated": true', '"terminated": 1'), "terminated is 1; expected bool"),
         (lambda text: damaged(text, '"value": 0.0', '"value": NaN'), "NaN is no JSON"),
         (lambda text: "[" * 100_000 + text, "line 1 of .* is damaged: "),
-        (lambda text: "7\n" + text, "line 1 of .* is damaged: 'int' object is not subscriptable"),
+        (lambda text: "7\n" + text, "line 1 of .* is damaged: it is int; expected an object"),
         (lambda text: text.encode("utf-16"), "line 1 of .* is damaged: "),
         (lambda text: "", "is empty"),
     ],
@@ -231,7 +237,7 @@ def test_rows_of_a_parquet_file_may_be_picked_and_put_together_by_other_tools(st
     table = parquet.read_table(folder / "preferences.parquet")
     picked = pa.concat_tables([table.slice(4), table.slice(1, 2)])
     parquet.write_table(picked, tmp_path / "picked.parquet", row_group_size=1)
-    found = [repr(query_to_row(p.query)) for p in read_preferences(tmp_path / "picked.parquet")]
+    found = [whole(p.query) for p in read_preferences(tmp_path / "picked.parquet")]
     assert found == [everything(store)[1][i] for i in (4, 5, 1, 2)]
 
 
@@ -353,11 +359,11 @@ def test_an_export_without_spaces_says_so(store, tmp_path):
         read_spaces(tmp_path / "export")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "sha256": 3}', '{"format": 2, "sha256": {}}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "sha256": 3}', '{"format": 3, "sha256": {}}'])
 def test_a_damaged_manifest_is_refused(folder, content):
     (folder / "manifest.json").write_text(content)
     for read in (read_preferences, read_spaces):
-        with pytest.raises(ValueError, match=r"manifest\.json is (damaged: |of format 2 and this rlhf_gym reads 1)"):
+        with pytest.raises(ValueError, match=r"manifest\.json is (damaged: |of format 3 and .* reads 1 and 2)"):
             read(folder)
 
 
@@ -416,7 +422,75 @@ def test_hugging_face_reads_the_folder(store, folder, tmp_path, monkeypatch, by)
         loaded = load_dataset(str(copy), split="train", cache_dir=cache)
     else:
         loaded = load_dataset("parquet", data_files=str(copy / "preferences.parquet"), split="train", cache_dir=cache)
-    assert loaded.column_names[:3] == ["left", "right", "answer"]
+    assert loaded.column_names[:2] == ["options", "answer"]
     assert loaded["answer"] == [p.answer.value for p in store.preferences()]
     for row, preference in zip(loaded.with_format("numpy"), store.preferences(), strict=True):
-        np.testing.assert_array_equal(row["left"]["observations"], preference.query.left.observations)
+        np.testing.assert_array_equal(row["options"][0]["observations"], preference.query.left.observations)
+
+
+EARLIER = Path(__file__).parents[1] / "data" / "earlier" / "export"
+"""What the code of format 1, with `left` and `right`, exported."""
+
+
+@pytest.mark.parametrize("name", ["", *FORMATS])
+def test_an_export_of_format_1_is_read_bit_for_bit(tmp_path, name):
+    copy = shutil.copytree(EARLIER, tmp_path / "export")
+    with PreferenceStore() as expected, PreferenceStore() as store:
+        expected.post(example_queries(4))
+        for i, answer in enumerate(Answer):
+            expected.record(f"0-{i}", answer, teacher="ann", shown_at=i + 0.25, answered_at=i + 0.5)
+        expected.record("0-1", Answer.TIE, teacher="bob", answered_at=9.0)
+        assert import_preferences(copy / name, store) == 5
+        assert everything(store) == everything(expected)
+    observation, action = read_spaces(copy)
+    assert (observation.shape, action.n) == ((4,), 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ([1], "options are 0 times missing among int64; expected lists"),
+        ([None, [{"actions": [1]}]], "options are 1 times missing among list"),
+        ([[1]], "segments are 0 times missing among int64; expected structs"),
+        ([[{"actions": [1]}]], "it lacks 'observations'"),
+    ],
+)
+def test_a_parquet_file_with_other_options_is_refused_in_one_line(tmp_path, content, reason):
+    path = tmp_path / "other.parquet"
+    parquet.write_table(pa.table({"options": content}), path)
+    with pytest.raises(ValueError, match=reason) as refused:
+        read_preferences(path)
+    assert "\n" not in str(refused.value) and str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_rankings_posted_and_answered_by_the_oracle_come_back_and_give_choices(tmp_path, name):
+    queries = [*example_queries(12, kind="ranking"), *example_queries(2, seed=1)]
+    oracle = OracleTeacher()
+    with PreferenceStore() as store, PreferenceStore() as other:
+        store.post(queries)
+        store.record_all([q.id for q in queries], oracle.answer(queries), teacher="oracle")
+        store.record("0-0", Answer.SKIP, teacher="ann")
+        export(store, tmp_path / "export")
+        assert import_preferences(tmp_path / "export" / name, other) == 15
+        assert everything(other) == everything(store)
+        said = choices(other.preferences())
+        card = (tmp_path / "export" / "README.md").read_text()
+    # Twice 3 to 8 options, one choice fewer each, and two comparisons; the skip gives none.
+    assert len(said) == 2 * (2 + 3 + 4 + 5 + 6 + 7) + 2
+    for choice in said:  # normal rewards don't tie: the best of what is left was chosen
+        best = max(choice.options, key=lambda segment: segment.true_return)
+        assert choice.options[choice.target.index(1)] is best
+    assert "12 ranking" in card and "`options` to a teacher, 2 to 8 segments of 5 steps" in card and "1 skip" in card
+
+
+def test_a_record_that_is_not_of_its_kind_is_refused(folder, tmp_path):
+    line = (folder / "preferences.jsonl").read_text().splitlines()[0]
+    for old, new, reason in (
+        ('"kind": "comparison"', '"kind": "ranking"', "query '0-0' has 2 options; a ranking shows 3 to 8"),
+        ('"kind": "comparison"', '"kind": "rating"', "kind is 'rating'; use one of comparison, ranking"),
+        ('"answer": "left"', '"answer": "[1,0]"', "is not a valid Answer"),
+    ):
+        (tmp_path / "alone.jsonl").write_text(damaged(line, old, new))
+        with pytest.raises(ValueError, match=f"line 1 of .* is damaged: .*{reason}"):
+            read_preferences(tmp_path / "alone.jsonl")

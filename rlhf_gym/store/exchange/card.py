@@ -14,8 +14,10 @@ _CARD = """---
 
 # {title}
 
-{n} preferences by {who}. Each compares two segments of {length} steps, `left` and `right`, and its `answer` says which
-one the teacher wants more of: {answers}.
+{n} preferences by {who}. Each puts `options` to a teacher, {options} segments of {length} steps, and its `answer` says
+what the teacher wants more of: {answers}. To a `kind` "comparison" the answer is left (the first of two), right, tie or
+skip; to a "ranking" it is the numbers of the options from 0, best first, ties as a list within the list, as in
+[2,[0,1]], or skip.
 
 A segment holds `observations` (one more than steps), `actions`, `rewards` (the environment's own, which the teacher may
 not have seen and a reward model must not), `terminated` (whether its last step ended the episode for good: it may then
@@ -48,7 +50,7 @@ def data_card(preferences: Sequence[Preference], data_file: str) -> str:
         preferences: At least one.
         data_file: Name of the file that `datasets` reads.
     """
-    tasks = sorted({side.origin.env_id for p in preferences for side in (p.query.left, p.query.right) if side.origin})
+    tasks = sorted({option.origin.env_id for p in preferences for option in p.query.options if option.origin})
     title = f"Preferences over segments{' of ' if tasks else ''}{', '.join(tasks)}"
     front = {
         "pretty_name": title,
@@ -56,15 +58,23 @@ def data_card(preferences: Sequence[Preference], data_file: str) -> str:
         "size_categories": [_size(len(preferences))],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": data_file}]}],
     }
-    said, teachers = Counter(p.answer for p in preferences), {p.teacher for p in preferences}
+    teachers, shown = {p.teacher for p in preferences}, sorted({len(p.query.options) for p in preferences})
     return _CARD.format(
         front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
         title=title,
         n=len(preferences),
         who="1 teacher" if len(teachers) == 1 else f"{len(teachers)} teachers",
         length=" or ".join(map(str, sorted({p.query.left.length for p in preferences}))),
-        answers=", ".join(f"{said[answer]} {answer.value}" for answer in Answer),
+        options=" to ".join(map(str, dict.fromkeys((shown[0], shown[-1])))),
+        answers=_said(preferences),
     )
+
+
+def _said(preferences: Sequence[Preference]) -> str:
+    """How often each answer was given; rankings, of which hardly two are alike, are counted together."""
+    names = [*(answer.value for answer in Answer), "ranking"]
+    said = Counter(p.answer.value if isinstance(p.answer, Answer) else "ranking" for p in preferences)
+    return ", ".join(f"{said[name]} {name}" for name in names if said[name])
 
 
 def _size(n: int) -> str:

@@ -17,7 +17,8 @@ from rlhf_gym.store.exchange.records import damage
 from rlhf_gym.store.preference_store import PreferenceStore
 
 LINES, PARQUET, CARD, MANIFEST = "preferences.jsonl", "preferences.parquet", "README.md", "manifest.json"
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)
 
 Spaces = tuple[Space[Any], Space[Any]]
 """Of observations and of actions."""
@@ -140,9 +141,10 @@ def _manifest(directory: Path) -> dict[str, Any]:
         manifest = json.loads(file.read_bytes())
         if not isinstance(manifest, dict) or not isinstance(manifest["sha256"], dict):
             raise ValueError("it is no manifest")
-    if manifest.get("format") != FORMAT:
+    if manifest.get("format") not in READ:
         raise ValueError(
-            f"{file} is of format {manifest.get('format')} and this rlhf_gym reads {FORMAT}; use the one that wrote it"
+            f"{file} is of format {manifest.get('format')} and this rlhf_gym reads {' and '.join(map(str, READ))}; use "
+            "the one that wrote it"
         )
     return manifest
 

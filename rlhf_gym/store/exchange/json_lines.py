@@ -11,7 +11,7 @@ import numpy as np
 
 from rlhf_gym.arrays import array_from_json, array_to_json
 from rlhf_gym.preferences import Preference
-from rlhf_gym.store.exchange.records import Record, damage, preference_to_record, record_to_preference
+from rlhf_gym.store.exchange.records import Record, as_format_2, damage, preference_to_record, record_to_preference
 from rlhf_gym.store.rows import ARRAYS
 
 
@@ -25,7 +25,7 @@ def write_json_lines(preferences: Iterable[Preference], path: Path) -> None:
 
 
 def read_json_lines(path: Path) -> Iterator[Preference]:
-    """What :func:`write_json_lines` wrote.
+    """What :func:`write_json_lines` wrote, now or in format 1.
 
     Raises:
         ValueError: If a line is damaged; the message names it.
@@ -33,16 +33,21 @@ def read_json_lines(path: Path) -> Iterator[Preference]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             with damage(f"line {number} of {path}"):
-                record = _with_arrays(json.loads(line, parse_constant=_refuse), array_from_json)
+                record = _with_arrays(as_format_2(_object(line)), array_from_json)
                 value = {"dtype": "float64", "shape": [1], "values": [record["value"]]}
                 yield record_to_preference({**record, "value": float(array_from_json(value)[0])})
 
 
+def _object(line: bytes) -> Record:
+    record = json.loads(line, parse_constant=_refuse)
+    if not isinstance(record, dict):
+        raise TypeError(f"it is {type(record).__name__}; expected an object")
+    return record
+
+
 def _with_arrays(record: Record, change: Callable[[Any], Any]) -> Record:
-    sides = {
-        side: {**record[side], **{name: change(record[side][name]) for name in ARRAYS}} for side in ("left", "right")
-    }
-    return {**record, **sides}
+    options = [{**option, **{name: change(option[name]) for name in ARRAYS}} for option in record["options"]]
+    return {**record, "options": options}
 
 
 def _refuse(name: str) -> None:

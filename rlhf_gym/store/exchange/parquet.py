@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from rlhf_gym.preferences import Preference
 from rlhf_gym.segments import Array
-from rlhf_gym.store.exchange.records import Record, damage, preference_to_record, record_to_preference
+from rlhf_gym.store.exchange.records import (
+    PLAIN,
+    SIDES,
+    Record,
+    as_format_2,
+    damage,
+    preference_to_record,
+    record_to_preference,
+)
 from rlhf_gym.store.rows import ARRAYS
 
 try:
@@ -21,19 +29,9 @@ except ImportError as error:
         "Parquet needs pyarrow: pip install 'rlhf-gym[exchange]', or go without: --no-parquet, in Python parquet=False"
     ) from error
 
-_SIDES = ("left", "right")
 _TYPES = {
-    "answer": pa.string(),
-    "teacher": pa.string(),
-    "shown_at": pa.float64(),
-    "answered_at": pa.float64(),
-    "id": pa.string(),
-    "why": pa.string(),
-    "value": pa.float64(),
-    "policy_step": pa.int64(),
-    "reward_version": pa.int64(),
-    "repeats": pa.string(),
-    "length": pa.int64(),
+    name: {str: pa.string(), float: pa.float64(), int: pa.int64()}[(get_args(kind) or (kind,))[0]]
+    for name, kind in PLAIN.items()
 }
 
 
@@ -44,7 +42,9 @@ def to_table(preferences: Sequence[Preference]) -> Any:
         ValueError: If an array has another dtype or inner shape in one query than in another.
     """
     records = [preference_to_record(preference) for preference in preferences]
-    columns = {side: _pack_segments([record[side] for record in records]) for side in _SIDES}
+    options = _pack_segments([option for record in records for option in record["options"]])
+    ends = np.cumsum([len(record["options"]) for record in records])
+    columns = {"options": pa.ListArray.from_arrays(pa.array([0, *ends.tolist()], pa.int32()), options)}
     columns |= {name: pa.array([record[name] for record in records], kind) for name, kind in _TYPES.items()}
     return pa.table(columns)
 
@@ -56,7 +56,7 @@ def write_parquet(table: Any, path: Path) -> None:
 
 
 def read_parquet(path: Path) -> list[Preference]:
-    """What :func:`write_parquet` wrote.
+    """What :func:`write_parquet` wrote, now or in format 1.
 
     Raises:
         ValueError: If it is damaged.
@@ -66,12 +66,24 @@ def read_parquet(path: Path) -> list[Preference]:
             table = parquet.read_table(path, page_checksum_verification=True)
             if table.num_rows == 0:
                 return []
-            columns = [_unpack_segments(table.column(side)) for side in _SIDES]
-            columns += [table.column(name).to_pylist() for name in _TYPES]
+            columns = _unpack_options(table)
+            columns |= {name: table.column(name).to_pylist() for name in _TYPES if name in table.column_names}
         except pa.ArrowException as error:
             raise ValueError(error) from error
-        records = (dict(zip((*_SIDES, *_TYPES), row, strict=True)) for row in zip(*columns, strict=True))
-        return [record_to_preference(record) for record in records]
+        records = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        return [record_to_preference(as_format_2(record)) for record in records]
+
+
+def _unpack_options(table: Any) -> dict[str, list[Any]]:
+    """The column of options, or those of left and right, as lists of records."""
+    if "options" not in table.column_names:
+        return {side: _unpack_segments(table.column(side)) for side in SIDES}
+    column = table.column("options").combine_chunks()
+    if not pa.types.is_list(column.type) or column.null_count:
+        raise ValueError(f"options are {column.null_count} times missing among {column.type}; expected lists")
+    ends = np.diff(column.offsets.to_numpy()).cumsum().tolist()
+    segments = _unpack_segments(column.flatten())
+    return {"options": [segments[start:end] for start, end in zip([0, *ends], ends, strict=False)]}
 
 
 def _pack_segments(segments: Sequence[Record]) -> Any:
@@ -97,7 +109,7 @@ def _pack(arrays: Sequence[Array], name: str) -> Any:
 
 
 def _unpack_segments(column: Any) -> list[Record]:
-    segments = column.combine_chunks()
+    segments = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if not pa.types.is_struct(segments.type) or segments.null_count:
         raise ValueError(f"segments are {segments.null_count} times missing among {segments.type}; expected structs")
     columns = [_unpack(segments.field(name)) for name in ARRAYS]

@@ -1,52 +1,47 @@
-"""A preference as plain values and arrays under the names that every exported file uses."""
+"""A preference as plain values and arrays under the names that every exported file uses.
+
+Format 2 has `options`, a list of segments, and `kind`. Format 1 had `left` and `right`; it is still read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 import numpy as np
 
-from rlhf_gym.preferences import Answer, Preference, Query
+from rlhf_gym.kinds import answer_text, check_query, find_kind
+from rlhf_gym.preferences import QUERY_FIELDS, Preference, Query
 from rlhf_gym.segments import Segment
 from rlhf_gym.store.rows import ARRAYS, origin_from_json, origin_to_json
 
 Record = dict[str, Any]
 
-_SEGMENT = {"terminated": (bool,), "origin": (str, type(None))}
-_REST = {
-    "id": (str,),
-    "why": (str,),
-    "value": (float, int),
-    "policy_step": (int,),
-    "reward_version": (int,),
-    "repeats": (str, type(None)),
-    "length": (int,),
-    "answer": (str,),
-    "teacher": (str,),
-    "shown_at": (float, int, type(None)),
-    "answered_at": (float, int, type(None)),
+PLAIN: dict[str, Any] = {
+    "answer": str,
+    "teacher": str,
+    "shown_at": float | None,
+    "answered_at": float | None,
+    **QUERY_FIELDS,
+    "length": int,
 }
+"""What a record holds besides its options, with the type of each."""
+SIDES = ("left", "right")
+"""The options of a record of format 1."""
+_SEGMENT = {"terminated": bool, "origin": str | None}
 
 
 def preference_to_record(preference: Preference) -> Record:
-    """All that a preference holds; segments under `left` and `right`, their origins as JSON."""
+    """All that a preference holds; segments under `options`, their origins as JSON."""
     query = preference.query
     return {
-        "left": _segment_to_record(query.left),
-        "right": _segment_to_record(query.right),
-        "answer": Answer(preference.answer).value,
-        "teacher": preference.teacher,
-        "shown_at": preference.shown_at,
-        "answered_at": preference.answered_at,
-        "id": query.id,
-        "why": query.why,
-        "value": float(query.value),
-        "policy_step": int(query.policy_step),
-        "reward_version": int(query.reward_version),
-        "repeats": query.repeats,
-        "length": int(query.left.length),
+        "options": [_segment_to_record(segment) for segment in query.options],
+        "answer": answer_text(preference.answer, kind=query.kind, options=len(query.options), query_id=query.id),
+        **{name: getattr(preference, name) for name in ("teacher", "shown_at", "answered_at")},
+        **{name: kind(value) if kind in (int, float) else value for name, kind, value in _fields(query)},
+        "length": int(query.options[0].length),
     }
 
 
@@ -58,15 +53,23 @@ def record_to_preference(record: Record) -> Preference:
         TypeError: If something has another type.
         ValueError: If something has a value that it can't have.
     """
-    plain = _checked(record, _REST)
+    plain = _checked(record, PLAIN)
+    options = tuple(_record_to_segment(option, plain["length"]) for option in record["options"])
+    query = Query(options, **{name: plain[name] for name in QUERY_FIELDS})
+    check_query(query)
     return Preference(
-        query=Query(
-            tuple(_record_to_segment(record[side], plain["length"]) for side in ("left", "right")),
-            **{name: plain[name] for name in ("id", "why", "value", "policy_step", "reward_version", "repeats")},
-        ),
-        answer=Answer(plain["answer"]),
+        query,
+        answer=find_kind(query.kind).parse(plain["answer"], len(options)),
         **{name: plain[name] for name in ("teacher", "shown_at", "answered_at")},
     )
+
+
+def as_format_2(record: Record) -> Record:
+    """A record of either format, as one of format 2."""
+    if SIDES[0] not in record:
+        return record
+    rest = {name: value for name, value in record.items() if name not in SIDES}
+    return {"kind": "comparison", "options": [record[side] for side in SIDES], **rest}
 
 
 @contextmanager
@@ -77,6 +80,11 @@ def damage(what: str) -> Iterator[None]:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise ValueError(f"{what} is damaged: {reason}; restore it from a copy") from error
+
+
+def _fields(query: Query) -> Iterator[tuple[str, Any, Any]]:
+    for name, kind in QUERY_FIELDS.items():
+        yield name, kind, getattr(query, name)
 
 
 def _segment_to_record(segment: Segment) -> Record:
@@ -93,8 +101,15 @@ def _record_to_segment(record: Record, length: int) -> Segment:
     return Segment(**arrays, length=length, terminated=plain["terminated"], origin=origin)
 
 
-def _checked(record: Record, kinds: dict[str, tuple[type, ...]]) -> Record:
-    for name, allowed in kinds.items():
+def _checked(record: Record, kinds: dict[str, Any]) -> Record:
+    for name, kind in kinds.items():
+        allowed = _allowed(kind)
         if type(record[name]) not in allowed:
             raise TypeError(f"{name} is {record[name]!r}; expected {' or '.join(kind.__name__ for kind in allowed)}")
     return {name: record[name] for name in kinds}
+
+
+def _allowed(kind: Any) -> tuple[type, ...]:
+    """The types that a value of such a field may have; a float may be written as a whole number."""
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return (*kinds, int) if float in kinds else kinds

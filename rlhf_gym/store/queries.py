@@ -1,0 +1,137 @@
+"""Queries with their options, in and out of the tables: functions on a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+from weakref import WeakValueDictionary
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select
+
+from rlhf_gym.kinds import check_query
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Segment
+from rlhf_gym.store.rows import ARRAYS, query_to_row, row_to_query, row_to_segment, segment_to_row
+from rlhf_gym.store.schema import OPTIONS, QUERIES, SEGMENTS
+
+_AT_ONCE = 500  # values that one statement asks for: databases have their limits
+
+
+@dataclass(frozen=True, eq=False)
+class AtHand:
+    """Queries by id and segments by digest that are stored and that somebody still holds: none is decoded again."""
+
+    queries: WeakValueDictionary[str, Query] = field(default_factory=WeakValueDictionary)
+    segments: WeakValueDictionary[str, Segment] = field(default_factory=WeakValueDictionary)
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A query as it is written: a row of its own, and one for each of its segments."""
+
+    query: Query
+    row: dict[str, Any]
+    segments: tuple[dict[str, Any], ...]
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Of its options, by place."""
+        return tuple(segment["digest"] for segment in self.segments)
+
+
+def written(query: Query) -> Written:
+    """Put all of a query into rows, before any of them is in the database.
+
+    Raises:
+        ValueError: If it isn't of its kind, or a segment can't be written.
+    """
+    check_query(query)
+    named = zip(query.options, query.names, strict=True)
+    return Written(query, query_to_row(query), tuple(segment_to_row(one, f"{name} segment") for one, name in named))
+
+
+def write(
+    connection: Connection, queries: Sequence[Written], further: Sequence[Mapping[str, Any]], at_hand: AtHand
+) -> None:
+    """Write queries, and those of their segments that aren't there yet.
+
+    Args:
+        connection: Writes alone.
+        queries: At least one.
+        further: For each, the columns that say nothing of the query itself.
+        at_hand: Its segments are there.
+    """
+    segments = {row["digest"]: row for one in queries for row in one.segments if row["digest"] not in at_hand.segments}
+    for row in in_parts(connection, select(SEGMENTS.c.digest), SEGMENTS.c.digest, list(segments)):
+        del segments[row.digest]
+    if segments:
+        connection.execute(insert(SEGMENTS), list(segments.values()))
+    connection.execute(insert(QUERIES), [{**one.row, **columns} for one, columns in zip(queries, further, strict=True)])
+    connection.execute(
+        insert(OPTIONS),
+        [
+            {"query_id": one.query.id, "place": place, "segment": digest}
+            for one in queries
+            for place, digest in enumerate(one.digests)
+        ],
+    )
+
+
+def keep_at_hand(queries: Iterable[Written], at_hand: AtHand) -> None:
+    """Remember what was written and committed, save what its owner could still change."""
+    for one in queries:
+        fixed = list(map(_is_fixed, one.query.options))
+        for segment, digest, is_fixed in zip(one.query.options, one.digests, fixed, strict=True):
+            if is_fixed:
+                at_hand.segments[digest] = segment
+        if all(fixed):
+            at_hand.queries[one.query.id] = one.query
+
+
+def read(connection: Connection, rows: Iterable[Row[Any]], at_hand: AtHand) -> list[Query]:
+    """The queries of rows of `queries`, each segment decoded once, if at all.
+
+    Args:
+        connection: Any.
+        rows: With at least the columns of a query; a query may come several times.
+        at_hand: What needn't be read; what is read is added to it.
+    """
+    by_id = {row.id: row for row in rows}
+    found = {id_: query for id_ in by_id if (query := at_hand.queries.get(id_)) is not None}
+    digests = digests_of(connection, [id_ for id_ in by_id if id_ not in found])
+    segments = _segments(connection, list(dict.fromkeys(chain.from_iterable(digests.values()))), at_hand)
+    for id_, mine in digests.items():
+        found[id_] = at_hand.queries[id_] = row_to_query(by_id[id_], [segments[digest] for digest in mine])
+    return [found[id_] for id_ in by_id]
+
+
+def digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The digests of the options of queries, by place."""
+    places: dict[str, dict[int, str]] = {id_: {} for id_ in ids}
+    for row in in_parts(connection, select(OPTIONS), OPTIONS.c.query_id, ids):
+        places[row.query_id][row.place] = row.segment
+    return {id_: tuple(digest for _, digest in sorted(mine.items())) for id_, mine in places.items()}
+
+
+def in_parts(
+    connection: Connection, statement: Select[Any], column: ColumnElement[Any], values: Sequence[str]
+) -> Iterator[Row[Any]]:
+    """Rows of a statement in which a column is one of the values, however many they are."""
+    for start in range(0, len(values), _AT_ONCE):
+        yield from connection.execute(statement.where(column.in_(values[start : start + _AT_ONCE])))
+
+
+def _segments(connection: Connection, digests: Sequence[str], at_hand: AtHand) -> dict[str, Segment]:
+    found = {digest: segment for digest in digests if (segment := at_hand.segments.get(digest)) is not None}
+    missing = [digest for digest in digests if digest not in found]
+    for row in in_parts(connection, select(SEGMENTS), SEGMENTS.c.digest, missing):
+        found[row.digest] = at_hand.segments[row.digest] = row_to_segment(row)
+    return found
+
+
+def _is_fixed(segment: Segment) -> bool:
+    """Whether nobody can change a segment's arrays any more, as those that a trajectory cuts."""
+    flags = [getattr(segment, name).flags for name in ARRAYS]
+    return all(flag.owndata and not flag.writeable for flag in flags)
