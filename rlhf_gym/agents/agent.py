@@ -26,7 +26,7 @@ class Agent(ABC):
 
     Args:
         sb3: The algorithm, made with a number as its learning rate.
-        total_timesteps: Environment steps of all portions together.
+        total_timesteps: Environment steps of all portions together, at most; what makes no whole portion is left out.
         schedule: Of the learning rate; `linear` takes it to 0 over `total_timesteps`.
 
     Attributes:
@@ -35,7 +35,7 @@ class Agent(ABC):
 
     def __init__(self, sb3: BaseAlgorithm, *, total_timesteps: int, schedule: Schedule) -> None:
         self.sb3 = sb3
-        self._total, self._schedule = total_timesteps, schedule
+        self._total, self._schedule = total_timesteps // self.portion * self.portion, schedule
         self._learning_rate = float(sb3.learning_rate)  # type: ignore[arg-type]
         self.log_to(None)
 
