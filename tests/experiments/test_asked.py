@@ -1,5 +1,5 @@
-from experiments.asked import Alike, Ratio, Reaches, Seeds
-from experiments.settings import Bound, Setting
+from experiments.harness.asked import Alike, Ratio, Reaches, Seeds
+from experiments.harness.settings import Bound, Setting
 
 HELD = (Bound("length", least=475), Bound("distance", most=0.25))
 SETTINGS = {

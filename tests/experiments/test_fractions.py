@@ -1,8 +1,8 @@
 import pytest
 
-from experiments.fractions import PUBLISHED, elsewhere, measured, results_with_rows
-from experiments.records import append_rows
-from experiments.settings import names
+from experiments.harness.records import append_rows
+from experiments.harness.settings import names
+from experiments.measurements.fractions import PUBLISHED, elsewhere, measured, results_with_rows
 
 
 def fill(results_dir, experiment, returns):

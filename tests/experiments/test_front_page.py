@@ -3,9 +3,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from experiments.fractions import Point, elsewhere
-from experiments.front_page import draw, main
-from experiments.records import append_rows, read_rows
+from experiments.harness.records import append_rows, read_rows
+from experiments.measurements.fractions import Point, elsewhere
+from experiments.measurements.front_page import draw, main
 
 TASKS = [f"Inverted{number}-v5" for number in range(9)]
 

@@ -2,10 +2,10 @@ import re
 
 import pytest
 
-from experiments import cartpole
-from experiments.records import append_rows, read_rows
-from experiments.report import figures, main, read_results, report, table
-from experiments.settings import known_columns, measure_names
+from experiments.harness.records import append_rows, read_rows
+from experiments.harness.report import figures, main, read_results, report, table
+from experiments.harness.settings import known_columns, measure_names
+from experiments.questions import cartpole
 
 ROUNDS = [{"env_steps": 100 * n, "labels": n, "true_return": 9.0 * n} for n in (1, 2, 3)]
 MADE = {"wall_seconds": 36.0, "versions": "torch 2", "python": "3", "commit": "abc", "machine": "a machine"}
