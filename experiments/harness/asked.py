@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.harness.settings import Row, Setting, Verdict
+from experiments.harness.settings import Asked, Row, Setting, Verdict
 from rlhf_gym.stats import bootstrap_interval, interquartile_mean, probability_of_improvement
 
 Settings = Mapping[str, Setting]
@@ -15,7 +15,7 @@ RETURN = "true_return_mean"
 
 @dataclass(frozen=True)
 class Seeds:
-    """So many seeds of a setting reach its threshold: at least `least`, or at most `most` where it must miss it."""
+    """Seeds of a setting that reach its threshold: at least `least`, or at most `most` where it must miss it."""
 
     setting: str
     least: int = 0
@@ -34,7 +34,7 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Reaches:
-    """The interquartile mean of a setting's true return is at least so much."""
+    """The interquartile mean of a setting's true return is at least `least`."""
 
     setting: str
     least: float
@@ -52,7 +52,7 @@ class Reaches:
 
 @dataclass(frozen=True)
 class Ratio:
-    """The interquartile mean of a setting's true return is at least so many times another's.
+    """The interquartile mean of a setting's true return is at least `least` times another's.
 
     Args:
         setting: The one that is judged.
@@ -68,15 +68,19 @@ class Ratio:
 
     def judge(self, settings: Settings, runs: Runs) -> Verdict:
         """Compare the two interquartile means."""
-        ours_called, theirs_called = _called(self.setting, settings), _called(self.other, settings)
-        asked = f"{ours_called}: true return at least {self.least:g} times that of {theirs_called}"
-        asked += f", both above that of {_called(self.floor, settings)}" if self.floor else ""
-        ours, theirs, whole = _returns(self.setting, self.other, settings, runs)
+        theirs, none = settings[self.other].title, settings[self.floor].title if self.floor else "0"
+        way = f"the way from {none} to " if self.floor else ""
+        asked = f"{_called(self.setting, settings)}: ≥ {self.least:g} of {way}{theirs}"
+        ours, ceiling, whole = _returns(self.setting, self.other, settings, runs)
         lowest = [float(row[RETURN]) for row in runs.get(self.floor, ())] if self.floor else [0.0]
-        if not ours or not theirs or not lowest:
+        if not ours or not ceiling or not lowest:
             return Verdict(asked, "not run", None)
-        a, b, zero = (interquartile_mean(values) for values in (ours, theirs, lowest))
-        reached = f"{(a - zero) / (b - zero):.2f} ({a:.1f} to {b:.1f}" + (f", above {zero:.1f})" if self.floor else ")")
+        a, b, zero = (interquartile_mean(values) for values in (ours, ceiling, lowest))
+        reached = f"{(a - zero) / (b - zero):.2f}: {a:.1f} of {b:.1f}"
+        if self.floor and a < zero:
+            reached = f"worse than {none}: {a:.1f} against {zero:.1f}"
+        elif self.floor:
+            reached = f"{(a - zero) / (b - zero):.2f}: {a:.1f}, between {zero:.1f} and {b:.1f}"
         return Verdict(asked, reached, a - zero >= self.least * (b - zero) if whole else None)
 
 
@@ -111,3 +115,19 @@ def _returns(setting: str, other: str, settings: Settings, runs: Runs) -> tuple[
     """True returns of both settings, and whether all their runs are there."""
     ours, theirs = ([float(row[RETURN]) for row in runs.get(name, ())] for name in (setting, other))
     return ours, theirs, (len(ours), len(theirs)) == tuple(len(settings[name].seeds) for name in (setting, other))
+
+
+def reached(asked: Asked, settings: Settings, runs: Runs) -> bool:
+    """Whether the runs show it; missing runs don't."""
+    return bool(asked.judge(settings, runs).passed)
+
+
+def mean_return(setting: str, runs: Runs) -> float:
+    """Interquartile mean of a setting's true return over its seeds."""
+    return interquartile_mean([float(row[RETURN]) for row in runs[setting]])
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence lists them."""
+    *before, last = names or ("none",)
+    return f"{', '.join(before)} and {last}" if before else last

@@ -154,13 +154,17 @@ def _share(setting: Setting, found: Sequence[Row]) -> dict[str, Any]:
 def _page(results: Results, testing: bool) -> Iterator[str]:
     name, experiment, flag = results.name, results.experiment, " --testing" if testing else ""
     yield f"<!-- Made by `python -m experiments.report {name}{flag}`; what is changed here by hand is lost. -->"
-    yield f"# {name}\n\n{experiment.__doc__.strip()}\n"
+    judged = {**experiment.SETTINGS, **results.settings}
+    verdicts = [asked.judge(judged, results.runs) for asked in experiment.ASKED]
+    missing = sum(verdict.passed is None for verdict in verdicts)
+    answer = f"Open: the runs for {missing} of {len(verdicts)} figures asked for are missing."
+    yield f"# {name}\n\n**{answer if missing else experiment.answer(judged, results.runs)}**\n"
+    yield f"{experiment.__doc__.strip()}\n"
     yield f"```\npython -m experiments.run {name} --jobs 2{flag}\npython -m experiments.report {name}{flag}\n```\n"
-    verdicts = [asked.judge({**experiment.SETTINGS, **results.settings}, results.runs) for asked in experiment.ASKED]
     yield "## Asked and reached\n\n| asked | reached | |\n|---|---|---|"
     yield from (f"| {v.asked} | {v.reached} | {VERDICTS[v.passed]} |" for v in verdicts)
     for key, family in results.families.items():
-        yield f"\n## {family.title}\n\n![Curves and final figures of every seed]({key}.png)\n"
+        yield f"\n## {family.title}\n\n![{family.title}: every seed, beside the controls]({key}.png)\n"
         for s, setting in results.of(family).items():
             if setting.clip and (results.folder / f"{s}.webp").exists():
                 yield f"![{setting.title}, the policy of seed {setting.seeds[0]}]({s}.webp)\n"

@@ -97,13 +97,13 @@ class Family:
         title: Heading of their section.
         settings: Their names, in order.
         panels: What the figure shows beside the learning curves.
-        curve: What the learning curves show.
+        curve: What the learning curves show; None leaves them out.
     """
 
     title: str
     settings: tuple[str, ...]
     panels: tuple[Panel, ...]
-    curve: str = "true return"
+    curve: str | None = "true return"
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,7 @@ class Experiment(Protocol):
     FAMILIES: Mapping[str, Family]  # by the name of their figure's file
     ASKED: Sequence[Asked]
     HOW_TO_READ: str
+    answer: Callable[[Mapping[str, Setting], Mapping[str, Sequence[Row]]], str]  # one sentence, once nothing is missing
 
 
 def names() -> list[str]:

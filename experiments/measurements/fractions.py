@@ -1,17 +1,17 @@
-"""How much of what PPO reaches on the true reward so many labels do: on every task, here and elsewhere."""
+"""How much of what PPO reaches on the true reward labels reach: on every task, here and elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from experiments.harness.records import read_rows
 from experiments.harness.report import Results, read_results
 from experiments.harness.settings import Family, Row, names
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.stats import fraction_interval, fraction_reached, interquartile_mean
+from rlhf_gym.stats import fraction_reached, interquartile_mean
 
 RETURN = "true_return_mean"
 
@@ -25,11 +25,13 @@ class Point:
         kind: From answers, from a constant reward and no answers at all, or by others.
         labels: Answers given.
         fraction: Interquartile mean of the true return, as a part of what PPO reaches on the true reward.
-        low: Lower end of its 95 % bootstrap interval over seeds; None where only the fraction is known.
-        high: Upper end; infinite where PPO on the true reward doesn't surely learn anything.
+        low: The same part of the lowest seed; None where only the fraction is known.
+        high: That of the highest seed.
         n_seeds: Runs with these labels; None where not known.
         source: Where the figure is from: experiment and setting, or a publication.
         above: The setting whose return counts as 0; none where 0 itself does.
+        ppo_low: The part that PPO's own lowest seed reaches of PPO's interquartile mean.
+        ppo_high: That of its highest seed.
     """
 
     task: str
@@ -41,6 +43,21 @@ class Point:
     n_seeds: int | None
     source: str
     above: str = ""
+    ppo_low: float | None = None
+    ppo_high: float | None = None
+
+
+class Parts(NamedTuple):
+    """Returns as parts of PPO's interquartile mean: their own interquartile mean, their lowest and their highest."""
+
+    middle: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, returns: Sequence[float], ppo: Sequence[float], floor: Sequence[float]) -> Parts:
+        """Take the parts, all counted from the floor's interquartile mean."""
+        return cls(*(fraction_reached(v, ppo, floor=floor) for v in (returns, [min(returns)], [max(returns)])))
 
 
 # Only what was given as a part of the true reward's return, or beside it. Christiano et al. (2017) say of 700 labels
@@ -81,9 +98,9 @@ def elsewhere(results_dir: Path = Path("results")) -> list[Point]:
         returns, ppo = _returns(own), _returns([r for r in rows if (r["task"], r["who"]) == (task, "imitation_ppo")])
         if returns and ppo:
             env_id, labels = own[0]["env_id"], int(own[0]["labels"])
-            reached = fraction_reached(returns, ppo), *fraction_interval(returns, ppo, seed=0)
+            parts = Parts.of(returns, ppo, [0.0])
             source = f"imitation 1.0.1 on {env_id} (results/peers)"
-            points.append(Point(env_id, "elsewhere", labels, *reached, len(returns), source))
+            points.append(Point(env_id, "elsewhere", labels, *parts, len(returns), source))
     return [*points, *PUBLISHED]
 
 
@@ -141,11 +158,11 @@ def _points(results: Results, family: Family) -> list[Point] | None:
             _task(configs[name]),
             "labels" if name in ours else "constant",
             configs[name].labels,
-            fraction_reached(returns, theirs, floor=floor),
-            *fraction_interval(returns, theirs, floor=floor, seed=0),
+            *Parts.of(returns, theirs, floor),
             len(returns),
             f"{results.name}: {name}",
             above,
+            *Parts.of(theirs, theirs, floor)[1:],
         )
         for name in [*ours, *best]
         for returns in [_returns(results.runs[name])]

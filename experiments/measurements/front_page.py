@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import tyro
@@ -17,20 +17,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
 from experiments.harness.records import append_rows
 from experiments.measurements.fractions import Point, elsewhere, measured, results_with_rows
-from rlhf_gym.plots import COLOURS, INK, MORE_COLOURS, SMALL, dress
+from rlhf_gym.plots import COLOURS, INK, MUTED, SMALL, dress
 
-MARKERS = "osDPX*p"  # none that looks like the arrows of points beyond the axis
-HOLLOW = "DsPXv"
 LOWEST, HIGHEST = -0.5, 2.2  # parts beyond are arrows at the edge, with their numbers
-APART = 0.024  # decades between points with the same labels
-PPO: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
-
-Tasks = Mapping[str, Sequence[Point]]
-Styles = Mapping[str, Mapping[str, Any]]
+TICKS = (20, 50, 100, 200, 500, 1000)
+COLUMNS = 4
+OURS, CONSTANT = COLOURS[0], COLOURS[1]
+PPO: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 2}
+FIXED: dict[str, Any] = {"color": CONSTANT, "linewidth": 1.6, "linestyle": (0, (1, 1.3)), "zorder": 2}
+BAND: dict[str, Any] = {"color": MUTED[1], "alpha": 0.18, "linewidth": 0}
+HOLLOW: dict[str, Any] = {
+    "marker": "D",
+    "color": INK,
+    "linestyle": "none",
+    "markersize": 6,
+    "markerfacecolor": "white",
+    "markeredgecolor": INK,
+    "markeredgewidth": 1.2,
+}
 
 
 def front_page(results_dir: Path = Path("results")) -> Path:
@@ -57,124 +65,111 @@ def _rounded(point: Point) -> dict[str, Any]:
 
 
 def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None = None) -> Figure:
-    """Draw a line per task against labels, what others report, and, at the left, what no answers at all reach.
+    """Draw a panel per task: parts of PPO's return against labels, beside a constant reward and what others reach.
 
     Args:
-        points: Of all kinds; constant rewards of tasks without any labels are not drawn.
+        points: Of all kinds; those of tasks without labels of our own are not drawn.
         left_out: Tasks to name in the caption, by why they aren't here.
 
     Raises:
         ValueError: If no task has a point with labels of its own.
     """
-    names = list(dict.fromkeys(point.task for point in points if point.kind == "labels"))
-    if not names:
+    tasks = by_task(points)
+    if not tasks:
         raise ValueError("no task has runs both with labels and of PPO on the true reward; do them first")
-    own = [point for point in points if point.kind != "elsewhere" and point.task in names]
-    tasks = {name: sorted((p for p in own if p.task == name), key=lambda p: p.labels) for name in names}
-    looks = zip(names, cycle(COLOURS + MORE_COLOURS), cycle(MARKERS), strict=False)
-    styles = {name: {"color": colour, "marker": marker} for name, colour, marker in looks}
-    figure = Figure(figsize=(8, 5.6), layout="constrained")
-    none, some = figure.subplots(1, 2, sharey=True, width_ratios=[1, 7.5])
-    others = [point for point in points if point.kind == "elsewhere"]
-    _draw_constant(none, tasks, styles)
-    _draw_labels(some, tasks, styles)
-    _draw_elsewhere(some, others, tasks)
-    _dress(none, some, points)
-    _name_lines(some, tasks, styles)
-    legend = figure.legend(
-        *some.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=8.5,
-        labelcolor=INK, title=_caption(own, left_out or {}), handletextpad=0.3,
-    )  # fmt: skip
-    legend.get_title().set(**SMALL, multialignment="center")
+    rows = -(-len(tasks) // COLUMNS)
+    columns = min(COLUMNS, len(tasks))
+    figure = Figure(figsize=(8, 1.2 + 1.75 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for ax in panels.flat[len(tasks) :]:
+        ax.set_visible(False)
+    for ax, (task, own) in zip(panels.flat, tasks.items(), strict=False):
+        _draw_task(ax, own)
+        ax.set_title(_stem(task), loc="left", fontsize=8.5, fontweight="bold", color=INK, pad=5)
+    shown = [point for own in tasks.values() for point in own]
+    _dress(panels, len(tasks), shown)
+    figure.supylabel("part of the return of PPO on the true reward", fontsize=9.5, color=INK)
+    _explain(figure, shown, left_out or {})
     return figure
 
 
-def _draw_labels(ax: Axes, tasks: Tasks, styles: Styles) -> None:
-    for task, points in tasks.items():
-        own = [point for point in points if point.kind == "labels"]
-        at = [(_place(point, tasks), _shown(point)) for point in own]
-        colour = styles[task]["color"]
-        for place in range(len(own) - 1):
-            inside = not any(map(_beyond, own[place : place + 2]))
-            how = {"linestyle": "-"} if inside else {"linestyle": (0, (2, 2)), "alpha": 0.6}
-            ax.plot(*zip(*at[place : place + 2], strict=True), color=colour, linewidth=1.6, zorder=3, **how)
-        for (x, _), point in zip(at, own, strict=True):
-            _draw_bar(ax, x, point, colour)
-            _draw_mark(ax, x, point, styles[task], markersize=5.5, below=_neighbours(point, tasks))
+def by_task(points: Sequence[Point]) -> dict[str, list[Point]]:
+    """The points to draw by task, by labels; others' stand with the task that has their environment's name."""
+    named = sorted({p.task for p in points if p.kind == "labels"}, key=[p.task for p in points].index)
+    first = {_stem(task): task for task in reversed(named)}
+    families = list(dict.fromkeys(_family(task) for task in named))
+    names = sorted(named, key=lambda task: families.index(_family(task)))
+    found: dict[str, list[Point]] = {task: [] for task in names}
+    for point in sorted(points, key=lambda p: p.labels):
+        task = first.get(_stem(point.task), "") if point.kind == "elsewhere" else point.task
+        if task in found:
+            found[task].append(point)
+    return found
 
 
-def _draw_constant(ax: Axes, tasks: Tasks, styles: Styles) -> None:
-    for place, (task, points) in enumerate(tasks.items()):
-        for point in points:
-            if point.kind == "constant":
-                _draw_mark(ax, place, point, styles[task], markersize=4.5, below=_neighbours(point, tasks))
-    ax.set_xlim(-1, len(tasks))
+def _draw_task(ax: Axes, points: Sequence[Point]) -> None:
+    ax.axhline(1, **PPO)
+    own = [point for point in points if point.kind == "labels"]
+    if own[0].ppo_low is not None and own[0].ppo_high is not None:
+        ax.axhspan(own[0].ppo_low, own[0].ppo_high, zorder=0, **BAND)
+    for a, b in zip(own, own[1:], strict=False):
+        beyond = _beyond(a) or _beyond(b)
+        how = {"linestyle": (0, (2, 2)), "alpha": 0.6} if beyond else {"linestyle": "-"}
+        ax.plot([a.labels, b.labels], [_shown(a), _shown(b)], color=OURS, linewidth=1.6, zorder=3, **how)
+    for point in points:
+        if point.kind == "constant":
+            _draw_constant(ax, point)
+        else:
+            _draw_mark(ax, point)
 
 
-def _draw_mark(ax: Axes, x: float, point: Point, style: Mapping[str, Any], *, markersize: float, below: int) -> None:
-    """A task's mark, or, beyond the axis, an arrow at the edge and the number, `below` so many others there."""
-    how = {**style, "markersize": markersize, "zorder": 4, "clip_on": False}
+def _draw_mark(ax: Axes, point: Point) -> None:
+    """A mark at its labels with a bar over its seeds; beyond the axis an arrow at the edge and the number."""
+    ours = point.kind == "labels"
+    if point.low is not None and point.high is not None:
+        ax.vlines(point.labels, point.low, point.high, color=OURS if ours else INK, linewidth=1.3, alpha=0.6, zorder=2)
     if not _beyond(point):
-        ax.plot(x, point.fraction, **how)
+        how = {"marker": "o", "color": OURS, "markersize": 5} if ours else HOLLOW
+        ax.plot(point.labels, point.fraction, clip_on=False, zorder=4, **how)
         return
     up = point.fraction > HIGHEST
-    ax.plot(x, _shown(point), **how | {"marker": "^" if up else "v", "markersize": 8})
-    number, offset = f"{point.fraction:.1f}".replace("-", "−"), (7, (-10 if up else 10) * below)
-    text = ax.annotate(number, (x, _shown(point)), offset, textcoords="offset points", zorder=5)
-    text.set(color=style["color"], fontsize=8.5, va="center", path_effects=[withStroke(linewidth=2, foreground="w")])
+    ax.plot(point.labels, _shown(point), marker="^" if up else "v", color=OURS, markersize=7, clip_on=False, zorder=4)
+    ax.annotate(
+        _number(point), (point.labels, _shown(point)), (-6, 0), textcoords="offset points", zorder=5, color=OURS, ha="right",
+        fontsize=8, va="center", path_effects=[withStroke(linewidth=2, foreground="w")],
+    )  # fmt: skip
 
 
-def _neighbours(point: Point, tasks: Tasks) -> int:
-    """How many points of earlier tasks are beyond the same end of the axis at the same labels."""
-    same = [other for points in tasks.values() for other in points if other.labels == point.labels]
-    return [other for other in same if _beyond(other) and _shown(other) == _shown(point) or other is point].index(point)
-
-
-def _draw_elsewhere(ax: Axes, points: Sequence[Point], tasks: Tasks) -> None:
-    """Hollow marks; where there are points of our own, to the right of them."""
-    for point, marker in zip(points, HOLLOW, strict=False):
-        x = _place(point, tasks)
-        ax.plot(
-            x, point.fraction, marker, markersize=8, markerfacecolor="white", markeredgecolor=INK, markeredgewidth=1.3,
-            label=point.source, zorder=4,
+def _draw_constant(ax: Axes, point: Point) -> None:
+    """A level, as it has no labels; beyond the axis its number at the edge."""
+    if not _beyond(point):
+        ax.axhline(point.fraction, **FIXED)
+    else:
+        up = point.fraction > HIGHEST
+        ax.text(
+            0.985, _shown(point), f"{_number(point)} {'▲' if up else '▼'}", transform=ax.get_yaxis_transform(),
+            ha="right", va="top" if up else "bottom", color=CONSTANT, fontsize=8, zorder=5,
         )  # fmt: skip
-        _draw_bar(ax, x, point, INK)
 
 
-def _draw_bar(ax: Axes, x: float, point: Point, colour: str) -> None:
-    if point.low is not None and point.high is not None:
-        top = min(point.high, 1e6)  # beyond any axis, and finite
-        ax.vlines(x, point.low, top, color=colour, linewidth=1.1, alpha=0.55, zorder=2)
+def _number(point: Point) -> str:
+    return f"{point.fraction:.1f}".replace("-", "−")
 
 
-def _place(point: Point, tasks: Tasks) -> float:
-    """Where a point stands across: at its labels, or near them where other tasks have as many."""
-    same = _same(point.labels, tasks)
-    place = same.index(point.task) if point.kind != "elsewhere" else len(same) + 0.5 * bool(same)
-    return point.labels * float(10 ** (APART * (place - (len(same) - 1) / 2))) if same else point.labels
-
-
-def _same(labels: int, tasks: Tasks) -> list[str]:
-    return [task for task, points in tasks.items() if any(point.labels == labels for point in points)]
-
-
-def _dress(none: Axes, some: Axes, points: Sequence[Point]) -> None:
-    for ax in (none, some):
+def _dress(panels: Any, drawn: int, points: Sequence[Point]) -> None:
+    at = [p.labels for p in points if p.labels]
+    for number, ax in enumerate(panels.flat[:drawn]):
         dress(ax)
-        ax.axhline(1, **PPO)
-        ax.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-    none.set_xticks([sum(none.get_xlim()) / 2], ["0: a constant\nreward"])
-    none.set_ylabel("part of the return of PPO on the true reward")
-    some.set(xscale="log", xlabel="labels")
-    some.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    some.xaxis.set_major_formatter(EngFormatter(sep=""))
-    some.xaxis.set_minor_locator(NullLocator())
-    some.spines["left"].set_visible(False)
-    some.tick_params(axis="y", length=0)
-    some.set_xlim(0.75 * min(p.labels for p in points if p.labels), 1.4 * max(p.labels for p in points))
-    some.set_ylim(*_limits(points))
-    at_the_end: dict[str, Any] = {"transform": some.get_yaxis_transform(), "ha": "right", "va": "bottom"}
-    some.text(1, 1.01, "PPO on the true reward", fontsize=8.5, color=INK, **at_the_end)
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(FixedLocator(TICKS))
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+        ax.xaxis.set_minor_locator(NullLocator())
+        lowest = number + panels.shape[1] >= drawn
+        ax.tick_params(labelsize=8, labelbottom=lowest)
+        ax.set_xlabel("labels" if lowest else "", fontsize=8.5)
+        ax.grid(axis="y", color="#ececec", linewidth=0.8)
+        ax.set_xlim(0.75 * min(at), 1.4 * max(at))
+        ax.set_ylim(*_limits(points))
 
 
 def _shown(point: Point) -> float:
@@ -194,35 +189,42 @@ def _limits(points: Sequence[Point]) -> tuple[float, float]:
     return min([lowest, *lows]) - 0.05, max([highest, *highs]) + 0.05
 
 
-def _name_lines(ax: Axes, tasks: Tasks, styles: Styles) -> None:
-    """Name each task beside the axes, where no line runs, in the order in which their lines end."""
-    order = sorted(tasks, key=lambda task: -tasks[task][-1].fraction)
-    samples = [Line2D([], [], linewidth=1.6, markersize=5.5, **styles[task]) for task in order]
-    ax.legend(
-        samples, [_short(task) for task in order], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False,
-        fontsize=8.5, labelcolor=INK, labelspacing=0.7, handlelength=1.8, borderaxespad=0,
-    )  # fmt: skip
-
-
-def _short(task: str) -> str:
-    """A task's name without its version, a line for each of its parts."""
+def _stem(task: str) -> str:
+    """A task's name without its version: others' versions are compared with ours, as their own PPO is."""
     name, _, how = task.partition(", ")
-    return name.partition("-v")[0] + f",\n{how}" * bool(how)
+    return name.partition("-v")[0] + f", {how}" * bool(how)
 
 
-def _caption(own: Sequence[Point], left_out: Mapping[str, Sequence[str]]) -> str:
-    seeds = [point.n_seeds for point in own if point.n_seeds]
-    count = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else f"{seeds[0]} seeds"
-    above = sorted({point.task for point in own if point.above})
-    lines = [
-        f"filled: this toolkit, interquartile mean over {count} with its 95 % bootstrap interval, "
-        "points with the same labels set apart",
-        *[f"{', '.join(above)}: part of the gain over an untrained policy, as returns are negative"] * bool(above),
-        *["arrow and dashed line: beyond the axis, at the number beside it"] * any(map(_beyond, own)),
-        *[f"left out, as {why}: {', '.join(tasks)}" for why, tasks in left_out.items()],
-        "hollow: others, each with its own tasks, steps and settings",
+def _family(task: str) -> str:
+    return _stem(task).partition(", ")[0]
+
+
+def _explain(figure: Figure, points: Sequence[Point], left_out: Mapping[str, Sequence[str]]) -> None:
+    """One legend for all panels, and what isn't to be seen in them."""
+    samples = [
+        Line2D([], [], color=OURS, marker="o", markersize=5, linewidth=1.6, label="this toolkit"),
+        Line2D([], [], label="constant reward, no labels", **FIXED),
+        Line2D([], [], label="PPO on the true reward", **PPO),
     ]
-    return "\n".join(lines)
+    for source in dict.fromkeys(point.source.partition(" on ")[0] for point in points if point.kind == "elsewhere"):
+        samples.append(Line2D([], [], label=source, **HOLLOW))
+    legend = figure.legend(
+        handles=samples, loc="outside lower center", ncols=4, frameon=False, fontsize=8.5, labelcolor=INK,
+        title=_caption(points, left_out), handlelength=2.4, columnspacing=1.8,
+    )  # fmt: skip
+    legend.get_title().set(**SMALL, multialignment="center")
+
+
+def _caption(points: Sequence[Point], left_out: Mapping[str, Sequence[str]]) -> str:
+    seeds = [point.n_seeds for point in points if point.n_seeds]
+    count = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else f"{seeds[0]} seeds"
+    above = sorted({point.task for point in points if point.above})
+    lines = [
+        f"mark: interquartile mean over {count} · bar and grey band: lowest to highest seed",
+        *[f"{', '.join(map(_stem, above))}: part of the gain over an untrained policy"] * bool(above),
+        *[f"left out, as {why}: {', '.join(map(_stem, tasks))}" for why, tasks in left_out.items()],
+    ]
+    return "\n".join(fill(line, 110) for line in lines)
 
 
 def main(results_dir: Path = Path("results")) -> int:

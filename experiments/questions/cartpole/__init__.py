@@ -3,16 +3,14 @@
 An oracle compares pairs of segments of 25 steps, of 50 where it wants the cart held. PPO is paid by the reward model
 that is fitted to the answers, and never sees the environment's reward. The reward model sees the observation alone, not
 the action: that much is known of the task beforehand.
-
-Settings were tuned on other seeds, 100 to 108. Those of the last two families were revised once, on those seeds, after
-their first runs on seeds 0 to 4 had fallen short (holding at x = +1: 3 of 5; fixed horizon: 0.66 of PPO's return);
-those first runs are in `earlier_runs.csv`. The first family has 14 rounds now, for speed; its runs with 20, which
-reached the same, are in `rounds_20_runs.csv`. With weight decay steered by a sample of 32 answers (`reward.l2_sample`),
-as on MuJoCo, holding succeeded on 3 of 5 seeds; those runs are in `l2_sample_32_runs.csv`, and CartPole keeps all
-answers.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
 from experiments.harness.asked import Alike, Ratio, Seeds
+from experiments.harness.settings import Row, Setting
 from experiments.questions.cartpole.settings import FAMILIES, SETTINGS, TESTING
 
 ASKED = (
@@ -23,6 +21,22 @@ ASKED = (
     Ratio("fixed_horizon_100", "fixed_horizon_ppo_true_reward", least=0.9),
     Alike("fixed_horizon_constant", "fixed_horizon_untrained_policy"),
 )
+
+
+def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
+    """How many seeds reach what was asked, with labels and with the constant reward that gives CartPole away."""
+
+    def seeds(name: str) -> str:
+        return f"{sum(map(settings[name].reached, runs[name]))} of {len(runs[name])}"
+
+    fixed = Ratio("fixed_horizon_100", "fixed_horizon_ppo_true_reward", least=0.9).judge(settings, runs).reached
+    constant = f", but so does a constant reward ({seeds('constant_plus_one')})" if "constant_plus_one" in runs else ""
+    return (
+        f"50 labels solve CartPole on {seeds('labels_50')} seeds and 20 labels on {seeds('labels_20')}{constant}; "
+        f"where a constant can't help, 100 labels hold the cart at x = +1 on {seeds('hold_at_one_100')} seeds and "
+        f"reach {fixed.partition(':')[0]} of PPO's return in a fixed horizon."
+    )
+
 
 HOW_TO_READ = """\
 Every return is that of the deterministic policy over 20 episodes of the unmodified CartPole-v1, where 500 is the most;
@@ -41,6 +55,13 @@ x = +1 doesn't close the leak, but asks for something that the leak can't give: 
 horizon closes it: a failure doesn't end the episode, so a constant reward has nothing to teach, and the controls with
 random answers and an untrained model show what a reward of any other shape teaches. Even so this is four
 numbers of state and two actions: nothing here says how many answers a larger task would need, or that people would
-answer as the oracle does."""
+answer as the oracle does.
 
-__all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING"]
+**How settings were found.** On other seeds, 100 to 108. Those of the last two families were revised once, on those
+seeds, after their first runs on seeds 0 to 4 had fallen short (holding at x = +1: 3 of 5; fixed horizon: 0.66 of PPO's
+return); those first runs are in `earlier_runs.csv`. The first family has 14 rounds now, for speed; its runs with 20,
+which reached the same, are in `rounds_20_runs.csv`. With weight decay steered by a sample of 32 answers
+(`reward.l2_sample`), as on MuJoCo, holding succeeded on 3 of 5 seeds; those runs are in `l2_sample_32_runs.csv`, and
+CartPole keeps all answers."""
+
+__all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

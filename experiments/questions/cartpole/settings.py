@@ -92,6 +92,7 @@ FAMILIES = {
             Panel("episode_length", "episode length [steps]", asked=475, limits=(0, 500)),
             Panel("distance_last_200", "mean |x − 1|, last 200 steps", asked=0.25, limits=(0, None)),
         ),
+        curve="steps the pole is up: not the goal",
     ),
     "fixed_horizon": Family(
         f"The leak closed: fixed horizon of {HORIZON}, 100k steps",
