@@ -33,7 +33,7 @@ slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
 
 bench: $(INSTALLED)
-	$(BIN)/python -m experiments.bench
+	$(BIN)/python -m experiments.measurements.bench
 
 notebooks: $(INSTALLED)
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb

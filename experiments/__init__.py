@@ -1,4 +1,4 @@
-"""Questions put to the package: one folder each, with its settings as data and how to read the answer.
+"""How the package is tried: a harness, the questions that it runs, and measurements of other kinds.
 
-`python -m experiments.run NAME` runs what is missing; `python -m experiments.report NAME` writes its page.
+`python -m experiments.run NAME` runs what is missing of a question; `experiments.report NAME` writes its page.
 """

@@ -10,7 +10,7 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-from experiments.records import read_rows
+from experiments.harness.records import read_rows
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.cli import main as rlhf_gym
 

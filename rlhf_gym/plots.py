@@ -111,7 +111,7 @@ def result_figure(
     lines: Mapping[str, Line],
     panels: Sequence[Panel],
     *,
-    y: str = RETURN,
+    y: str | None = RETURN,
     title: str = "",
     evaluated: str = "deterministic policy",
 ) -> Figure:
@@ -122,7 +122,7 @@ def result_figure(
         runs: A row per run: `setting, seed` and a column per panel.
         lines: The settings to draw, in order; those without rows are left out.
         panels: What to draw beside the curves.
-        y: What the curves show.
+        y: What the curves show; None leaves them out, where the return says nothing of what was taught.
         title: What the figure is about, written above it; empty leaves it out.
         evaluated: Whose final figures the panels show, written above the first; the curves are of the policy that still
             explores.
@@ -132,24 +132,27 @@ def result_figure(
     """
     runs = [row for row in runs if row["setting"] in lines]
     lines = {name: line for name, line in lines.items() if any(row["setting"] == name for row in runs)}
-    height = max(3.5, 2.0 + 0.36 * len(lines))
+    height = max(3.5, 2.0 + 0.36 * len(lines)) if y else 1.7 + 0.36 * len(lines)
     # One width, however many panels: pages scale pictures to their own, and text has to stay the same size.
     figure = Figure(figsize=(10, height), layout="constrained")
-    axes = figure.subplots(1, 1 + len(panels), width_ratios=[1.5] + [1] * len(panels))
-    draw_curves(axes[0], curves, lines, x="env_steps")
-    axes[0].set(xlabel=STEPS, ylabel=y)
-    for ax, panel in zip(axes[1:], panels, strict=True):
+    widths = [1.5] * (y is not None) + [1.0] * len(panels)
+    axes = list(figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0])
+    seeds = axes[-len(panels) :]
+    if y is not None:
+        draw_curves(axes[0], curves, lines, x="env_steps")
+        axes[0].set(xlabel=STEPS, ylabel=y)
+    for ax, panel in zip(seeds, panels, strict=True):
         draw_seeds(ax, runs, lines, panel)
-        ax.tick_params(axis="y", labelleft=ax is axes[1])
-    for ax, whose in zip(axes, ["while learning, exploring", evaluated], strict=False):
-        room = 18 if any(panel.asked is not None for panel in panels) else 6  # for an aim's name
+        ax.tick_params(axis="y", labelleft=ax is seeds[0])
+    room = 18 if any(panel.asked is not None for panel in panels) else 6  # for an aim's name
+    for ax, whose in zip(axes, ["while learning, exploring"] * (y is not None) + [evaluated], strict=False):
         ax.set_title(whose, loc="left", pad=room, **SMALL)
-    _line_samples(figure, axes[1], lines)
+    if y is not None:
+        _line_samples(figure, seeds[0], lines)
     if title:
         figure.suptitle(fill(title, 80), x=0.005, ha="left", fontsize=11, fontweight="bold", color=INK)
-    figure.supxlabel(
-        _caption(runs, "line and bar: interquartile mean", "band: lowest to highest seed · dot: one seed"), **SMALL
-    )
+    drawn = ("line and bar: interquartile mean", "band: lowest to highest seed · dot: one seed") if y else ("bar: interquartile mean", "dot: one seed")
+    figure.supxlabel(_caption(runs, *drawn), **SMALL)
     return figure
 
 

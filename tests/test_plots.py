@@ -186,3 +186,9 @@ def test_names_of_settings_keep_clear_of_the_curves_and_of_their_samples():
         assert curves.get_window_extent().x1 < name.x0 and name.x1 < sample.x0
         assert sample.x1 < seeds.get_window_extent().x0
     assert not any(label.get_visible() for label in more.get_yticklabels())  # said once is enough
+
+
+def test_a_result_without_curves_shows_the_seeds_alone():
+    (seeds,) = result_figure(ROUNDS, RUNS, LINES, [PANEL], y=None, evaluated="deterministic policy").axes
+    assert seeds.get_xlabel() == PANEL.title and seeds.get_title(loc="left") == "deterministic policy"
+    assert len(seeds.get_yticklabels()) == len({row["setting"] for row in RUNS} & set(LINES))

@@ -42,7 +42,7 @@ def test_the_modules_exist(command):
     module, *words = command.split()[2:]
     assert find_spec(module) is not None
     if module in ("experiments.run", "experiments.report"):
-        assert words[0] == "NAME" or (ROOT / "experiments" / words[0]).is_dir()
+        assert words[0] == "NAME" or (ROOT / "experiments" / "questions" / words[0]).is_dir()
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])

@@ -1,5 +1,5 @@
-from experiments.asked import Alike, Ratio, Reaches, Seeds
-from experiments.settings import Bound, Setting
+from experiments.harness.asked import Alike, Ratio, Reaches, Seeds, listed
+from experiments.harness.settings import Bound, Setting
 
 HELD = (Bound("length", least=475), Bound("distance", most=0.25))
 SETTINGS = {
@@ -54,7 +54,7 @@ def test_ratio_is_of_interquartile_means():
     verdict = Ratio("ours", "ceiling", least=0.9).judge(
         SETTINGS, {"ours": runs(80, 90, 100), "ceiling": runs(*[100] * 3)}
     )
-    assert (verdict.reached, verdict.passed) == ("0.90 (90.0 to 100.0)", True)
+    assert (verdict.reached, verdict.passed) == ("0.90: 90.0 of 100.0", True)
     verdict = Ratio("ours", "ceiling", least=0.9).judge(
         SETTINGS, {"ours": runs(80, 89, 100), "ceiling": runs(*[100] * 3)}
     )
@@ -72,10 +72,22 @@ def test_a_figure_is_reached_by_the_interquartile_mean_of_all_seeds():
 def test_above_a_floor_the_ratio_is_of_what_was_gained():
     reacher = {"ours": runs(-10, -10, -10), "ceiling": runs(-5, -5, -5), "control": runs(-45, -45, -45)}
     verdict = Ratio("ours", "ceiling", least=0.9, floor="control").judge(SETTINGS, reacher)
-    assert (verdict.reached, verdict.passed) == ("0.88 (-10.0 to -5.0, above -45.0)", False)
+    assert verdict.asked == "Ours (`ours`): ≥ 0.9 of the way from Control to Ceiling"
+    assert (verdict.reached, verdict.passed) == ("0.88: -10.0, between -45.0 and -5.0", False)
     verdict = Ratio("ours", "ceiling", least=0.85, floor="control").judge(SETTINGS, reacher)
     assert verdict.passed is True
     assert Ratio("ours", "ceiling", least=0, floor="control").judge(SETTINGS, reacher | {"control": []}).passed is None
+
+
+def test_below_the_floor_words_say_so_instead_of_a_negative_ratio():
+    reacher = {"ours": runs(-60, -60, -60), "ceiling": runs(-5, -5, -5), "control": runs(-45, -45, -45)}
+    verdict = Ratio("ours", "ceiling", least=0.9, floor="control").judge(SETTINGS, reacher)
+    assert (verdict.reached, verdict.passed) == ("worse than Control: -60.0 against -45.0", False)
+
+
+def test_names_are_listed_as_in_a_sentence():
+    some = ([], ["a"], ["a", "b"], ["a", "b", "c"])
+    assert [listed(names) for names in some] == ["none", "a", "a and b", "a, b and c"]
 
 
 def test_alike_means_that_the_intervals_overlap():

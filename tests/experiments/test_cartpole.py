@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from experiments import cartpole
-from experiments.cartpole.goals import distance_last_200, episode_length, goal_return, hold_at_one
-from experiments.settings import choose, known_columns, load
+from experiments.harness.settings import choose, known_columns, load
+from experiments.questions import cartpole
+from experiments.questions.cartpole.goals import distance_last_200, episode_length, goal_return, hold_at_one
 from rlhf_gym.plots import Panel
 from rlhf_gym.segments import Ending, Trajectory
 from rlhf_gym.teachers import load_goal

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments import classic_control, mujoco, novel_goals
-from experiments.novel_goals.measures import (
+from experiments.questions import classic_control, mujoco, novel_goals
+from experiments.questions.novel_goals.measures import (
     flips_backwards,
     flips_forwards,
     metres_backwards,

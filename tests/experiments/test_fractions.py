@@ -1,8 +1,8 @@
 import pytest
 
-from experiments.fractions import PUBLISHED, elsewhere, measured, results_with_rows
-from experiments.records import append_rows
-from experiments.settings import names
+from experiments.harness.records import append_rows
+from experiments.harness.settings import names
+from experiments.measurements.fractions import PUBLISHED, elsewhere, measured, results_with_rows
 
 
 def fill(results_dir, experiment, returns):
@@ -27,6 +27,13 @@ def test_a_point_is_a_part_of_what_the_same_task_pays_under_the_true_reward(tmp_
     point = found["Hopper-v5", 50]
     assert (point.low, point.high, point.n_seeds) == (0.25, 0.75, 3)
     assert (point.source, point.above) == ("mujoco: hopper_50", "")
+
+
+def test_a_range_reaches_from_the_lowest_to_the_highest_seed_and_is_not_resampled(tmp_path):
+    fill(tmp_path, "mujoco", {"hopper_50": [90, 120, 300], "hopper_ppo_true_reward": [150, 450]})
+    (point,) = points(tmp_path).values()
+    assert (point.low, point.high) == (90 / 300, 300 / 300)
+    assert (point.ppo_low, point.ppo_high) == (150 / 300, 450 / 300)
 
 
 def test_negative_returns_are_counted_from_an_untrained_policy(tmp_path):
@@ -96,7 +103,7 @@ def test_imitations_part_is_taken_of_what_its_own_ppo_reaches(tmp_path):
     append_rows(tmp_path / "peers" / "runs.csv", rows)
     cheetah, *published = elsewhere(tmp_path)
     assert (cheetah.task, cheetah.labels, cheetah.fraction, cheetah.n_seeds) == ("HalfCheetah-v4", 700, 0.4, 2)
-    assert (cheetah.low, cheetah.high) == pytest.approx((100 / 600, 300 / 400))
+    assert (cheetah.low, cheetah.high) == pytest.approx((100 / 500, 300 / 500))  # its lowest and its highest seed
     assert published == list(PUBLISHED) == elsewhere(tmp_path / "nowhere")
 
 

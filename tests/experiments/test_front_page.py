@@ -1,11 +1,9 @@
-import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
 from PIL import Image
 
-from experiments.fractions import Point, elsewhere
-from experiments.front_page import draw, main
-from experiments.records import append_rows, read_rows
+from experiments.harness.records import append_rows, read_rows
+from experiments.measurements.fractions import Point, elsewhere
+from experiments.measurements.front_page import CONSTANT, OURS, by_task, draw, main
 
 TASKS = [f"Inverted{number}-v5" for number in range(9)]
 
@@ -14,9 +12,9 @@ def point(task, labels, fraction, *, kind="labels", spread=0.1, above=""):
     return Point(task, kind, labels, fraction, fraction - spread, fraction + spread, 3, f"here: {task}", above)
 
 
-OURS = [point(task, labels, 0.9 + 0.01 * i + labels / 1000) for i, task in enumerate(TASKS) for labels in (50, 100)]
-OURS += [point("CartPole-v1", 20, 1.0), point("CartPole-v1", 50, 1.0), point(TASKS[0], 700, 1.1)]
-CONSTANT = [point(task, 0, 0.1 * i, kind="constant") for i, task in enumerate(TASKS)]
+SHOWN = [point(task, labels, 0.9 + 0.01 * i + labels / 1000) for i, task in enumerate(TASKS) for labels in (50, 100)]
+SHOWN += [point("CartPole-v1", 20, 1.0), point("CartPole-v1", 50, 1.0), point(TASKS[0], 700, 1.1)]
+WITHOUT = [point(task, 0, 0.1 * i, kind="constant") for i, task in enumerate(TASKS)]
 
 
 def fill(results_dir, returns):
@@ -24,103 +22,85 @@ def fill(results_dir, returns):
     append_rows(results_dir / "cartpole" / "runs.csv", rows)
 
 
-ELSEWHERE = elsewhere()
+def panels(figure):
+    """The axes that are to be seen, by their task's name."""
+    return {ax.get_title(loc="left"): ax for ax in figure.axes if ax.get_visible()}
 
 
 def marks(ax):
-    """Marks of tasks: one line each, in their order."""
-    return [line for line in ax.lines if line.get_zorder() == 4 and line.get_markerfacecolor() not in ("white", "none")]
+    """Where marks stand: labels and part."""
+    return [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_zorder() == 4]
 
 
-@pytest.mark.parametrize("ours", [OURS + CONSTANT, OURS[-3:], [point("CartPole-v1", 100, 0.94)]])
-def test_every_line_is_named_once_beside_the_axes_in_its_own_look(ours):
-    figure = draw([*ours, *ELSEWHERE], {"they are": ["Pendulum-v1"]})
+@pytest.mark.parametrize("shown", [SHOWN + WITHOUT, SHOWN[-3:], [point("CartPole-v1", 100, 0.94)]])
+def test_every_task_has_a_panel_of_its_own_with_its_name(shown):
+    figure = draw([*shown, *elsewhere()], {"they are": ["Pendulum-v1"]})
     figure.draw_without_rendering()
-    ax = figure.axes[1]
-    names = ax.get_legend().get_texts()
-    tasks = {p.task for p in ours}
-    assert sorted(text.get_text() for text in names) == sorted(task.partition("-v")[0] for task in tasks)
-    assert ax.bbox.x1 < min(text.get_window_extent().x0 for text in names)
-    assert max(text.get_window_extent().x1 for text in names) <= figure.bbox.x1
-    samples = {(line.get_color(), line.get_marker()) for line in ax.get_legend().get_lines()}
-    assert samples == {(line.get_color(), line.get_marker()) for line in marks(ax)}
+    assert sorted(panels(figure)) == sorted({p.task.partition("-v")[0] for p in shown})
+    assert all(ax.title.get_window_extent().x1 <= figure.bbox.x1 for ax in figure.axes)
 
 
-def test_names_stand_in_the_order_in_which_the_lines_end():
-    ours = [point("Low-v5", 50, 0.9), point("Low-v5", 100, 0.1), point("High, fixed horizon", 100, 0.5)]
-    names = [text.get_text() for text in draw(ours).axes[1].get_legend().get_texts()]
-    assert names == ["High,\nfixed horizon", "Low"]
+def test_marks_stand_at_their_true_number_of_labels_whatever_other_tasks_have():
+    for task, ax in panels(draw([*SHOWN, *WITHOUT])).items():
+        own = sorted((p.labels, p.fraction) for p in SHOWN if p.task.partition("-v")[0] == task)
+        assert marks(ax) == own
 
 
-def test_twelve_tasks_differ_by_colour_alone_and_no_two_look_nearly_the_same():
-    ours = [point(f"Task{number}-v0", 50, 0.5) for number in range(12)]
-    looks = [(np.array(to_rgb(line.get_color())), line.get_marker()) for line in marks(draw(ours).axes[1])]
-    assert len(looks) == 12
-    pairs = [(a, b) for i, a in enumerate(looks) for b in looks[:i]]
-    assert min(np.linalg.norm(a[0] - b[0]) for a, b in pairs) > 0.25
-    assert min(np.linalg.norm(a[0] - b[0]) for a, b in pairs if a[1] == b[1]) > 0.5
+def test_panels_share_both_axes_so_that_they_can_be_compared():
+    axes = list(panels(draw(SHOWN)).values())
+    assert len({ax.get_xlim() for ax in axes}) == len({ax.get_ylim() for ax in axes}) == 1
+    assert axes[0].get_xscale() == "log"
+
+
+def test_a_fixed_horizon_stands_beside_the_task_as_it_is():
+    shown = [point(task, 50, 0.9) for task in ("A-v5", "B-v5", "A-v5, fixed horizon")]
+    assert list(by_task(shown)) == ["A-v5", "A-v5, fixed horizon", "B-v5"]
+    assert list(panels(draw(shown))) == ["A", "A, fixed horizon", "B"]
 
 
 def test_a_point_beyond_the_axis_is_an_arrow_at_the_edge_with_its_number_and_a_dashed_line():
-    ours = [point("Hopper-v5", 50, 4.2), point("Hopper-v5", 100, 1.4), point("Hopper-v5", 700, 1.2)]
-    ax = draw([*ours, point("Reacher-v5", 50, -2.6)]).axes[1]
-    assert [(line.get_marker(), line.get_ydata()[0]) for line in marks(ax)] == [
-        ("^", 2.2),
-        ("o", 1.4),
-        ("o", 1.2),
-        ("v", -0.5),
-    ]
-    assert [(text.get_text(), text.get_color()) for text in ax.texts[:2]] == [("4.2", "#0072B2"), ("−2.6", "#D55E00")]
-    assert [line.get_linestyle() for line in ax.lines if line.get_zorder() == 3] == ["--", "-"]
-    assert ax.get_ylim() == (pytest.approx(-0.55), pytest.approx(2.25))
+    shown = [point("Hopper-v5", 50, 4.2), point("Hopper-v5", 100, 1.4), point("Hopper-v5", 700, 1.2)]
+    hopper, reacher = panels(draw([*shown, point("Reacher-v5", 50, -2.6)])).values()
+    found = [(line.get_marker(), line.get_ydata()[0]) for line in hopper.lines if line.get_zorder() == 4]
+    assert found == [("^", 2.2), ("o", 1.4), ("o", 1.2)]
+    assert [text.get_text() for text in (*hopper.texts, *reacher.texts)] == ["4.2", "−2.6"]
+    assert [line.get_linestyle() for line in hopper.lines if line.get_zorder() == 3] == ["--", "-"]
+    assert hopper.get_ylim() == (pytest.approx(-0.55), pytest.approx(2.25))
 
 
-def test_numbers_of_arrows_side_by_side_stand_below_each_other():
-    ax = draw([point(task, 50, 4.0) for task in TASKS[:3]]).axes[1]
-    assert [text.xyann[1] for text in ax.texts[:3]] == [0, -10, -20]
-
-
-def test_a_point_alone_stands_at_its_labels_and_others_close_beside():
-    (alone,) = marks(draw(OURS[-1:]).axes[1])
-    assert alone.get_xdata() == [700]
-    places = sorted(x for line in marks(draw(OURS).axes[1]) for x in line.get_xdata() if 70 < x < 150)
-    assert len(set(places)) == 9 and 75 < places[0] and places[4] == pytest.approx(100) and places[-1] < 133
-
-
-def test_what_others_report_is_hollow_and_named_with_its_source():
-    figure = draw([*OURS, *ELSEWHERE])
+def test_others_are_hollow_in_the_panel_of_their_task_and_named_once():
+    other = [Point(f"{name}-v4", "elsewhere", 60, 0.5, 0.4, 0.6, 3, f"peer 1.0 on {name}") for name in ("A", "B", "C")]
+    figure = draw([point("A-v5", 50, 0.9), point("B-v5", 50, 0.9), *other])
+    for ax in panels(figure).values():
+        assert [line.get_markerfacecolor() for line in ax.lines if line.get_zorder() == 4] == [OURS, "white"]
+        assert marks(ax)[-1] == (60, 0.5)
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [p.source for p in ELSEWHERE]
-    hollow = [line for line in figure.axes[1].lines if line.get_label() in {p.source for p in ELSEWHERE}]
-    assert len(hollow) == len(ELSEWHERE) == len({line.get_marker() for line in hollow})
-    assert {line.get_markerfacecolor() for line in hollow} == {"white"}
+    assert [text.get_text() for text in legend.get_texts()][3:] == ["peer 1.0"]
 
 
-def test_constant_rewards_stand_apart_in_the_style_of_their_task():
-    none, some = draw([*OURS, *CONSTANT]).axes
-    styles = {(line.get_color(), line.get_marker()) for line in marks(some)}
-    assert [line.get_ydata()[0] for line in marks(none)] == [p.fraction for p in CONSTANT]
-    assert {(line.get_color(), line.get_marker()) for line in marks(none)} <= styles
+def test_a_constant_reward_is_a_level_in_the_panel_of_its_task_as_it_has_no_labels():
+    for (task, ax), constant in zip(panels(draw([*SHOWN[:-3], *WITHOUT])).items(), WITHOUT, strict=True):
+        levels = [line.get_ydata()[0] for line in ax.lines if line.get_color() == CONSTANT]
+        assert task == constant.task.partition("-v")[0] and levels == [constant.fraction]
 
 
-def test_an_interval_without_an_upper_end_leaves_the_axis_as_it_is():
-    endless = Point("Ant-v5", "labels", 50, 0.9, 0.5, float("inf"), 3, "here")
-    assert draw([endless]).axes[1].get_ylim()[1] < 1.5
+def test_the_band_of_ppo_reaches_from_its_lowest_to_its_highest_seed():
+    shown = Point("Ant-v5", "labels", 50, 0.9, 0.8, 1.0, 3, "here", "", 0.7, 1.2)
+    (ax,) = panels(draw([shown])).values()
+    (band,) = ax.patches
+    assert (band.get_y(), band.get_y() + band.get_height()) == (0.7, pytest.approx(1.2))
 
 
-def test_caption_names_seeds_the_floor_and_what_was_left_out():
-    ours = [point("Reacher-v5", 50, 0.9, above="reacher_untrained_policy"), point("Ant-v5", 50, 0.9)]
-    caption = (
-        draw(ours, {"returns are negative": ["Pendulum-v1"], "its goal is another": ["Acrobot-v1"]})
-        .legends[0]
-        .get_title()
-        .get_text()
-    )
+def test_caption_calls_a_range_a_range_and_names_seeds_the_floor_and_what_was_left_out():
+    shown = [point("Reacher-v5", 50, 0.9, above="reacher_untrained_policy"), point("Ant-v5", 50, 0.9)]
+    figure = draw(shown, {"returns are negative": ["Pendulum-v1"], "its goal is another": ["Acrobot-v1"]})
+    caption = figure.legends[0].get_title().get_text()
     assert "interquartile mean over 3 seeds" in caption
-    assert "Reacher-v5: part of the gain over an untrained policy" in caption
-    assert "left out, as returns are negative: Pendulum-v1" in caption
-    assert "left out, as its goal is another: Acrobot-v1" in caption
-    assert "left out" not in draw(ours).legends[0].get_title().get_text()
+    assert "lowest to highest seed" in caption and "95" not in caption
+    assert "Reacher: part of the gain over an untrained policy" in caption
+    assert "left out, as returns are negative: Pendulum" in caption
+    assert "left out, as its goal is another: Acrobot" in caption
+    assert "left out" not in draw(shown).legends[0].get_title().get_text()
 
 
 def test_figure_and_its_numbers_are_written_from_rows(tmp_path, capsys):

@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from experiments.page_waits import COLUMNS, main, measure, table, waits
+from experiments.measurements.page_waits import COLUMNS, main, measure, table, waits
 
 DRAWING = 0.3
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments import peers
-from experiments.peers.environment import NEEDED, REQUIREMENTS, ensure, version
-from experiments.peers.page import latest, page, ratios
-from experiments.peers.run import Job, chosen, in_fresh_process, missing, row, run, same_settings
-from experiments.peers.settings import CARTPOLE, HALF_CHEETAH, TASKS, TESTING, TUTORIAL, agent_steps
-from experiments.records import read_rows
+from experiments.harness.records import read_rows
+from experiments.measurements import peers
+from experiments.measurements.peers.environment import NEEDED, REQUIREMENTS, ensure, version
+from experiments.measurements.peers.page import latest, page, ratios
+from experiments.measurements.peers.run import Job, chosen, in_fresh_process, row, run, same_settings, without_row
+from experiments.measurements.peers.settings import CARTPOLE, HALF_CHEETAH, TASKS, TESTING, TUTORIAL, agent_steps
 from rlhf_gym.config.mappings import merge
 
 PENDULUM = {"only": ["pendulum_100"], "testing": False}
@@ -60,15 +60,15 @@ def test_only_runs_without_a_row_are_done_and_nothing_is_overwritten(tmp_path):
     assert (tmp_path / "runs.csv").read_text() == after
 
 
-def test_a_run_that_ends_early_leaves_those_before_it(tmp_path):
+def test_a_run_that_cannot_be_started_is_told_and_leaves_the_others(tmp_path):
     def execute(job):
         if job.seed == 1:
             raise RuntimeError("out of memory")
         return pretend(job)
 
-    with pytest.raises(RuntimeError, match="out of memory"):
-        run(chosen(**PENDULUM, who=["imitation"]), tmp_path, execute)
-    assert done(tmp_path) == [("pendulum_100", "imitation", 0, 0)]
+    failed = run(chosen(**PENDULUM, who=["imitation"]), tmp_path, execute)
+    assert failed == {Job("pendulum_100", "imitation", 1): "out of memory"}
+    assert done(tmp_path) == [("pendulum_100", "imitation", seed, 0) for seed in (0, 2)]
 
 
 def test_another_repeat_is_run_beside_the_first(tmp_path):
@@ -85,7 +85,7 @@ def test_a_row_of_other_settings_is_refused(tmp_path):
     path = tmp_path / "runs.csv"
     path.write_text(path.read_text().replace('""gamma"": 0.97', '""gamma"": 0.9'))
     with pytest.raises(ValueError, match="pendulum_100 imitation seed 0 with other settings .* use --repeat 1"):
-        missing(jobs, path)
+        without_row(jobs, path)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,9 @@ def test_names_and_seeds_that_are_not_there_are_refused(asked, what):
 def test_a_row_says_what_ran_and_how_to_run_it_again():
     job = Job("half_cheetah_700", "imitation", 2)
     made = row(job, pretend(job))
-    assert made["command"] == "python -m experiments.peers --only half_cheetah_700 --who imitation --seeds 2"
+    assert (
+        made["command"] == "python -m experiments.measurements.peers --only half_cheetah_700 --who imitation --seeds 2"
+    )
     assert made["env_id"] == "HalfCheetah-v4" and made["versions"] == "torch 2" and made["error"] == ""
     assert json.loads(made["settings"]) == {**HALF_CHEETAH, "seed": 2, "evaluation_seed": 10_002}
     assert list(made) == list(row(job, stopped(job)))  # so that both fit under one header
@@ -228,7 +230,7 @@ def test_every_requirement_is_pinned_to_one_version():
 
 
 def test_a_python_that_the_pins_are_not_for_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("experiments.peers.environment.version", lambda python: "3.13")
+    monkeypatch.setattr("experiments.measurements.peers.environment.version", lambda python: "3.13")
     with pytest.raises(ValueError, match=f"is Python 3.13; imitation's pins need {NEEDED}"):
         ensure(tmp_path / "venv")
     assert not (tmp_path / "venv").exists()

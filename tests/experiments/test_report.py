@@ -1,12 +1,14 @@
 import re
+from pathlib import Path
 
 import pytest
 
-from experiments import cartpole
-from experiments.records import append_rows, read_rows
-from experiments.report import figures, main, read_results, report, table
-from experiments.settings import known_columns, measure_names
+from experiments.harness.records import append_rows, read_rows
+from experiments.harness.report import figures, main, read_results, report, table
+from experiments.harness.settings import known_columns, measure_names, names
+from experiments.questions import cartpole, novel_goals
 
+RESULTS = Path(__file__).parents[2] / "results"
 ROUNDS = [{"env_steps": 100 * n, "labels": n, "true_return": 9.0 * n} for n in (1, 2, 3)]
 MADE = {"wall_seconds": 36.0, "versions": "torch 2", "python": "3", "commit": "abc", "machine": "a machine"}
 
@@ -31,6 +33,36 @@ def test_page_says_asked_beside_reached(tmp_path):
     assert table_row(page, "| 50 labels").endswith("true_return_mean ≥ 475 on at least 5 of 5 seeds | 5 of 5 | pass |")
     assert table_row(page, "| 20 labels").endswith("on at least 4 of 5 seeds | 3 of 5 | **short** |")
     assert table_row(page, "| fixed horizon, 100 labels").endswith("| not run | open: runs are missing |")
+
+
+def test_a_page_begins_with_the_answer_from_the_rows(tmp_path):
+    settings = cartpole.SETTINGS
+    asked = [name for name in settings if name not in ("random_answers_50", "untrained_reward", "constant_minus_one")]
+    measures = {"episode_length": 480, "distance_last_200": 0.5, "goal_return": 300}
+    fill(tmp_path / "cartpole", {name: [500, 500, 500, 500, 400] for name in asked}, **measures)
+    answer = report("cartpole", results_dir=tmp_path).read_text().splitlines()[3]
+    assert answer.startswith("**50 labels solve CartPole on 4 of 5 seeds and 20 labels on 4 of 5, but so does")
+    assert "on 0 of 5 seeds and reach 1.00 of PPO's return" in answer and answer.endswith(".**")
+
+
+def test_a_page_says_that_it_is_open_while_runs_are_missing(tmp_path):
+    fill(tmp_path / "cartpole", {"labels_50": [500] * 5})
+    page = report("cartpole", results_dir=tmp_path).read_text()
+    assert page.splitlines()[3] == "**Open: the runs for 5 of 6 figures asked for are missing.**"
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_stored_pages_begin_with_the_answer_that_the_rows_give(name):
+    results = read_results(name, results_dir=RESULTS)
+    answer = results.experiment.answer(results.settings, results.runs)
+    assert (RESULTS / name / "README.md").read_text().splitlines()[3] == f"**{answer}**"
+    assert answer.count(".") - len(re.findall(r"\d\.\d", answer)) == 1  # one sentence
+
+
+def test_a_goals_figure_shows_its_own_measure_and_no_curve_of_another_reward():
+    for figure in figures(read_results("novel_goals", results_dir=RESULTS)).values():
+        (ax,) = figure.axes
+        assert ax.get_xlabel() in {task.unit for task in novel_goals.settings.TASKS.values()}
 
 
 def test_page_holds_question_commands_reading_and_what_made_it(tmp_path):

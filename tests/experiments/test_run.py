@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments import cartpole
-from experiments import run as run_module
-from experiments.records import append_rows, read_rows, widen
-from experiments.run import Job, in_fresh_process, main, run
-from experiments.settings import known_columns, measure_names
+from experiments.harness import run as run_module
+from experiments.harness.records import append_rows, read_rows, widen
+from experiments.harness.run import Job, in_fresh_process, main, run
+from experiments.harness.settings import known_columns, measure_names
+from experiments.questions import cartpole
 
 
 def pretend(job):

@@ -1,0 +1,48 @@
+"""What a row is made with, and how a page says it: versions, commit, machine, command, date."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from experiments.harness.runner import ROOT
+from rlhf_gym.runs.provenance import provenance
+
+
+def made_columns(
+    command: str, versions: Mapping[str, str] | None = None, python: str | None = None
+) -> dict[str, str | None]:
+    """The last columns of a run's row.
+
+    Args:
+        command: What does this run alone.
+        versions: By package, where the run had others than this process.
+        python: Its version, likewise.
+    """
+    made: dict[str, Any] = provenance(command)
+    found = made["versions"] if versions is None else versions
+    return {
+        "versions": "; ".join(f"{package} {version}" for package, version in found.items()),
+        "python": made["python"] if python is None else python,
+        "commit": mark_changed(made["commit"]),
+        "machine": made["machine"],
+        "command": made["command"],
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def mark_changed(commit: str | None) -> str | None:
+    """The commit, marked if code of the package or of the experiments isn't the committed one."""
+    if commit is None or commit.endswith("+dirty"):
+        return commit
+    git = ["git", "-C", str(ROOT), "status", "--porcelain", "--", "rlhf_gym", "experiments"]
+    return commit + ("+dirty" if subprocess.run(git, capture_output=True, check=True).stdout else "")
+
+
+def made_with(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Lines of a page on what its rows were made with."""
+    for column in ("machine", "commit", "python", "versions"):
+        yield f"- {column}: {'; or '.join(sorted({row[column] or 'unknown' for row in rows}))}"
+    yield f"- dates: {min(row['date'] for row in rows)} to {max(row['date'] for row in rows)}\n"

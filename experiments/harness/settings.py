@@ -1,0 +1,181 @@
+"""What an experiment consists of: settings as data, what is asked of them, and how they are grouped on its page."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.mappings import merge, unknown_name
+from rlhf_gym.plots import Panel
+from rlhf_gym.segments import Trajectory
+
+QUESTIONS = Path(__file__).parents[1] / "questions"
+
+Measure = Callable[[Sequence[Trajectory]], float]
+"""A figure of the evaluation's episodes: the deterministic policy on the unmodified environment."""
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A figure that a run has to reach.
+
+    Args:
+        measure: Column of the table of runs.
+        least: The figure must not be below it.
+        most: The figure must not be above it.
+    """
+
+    measure: str
+    least: float = -math.inf
+    most: float = math.inf
+
+    def holds(self, run: Row) -> bool:
+        """Whether a run reaches it; one without the figure doesn't."""
+        return run.get(self.measure, "") != "" and self.least <= float(run[self.measure]) <= self.most
+
+    def __str__(self) -> str:
+        ends = [f"≥ {self.least:g}"] * (self.least > -math.inf) + [f"≤ {self.most:g}"] * (self.most < math.inf)
+        return f"{self.measure} {' and '.join(ends)}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of an experiment, run once per seed.
+
+    Args:
+        title: Its name in figures and tables.
+        config: Settings of :class:`RLHFConfig`, nested, laid over the preset of their `env_id`.
+        seeds: One run each.
+        control: Whether it is there for comparison.
+        measures: Figures of the evaluation's episodes that are recorded beside the true return.
+        threshold: What a run has to reach, all of it.
+        clip: Whether to keep a clip of the policy that the first seed learns.
+    """
+
+    title: str
+    config: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    control: bool = False
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    threshold: tuple[Bound, ...] = ()
+    clip: bool = False
+
+    def run_config(self, seed: int) -> RLHFConfig:
+        """All settings of one run."""
+        return RLHFConfig.for_env(**merge(self.config, {"seed": seed}))
+
+    @property
+    def asked(self) -> str:
+        """The threshold in words."""
+        return " and ".join(map(str, self.threshold))
+
+    def reached(self, run: Row) -> bool:
+        """Whether a run is over the threshold."""
+        return all(bound.holds(run) for bound in self.threshold)
+
+
+def shortened(settings: Mapping[str, Setting], names: Sequence[str], config: Mapping[str, Any]) -> dict[str, Setting]:
+    """Some settings, each with one seed and `config` laid over its own: what tests can run."""
+    return {
+        name: replace(settings[name], seeds=settings[name].seeds[:1], config=merge(settings[name].config, config))
+        for name in names
+    }
+
+
+@dataclass(frozen=True)
+class Family:
+    """Settings that are compared with each other: one table and one figure.
+
+    Args:
+        title: Heading of their section.
+        settings: Their names, in order.
+        panels: What the figure shows beside the learning curves.
+        curve: What the learning curves show; None leaves them out.
+    """
+
+    title: str
+    settings: tuple[str, ...]
+    panels: tuple[Panel, ...]
+    curve: str | None = "true return"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A figure asked for, beside the one reached; `passed` is None while runs are missing."""
+
+    asked: str
+    reached: str
+    passed: bool | None
+
+
+class Asked(Protocol):
+    """Something the results have to show."""
+
+    def judge(self, settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> Verdict:
+        """Compare it with the runs of each setting."""
+
+
+class Experiment(Protocol):
+    """What the package of an experiment defines; its docstring is the question, in words."""
+
+    __doc__: str
+    SETTINGS: Mapping[str, Setting]
+    TESTING: Mapping[str, Setting]  # a few of SETTINGS, made to take seconds: what the tests run
+    FAMILIES: Mapping[str, Family]  # by the name of their figure's file
+    ASKED: Sequence[Asked]
+    HOW_TO_READ: str
+    answer: Callable[[Mapping[str, Setting], Mapping[str, Sequence[Row]]], str]  # one sentence, once nothing is missing
+
+
+def names() -> list[str]:
+    """Every folder of questions, sorted."""
+    return sorted(path.parent.name for path in QUESTIONS.glob("*/__init__.py"))
+
+
+def load(name: str) -> Experiment:
+    """The experiment in `experiments/questions/NAME`.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if not name.isidentifier() or not (QUESTIONS / name / "__init__.py").exists():
+        raise ValueError(f"there is no experiment {name!r}; use one of {', '.join(names())}")
+    return cast(Experiment, import_module(f"experiments.questions.{name}"))
+
+
+def choose(experiment: Experiment, *, testing: bool, only: Sequence[str] = ()) -> dict[str, Setting]:
+    """The settings by name, all of them or only some.
+
+    Raises:
+        ValueError: On a name that isn't there.
+    """
+    settings = experiment.TESTING if testing else experiment.SETTINGS
+    for name in only:
+        if name not in settings:
+            raise ValueError(unknown_name(name, list(settings)))
+    return {name: setting for name, setting in settings.items() if name in only or not only}
+
+
+def known_columns(experiment: str, setting: str, config: RLHFConfig) -> dict[str, Any]:
+    """The columns of a run that are known before it: what it is called, and every setting by its dotted name.
+
+    What is neither number nor text becomes JSON. `run_dir` is left out: it has no part in the result.
+    """
+    columns: dict[str, Any] = {"experiment": experiment, "setting": setting, "seed": config.seed}
+    for name, value in asdict(config).items():
+        grouped = isinstance(value, dict) and name != "env_kwargs"
+        columns |= {f"{name}.{inner}": v for inner, v in value.items()} if grouped else {name: value}
+    del columns["run_dir"]
+    return {name: json.dumps(v, sort_keys=True) if isinstance(v, dict | list | tuple) else v for name, v in columns.items()}
+
+
+def measure_names(settings: Mapping[str, Setting]) -> list[str]:
+    """Every measure of any setting: each has a column, empty where a setting doesn't take it."""
+    return list(dict.fromkeys(name for setting in settings.values() for name in setting.measures))

@@ -1,0 +1,95 @@
+"""One run in one process of its own: `python -m experiments.harness.worker NAME SETTING SEED OUTPUT [--testing]`.
+
+:mod:`experiments.harness.run` starts it; a fresh process keeps a run's memory, threads and random state to itself.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from experiments.harness.made import made_columns
+from experiments.harness.settings import Setting, choose, known_columns, load, measure_names
+from rlhf_gym.envs import frames_per_second, replay, write_clip
+from rlhf_gym.reporting import evaluate
+from rlhf_gym.rlhf import RLHF
+from rlhf_gym.runs import read_run
+
+CLIP_SECONDS, CLIP_WIDTH = 5, 240
+
+
+def run_setting(
+    setting: Setting, seed: int, clip: Path
+) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, float]]:
+    """Learn, then play the episodes that the setting's measures are taken from.
+
+    Args:
+        setting: What to run.
+        seed: Of the run.
+        clip: Where to write the clip, if the setting wants one.
+
+    Returns:
+        The summary of the run, its metrics by round, and the measures.
+    """
+    config = setting.run_config(seed)
+    with tempfile.TemporaryDirectory() as directory:
+        rlhf = RLHF(config.replace(run_dir=f"{directory}/run"))
+        summary = rlhf.learn()
+        metrics = read_run(f"{directory}/run").metrics
+    measures: dict[str, float] = {}
+    if setting.measures or setting.clip:
+        episodes = evaluate(rlhf.predict, config, seed=seed)
+        measures = {name: measure(episodes) for name, measure in setting.measures.items()}
+        if setting.clip and seed == setting.seeds[0]:
+            fps = frames_per_second(config.env_id, config.env_kwargs)
+            begin = episodes[0].cut(0, CLIP_SECONDS * fps)
+            write_clip(replay(begin), clip, fps=fps, width=CLIP_WIDTH)
+    return summary, metrics, measures
+
+
+def run_row(
+    known: dict[str, Any],
+    summary: dict[str, Any],
+    measures: dict[str, float],
+    names: Sequence[str],
+    command: str,
+) -> dict[str, Any]:
+    """The run's row. A summary's name that is a setting's too, such as `labels`, is kept as `summary.labels`."""
+    return (
+        known
+        # A goal's return is a measure of its setting; as one more column, tables begun without it could not grow.
+        | {
+            f"summary.{name}" if name in known else name: value
+            for name, value in summary.items()
+            if name != "goal_return_mean"
+        }
+        | {name: measures.get(name, "") for name in names}
+        | made_columns(command)
+    )
+
+
+def main(
+    name: tyro.conf.Positional[str],
+    setting: tyro.conf.Positional[str],
+    seed: tyro.conf.Positional[int],
+    output: tyro.conf.Positional[Path],
+    /,
+    testing: bool = False,
+    command: Annotated[str, tyro.conf.arg(help="what to record as the command")] = "",
+) -> None:
+    """Run one setting with one seed, and write its rows as JSON."""
+    settings = choose(load(name), testing=testing)
+    summary, metrics, measures = run_setting(settings[setting], seed, output.with_suffix(".webp"))
+    known = known_columns(name, setting, settings[setting].run_config(seed))
+    row = run_row(known, summary, measures, measure_names(settings), command)
+    curves = [{"setting": setting, "seed": seed} | row for row in metrics]
+    output.write_text(json.dumps({"run": row, "curves": curves}))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

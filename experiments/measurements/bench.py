@@ -1,0 +1,221 @@
+"""What RLHF costs over plain SB3 PPO: `python -m experiments.measurements.bench [--pairs 5]`.
+
+The two run in turn, each in a fresh process, with the same environment, steps and settings of PPO, and the same
+evaluation at the end; the ratio is taken pair by pair, so that it holds when the machine's speed drifts. Imports are
+not counted: they would flatter the ratio. Plain PPO is SB3's as its users write it: where observations are normalised,
+with VecNormalize (for observations alone), and with the Adam that torch chooses. Ours has the same Adam fused, which
+SB3 offers as a setting and which saves about a tenth of PPO's time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecNormalize
+from tqdm import tqdm
+
+from experiments.harness.records import append_rows, read_rows
+from rlhf_gym import RLHF, RLHFConfig
+from rlhf_gym.evaluation import mean_return, play
+from rlhf_gym.runs.provenance import peak_rss_mb, provenance
+from rlhf_gym.segments import Array
+
+PAIRS: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {"labels": 50, "total_timesteps": 60_000},
+    "HalfCheetah-v5": {"labels": 200, "total_timesteps": 200_000},
+    "Hopper-v5": {"labels": 200, "total_timesteps": 200_000},
+}
+PARTS = ("policy", "reward", "query", "evaluation")
+
+
+def time_rlhf(config: RLHFConfig) -> dict[str, Any]:
+    """Our whole run, with all its files."""
+    with tempfile.TemporaryDirectory() as directory:
+        started = time.perf_counter()
+        summary = RLHF(config.replace(run_dir=f"{directory}/run")).learn()
+        summary["wall_seconds"] = time.perf_counter() - started
+    return summary
+
+
+def time_ppo(config: RLHFConfig) -> dict[str, Any]:
+    """Plain SB3 PPO on the true reward, as its users write it, saved and evaluated like ours."""
+    started = time.perf_counter()
+    agent, settings = config.agent, dict(config.agent.options)
+    venv = make_vec_env(config.env_id, n_envs=agent.n_envs, seed=config.seed, env_kwargs=config.env_kwargs)
+    normalize: Callable[[Array], Any] = np.asarray
+    if agent.normalize_observations is not False:
+        venv = normalized = VecNormalize(venv, norm_reward=False)
+        normalize = normalized.normalize_obs
+    if agent.schedule == "linear":
+        for name in ("learning_rate", "clip_range"):
+            settings[name] = LinearSchedule(settings[name], 0.0, 1.0)
+    torch.set_num_threads(agent.torch_threads)
+    policy_kwargs = {"net_arch": list(agent.net_arch or (64, 64)), "log_std_init": settings.pop("log_std_init")}
+    ppo = PPO("MlpPolicy", venv, seed=config.seed, device="cpu", policy_kwargs=policy_kwargs, **settings)
+    # As many rollouts as ours has steps for, the warm-up's included: SB3 would round up, ours rounds down.
+    rollout = agent.n_envs * settings["n_steps"]
+    ppo.learn(config.total_timesteps // rollout * rollout)
+    with tempfile.TemporaryDirectory() as directory:
+        ppo.save(f"{directory}/policy.zip")
+    episodes = play(
+        lambda observations: ppo.predict(normalize(observations), deterministic=True),
+        config.env_id,
+        env_kwargs=config.env_kwargs,
+        n_episodes=config.evaluation.n_episodes,
+        seed=config.seed,
+    )
+    return {
+        "true_return_mean": mean_return(episodes),
+        "total_timesteps": ppo.num_timesteps,
+        "wall_seconds": time.perf_counter() - started,
+        "peak_rss_mb": peak_rss_mb(),
+    }
+
+
+def in_fresh_process(
+    env_id: str, kind: Literal["rlhf", "ppo"], seed: int, total_timesteps: int | None
+) -> dict[str, Any]:
+    """One timed run; its figures come back on the last line of its output."""
+    command = [sys.executable, "-m", "experiments.measurements.bench", "--one", env_id, kind, str(seed)]
+    command += ["--total-timesteps", str(total_timesteps)] if total_timesteps else []
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Median and range."""
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """One line a task, medians over pairs with their ranges."""
+    lines = [
+        "| task | pairs | wall time ours ÷ PPO | ours s | PPO s | policy s | reward s | query s | evaluation s | "
+        "steps per s, ours | PPO | memory ours − PPO, MB |",
+        "|---" * 12 + "|",
+    ]
+    for env_id, steps in dict.fromkeys((row["env_id"], int(row["total_timesteps"])) for row in rows):
+        found = [row for row in rows if (row["env_id"], int(row["total_timesteps"])) == (env_id, steps)]
+
+        def of(name: str, digits: int = 1, found: Sequence[dict[str, Any]] = found) -> str:
+            return spread([row[name] for row in found], digits)
+
+        cells = [
+            str(len(found)),
+            of("ratio", 3),
+            of("rlhf_seconds"),
+            of("ppo_seconds"),
+            *(of(f"{part}_seconds") for part in PARTS),
+        ]
+        cells += [of("rlhf_steps_per_second", 0), of("ppo_steps_per_second", 0), of("extra_mb", 0)]
+        labels = int(found[0]["labels"])
+        lines.append(f"| {env_id}, {steps} steps, {labels} labels | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def settings(env_id: str, total_timesteps: int | None = None) -> dict[str, Any]:
+    """Labels and steps of both runs of a pair."""
+    return PAIRS[env_id] | ({"total_timesteps": total_timesteps} if total_timesteps else {})
+
+
+def pair(env_id: str, seed: int, total_timesteps: int | None = None) -> dict[str, Any]:
+    """One pair of runs, which one goes first changing with the seed."""
+    order: list[Literal["rlhf", "ppo"]] = ["rlhf", "ppo"] if seed % 2 == 0 else ["ppo", "rlhf"]
+    done = {kind: in_fresh_process(env_id, kind, seed, total_timesteps) for kind in order}
+    ours, plain = done["rlhf"], done["ppo"]
+    return {
+        "env_id": env_id,
+        "seed": seed,
+        **settings(env_id, total_timesteps),
+        "ratio": ours["wall_seconds"] / plain["wall_seconds"],
+        "rlhf_seconds": ours["wall_seconds"],
+        "ppo_seconds": plain["wall_seconds"],
+        "rlhf_env_steps": ours["total_timesteps"],
+        "ppo_env_steps": plain["total_timesteps"],
+        **{f"{part}_seconds": ours[f"wall_seconds_{part}"] for part in PARTS},
+        "rlhf_steps_per_second": ours["total_timesteps"] / ours["wall_seconds"],
+        "ppo_steps_per_second": plain["total_timesteps"] / plain["wall_seconds"],
+        "extra_mb": ours["peak_rss_mb"] - plain["peak_rss_mb"],
+        "rlhf_true_return": ours["true_return_mean"],
+        "ppo_true_return": plain["true_return_mean"],
+    }
+
+
+def of_commit(path: Path, commit: str) -> list[dict[str, Any]]:
+    """Every pair run at a commit, its figures as numbers."""
+    texts = "env_id commit machine python"
+    return [
+        {name: value if name in texts.split() else float(value) for name, value in row.items()}
+        for row in read_rows(path)
+        if row["commit"] == commit
+    ]
+
+
+def page(path: Path) -> str:
+    """All of the page, from the pairs of the commit that was timed last."""
+    last = read_rows(path)[-1]
+    rows, how = of_commit(path, last["commit"]), (__doc__ or "").partition("\n\n")[2]
+    ratios = [median(row["ratio"] for row in rows if row["env_id"] == task) for task in {row["env_id"] for row in rows}]
+    return (
+        f"<!-- Made by `make bench`. -->\n# What it costs over plain PPO\n\n"
+        f"**A whole run takes {min(ratios):.2f} to {max(ratios):.2f} times the wall time of plain SB3 PPO, by task.**"
+        f"\n\n{how}\n```\nmake bench\n```\n\n{table(rows)}\n\n"
+        f"Median (range) of all pairs run at one commit; `pairs.csv` has every pair ever run. "
+        f"{last['machine']}; Python {last['python']}; commit {last['commit']}.\n"
+    )
+
+
+def main(
+    pairs: int = 5,
+    tasks: tuple[str, ...] = tuple(PAIRS),
+    total_timesteps: int | None = None,
+    one: tuple[str, Literal["rlhf", "ppo"], int] | None = None,
+    results_dir: Path = Path("results"),
+) -> None:
+    """Time pairs of runs and print one table.
+
+    Args:
+        pairs: Pairs of runs for each task; if more than 1, after one that isn't counted; 0 writes the page alone.
+        tasks: Environments to time.
+        total_timesteps: Steps of each run instead of the task's own, such as 1000000 to see what memory they take.
+        one: Time one run only and print its figures: task, kind, seed.
+        results_dir: Each pair is appended to `bench/pairs.csv` in it, and `bench/README.md` is made anew.
+    """
+    if one is not None:
+        env_id, kind, seed = one
+        torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # torch's first optimizer imports a lot, for either
+        config = RLHFConfig.for_env(env_id, seed=seed, **settings(env_id, total_timesteps))
+        print(json.dumps({"rlhf": time_rlhf, "ppo": time_ppo}[kind](config), default=float))
+        return
+    made, kept = provenance("python -m experiments.measurements.bench"), results_dir / "bench" / "pairs.csv"
+    for env_id in tasks:
+        for seed in tqdm(range(-(pairs > 1), pairs), desc=env_id, unit="pair"):
+            row = pair(env_id, abs(seed), total_timesteps)
+            if seed >= 0:  # the first of several warms the machine's caches
+                append_rows(kept, [row | {k: made[k] for k in ("commit", "machine", "python")}])
+    written = page(kept)
+    (results_dir / "bench" / "README.md").write_text(written, encoding="utf-8")
+    print(written)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

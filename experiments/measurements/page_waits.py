@@ -1,0 +1,226 @@
+"""How long does somebody at the labelling page wait? `python -m experiments.measurements.page_waits`.
+
+A new run of each task posts queries of its untrained policy. Then `rlhf-gym label DIR --web` serves them on this
+machine, at its default size of clips, and is asked what the page's own script asks, in the same order: an answer is
+sent, the next query asked for, and while somebody thinks, the clip after it is loaded. A wait is the time from sending
+an answer until all pictures of the next pair have come; decoding them, some milliseconds in the browser, is left out.
+The first pair is reported apart: it is waited for from when the page can be opened, by when the server has just begun
+to draw. Every row has a run, a server and a folder of clips of its own. MuJoCo draws by EGL, in software where there is
+no graphics card.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from experiments.harness.records import append_rows, read_rows
+from rlhf_gym import RLHF, RLHFConfig
+from rlhf_gym.labelling import ClipCache
+from rlhf_gym.runs.provenance import provenance
+from rlhf_gym.store import PreferenceStore
+
+ENV_IDS = ("CartPole-v1", "HalfCheetah-v5")
+ASKED_MS = 200  # the median should be below
+AHEAD = 2  # queries that somebody holds besides the one in view
+COLUMNS = {
+    "env_id": "task",
+    "thinking_s": "thinking, s",
+    "answers": "answers",
+    "median_ms": "median wait, ms",
+    "p90_ms": "90th percentile",
+    "longest_ms": "longest",
+    "first_ms": "first pair, ms",
+    "drawing_s": "drawing one clip, s",
+    "load": "load average before",
+}
+
+
+class Page:
+    """What static/page.js and static/player.js do, less the showing."""
+
+    def __init__(self, port: int, who: str = "somebody") -> None:
+        self._address, self._who = f"http://127.0.0.1:{port}", {"who": who}
+        self._opener = build_opener(ProxyHandler({}))
+        self._lines = ThreadPoolExecutor(6)  # connections that a browser has to one server
+        self._clips: dict[str, Future[None]] = {}
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> bytes:
+        """GET without a body, POST with one; 202 is asked again."""
+        told = None if body is None else json.dumps(body).encode()
+        request = Request(self._address + path, told, {"content-type": "application/json"})
+        while True:
+            with self._opener.open(request, timeout=60) as response:
+                content: bytes = response.read()
+            if response.status != 202:
+                return content
+
+    def next(self) -> str:
+        """The next query, in view when this returns; the clip of the one after it is loaded meanwhile."""
+        told = json.loads(self.ask("/api/next", self._who))
+        self._load(told["query_id"]).result()
+        if told["ahead"]:
+            self._load(told["ahead"][0])
+        return str(told["query_id"])
+
+    def answer(self, query_id: str, seconds: float) -> None:
+        """Say something."""
+        self.ask("/api/answers", {**self._who, "query_id": query_id, "answer": "left", "seconds": seconds})
+
+    def close(self) -> None:
+        """Wait for what is being loaded."""
+        self._lines.shutdown()
+
+    def _load(self, query_id: str) -> Future[None]:
+        if query_id not in self._clips:
+            self._clips[query_id] = self._lines.submit(self._fetch, query_id)
+        return self._clips[query_id]
+
+    def _fetch(self, query_id: str) -> None:
+        clip = json.loads(self.ask(f"/api/clips/{query_id}"))
+        for sheet in [self._lines.submit(self.ask, clip[side]["url"]) for side in ("left", "right")]:
+            sheet.result()
+
+
+@contextmanager
+def serving(run_dir: Path) -> Iterator[int]:
+    """The labelling page of a run, as people start it, in a process of its own; its port."""
+    command = [sys.executable, "-m", "rlhf_gym.cli", "label", str(run_dir), "--web", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--until-input-ends"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout and server.stdin  # noqa: S101
+        said = "".join(server.stdout.readline() for _ in range(2)).strip()  # open http://127.0.0.1:PORT/ to label; ...
+        if not said.startswith("open http://127.0.0.1:"):
+            raise RuntimeError(f"the labelling page doesn't start; it said {said!r}, and what is above")
+        try:
+            yield int(said.split("/")[2].partition(":")[2])
+        finally:
+            server.stdin.close()  # with which it ends
+
+
+def waits(port: int, *, thinking: float, answers: int) -> list[float]:
+    """Milliseconds until the first pair was in view, and after each answer until the next one was."""
+    found: list[float] = []
+    with closing(Page(port)) as page:
+        sent = time.perf_counter()
+        for _ in range(answers + 1):
+            query_id = page.next()
+            found.append(1000 * (time.perf_counter() - sent))
+            if len(found) <= answers:
+                time.sleep(thinking)
+                sent = time.perf_counter()
+                page.answer(query_id, thinking)
+    return found
+
+
+def drawing_seconds(run_dir: Path, *, clips: int) -> float:
+    """Median seconds of drawing one clip, by a process that draws already."""
+    with PreferenceStore(run_dir / "preferences.db") as store, ClipCache(run_dir / "timed", films=False) as cache:
+        first, *others = [preference.query for preference in store.preferences()][: clips + 1]
+        cache.wait(first)
+        began = [time.perf_counter()]
+        for query in others:
+            cache.wait(query)
+            began.append(time.perf_counter())
+    return float(median(np.diff(began)))
+
+
+def measure(env_id: str, *, thinking: float, answers: int) -> dict[str, Any]:
+    """One row: a run that is begun, somebody who answers, and how long they wait."""
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as directory:
+        run_dir, queries = Path(directory) / "run", answers + 1 + AHEAD
+        config = RLHFConfig.for_env(env_id, labels=queries, teacher="store", run_dir=str(run_dir))
+        with closing(RLHF(config)) as rlhf:
+            rlhf.ask(queries)
+        with serving(run_dir) as port:
+            first, *others = waits(port, thinking=thinking, answers=answers)
+        drawing = drawing_seconds(run_dir, clips=min(5, answers - 1))
+    return {
+        "env_id": env_id,
+        "thinking_s": thinking,
+        "answers": answers,
+        "median_ms": round(median(others), 1),
+        "p90_ms": round(float(np.quantile(others, 0.9)), 1),
+        "longest_ms": round(max(others), 1),
+        "first_ms": round(first, 1),
+        "drawing_s": round(drawing, 3),
+        "load": round(load, 2),
+    }
+
+
+def table(rows: Sequence[dict[str, str]]) -> str:
+    """One line a row."""
+    lines = ["| " + " | ".join([*COLUMNS.values(), "asked"]) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    for row in rows:
+        asked = f"median < {ASKED_MS}: " + ("yes" if float(row["median_ms"]) < ASKED_MS else "**no**")
+        lines.append("| " + " | ".join([*(row[name] for name in COLUMNS), asked]) + " |")
+    return "\n".join(lines)
+
+
+def page(path: Path) -> str:
+    """All of the page, from the rows of the commit that was measured last."""
+    last = read_rows(path)[-1]
+    rows, how = (
+        [row for row in read_rows(path) if row["commit"] == last["commit"]],
+        (__doc__ or "").partition("\n\n")[2],
+    )
+    medians = [float(row["median_ms"]) for row in rows]
+    return (
+        f"<!-- Made by `python -m experiments.measurements.page_waits`. -->\n# Waiting for the next pair\n\n"
+        f"**The median wait for the next pair is {min(medians):.0f} to {max(medians):.0f} ms, by task and thinking "
+        f"time; {ASKED_MS} ms are asked.**\n\n{how}\n"
+        f"```\npython -m experiments.measurements.page_waits --answers {last['answers']}\n```\n\n{table(rows)}\n\n"
+        f"Asked is a median below {ASKED_MS} ms after the first pair. The rows are all those of one commit; `runs.csv` "
+        f"has every row. Load average: processes that wanted a core in the minute before.\n"
+        f"{last['machine']}; Python {last['python']}; {last['versions']}; commit {last['commit']}; {last['date']}.\n"
+    )
+
+
+def main(
+    env_ids: tuple[str, ...] = ENV_IDS,
+    thinking: tuple[float, ...] = (3.0, 1.0),
+    answers: int = 30,
+    results_dir: Path = Path("results"),
+) -> None:
+    """Measure, and write one table.
+
+    Args:
+        env_ids: Tasks.
+        thinking: Seconds that somebody looks at a pair before answering; the literature says 3 to 5.
+        answers: Of each task and thinking time, at least 2.
+        results_dir: Each row is appended to `page_waits/runs.csv` in it, and `page_waits/README.md` is made anew.
+    """
+    if answers < 2:
+        raise ValueError(f"answers is {answers}; use at least 2")
+    results, made = results_dir / "page_waits", provenance("")
+    versions = "; ".join(f"{package} {version}" for package, version in made["versions"].items())
+    kept = {"machine": made["machine"], "commit": made["commit"], "python": made["python"], "versions": versions}
+    for env_id, seconds in tqdm([(env_id, seconds) for env_id in env_ids for seconds in thinking], unit="row"):
+        row = measure(env_id, thinking=seconds, answers=answers)
+        date = datetime.now(timezone.utc).date().isoformat()
+        append_rows(results / "runs.csv", [row | kept | {"date": date}])
+    written = page(results / "runs.csv")
+    (results / "README.md").write_text(written, encoding="utf-8")
+    print(written)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
