@@ -151,7 +151,8 @@ def result_figure(
         _line_samples(figure, seeds[0], lines)
     if title:
         figure.suptitle(fill(title, 80), x=0.005, ha="left", fontsize=11, fontweight="bold", color=INK)
-    drawn = ("line and bar: interquartile mean", "band: lowest to highest seed · dot: one seed") if y else ("bar: interquartile mean", "dot: one seed")
+    mean, one = "interquartile mean", "dot: one seed"
+    drawn = (f"line and bar: {mean}", f"band: lowest to highest seed · {one}") if y else (f"bar: {mean}", one)
     figure.supxlabel(_caption(runs, *drawn), **SMALL)
     return figure
 

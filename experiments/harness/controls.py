@@ -24,4 +24,5 @@ def random_answers(labels: int) -> Settings:
 
 def untrained_policy(total_timesteps: int) -> Settings:
     """The policy as it was born: learning rate 0 leaves it so, and the rest only saves time."""
-    return {**constant(1.0), "agent": {"options": {"learning_rate": 0.0, "n_epochs": 1}}, "total_timesteps": total_timesteps}
+    still = {"options": {"learning_rate": 0.0, "n_epochs": 1}}
+    return {**constant(1.0), "agent": still, "total_timesteps": total_timesteps}

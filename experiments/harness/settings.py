@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -170,10 +170,14 @@ def known_columns(experiment: str, setting: str, config: RLHFConfig) -> dict[str
     """
     columns: dict[str, Any] = {"experiment": experiment, "setting": setting, "seed": config.seed}
     for name, value in asdict(config).items():
-        grouped = isinstance(value, dict) and name != "env_kwargs"
+        grouped = is_dataclass(getattr(config, name))
         columns |= {f"{name}.{inner}": v for inner, v in value.items()} if grouped else {name: value}
     del columns["run_dir"]
-    return {name: json.dumps(v, sort_keys=True) if isinstance(v, dict | list | tuple) else v for name, v in columns.items()}
+    return {name: _cell(value) for name, value in columns.items()}
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list | tuple) else value
 
 
 def measure_names(settings: Mapping[str, Setting]) -> list[str]:

@@ -11,6 +11,7 @@ from experiments.harness.records import read_rows
 from experiments.harness.report import Results, read_results
 from experiments.harness.settings import Family, Row, names
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.stats import fraction_reached, interquartile_mean
 
 RETURN = "true_return_mean"
@@ -141,7 +142,11 @@ def measured(experiments: Iterable[Results]) -> tuple[list[Point], dict[str, lis
 def _points(results: Results, family: Family) -> list[Point] | None:
     """Those of one family; None where a floor is missing."""
     configs = {name: config for name, config in _configs(results, family).items() if config.feedback.goal is None}
-    ours = [name for name, c in configs.items() if source_entry(c.reward.source).labels and not teacher_entry(c.teacher).control]
+    ours = [
+        name
+        for name, c in configs.items()
+        if source_entry(c.reward.source).labels and not teacher_entry(c.teacher).control
+    ]
     ppo = next((name for name, c in configs.items() if c.reward.source == "true"), None)
     if ppo is None or not ours:
         return []
@@ -151,7 +156,8 @@ def _points(results: Results, family: Family) -> list[Point] | None:
         if not above:
             return None
         floor = _returns(results.runs[above])
-    constant = [n for n, c in configs.items() if c.reward.source == "constant" and c.agent.options["learning_rate"] != 0]
+    learning = {name: c for name, c in configs.items() if c.agent.options["learning_rate"] != 0}
+    constant = [name for name, c in learning.items() if c.reward.source == "constant"]
     best = sorted(constant, key=lambda name: interquartile_mean(_returns(results.runs[name])))[-1:]
     return [
         Point(
