@@ -171,6 +171,20 @@ def of_commit(path: Path, commit: str) -> list[dict[str, Any]]:
     ]
 
 
+def page(path: Path) -> str:
+    """All of the page, from the pairs of the commit that was timed last."""
+    last = read_rows(path)[-1]
+    rows, how = of_commit(path, last["commit"]), (__doc__ or "").partition("\n\n")[2]
+    ratios = [median(row["ratio"] for row in rows if row["env_id"] == task) for task in {row["env_id"] for row in rows}]
+    return (
+        f"<!-- Made by `make bench`. -->\n# What it costs over plain PPO\n\n"
+        f"**A whole run takes {min(ratios):.2f} to {max(ratios):.2f} times the wall time of plain SB3 PPO, by task.**"
+        f"\n\n{how}\n```\nmake bench\n```\n\n{table(rows)}\n\n"
+        f"Median (range) of all pairs run at one commit; `pairs.csv` has every pair ever run. "
+        f"{last['machine']}; Python {last['python']}; commit {last['commit']}.\n"
+    )
+
+
 def main(
     pairs: int = 5,
     tasks: tuple[str, ...] = tuple(PAIRS),
@@ -181,7 +195,7 @@ def main(
     """Time pairs of runs and print one table.
 
     Args:
-        pairs: Pairs of runs for each task; if more than 1, after one that isn't counted.
+        pairs: Pairs of runs for each task; if more than 1, after one that isn't counted; 0 writes the page alone.
         tasks: Environments to time.
         total_timesteps: Steps of each run instead of the task's own, such as 1000000 to see what memory they take.
         one: Time one run only and print its figures: task, kind, seed.
@@ -195,19 +209,13 @@ def main(
         return
     made, kept = provenance("python -m experiments.measurements.bench"), results_dir / "bench" / "pairs.csv"
     for env_id in tasks:
-        for seed in tqdm(range(-1 if pairs > 1 else 0, pairs), desc=env_id, unit="pair"):
+        for seed in tqdm(range(-(pairs > 1), pairs), desc=env_id, unit="pair"):
             row = pair(env_id, abs(seed), total_timesteps)
             if seed >= 0:  # the first of several warms the machine's caches
                 append_rows(kept, [row | {k: made[k] for k in ("commit", "machine", "python")}])
-    how = (__doc__ or "").partition("\n\n")[2]
-    page = (
-        f"<!-- Made by `make bench`. -->\n# What it costs over plain PPO\n\n{how}\n"
-        f"```\nmake bench\n```\n\n{table(of_commit(kept, made['commit']))}\n\n"
-        f"Median (range) of all pairs run at one commit; `pairs.csv` has every pair ever run. "
-        f"{made['machine']}; Python {made['python']}; commit {made['commit']}.\n"
-    )
-    (results_dir / "bench" / "README.md").write_text(page, encoding="utf-8")
-    print(page)
+    written = page(kept)
+    (results_dir / "bench" / "README.md").write_text(written, encoding="utf-8")
+    print(written)
 
 
 if __name__ == "__main__":

@@ -135,8 +135,8 @@ def _draw_mark(ax: Axes, point: Point) -> None:
     up = point.fraction > HIGHEST
     ax.plot(point.labels, _shown(point), marker="^" if up else "v", color=OURS, markersize=7, clip_on=False, zorder=4)
     ax.annotate(
-        _number(point), (point.labels, _shown(point)), (-6, 0), textcoords="offset points", zorder=5, color=OURS, ha="right",
-        fontsize=8, va="center", path_effects=[withStroke(linewidth=2, foreground="w")],
+        _number(point), (point.labels, _shown(point)), (-6, 0), textcoords="offset points", zorder=5, color=OURS,
+        ha="right", fontsize=8, va="center", path_effects=[withStroke(linewidth=2, foreground="w")],
     )  # fmt: skip
 
 

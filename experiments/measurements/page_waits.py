@@ -175,6 +175,25 @@ def table(rows: Sequence[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
+def page(path: Path) -> str:
+    """All of the page, from the rows of the commit that was measured last."""
+    last = read_rows(path)[-1]
+    rows, how = (
+        [row for row in read_rows(path) if row["commit"] == last["commit"]],
+        (__doc__ or "").partition("\n\n")[2],
+    )
+    medians = [float(row["median_ms"]) for row in rows]
+    return (
+        f"<!-- Made by `python -m experiments.measurements.page_waits`. -->\n# Waiting for the next pair\n\n"
+        f"**The median wait for the next pair is {min(medians):.0f} to {max(medians):.0f} ms, by task and thinking "
+        f"time; {ASKED_MS} ms are asked.**\n\n{how}\n"
+        f"```\npython -m experiments.measurements.page_waits --answers {last['answers']}\n```\n\n{table(rows)}\n\n"
+        f"Asked is a median below {ASKED_MS} ms after the first pair. The rows are all those of one commit; `runs.csv` "
+        f"has every row. Load average: processes that wanted a core in the minute before.\n"
+        f"{last['machine']}; Python {last['python']}; {last['versions']}; commit {last['commit']}; {last['date']}.\n"
+    )
+
+
 def main(
     env_ids: tuple[str, ...] = ENV_IDS,
     thinking: tuple[float, ...] = (3.0, 1.0),
@@ -198,17 +217,9 @@ def main(
         row = measure(env_id, thinking=seconds, answers=answers)
         date = datetime.now(timezone.utc).date().isoformat()
         append_rows(results / "runs.csv", [row | kept | {"date": date}])
-    rows = [row for row in read_rows(results / "runs.csv") if row["commit"] == made["commit"]]
-    how = (__doc__ or "").partition("\n\n")[2]
-    page = (
-        f"<!-- Made by `python -m experiments.measurements.page_waits`. -->\n# Waiting for the next pair\n\n{how}\n"
-        f"```\npython -m experiments.measurements.page_waits --answers {answers}\n```\n\n{table(rows)}\n\n"
-        f"Asked is a median below {ASKED_MS} ms after the first pair. The rows are all those of one commit; `runs.csv` "
-        f"has every row. Load average: processes that wanted a core in the minute before.\n"
-        f"{made['machine']}; Python {made['python']}; {versions}; commit {made['commit']}; {rows[-1]['date']}.\n"
-    )
-    (results / "README.md").write_text(page, encoding="utf-8")
-    print(page)
+    written = page(results / "runs.csv")
+    (results / "README.md").write_text(written, encoding="utf-8")
+    print(written)
 
 
 if __name__ == "__main__":

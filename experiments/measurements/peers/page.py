@@ -82,6 +82,23 @@ def page(path: Path, *, testing: bool = False) -> str:
     return "\n".join(_parts(rows, testing))
 
 
+def answer(rows: Sequence[Row], testing: bool = False) -> str:
+    """Both returns and what imitation's costs of ours, on every task that both finished."""
+    parts = []
+    for name, task in tasks(testing).items():
+        found = [row for row in rows if row["task"] == name and not row["error"]]
+        ours, theirs = (
+            [float(row["true_return_mean"]) for row in found if row["who"] == who] for who in ("rlhf_gym", "imitation")
+        )
+        if ours and theirs:
+            times = median(ratios(found, "imitation", "rlhf_gym", "cpu_seconds"))
+            beside = f"imitation {mean(theirs):.0f}, in {times:.1f} times the CPU seconds"
+            parts.append(f"{mean(ours):.0f} on {task.title.partition(',')[0]} ({beside})")
+    if not parts:
+        return "Open: no task was finished by both."
+    return f"With as many labels as imitation, rlhf_gym reaches a true return of {' and '.join(parts)}."
+
+
 def latest(rows: Sequence[Row]) -> list[Row]:
     """Of rows that differ in `repeat` alone the latest."""
     ordered = sorted(rows, key=lambda row: int(row["repeat"]))
@@ -153,9 +170,9 @@ def _cells(found: Sequence[Row], rows: Sequence[Row], who: str) -> list[str]:
 def _parts(rows: Sequence[Row], testing: bool) -> Iterator[str]:
     flag = " --testing" if testing else ""
     yield f"<!-- Made by `python -m experiments.measurements.peers{flag}`; what is changed here by hand is lost. -->"
-    yield f"# Beside imitation\n\n{(peers.__doc__ or '').strip()}\n"
-    yield f"```\npython -m experiments.measurements.peers{flag} --python PYTHON_3_11\n```\n"
     newest = latest(rows)
+    yield f"# Beside imitation\n\n**{answer(newest, testing)}**\n\n{(peers.__doc__ or '').strip()}\n"
+    yield f"```\npython -m experiments.measurements.peers{flag} --python PYTHON_3_11\n```\n"
     for name, task in tasks(testing).items():
         found = [row for row in newest if row["task"] == name]
         if found:
