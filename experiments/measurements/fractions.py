@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from experiments.harness.records import read_rows
-from experiments.harness.report import Results, read_results
+from experiments.harness.results import Results, read_results
 from experiments.harness.settings import Family, Row, names
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.registry import source_entry, teacher_entry

@@ -6,39 +6,15 @@ Makes `labels.png` and `labels.csv`, which holds the numbers it draws, in the fo
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import tyro
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
 from experiments.harness.records import append_rows
 from experiments.measurements.fractions import Point, elsewhere, measured, results_with_rows
-from rlhf_gym.plots import COLOURS, INK, MUTED, SMALL, dress
-
-LOWEST, HIGHEST = -0.5, 2.2  # parts beyond are arrows at the edge, with their numbers
-TICKS = (20, 50, 100, 200, 500, 1000)
-COLUMNS = 4
-OURS, CONSTANT = COLOURS[0], COLOURS[1]
-PPO: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 2}
-FIXED: dict[str, Any] = {"color": CONSTANT, "linewidth": 1.6, "linestyle": (0, (1, 1.3)), "zorder": 2}
-BAND: dict[str, Any] = {"color": MUTED[1], "alpha": 0.18, "linewidth": 0}
-HOLLOW: dict[str, Any] = {
-    "marker": "D",
-    "color": INK,
-    "linestyle": "none",
-    "markersize": 6,
-    "markerfacecolor": "white",
-    "markeredgecolor": INK,
-    "markeredgewidth": 1.2,
-}
+from experiments.measurements.labels_figure import draw
 
 
 def front_page(results_dir: Path = Path("results")) -> Path:
@@ -62,169 +38,6 @@ def front_page(results_dir: Path = Path("results")) -> Path:
 
 def _rounded(point: Point) -> dict[str, Any]:
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(point).items()}
-
-
-def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None = None) -> Figure:
-    """Draw a panel per task: parts of PPO's return against labels, beside a constant reward and what others reach.
-
-    Args:
-        points: Of all kinds; those of tasks without labels of our own are not drawn.
-        left_out: Tasks to name in the caption, by why they aren't here.
-
-    Raises:
-        ValueError: If no task has a point with labels of its own.
-    """
-    tasks = by_task(points)
-    if not tasks:
-        raise ValueError("no task has runs both with labels and of PPO on the true reward; do them first")
-    rows = -(-len(tasks) // COLUMNS)
-    columns = min(COLUMNS, len(tasks))
-    figure = Figure(figsize=(8, 1.2 + 1.75 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for ax in panels.flat[len(tasks) :]:
-        ax.set_visible(False)
-    for ax, (task, own) in zip(panels.flat, tasks.items(), strict=False):
-        _draw_task(ax, own)
-        ax.set_title(_stem(task), loc="left", fontsize=8.5, fontweight="bold", color=INK, pad=5)
-    shown = [point for own in tasks.values() for point in own]
-    _dress(panels, len(tasks), shown)
-    figure.supylabel("part of the return of PPO on the true reward", fontsize=9.5, color=INK)
-    _explain(figure, shown, left_out or {})
-    return figure
-
-
-def by_task(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """The points to draw by task, by labels; others' stand with the task that has their environment's name."""
-    named = sorted({p.task for p in points if p.kind == "labels"}, key=[p.task for p in points].index)
-    first = {_stem(task): task for task in reversed(named)}
-    families = list(dict.fromkeys(_family(task) for task in named))
-    names = sorted(named, key=lambda task: families.index(_family(task)))
-    found: dict[str, list[Point]] = {task: [] for task in names}
-    for point in sorted(points, key=lambda p: p.labels):
-        task = first.get(_stem(point.task), "") if point.kind == "elsewhere" else point.task
-        if task in found:
-            found[task].append(point)
-    return found
-
-
-def _draw_task(ax: Axes, points: Sequence[Point]) -> None:
-    ax.axhline(1, **PPO)
-    own = [point for point in points if point.kind == "labels"]
-    if own[0].ppo_low is not None and own[0].ppo_high is not None:
-        ax.axhspan(own[0].ppo_low, own[0].ppo_high, zorder=0, **BAND)
-    for a, b in zip(own, own[1:], strict=False):
-        beyond = _beyond(a) or _beyond(b)
-        how = {"linestyle": (0, (2, 2)), "alpha": 0.6} if beyond else {"linestyle": "-"}
-        ax.plot([a.labels, b.labels], [_shown(a), _shown(b)], color=OURS, linewidth=1.6, zorder=3, **how)
-    for point in points:
-        if point.kind == "constant":
-            _draw_constant(ax, point)
-        else:
-            _draw_mark(ax, point)
-
-
-def _draw_mark(ax: Axes, point: Point) -> None:
-    """A mark at its labels with a bar over its seeds; beyond the axis an arrow at the edge and the number."""
-    ours = point.kind == "labels"
-    if point.low is not None and point.high is not None:
-        ax.vlines(point.labels, point.low, point.high, color=OURS if ours else INK, linewidth=1.3, alpha=0.6, zorder=2)
-    if not _beyond(point):
-        how = {"marker": "o", "color": OURS, "markersize": 5} if ours else HOLLOW
-        ax.plot(point.labels, point.fraction, clip_on=False, zorder=4, **how)
-        return
-    up = point.fraction > HIGHEST
-    ax.plot(point.labels, _shown(point), marker="^" if up else "v", color=OURS, markersize=7, clip_on=False, zorder=4)
-    ax.annotate(
-        _number(point), (point.labels, _shown(point)), (-6, 0), textcoords="offset points", zorder=5, color=OURS,
-        ha="right", fontsize=8, va="center", path_effects=[withStroke(linewidth=2, foreground="w")],
-    )  # fmt: skip
-
-
-def _draw_constant(ax: Axes, point: Point) -> None:
-    """A level, as it has no labels; beyond the axis its number at the edge."""
-    if not _beyond(point):
-        ax.axhline(point.fraction, **FIXED)
-    else:
-        up = point.fraction > HIGHEST
-        ax.text(
-            0.985, _shown(point), f"{_number(point)} {'▲' if up else '▼'}", transform=ax.get_yaxis_transform(),
-            ha="right", va="top" if up else "bottom", color=CONSTANT, fontsize=8, zorder=5,
-        )  # fmt: skip
-
-
-def _number(point: Point) -> str:
-    return f"{point.fraction:.1f}".replace("-", "−")
-
-
-def _dress(panels: Any, drawn: int, points: Sequence[Point]) -> None:
-    at = [p.labels for p in points if p.labels]
-    for number, ax in enumerate(panels.flat[:drawn]):
-        dress(ax)
-        ax.set_xscale("log")
-        ax.xaxis.set_major_locator(FixedLocator(TICKS))
-        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-        ax.xaxis.set_minor_locator(NullLocator())
-        lowest = number + panels.shape[1] >= drawn
-        ax.tick_params(labelsize=8, labelbottom=lowest)
-        ax.set_xlabel("labels" if lowest else "", fontsize=8.5)
-        ax.grid(axis="y", color="#ececec", linewidth=0.8)
-        ax.set_xlim(0.75 * min(at), 1.4 * max(at))
-        ax.set_ylim(*_limits(points))
-
-
-def _shown(point: Point) -> float:
-    """Where a point stands: at the edge, if it would squeeze all others."""
-    return min(max(point.fraction, LOWEST), HIGHEST)
-
-
-def _beyond(point: Point) -> bool:
-    return _shown(point) != point.fraction
-
-
-def _limits(points: Sequence[Point]) -> tuple[float, float]:
-    """Ends of the axis: at the arrows, if any; else every point is inside, and bars too unless they'd squeeze them."""
-    lowest, highest = min(0.0, *map(_shown, points)), max(1.1, *map(_shown, points))
-    lows = [p.low for p in points if p.low is not None and max(LOWEST, lowest - 0.5) < p.low]
-    highs = [p.high for p in points if p.high is not None and p.high < min(HIGHEST, highest + 0.5)]
-    return min([lowest, *lows]) - 0.05, max([highest, *highs]) + 0.05
-
-
-def _stem(task: str) -> str:
-    """A task's name without its version: others' versions are compared with ours, as their own PPO is."""
-    name, _, how = task.partition(", ")
-    return name.partition("-v")[0] + f", {how}" * bool(how)
-
-
-def _family(task: str) -> str:
-    return _stem(task).partition(", ")[0]
-
-
-def _explain(figure: Figure, points: Sequence[Point], left_out: Mapping[str, Sequence[str]]) -> None:
-    """One legend for all panels, and what isn't to be seen in them."""
-    samples = [
-        Line2D([], [], color=OURS, marker="o", markersize=5, linewidth=1.6, label="this toolkit"),
-        Line2D([], [], label="constant reward, no labels", **FIXED),
-        Line2D([], [], label="PPO on the true reward", **PPO),
-    ]
-    for source in dict.fromkeys(point.source.partition(" on ")[0] for point in points if point.kind == "elsewhere"):
-        samples.append(Line2D([], [], label=source, **HOLLOW))
-    legend = figure.legend(
-        handles=samples, loc="outside lower center", ncols=4, frameon=False, fontsize=8.5, labelcolor=INK,
-        title=_caption(points, left_out), handlelength=2.4, columnspacing=1.8,
-    )  # fmt: skip
-    legend.get_title().set(**SMALL, multialignment="center")
-
-
-def _caption(points: Sequence[Point], left_out: Mapping[str, Sequence[str]]) -> str:
-    seeds = [point.n_seeds for point in points if point.n_seeds]
-    count = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else f"{seeds[0]} seeds"
-    above = sorted({point.task for point in points if point.above})
-    lines = [
-        f"mark: interquartile mean over {count} · bar and grey band: lowest to highest seed",
-        *[f"{', '.join(map(_stem, above))}: part of the gain over an untrained policy"] * bool(above),
-        *[f"left out, as {why}: {', '.join(map(_stem, tasks))}" for why, tasks in left_out.items()],
-    ]
-    return "\n".join(fill(line, 110) for line in lines)
 
 
 def main(results_dir: Path = Path("results")) -> int:

@@ -3,7 +3,8 @@ from PIL import Image
 
 from experiments.harness.records import append_rows, read_rows
 from experiments.measurements.fractions import Point, elsewhere
-from experiments.measurements.front_page import CONSTANT, OURS, by_task, draw, main
+from experiments.measurements.front_page import main
+from experiments.measurements.labels_figure import CONSTANT, OURS, by_task, draw
 
 TASKS = [f"Inverted{number}-v5" for number in range(9)]
 

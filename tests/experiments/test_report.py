@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from experiments.harness.records import append_rows, read_rows
-from experiments.harness.report import figures, main, read_results, report, table
+from experiments.harness.report import figures, main, report, table
+from experiments.harness.results import read_results
 from experiments.harness.settings import known_columns, measure_names, names
 from experiments.questions import cartpole, novel_goals
 

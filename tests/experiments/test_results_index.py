@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiments.harness.records import read_rows
-from experiments.harness.report import read_results
+from experiments.harness.results import read_results
 from experiments.harness.settings import names
 from experiments.measurements.bench import of_commit
 from rlhf_gym.stats import interquartile_mean
