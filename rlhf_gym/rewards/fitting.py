@@ -23,7 +23,7 @@ L2_LEAST, L2_MOST = 1e-5, 1e-2
 ADAPT_EVERY = 10  # steps
 FIGURES_MOST = 2048  # choices that figures are taken from: more would cost time and change them by less than chance
 STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
-AT_ONCE = 2**14  # steps evaluated in one go, which bounds the memory it takes
+AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
 
 
 @dataclass(frozen=True)
