@@ -115,9 +115,10 @@ def fit_reward_model(
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        with torch.no_grad():
-            torch._foreach_mul_(decaying, 1 - l2)
-        if l2 > 0 and step % ADAPT_EVERY == ADAPT_EVERY - 1:
+        if decaying:
+            with torch.no_grad():
+                torch._foreach_mul_(decaying, 1 - l2)
+        if decaying and l2 > 0 and step % ADAPT_EVERY == ADAPT_EVERY - 1:
             sample = torch.from_numpy(rng.permutation(n)[:l2_sample]) if n > l2_sample else torch.arange(n)
             l2 = _adapted(l2, likelihood, sample, decaying, heldout=weights[:, sample] == 0)
     figures = _figures(likelihood, weights)
