@@ -25,7 +25,7 @@ class Answer(Enum):
         """Probability that left is preferred, as the likelihood wants it: 1, 0, or 0.5 for a tie."""
         if self is Answer.SKIP:
             raise ValueError("a skipped query has no target; leave it out of the fit")
-        return {Answer.LEFT: 1.0, Answer.RIGHT: 0.0, Answer.TIE: 0.5}[self]
+        return 0.5 if self is Answer.TIE else float(self is Answer.LEFT)
 
     @property
     def mirrored(self) -> Answer:

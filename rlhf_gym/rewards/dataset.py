@@ -98,8 +98,13 @@ class Dataset:
             self._lived, self._free = np.zeros((0, length), np.float32), []
         if (lacking := n - len(self._free)) > 0:
             old = len(self._inputs)
-            more = max(lacking, old)
-            self._free = [*range(old + more - 1, old - 1, -1), *self._free]
-            self._inputs = np.concatenate([self._inputs, np.zeros((more, *self._inputs.shape[1:]), np.float32)])
-            self._lived = np.concatenate([self._lived, np.zeros((more, length), np.float32)])
+            room = old + max(lacking, old // 2)
+            self._free = [*range(room - 1, old - 1, -1), *self._free]
+            self._inputs, self._lived = _longer(self._inputs, room), _longer(self._lived, room)
         return [self._free.pop() for _ in range(n)]
+
+
+def _longer(array: Array, rows: int) -> Array:
+    longer = np.zeros((rows, *array.shape[1:]), array.dtype)  # takes no memory where nothing is written yet
+    longer[: len(array)] = array
+    return longer

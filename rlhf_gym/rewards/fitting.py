@@ -23,7 +23,7 @@ L2_LEAST, L2_MOST = 1e-5, 1e-2
 ADAPT_EVERY = 10  # steps
 FIGURES_MOST = 2048  # choices that figures are taken from: more would cost time and change them by less than chance
 STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
-AT_ONCE = 2**14  # steps evaluated in one go, which bounds the memory it takes
+AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ def fit_reward_model(
         rng: Source of the batches.
         data: Encoded segments, kept by the caller between fits; None encodes all of them.
         steps: Gradient steps.
-        batch_size: Choices in each.
+        batch_size: Choices between two in each; among more options fewer, so that a step costs the same.
         learning_rate: Of Adam.
         l2: Weight decay to start from: the share by which weights shrink in each gradient step; 0 is none, for good.
-        l2_sample: Choices, drawn anew each time, that the step of the weight decay is taken on.
+        l2_sample: Choices, drawn anew each time, that the step of the weight decay is taken on; likewise.
         random_share: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
 
     Raises:
@@ -100,6 +100,8 @@ def fit_reward_model(
     weights = torch.from_numpy(bootstrap.weights(choices)).float()
     data = Dataset(model.encoding) if data is None else data
     data.update(choices)
+    fewer = 2 * n / int(data.offered.sum())
+    batch_size, l2_sample = (max(1, round(size * fewer)) for size in (batch_size, l2_sample))
     model.freeze_inputs(_lived_inputs(data))
     likelihood = _Likelihood(model, data, random_share)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -115,9 +117,10 @@ def fit_reward_model(
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        with torch.no_grad():
-            torch._foreach_mul_(decaying, 1 - l2)
-        if l2 > 0 and step % ADAPT_EVERY == ADAPT_EVERY - 1:
+        if decaying:
+            with torch.no_grad():
+                torch._foreach_mul_(decaying, 1 - l2)
+        if decaying and l2 > 0 and step % ADAPT_EVERY == ADAPT_EVERY - 1:
             sample = torch.from_numpy(rng.permutation(n)[:l2_sample]) if n > l2_sample else torch.arange(n)
             l2 = _adapted(l2, likelihood, sample, decaying, heldout=weights[:, sample] == 0)
     figures = _figures(likelihood, weights)

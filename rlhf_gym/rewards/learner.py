@@ -19,7 +19,7 @@ from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.segments import Array, Segment, Trajectory, pad
 
 SCALE_STEPS = 2048
-AT_ONCE = 2**14  # steps evaluated in one go, which bounds the memory it takes
+AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
 LEARNER = "learner.json"
 
 

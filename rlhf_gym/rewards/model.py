@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rlhf_gym.rewards.encoding import Encoding, Inputs
 from rlhf_gym.rewards.ensembles import Normalisation, make_ensemble
+from rlhf_gym.rewards.files import STATISTICS, encoding_of, read_model, write_model
 from rlhf_gym.rewards.networks import Network, name_of
 from rlhf_gym.rewards.paid import RewardOfSteps
 from rlhf_gym.segments import Array, Steps
-
-STATISTICS = ("input_mean", "input_std", "output_scale", "output_shift")
 
 
 @final
@@ -128,18 +124,13 @@ class RewardModel(nn.Module):
 
     def save(self, directory: str | Path) -> None:
         """Write ``model.safetensors`` and ``model.json``, which is all that :meth:`load` needs."""
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        # Cloned: a module may use one tensor twice, which safetensors refuses.
-        weights = {name: value.detach().clone().contiguous() for name, value in self.state_dict().items()}
-        save_file(weights, directory / "model.safetensors")
         described = {
             "ensemble_size": self.ensemble_size,
             "network": self.network,
             "options": self.options,
             **self.encoding.to_json(),
         }
-        (directory / "model.json").write_text(json.dumps(described, indent=1) + "\n")
+        write_model(Path(directory), described, self.state_dict())
 
     @classmethod
     def load(
@@ -162,11 +153,8 @@ class RewardModel(nn.Module):
         Raises:
             ValueError: If spaces are missing, the weights don't fit them, or the network can't be imported.
         """
-        described = json.loads((Path(directory) / "model.json").read_text())
-        weights = load_file(Path(directory) / "model.safetensors")
-        if "network" not in described:
-            described, weights = _of_earlier_version(described, weights)
-        encoding = _encoding(directory, described, observation_space, action_space)
+        described, weights = read_model(Path(directory))
+        encoding = encoding_of(described, directory, observation_space, action_space)
         model = cls(
             encoding.observation_space,
             encoding.action_space,
@@ -184,27 +172,3 @@ class RewardModel(nn.Module):
                 "use the environment and the network it was trained with"
             ) from error
         return model
-
-
-def _of_earlier_version(
-    described: Mapping[str, Any], weights: Mapping[str, Tensor]
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What was written when there was one kind of network, and no spaces."""
-    renamed = {name if name in STATISTICS else f"ensemble.{name}": value for name, value in weights.items()}
-    return {**described, "network": "mlp", "options": {"hidden": described["hidden"]}}, renamed
-
-
-def _encoding(
-    directory: str | Path,
-    described: Mapping[str, Any],
-    observation_space: spaces.Space[Any] | None,
-    action_space: spaces.Space[Any] | None,
-) -> Encoding:
-    if observation_space is not None and action_space is not None:
-        return Encoding(observation_space, action_space, described["inputs"])
-    if "observation_space" not in described:
-        raise ValueError(
-            f"reward model {directory} was written by an earlier version, without its spaces; use "
-            "RewardModel.load(directory, env.observation_space, env.action_space)"
-        )
-    return Encoding.from_json(described)

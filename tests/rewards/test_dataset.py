@@ -81,7 +81,7 @@ def test_room_is_made_seldom_as_the_data_grows() -> None:
         data.update([choice(segments[i], segments[i + 1]) for i in range(0, n, 2)])
         rooms.add(len(data.inputs))
     assert first_numbers(data) == [[i, i + 1] for i in range(0, 400, 2)]
-    assert len(rooms) <= 9 and max(rooms) < 800
+    assert len(rooms) <= 15 and max(rooms) < 600
 
 
 def test_many_new_segments_are_encoded_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, encoded: list[int]) -> None:

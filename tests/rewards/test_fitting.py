@@ -303,6 +303,20 @@ def test_rankings_are_fitted_and_teach_what_comparisons_teach() -> None:
     assert np.mean((returns[::2] > returns[1::2]) == said_left) > 0.85
 
 
+def test_batches_hold_fewer_choices_where_those_have_more_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, batches = [], fitting._batches
+
+    def spy(n: int, size: int, rng: np.random.Generator) -> Any:
+        sizes.append(size)
+        return batches(n, size, rng)
+
+    monkeypatch.setattr(fitting, "_batches", spy)
+    # Rankings of 4 are choices among 4, 3 and 2: 3 on average, and 16 * 2 / 3 = 10.67.
+    for kept in (choices(preferences(40)), ranked(20), ranked(20, k=2)):
+        fit_reward_model(fresh(), kept, bootstrap=Bootstrap(3, seed=0), rng=np.random.default_rng(0), steps=1)
+    assert sizes == [16, 11, 16]
+
+
 def test_a_ranking_is_held_out_as_a_whole() -> None:
     weights = Bootstrap(30, seed=0).weights(ranked(5))
     assert weights.shape == (30, 15)

@@ -158,6 +158,16 @@ def test_what_is_not_offered_is_as_if_it_were_not_there(random_share: float) -> 
     assert gradients.isfinite().all() and (gradients[..., 2:] == 0).all()
 
 
+@pytest.mark.parametrize("random_share", [0, 0.1, 1])
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_choice_among_one_option_tells_nothing(k: int, random_share: float) -> None:
+    returns = torch.tensor([[[-5.0, 3.0, 1.0][:k]]], requires_grad=True)
+    offered, target = torch.tensor([[True, False, False][:k]]), torch.tensor([[1.0, 0.0, 0.0][:k]])
+    loss = choice_loss(returns, target, offered, random_share=random_share)
+    (gradients,) = torch.autograd.grad(loss.sum(), returns)
+    assert loss.tolist() == [[pytest.approx(0, abs=1e-6)]] and not gradients.any()
+
+
 # Accuracy
 
 

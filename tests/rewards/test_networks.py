@@ -48,6 +48,17 @@ class Quadratic(nn.Module):
         return torch.einsum("...i,ij,...j->...", inputs, self.form, inputs) + self.offset
 
 
+class Linear(nn.Module):
+    """A vector and nothing that decays."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(size) / 10)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs @ self.weight
+
+
 def twice_the_same(size: int) -> nn.Module:
     """One tensor in two places."""
     one = nn.Linear(size, size)
@@ -81,6 +92,7 @@ def test_networks_of_the_users_own_keep_the_contract(my_module: str) -> None:
     check_network(f"{my_module}:MyNet")
     check_network(f"{my_module}:MyNet", width=3)
     check_network(Quadratic)
+    check_network(Linear)
     check_network(twice_the_same)
 
 
@@ -165,6 +177,14 @@ def test_a_network_of_the_users_own_learns_as_ours_does(my_module: str) -> None:
             model, kept, bootstrap=Bootstrap(3, seed=0), rng=np.random.default_rng(0), steps=steps, learning_rate=0.01
         )
     assert fit.accuracy > 0.9 and fit.accuracy_heldout > 0.8
+
+
+def test_a_network_without_matrices_learns_and_decays_nowhere() -> None:
+    model, kept = RewardModel(TWO, LEFT_RIGHT, network=Linear), choices(preferences(100))
+    fit = fit_reward_model(
+        model, kept, bootstrap=Bootstrap(3, seed=0), rng=np.random.default_rng(0), steps=150, learning_rate=0.03
+    )
+    assert fit.accuracy > 0.75 and fit.l2 == 1e-3  # it sees no bias, hence not how long a segment lived
 
 
 def test_a_saved_model_needs_neither_spaces_nor_its_network_named(my_module: str, tmp_path: Path) -> None:
