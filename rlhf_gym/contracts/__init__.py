@@ -1,7 +1,8 @@
-"""What every teacher, preference store, query scheme, reward network and agent must do, as suites to run over your own.
+"""What every kind of feedback, teacher, store, query scheme, network and agent must do, as suites to run over your own.
 
 A rule is a function named by what it demands; it raises AssertionError where that isn't met. Run them all with
-:func:`check_teacher`, :func:`check_store` and :func:`check_agent`, or one by one::
+:func:`check_kind`, :func:`check_teacher`, :func:`check_store`, :func:`check_scheme`, :func:`check_network` and
+:func:`check_agent`, or one by one::
 
     @pytest.mark.parametrize("rule", STORE_RULES)
     def test_my_store(rule):
@@ -11,6 +12,7 @@ A rule is a function named by what it demands; it raises AssertionError where th
 
 from rlhf_gym.contracts.agents import AGENT_RULES, check_agent, make_in_small_environments
 from rlhf_gym.contracts.examples import example_queries, same_query
+from rlhf_gym.contracts.kinds import KIND_RULES, check_kind
 from rlhf_gym.contracts.networks import NETWORK_RULES, check_network
 from rlhf_gym.contracts.schemes import check_scheme, check_value
 from rlhf_gym.contracts.stores import STORE_RULES, check_store
@@ -18,15 +20,17 @@ from rlhf_gym.contracts.teachers import TEACHER_RULES, check_teacher
 
 __all__ = [
     "AGENT_RULES",
+    "KIND_RULES",
     "NETWORK_RULES",
     "STORE_RULES",
     "TEACHER_RULES",
     "check_agent",
+    "check_kind",
     "check_network",
     "check_scheme",
-    "check_value",
     "check_store",
     "check_teacher",
+    "check_value",
     "example_queries",
     "make_in_small_environments",
     "same_query",

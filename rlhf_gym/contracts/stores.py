@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rlhf_gym.contracts.examples import example_queries, must, same_query
-from rlhf_gym.preferences import Answer, Preference, Query
+from rlhf_gym.kinds import KINDS, find_kind
+from rlhf_gym.preferences import Answer, Preference, Query, Ranking, Said
 from rlhf_gym.store.preference_store import PreferenceStore
 
 
@@ -276,6 +277,86 @@ def takes_preferences_over(store: PreferenceStore) -> None:
     must((store.counts().open, store.counts().awaited) == (1, 2), "added queries are answered; posted ones stay open")
 
 
+def keeps_every_kind_of_query_and_answer(store: PreferenceStore) -> None:
+    """Rankings as well as comparisons."""
+    queries = [query for kind in KINDS for query in example_queries(6, seed=len(kind), kind=kind)]
+    store.post(queries)
+    answers = [find_kind(query.kind).answer(range(len(query.options))) for query in queries]
+    store.record_all([query.id for query in queries], answers, teacher="a")
+    kept = store.preferences()
+    must([p.answer for p in kept] == answers, "answers come back as they were given, by the kind of the query")
+    must(all(same_query(p.query, query) for p, query in zip(kept, queries, strict=True)), "queries come back whole")
+    must([g.answer for g in store.history()] == answers, "history has every kind of answer")
+    must(store.counts().labels == len(queries), "an answer is a label, whatever its kind")
+    with_a_tie = Ranking(((2,), (0, 1)))
+    ranking = next(query for query in queries if len(query.options) == 3)
+    store.record(ranking.id, with_a_tie, teacher="b")
+    must(store.standing(ranking.id)["b"] == with_a_tie, "ties within a ranking are kept")
+
+
+def refuses_answers_of_another_kind(store: PreferenceStore) -> None:
+    """All of what is recorded, or added, with them too."""
+    comparison, [ranking] = example_queries(2), example_queries(1, seed=1, kind="ranking")
+    store.post([*comparison, ranking])
+    both: list[Said] = [Answer.LEFT, Ranking(((0,), (1,), (2,)))]
+    _refuses(lambda: store.record_all(["0-0", "0-1"], both, teacher="a"), "a ranking of what was to be compared")
+    _refuses(lambda: store.record_all(["0-0", "1-0"], both[:1] * 2, teacher="a"), "a side of three")
+    _refuses(lambda: store.record("1-0", Ranking(((0,), (1,))), teacher="a"), "a ranking that lacks an option")
+    _refuses(lambda: store.add([Preference(ranking, Answer.TIE, "a")]), "a tie of three")
+    must(store.history() == [], "what is refused leaves nothing behind")
+    for strange in (replace(ranking, kind="comparison", id="x"), replace(ranking, kind="nobody's", id="x")):
+        _refuses(lambda strange=strange: store.post([strange]), "a query that isn't of its kind")  # type: ignore[misc]
+
+
+def keeps_what_queries_share(store: PreferenceStore) -> None:
+    """Segments that differ in anything at all are two."""
+    query, other = example_queries(2)
+    left, right = query.options
+    paid = replace(left, rewards=left.rewards + 1)
+    elsewhere = replace(left, earlier_actions=right.earlier_actions)
+    shared = [
+        query,
+        replace(query, id="mirrored", options=(right, left)),
+        replace(query, id="same", options=(left, left)),
+        replace(query, id="paid", options=(left, paid)),
+        replace(query, id="elsewhere", options=(elsewhere, other.left)),
+    ]
+    store.post(shared)
+    kept = store.queries([query.id for query in shared])
+    must(all(map(same_query, kept, shared)), "queries that share segments come back bit for bit")
+
+
+def tells_what_is_new(store: PreferenceStore) -> None:
+    """So that a reader needn't read everything again."""
+    store.post(example_queries(4))
+    store.record_all(["0-2", "0-0"], [Answer.TIE, Answer.LEFT], teacher="a")
+    said = store.answers_since()
+    must([s[1:] for s in said] == [("0-2", "a", Answer.TIE), ("0-0", "a", Answer.LEFT)], "everything, in order")
+    must(store.answers_since(said[-1].number) == [], "nothing is new after the last")
+    store.record("0-2", None, teacher="a")
+    store.record("0-0", Answer.SKIP, teacher="b")
+    new = store.answers_since(said[-1].number)
+    must([s[1:] for s in new] == [("0-2", "a", None), ("0-0", "b", Answer.SKIP)], "withdrawals too")
+    must(said[0].number < said[1].number < new[0].number < new[1].number, "numbers go up")
+    must(store.open_ids() == ["0-1", "0-2", "0-3"] and store.open_ids(limit=2) == ["0-1", "0-2"], "ids of what is open")
+    must(_ids(store.queries(["0-3", "0-1", "0-3"])) == ["0-3", "0-1", "0-3"], "queries come in the order of the ids")
+    must(store.queries([]) == [], "no ids, no queries")
+    _refuses(lambda: store.queries(["0-3", "nobody's"]), "an unknown query")
+
+
+def hands_out_the_kinds_that_can_be_shown(store: PreferenceStore) -> None:
+    """To a face that can't show all of them."""
+    store.post([*example_queries(1, kind="ranking"), *example_queries(2, seed=1)])
+    given = _ids(store.claim("a", n=9, kinds=["comparison"]))
+    must(given == ["1-0", "1-1"], "rankings aren't given where they can't be shown")
+    must(_ids(store.claim("b", n=9)) == ["0-0"], "they are given to others")
+    store.record("1-1", Answer.LEFT, teacher="b")
+    store.record("0-0", Answer.SKIP, teacher="b")
+    last = store.last_answered("b", kinds=["comparison"])
+    must(last is not None and last.query.id == "1-1", "the last answer to a comparison")
+    must(tuple(store.counts(["comparison"])) == (2, 1, 0, 0, 0, 1, 1), "counts are of these kinds alone")
+
+
 def refuses_to_look_up_an_unknown_query(store: PreferenceStore) -> None:
     """Or to drop it, with all that is dropped with it."""
     store.post(example_queries(1))
@@ -321,4 +402,9 @@ STORE_RULES = (
     takes_preferences_over,
     refuses_to_look_up_an_unknown_query,
     tells_who_holds_a_query_and_what_stands,
+    keeps_every_kind_of_query_and_answer,
+    refuses_answers_of_another_kind,
+    keeps_what_queries_share,
+    tells_what_is_new,
+    hands_out_the_kinds_that_can_be_shown,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rlhf_gym.contracts.examples import content, example_queries, must
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.kinds import KINDS, answer_text
+from rlhf_gym.preferences import Answer, Query, Ranking
 from rlhf_gym.teachers.teacher import Teacher
 
 MakeTeacher = Callable[[], Teacher]
@@ -17,13 +18,16 @@ def check_teacher(make: MakeTeacher, queries: Sequence[Query] | None = None) -> 
 
     Args:
         make: Returns the same teacher anew.
-        queries: At least two to ask; None takes :func:`example_queries`.
+        queries: At least two to ask, such as :func:`example_queries` of the one kind that the teacher is for; None asks
+            every kind.
 
     Raises:
         AssertionError: Saying what isn't met.
     """
-    for rule in TEACHER_RULES:
-        rule(make, example_queries(8) if queries is None else queries)
+    asked = [example_queries(8, kind=kind) for kind in KINDS] if queries is None else [queries]
+    for together in asked:
+        for rule in TEACHER_RULES:
+            rule(make, together)
 
 
 def has_a_name(make: MakeTeacher, queries: Sequence[Query]) -> None:
@@ -36,9 +40,19 @@ def answers_each_query_once(make: MakeTeacher, queries: Sequence[Query]) -> None
     """N queries, N answers."""
     answers = make().answer(queries)
     must(
-        isinstance(answers, list) and all(isinstance(a, Answer) for a in answers), f"{answers!r} is no list of Answers"
+        isinstance(answers, list) and all(isinstance(a, Answer | Ranking) for a in answers),
+        f"{answers!r} is no list of answers",
     )
     must(len(answers) == len(queries), f"{len(queries)} queries got {len(answers)} answers")
+
+
+def answers_by_the_kind_of_the_query(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """Or the store refuses it."""
+    for query, answer in zip(queries, make().answer(queries), strict=True):
+        try:
+            answer_text(answer, kind=query.kind, options=len(query.options), query_id=query.id)
+        except ValueError as error:
+            raise AssertionError(f"a {query.kind} gets an answer of its kind: {error}") from error
 
 
 def answers_nothing_to_no_queries(make: MakeTeacher, queries: Sequence[Query]) -> None:
@@ -68,6 +82,7 @@ def leaves_queries_as_they_were(make: MakeTeacher, queries: Sequence[Query]) -> 
 TEACHER_RULES = (
     has_a_name,
     answers_each_query_once,
+    answers_by_the_kind_of_the_query,
     answers_nothing_to_no_queries,
     answers_alike_when_made_anew,
     answers_alike_in_any_batch,

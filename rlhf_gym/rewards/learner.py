@@ -16,7 +16,7 @@ from rlhf_gym.rewards.bootstrap import Bootstrap
 from rlhf_gym.rewards.dataset import Dataset
 from rlhf_gym.rewards.fitting import RewardFit, fit_reward_model
 from rlhf_gym.rewards.model import RewardModel
-from rlhf_gym.segments import Array, Segment, Trajectory, pad
+from rlhf_gym.segments import Array, Segment, Trajectory
 
 SCALE_STEPS = 2048
 AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
@@ -82,15 +82,6 @@ class RewardLearner:
         if self.version == 0:
             self.model.freeze_inputs(inputs)
         self.model.rescale(inputs, shift=shift)
-
-    def scores(self, segments: Sequence[Segment]) -> Array:
-        """Each member's learned sums of N segments, shape (M, N); a segment named twice is evaluated once."""
-        distinct = {segment: i for i, segment in enumerate(dict.fromkeys(segments))}
-        if not distinct:
-            return np.zeros((self.model.ensemble_size, 0), np.float32)
-        listed, at_once = list(distinct), max(1, AT_ONCE // segments[0].length)
-        parts = [self.model.returns(pad(listed[i : i + at_once])) for i in range(0, len(listed), at_once)]
-        return np.concatenate(parts, axis=1)[:, [distinct[segment] for segment in segments]]
 
     @torch.inference_mode()
     def step_rewards(self, observations: Array, actions: Array, next_observations: Array) -> Array:

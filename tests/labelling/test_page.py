@@ -172,7 +172,7 @@ def test_a_client_is_not_told_where_a_damaged_store_is_and_the_log_is(room, tmp_
     with PreferenceStore(file) as store:
         store.post(example_queries(1))
     with sqlite3.connect(file) as connection:
-        connection.execute("UPDATE queries SET left_arrays = x'746f726e'")
+        connection.execute("UPDATE segments SET arrays = x'746f726e'")
     connection.close()
     with PreferenceStore(file) as store, TestClient(make_app(Desk(store, room.clips)), base_url=HERE) as page:
         assert "the server's log says why" in said(page.get("/api/clips/0-0"), 500)

@@ -1,7 +1,7 @@
 """One reward model over a whole run."""
 
-import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Answer, Choice, Preference, Query
+from rlhf_gym.queries import probabilities_of
 from rlhf_gym.rewards import Bootstrap, RewardLearner, RewardModel, dataset
 from rlhf_gym.rewards import learner as rewards_learner
 from rlhf_gym.segments import Array, Ending, Segment, Steps, Trajectory, pad
@@ -116,11 +117,17 @@ def test_scaling_freezes_the_inputs_statistics_of_a_model_that_was_never_fitted(
     np.testing.assert_allclose(one.model.input_std[:2].tolist(), seen.std(axis=0), rtol=1e-5)
 
 
+def steps_of(watched: Sequence[Trajectory]) -> tuple[Array, Array, Array]:
+    steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in watched]
+    observations, actions, following = (np.concatenate(arrays) for arrays in zip(*steps, strict=True))
+    return observations, actions, following
+
+
 def test_probabilities_are_logistic_in_the_difference_of_each_members_sums() -> None:
     one, queries = learner(), [p.query for p in preferences(7)]
     one.fit(choices(preferences(12)))
-    probabilities = one.probabilities(queries)
-    assert probabilities.shape == (3, 7)
+    probabilities = probabilities_of(queries, one.step_rewards)
+    assert probabilities.shape == (3, 7, 2)
 
     def total(member: int, query: Query, side: str) -> float:
         segment = getattr(query, side)
@@ -128,55 +135,33 @@ def test_probabilities_are_logistic_in_the_difference_of_each_members_sums() -> 
         return float(one.model(inputs)[member].sum().detach())
 
     by_hand = [[1 / (1 + np.exp(total(m, q, "right") - total(m, q, "left"))) for q in queries] for m in range(3)]
-    np.testing.assert_allclose(probabilities, by_hand, rtol=1e-4)
+    np.testing.assert_allclose(probabilities[..., 0], by_hand, rtol=1e-4)
 
 
 def test_probabilities_of_swapped_queries_sum_to_1() -> None:
     one, queries = learner(), [p.query for p in preferences(7)]
     one.fit(choices(preferences(12)))
     swapped = [Query((q.right, q.left), id=q.id) for q in queries]
-    np.testing.assert_allclose(one.probabilities(queries) + one.probabilities(swapped), 1, rtol=1e-6)
-
-
-def test_scores_are_sums_over_lived_steps_and_a_segment_named_twice_is_evaluated_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    one, segments = learner(), [side for p in preferences(4) for side in p.query.options]
-    one.fit(choices(preferences(12)))
-    scores, evaluated = one.scores(segments), []
-    assert scores.shape == (3, 8) and scores.dtype == np.float32
-    for i, segment in enumerate(segments):
-        inputs = one.model.encode(segment.observations[:-1], segment.actions, segment.observations[1:])
-        np.testing.assert_allclose(scores[:, i], one.model(inputs).sum(dim=1).tolist(), rtol=1e-4, atol=1e-5)
-
-    def spy(kept: Sequence[Segment]) -> Steps:
-        evaluated.extend(kept)
-        return pad(kept)
-
-    monkeypatch.setattr(rewards_learner, "pad", spy)
-    order = [0, 1, 0, 7, 7]
-    np.testing.assert_array_equal(one.scores([segments[i] for i in order]), scores[:, order])
-    assert evaluated == [segments[0], segments[1], segments[7]]
-    assert one.scores([]).shape == (3, 0)
-
-
-def test_many_segments_are_scored_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, segments = learner(), [side for p in preferences(9) for side in p.query.options]
-    whole = one.scores(segments)
-    monkeypatch.setattr(rewards_learner, "AT_ONCE", 20)  # steps: 4 segments
-    np.testing.assert_allclose(one.scores(segments), whole, rtol=1e-5, atol=1e-6)
+    left = [probabilities_of(both, one.step_rewards)[..., 0] for both in (queries, swapped)]
+    np.testing.assert_allclose(left[0] + left[1], 1, rtol=1e-6)
 
 
 def test_any_window_can_be_scored_from_the_rewards_of_steps() -> None:
     one, watched = learner(), episodes(3)
     one.fit(choices(preferences(12)))
-    rewards = one.step_rewards(watched)
-    assert [r.shape for r in rewards] == [(3, 20)] * 3
-    for t, each in zip(watched, rewards, strict=True):
-        windows = [t.cut(start, 5) for start in (0, 7, 18)]
-        sums = np.stack([each[:, s : s + 5].sum(axis=1) for s in (0, 7, 18)], axis=1)
-        np.testing.assert_allclose(sums, one.scores(windows), rtol=1e-4, atol=1e-5)
-    assert one.step_rewards([]) == []
+    rewards = one.step_rewards(*steps_of(watched))
+    assert rewards.shape == (3, 60) and rewards.dtype == np.float32
+    windows = [(i, start) for i in range(3) for start in (0, 7, 18)]
+    sums = [rewards[:, 20 * i + s : min(20 * i + s + 5, 20 * i + 20)].sum(axis=1) for i, s in windows]
+    returns = one.model.returns(pad([watched[i].cut(s, 5) for i, s in windows]))
+    np.testing.assert_allclose(np.stack(sums, axis=1), returns, rtol=1e-4, atol=1e-5)
+
+
+def test_many_steps_are_paid_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, watched = learner(), episodes(3)
+    whole = one.step_rewards(*steps_of(watched))
+    monkeypatch.setattr(rewards_learner, "AT_ONCE", 7)
+    np.testing.assert_allclose(one.step_rewards(*steps_of(watched)), whole, rtol=1e-5, atol=1e-6)
 
 
 def test_rescaling_by_nothing_leaves_the_size_as_it_was() -> None:
@@ -187,25 +172,36 @@ def test_rescaling_by_nothing_leaves_the_size_as_it_was() -> None:
     assert torch.equal(one.model.output_scale, before)
 
 
-def test_a_restored_learner_goes_on_where_the_other_stood() -> None:
+def test_a_restored_learner_goes_on_where_the_other_stood(tmp_path: Path) -> None:
     one, other, kept = learner(), learner(seed=5), choices(preferences(12))
     one.fit(kept)
     one.rescale(episodes(), shift=True)
-    numbers, arrays = one.state()
+    one.save(tmp_path / "reward_model")
     model = other.model
-    other.restore((json.loads(json.dumps(numbers)), arrays))
+    other.restore(tmp_path / "reward_model")
     assert other.model is model and (other.version, other.l2) == (1, one.l2)
     pairs = zip(one.model.state_dict().values(), model.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     one.fit(kept)
-    assert any(not np.array_equal(arrays[name], value.numpy()) for name, value in one.model.state_dict().items())
+    assert not torch.equal(one.model.ensemble.weights[0], model.ensemble.weights[0])
 
 
-def test_a_state_of_another_model_is_refused_in_one_line() -> None:
-    wider = RewardLearner(RewardModel(TWO, spaces.Discrete(2)), rng=np.random.default_rng(0), l2=1e-3)
-    with pytest.raises(ValueError, match="doesn't fit mlp with options .*hidden.* and 3 members") as refused:
-        learner().restore(wider.state())
-    assert "\n" not in str(refused.value)
+def test_a_model_of_an_earlier_version_is_restored_without_its_count_of_fits() -> None:
+    earlier = Path(__file__).parents[1] / "data" / "earlier" / "run" / "reward_model"
+    cart_pole = spaces.Box(-np.inf, np.inf, (4,)), spaces.Discrete(2)
+    model = RewardModel(*cart_pole, ensemble_size=2, inputs="observation", hidden=(8,))
+    one = RewardLearner(model, rng=np.random.default_rng(0), l2=1e-3)
+    one.restore(earlier)
+    assert one.version == 0 and model.output_scale.tolist() != [1, 1]
+
+
+def test_another_model_is_not_restored_and_told_in_one_line(tmp_path: Path) -> None:
+    RewardLearner(RewardModel(TWO, spaces.Discrete(2)), rng=np.random.default_rng(0), l2=1e-3).save(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"3 members; expected mlp with options .*hidden.*\(8,\).* and 3 members"
+    ) as told:
+        learner().restore(tmp_path)
+    assert "\n" not in str(told.value)
 
 
 def test_segments_that_were_there_at_the_last_fit_are_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:

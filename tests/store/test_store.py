@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from rlhf_gym.contracts import STORE_RULES, check_store, example_queries, same_query
-from rlhf_gym.preferences import Answer
+from rlhf_gym.preferences import Answer, Query
 from rlhf_gym.quality.assessment import assess
-from rlhf_gym.segments import Origin
+from rlhf_gym.segments import Ending, Origin, Trajectory
 from rlhf_gym.store import PreferenceStore
 
 
@@ -79,6 +79,67 @@ def test_arrays_of_every_dtype_come_back_bit_for_bit(store, dtype):
     left = replace(query.left, observations=np.arange(math.prod(shape)).reshape(shape).astype(dtype))
     store.post([replace(query, options=(left, query.right))])
     assert same_query(store.pending()[0], replace(query, options=(left, query.right)))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "uint64"])
+@pytest.mark.parametrize("last", [0, 1, 127, 128, 200])
+def test_integers_that_fit_in_a_byte_keep_their_dtype(tmp_path, dtype, last):
+    query = example_queries(1)[0]
+    actions = np.full(query.left.lived, 1).astype(dtype)
+    actions[-1] = np.array(last).astype(dtype)
+    with PreferenceStore(tmp_path / "p.db") as store:
+        store.post([replace(query, options=(replace(query.left, actions=actions), query.right))])
+    with PreferenceStore(tmp_path / "p.db") as store:
+        kept = store.query("0-0").left.actions
+        assert (kept.dtype, kept.tolist()) == (actions.dtype, actions.tolist())
+
+
+def cut_queries(n):
+    """Queries about segments that nobody can change."""
+    walk = Trajectory(np.arange(99.0)[:, None], np.zeros(98), np.zeros(98), Ending.UNFINISHED)
+    return [Query((walk.cut(i, 5), walk.cut(i + 1, 5)), id=f"cut-{i}") for i in range(n)]
+
+
+def test_what_somebody_holds_is_given_out_again_and_nothing_of_it_read(store, monkeypatch):
+    queries = cut_queries(3)
+    store.post(queries)
+    store.record("cut-1", Answer.LEFT, teacher="ann")
+
+    def refuse(*_):
+        raise AssertionError("segments were read")
+
+    monkeypatch.setattr("rlhf_gym.store.queries.row_to_segment", refuse)
+    assert store.pending() == [queries[0], queries[2]]  # queries are equal only to themselves
+    assert [p.query for p in store.preferences()] == [queries[1]]
+    assert store.queries(["cut-2"]) == [queries[2]]
+
+
+def test_what_was_posted_and_changed_afterwards_is_given_out_as_it_was_posted(store):
+    query = example_queries(1)[0]
+    before = query.left.observations.copy()
+    store.post([query])
+    query.left.observations[:] = 0
+    np.testing.assert_array_equal(store.query("0-0").left.observations, before)
+
+
+def test_a_store_holds_nothing_of_what_nobody_holds(store):
+    store.post(cut_queries(3))
+    gc.collect()
+    assert (len(store._at_hand.queries), len(store._at_hand.segments)) == (0, 0)
+
+
+def test_segments_that_queries_share_are_stored_and_read_once(url):
+    first, second = cut_queries(2)
+    with PreferenceStore(url) as store:
+        store.post([first, second, replace(first, id="mirrored", options=first.options[::-1])])
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        counts = [connection.execute(text(f"SELECT count(*) FROM {name}")).scalar() for name in ("segments", "options")]
+    engine.dispose()
+    assert counts == [3, 6]
+    with PreferenceStore(url) as store:
+        one, other, mirrored = store.pending()
+        assert one.left is mirrored.right and one.right is mirrored.left is other.left
 
 
 def test_special_numbers_come_back_bit_for_bit(store):
@@ -172,7 +233,7 @@ KILLED = """
 import os, signal, sys
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.contracts import example_queries
-from rlhf_gym.preferences import Answer
+from rlhf_gym.preferences import Answer, Query
 store = PreferenceStore(sys.argv[1])
 store.post(example_queries(2))
 store.record("0-1", Answer.TIE, teacher="ann")

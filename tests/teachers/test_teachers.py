@@ -1,12 +1,13 @@
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from rlhf_gym.contracts import TEACHER_RULES, check_teacher, example_queries
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.preferences import Answer, Query, Ranking
 from rlhf_gym.segments import Segment
-from rlhf_gym.teachers import OracleTeacher, RandomTeacher, Teacher
+from rlhf_gym.teachers import OracleTeacher, RandomTeacher, Teacher, goal_returns, true_returns
 
 TEACHERS = {
     "oracle": OracleTeacher,
@@ -37,6 +38,7 @@ def ask(teacher, left, right, id="q"):
 @pytest.mark.parametrize("make", TEACHERS.values(), ids=TEACHERS)
 def test_teachers_keep_the_contract(make, rule):
     rule(make, example_queries(40))
+    rule(make, [*example_queries(12, kind="ranking"), *example_queries(4, seed=1)])
 
 
 def test_the_contract_catches_a_teacher_that_looks_at_the_batch():
@@ -59,6 +61,66 @@ def test_the_contract_catches_a_teacher_that_forgets_a_query():
 
     with pytest.raises(AssertionError, match="8 queries got 7 answers"):
         check_teacher(Forgetful)
+
+
+def test_the_contract_catches_a_teacher_that_answers_a_ranking_by_a_side():
+    class Leftist(Teacher):
+        name = "leftist"
+
+        def answer(self, queries):
+            return [Answer.LEFT for _ in queries]
+
+    with pytest.raises(AssertionError, match="a ranking gets an answer of its kind: query '0-0' is a ranking of 3"):
+        check_teacher(Leftist)
+    check_teacher(Leftist, example_queries(8))
+
+
+def test_oracle_ranks_by_the_sum_of_true_rewards_and_ties_equal_ones():
+    options = (segment(1, 1), segment(3), segment(2), segment(-1))
+    [ranking] = OracleTeacher().answer([Query(options, id="q", kind="ranking")])
+    assert ranking == Ranking(((1,), (0, 2), (3,)))
+
+
+def test_values_of_ones_own_take_the_place_of_a_sum():
+    def longest(segments):
+        return np.array([s.lived for s in segments])
+
+    assert ask(OracleTeacher(values=longest), segment(0, 0), segment(9)) is Answer.LEFT
+    with pytest.raises(ValueError, match="got both a goal and values; give one of them"):
+        OracleTeacher(lambda o, a, n: o[:, 0], values=longest)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (
+            lambda segments: [1.0],
+            r"values returned float64 of shape \(1,\) for 2 segments; expected one real number",
+        ),
+        (lambda segments: ["a", "b"], r"values returned <U1 of shape \(2,\) for 2 segments"),
+        (
+            lambda segments: [0.0, math.nan],
+            "values returned nan for the right segment of query 'q'; worth must be",
+        ),
+    ],
+)
+def test_values_that_are_no_worth_are_refused(values, told):
+    with pytest.raises(ValueError, match=told):
+        ask(OracleTeacher(values=values), segment(0), segment(0))
+
+
+def test_returns_are_exact_sums_over_lived_steps_whatever_stands_beside():
+    segments = [segment(*[0.1] * 10, length=10), segment(1e100, 1.0, -1e100), segment(2)]
+    assert true_returns(segments).tolist() == [1.0, 1.0, 2.0]  # added up one by one, 0.1 gives 0.9999999999999999
+    assert goal_returns(lambda obs, actions, next_obs: next_obs[:, 0])(segments).tolist() == [55.0, 6.0, 1.0]
+
+
+def test_a_return_that_is_not_finite_is_refused_by_step_and_segment():
+    with pytest.raises(ValueError, match="the environment gives nan for step 1 of segment 1; rewards must be finite"):
+        true_returns([segment(1, 1), segment(1, math.nan)])
+    three = Query((segment(1), segment(1, math.inf), segment(2)), id="q", kind="ranking")
+    with pytest.raises(ValueError, match="the environment gives inf for step 1 of the b segment of query 'q'"):
+        OracleTeacher().answer([three])
 
 
 def test_oracle_prefers_the_larger_sum_of_true_rewards():
@@ -136,6 +198,13 @@ def test_random_answers_are_a_fair_coin():
     assert set(answers) == {Answer.LEFT, Answer.RIGHT}
     # 5 standard deviations of Binomial(10000, 1/2) are 250.
     assert abs(answers.count(Answer.LEFT) - 5000) < 250
+
+
+def test_random_rankings_are_every_order_equally_often():
+    answers = RandomTeacher(seed=0).answer(example_queries(1, kind="ranking") * 6000)
+    orders = Counter(answer.groups for answer in answers)
+    # 5 standard deviations of Binomial(6000, 1/6) are 144.
+    assert len(orders) == 6 and all(abs(n - 1000) < 144 for n in orders.values())
 
 
 def test_another_seed_gives_other_random_answers():
