@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rlhf_gym.contracts.examples import example_queries, must, same_query
-from rlhf_gym.kinds import KINDS, find_kind
+from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import Answer, Preference, Query, Ranking, Said
+from rlhf_gym.registry import KINDS
 from rlhf_gym.store.preference_store import PreferenceStore
 
 
@@ -331,12 +332,12 @@ def tells_what_is_new(store: PreferenceStore) -> None:
     store.post(example_queries(4))
     store.record_all(["0-2", "0-0"], [Answer.TIE, Answer.LEFT], teacher="a")
     said = store.answers_since()
-    must([s[1:] for s in said] == [("0-2", "a", Answer.TIE), ("0-0", "a", Answer.LEFT)], "everything, in order")
+    must([s[1:4] for s in said] == [("0-2", "a", Answer.TIE), ("0-0", "a", Answer.LEFT)], "everything, in order")
     must(store.answers_since(said[-1].number) == [], "nothing is new after the last")
     store.record("0-2", None, teacher="a")
     store.record("0-0", Answer.SKIP, teacher="b")
     new = store.answers_since(said[-1].number)
-    must([s[1:] for s in new] == [("0-2", "a", None), ("0-0", "b", Answer.SKIP)], "withdrawals too")
+    must([s[1:4] for s in new] == [("0-2", "a", None), ("0-0", "b", Answer.SKIP)], "withdrawals too")
     must(said[0].number < said[1].number < new[0].number < new[1].number, "numbers go up")
     must(store.open_ids() == ["0-1", "0-2", "0-3"] and store.open_ids(limit=2) == ["0-1", "0-2"], "ids of what is open")
     must(_ids(store.queries(["0-3", "0-1", "0-3"])) == ["0-3", "0-1", "0-3"], "queries come in the order of the ids")

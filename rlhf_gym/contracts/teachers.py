@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rlhf_gym.contracts.examples import content, example_queries, must
-from rlhf_gym.kinds import KINDS, answer_text
+from rlhf_gym.kinds import answer_text
 from rlhf_gym.preferences import Answer, Query, Ranking
+from rlhf_gym.registry import KINDS
 from rlhf_gym.teachers.teacher import Teacher
 
 MakeTeacher = Callable[[], Teacher]

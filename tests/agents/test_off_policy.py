@@ -55,14 +55,14 @@ def test_it_learns_from_a_reward_model_and_from_the_next_one_at_once(sb3_class: 
     agent.replay.sample = spy  # type: ignore[method-assign]
     for seed in (1, 2):
         model = RewardModel(sb3.observation_space, sb3.action_space, seed=seed)
-        agent.pay(model.paid())
+        agent.pay(model.reward_function())
         learned_from.clear()
         agent.improve(agent.portion * (80 // agent.portion))
         assert learned_from
         for batch in learned_from:
             actions = batch.actions.numpy()
             actions = 2 * actions if sb3_class is not DQN else actions[:, 0]  # Pendulum's are of [-2, 2]
-            expected = model.paid()(batch.observations.numpy(), actions, batch.next_observations.numpy(),
+            expected = model.reward_function()(batch.observations.numpy(), actions, batch.next_observations.numpy(),
                                     batch.dones.numpy()[:, 0] > 0)  # fmt: skip
             np.testing.assert_allclose(batch.rewards[:, 0], expected, rtol=1e-4, atol=1e-5)
 

@@ -18,38 +18,39 @@ from rlhf_gym.segments import Array, Origin
 OPTIONS: dict[str, Any] = {"learning_starts": 100, "buffer_size": 1000, "batch_size": 16, "train_freq": 8}
 
 
-@pytest.fixture(params=["CartPole-v1", "Pendulum-v1"])
+@pytest.fixture(params=[("CartPole-v1", "dqn"), ("Pendulum-v1", "sac")], ids=["dqn", "sac"])
 def rlhf(request: pytest.FixtureRequest) -> Iterator[RLHF]:
-    config = RLHFConfig(env_id=request.param, labels=12, total_timesteps=5000, segment_length=10).replace(
-        query={"rounds": 3, "first_steps": 100},
-        agent={"n_envs": 2, "n_steps": 64, "batch_size": 64},
-        total_timesteps=1000,
+    env_id, algo = request.param
+    config = RLHFConfig(env_id=env_id, algo=algo, labels=12, total_timesteps=1000, segment_length=10).replace(
+        query={"rounds": 3, "warm_up_steps": 100}, agent={"n_envs": 2, "net_arch": [16], "options": OPTIONS}
     )
     with closing(RLHF(config)) as made:
         yield made
 
 
 def test_every_round_replays_what_its_own_reward_model_pays(rlhf: RLHF) -> None:
-    sb3_class: Any = DQN if rlhf.config.env_id == "CartPole-v1" else SAC
-    agent = OffPolicyAgent(sb3_class, rlhf.venv, seed=0, total_timesteps=896, net_arch=(16,), options=OPTIONS)
-    rlhf.agent = agent
+    agent = rlhf.agent
+    assert isinstance(agent, OffPolicyAgent)
     probe = np.arange(50) % agent.replay.buffer_size
     paid = []
     for _ in rlhf.rounds():
         samples = agent.replay._get_samples(probe)
-        actions = samples.actions.numpy()[:, 0] if sb3_class is DQN else 2 * samples.actions.numpy()
-        rewards = rlhf.reward.model.paid()(samples.observations.numpy(), actions, samples.next_observations.numpy(),
-                                           samples.dones.numpy()[:, 0] > 0)  # fmt: skip
+        actions = samples.actions.numpy()[:, 0] if rlhf.config.algo == "dqn" else 2 * samples.actions.numpy()
+        pay = rlhf.method.learner.model.reward_function()
+        ended = samples.dones.numpy()[:, 0] > 0
+        rewards = pay(samples.observations.numpy(), actions, samples.next_observations.numpy(), ended)
         np.testing.assert_allclose(samples.rewards[:, 0], rewards, rtol=1e-4, atol=1e-5)
         paid.append(float(samples.rewards.mean()))
     assert rlhf.labels == 12 and agent.steps == 896 and len(set(paid)) == 3
 
 
-def test_an_algorithm_that_is_no_agent_does_not_learn_unnoticed(rlhf: RLHF, monkeypatch: pytest.MonkeyPatch) -> None:
-    sb3_class: Any = DQN if rlhf.config.env_id == "CartPole-v1" else SAC
-    monkeypatch.setattr(rlhf, "agent", sb3_class("MlpPolicy", rlhf.venv))
+def test_a_foreign_agent_is_not_slipped_under_the_loop_unnoticed(rlhf: RLHF) -> None:
+    foreign: Any = (DQN if rlhf.config.algo == "dqn" else SAC)("MlpPolicy", rlhf.venv)
+    with pytest.raises(AttributeError, match="agent"):
+        rlhf.agent = foreign
+    rlhf.method.agent = foreign
     with pytest.raises(AttributeError):
-        rlhf.improve(1)
+        rlhf.improve(16)
 
 
 def pendulum_reward(obs: Array, act: Array, *_: Array) -> Array:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from rlhf_gym.contracts import check_network
 from rlhf_gym.kinds import choices
-from rlhf_gym.rewards import NETWORKS, Bootstrap, RewardModel, fit_reward_model
+from rlhf_gym.registry import NETWORKS
+from rlhf_gym.rewards import Bootstrap, RewardModel, fit_reward_model
 from rlhf_gym.rewards.ensembles import BatchedMLP, Modules, make_ensemble
 from rlhf_gym.rewards.networks import mlp
 from rlhf_gym.segments import pad

@@ -488,7 +488,11 @@ def test_a_record_that_is_not_of_its_kind_is_refused(folder, tmp_path):
     line = (folder / "preferences.jsonl").read_text().splitlines()[0]
     for old, new, reason in (
         ('"kind": "comparison"', '"kind": "ranking"', "query '0-0' has 2 options; a ranking shows 3 to 8"),
-        ('"kind": "comparison"', '"kind": "rating"', "kind is 'rating'; use one of comparison, ranking"),
+        (
+            '"kind": "comparison"',
+            '"kind": "rating"',
+            "kind is 'rating'; did you mean ranking?",
+        ),
         ('"answer": "left"', '"answer": "[1,0]"', "is not a valid Answer"),
     ):
         (tmp_path / "alone.jsonl").write_text(damaged(line, old, new))

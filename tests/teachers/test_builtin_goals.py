@@ -5,9 +5,10 @@ import mujoco
 import numpy as np
 import pytest
 
+from rlhf_gym import registry
 from rlhf_gym.envs import make_env
 from rlhf_gym.segments import Origin
-from rlhf_gym.teachers import GOALS, goal_rewards
+from rlhf_gym.teachers import goal_rewards, load_goal
 from rlhf_gym.teachers.builtin_goals import (
     CHEETAH_BACK,
     CHEETAH_FRONT,
@@ -28,6 +29,8 @@ MADE_FOR = [
     ("hopper_backflip", "Hopper-v5"),
     ("walker_one_leg", "Walker2d-v5"),
 ]
+
+GOALS = {name: load_goal(name) for name in registry.GOALS}
 
 
 def reward(name, next_observation):

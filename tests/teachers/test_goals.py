@@ -3,7 +3,8 @@ import sys
 import numpy as np
 import pytest
 
-from rlhf_gym.teachers import GOALS, goal_rewards, load_goal
+from rlhf_gym.registry import GOALS
+from rlhf_gym.teachers import goal_rewards, load_goal
 
 MODULE = """
 import numpy as np
@@ -36,23 +37,24 @@ def test_a_goal_is_found_in_the_folder_where_the_command_is_started(goals_here):
 
 @pytest.mark.parametrize("name", GOALS)
 def test_a_built_in_goal_is_found_by_its_plain_name(name):
-    assert load_goal(name) is GOALS[name] is load_goal(f"rlhf_gym.teachers.builtin_goals:{name}")
+    assert load_goal(name).__name__ == name
+    assert load_goal(name) is load_goal(f"rlhf_gym.teachers.builtin_goals:{name}")
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("stay", "expected module:function"),
-        ("stay", "or a built-in goal: cart_pole_hold_at_one, pendulum_spin, "),
+        ("stay", "or module:name of your own, such as my_module:thing for my_module.py"),
+        ("stay", "expected one of cart_pole_hold_at_one, pendulum_spin, "),
         ("half_cheetah_backward", "did you mean half_cheetah_backwards?"),
         ("HopperBackflip", "did you mean hopper_backflip?"),
-        ("my_own_goals.stay", "expected module:function"),
-        ("my_own_goals:", "expected module:function"),
-        (":stay", "expected module:function"),
-        ("my_own_goals:stay:here", "expected module:function"),
-        ("./my_own_goals.py:stay", "expected module:function"),
-        ("my_own_goals.py:stay", "expected module:function"),
-        ("..my_own_goals:stay", "expected module:function"),
+        ("my_own_goals.stay", "or module:name of your own"),
+        ("my_own_goals:", "or module:name of your own"),
+        (":stay", "or module:name of your own"),
+        ("my_own_goals:stay:here", "or module:name of your own"),
+        ("./my_own_goals.py:stay", "or module:name of your own"),
+        ("my_own_goals.py:stay", "or module:name of your own"),
+        ("..my_own_goals:stay", "or module:name of your own"),
         ("my_other_goals:stay", "there is no module 'my_other_goals'"),
         ("goals_of_nobody:stay", "there is no module 'not_installed_anywhere'"),
         ("broken_goals:stay", "importing 'broken_goals' fails: ZeroDivisionError: division by zero"),
