@@ -10,6 +10,8 @@ from rlhf_gym.segments import Array
 
 MOST_VARIABLES = 4
 ROWS = 4
+LEAST_WIDTH = 12
+"""Characters of a plot, where there are more than two."""
 MARKS = "_-'"
 """From low to high within a row, so that four rows tell twelve heights apart."""
 NAME = 4
@@ -17,10 +19,11 @@ NAME = 4
 
 
 def plot_states(query: Query, *, columns: int) -> list[str]:
-    """Both sides' observations side by side, time from left to right, with the same scales.
+    """All options' observations side by side, time from left to right, with the same scales.
 
     Shown are the variables that change most, at most four, named by their place in the observation. An `x` follows the
-    last step of a side whose episode ended in it.
+    last step of an option whose episode ended in it. Options that don't fit beside each other stand below each other,
+    with fewer variables.
 
     Args:
         query: What to plot.
@@ -31,17 +34,28 @@ def plot_states(query: Query, *, columns: int) -> list[str]:
     """
     if query.left.observations.ndim != 2:
         return [f"(observations have shape {query.left.observations.shape[1:]}: no plot in characters; see the files)"]
-    names, sides = what_changes(query, most=MOST_VARIABLES)
-    width = (columns - NAME - 3) // 2
-    lines = [" " * NAME + " left".ljust(width + 2) + "right"]
-    for variable, name in enumerate(names):
-        left, right = (
-            _plot(shares[:, variable], segment.length, segment.terminated, width)
-            for shares, segment in zip(sides, (query.left, query.right), strict=True)
+    shown = len(query.options)
+    across = 2 if shown == 2 else max(1, min(shown, (columns - NAME) // (LEAST_WIDTH + 2)))
+    variables, shares = what_changes(query, most=max(1, MOST_VARIABLES // -(-shown // across)))
+    width = (columns - NAME - (2 * across - 1)) // across
+    lines = []
+    for first in range(0, shown, across):
+        places = range(first, min(first + across, shown))
+        lines.append(
+            (" " * NAME + "".join(_caption(query.names[place], place == first, width) for place in places)).rstrip()
         )
-        margins = [f"s{name}".ljust(NAME), *[" " * NAME] * (ROWS - 1)]
-        lines += [f"{m}|{a}| {b}".rstrip() for m, a, b in zip(margins, left, right, strict=True)]
+        for variable, name in enumerate(variables):
+            plots = [
+                _plot(shares[place][:, variable], query.options[place].length, query.options[place].terminated, width)
+                for place in places
+            ]
+            margins = [f"s{name}".ljust(NAME), *[" " * NAME] * (ROWS - 1)]
+            lines += [f"{m}|{'| '.join(row)}".rstrip() for m, *row in zip(margins, *plots, strict=True)]
     return lines
+
+
+def _caption(name: str, is_first: bool, width: int) -> str:
+    return (f" {name}" if is_first else name).ljust(width + 2)
 
 
 def _plot(shares: Array, length: int, terminated: bool, width: int) -> list[str]:

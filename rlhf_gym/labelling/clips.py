@@ -25,7 +25,6 @@ from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Array
 
 DRAW = ("replay", "states")
-SIDES = ("left", "right")
 DEATHS = 3  # in a row of the process that draws, after which it isn't expected to do better
 INSTEAD = "--draw states plots the observations instead (frames aren't recorded while training)"
 
@@ -49,7 +48,9 @@ class ClipNotReady(ClipError):
 
 @dataclass(frozen=True)
 class Clip:
-    """Both sides of a query as files. At each tick of one clock, each side shows one picture of its sheet.
+    """The options of a query as files. At each tick of one clock, each shows one picture of its sheet.
+
+    Options have the names that the query gives them: "left" and "right", or letters (`Query.names`).
 
     Args:
         directory: Where the files are.
@@ -57,8 +58,8 @@ class Clip:
         height: Likewise.
         milliseconds: Length of a tick.
         slowdown: How many times slower than the environment itself.
-        columns: How many pictures stand in a row of the left and the right sheet.
-        order: Number of the picture to show at each tick, counted row by row, left and right; equally many.
+        columns: By option, how many pictures stand in a row of its sheet.
+        order: By option, the number of the picture to show at each tick, counted row by row; equally many.
     """
 
     directory: Path
@@ -69,21 +70,21 @@ class Clip:
     columns: dict[str, int]
     order: dict[str, list[int]]
 
-    def sheet(self, side: str) -> Path:
-        """All different pictures of "left" or "right" in one JPEG, row by row."""
-        return self.directory / f"{side}.jpg"
+    def sheet(self, option: str) -> Path:
+        """All different pictures of an option in one JPEG, row by row."""
+        return self.directory / f"{option}.jpg"
 
-    def film(self, side: str) -> Path:
-        """Animated WebP of "left" or "right", for any viewer; there if the cache was made with ``films``."""
-        return self.directory / f"{side}.webp"
+    def film(self, option: str) -> Path:
+        """Animated WebP of an option, for any viewer; there if the cache was made with ``films``."""
+        return self.directory / f"{option}.webp"
 
-    def frames(self, side: str) -> Array:
-        """What "left" or "right" shows at each tick, uint8, shape (ticks, height, width, 3)."""
-        with Image.open(self.sheet(side)) as sheet:
+    def frames(self, option: str) -> Array:
+        """What an option shows at each tick, uint8, shape (ticks, height, width, 3)."""
+        with Image.open(self.sheet(option)) as sheet:
             whole = np.asarray(sheet.convert("RGB"))
-        rows, columns = whole.shape[0] // self.height, self.columns[side]
+        rows, columns = whole.shape[0] // self.height, self.columns[option]
         cells = whole.reshape(rows, self.height, columns, self.width, 3).swapaxes(1, 2)
-        return cells.reshape(rows * columns, self.height, self.width, 3)[self.order[side]]
+        return cells.reshape(rows * columns, self.height, self.width, 3)[self.order[option]]
 
 
 class ClipCache:
@@ -168,7 +169,7 @@ class ClipCache:
     def place(self, query: Query) -> Path:
         """The folder of a query's files: named after all that they show."""
         seen = hashlib.sha256(repr((query.id, query.left.length, sorted(self._settings.items()))).encode())
-        for segment in (query.left, query.right):
+        for segment in query.options:
             seen.update(repr((segment.origin, segment.terminated)).encode())
             for array in (segment.observations, segment.actions, segment.earlier_actions):
                 seen.update(repr((array.dtype, array.shape)).encode() + array.tobytes())

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Set
+from collections.abc import Collection, Set
 from statistics import median
 from typing import NamedTuple
 
 from rlhf_gym.labelling.clips import Clip, ClipCache
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.preferences import Answer, Query, Said
 from rlhf_gym.quality.assessment import assess
 from rlhf_gym.quality.report import QualityReport
-from rlhf_gym.store import GivenAnswer, PreferenceStore
+from rlhf_gym.store import GivenAnswer, PreferenceStore, UnknownQuery
 
 
 class Taken(ValueError):
@@ -44,6 +44,8 @@ class Desk:
         lease: Seconds for which a query that somebody was given is nobody else's; it begins anew with each
             :meth:`next`.
         ahead: How many queries a person holds besides the one in view; their clips are drawn meanwhile.
+        kinds: Kinds of query that can be shown here; others are neither handed out nor looked up. A page and a notebook
+            show comparisons, a terminal rankings too.
     """
 
     def __init__(
@@ -55,18 +57,19 @@ class Desk:
         instructions: str = "",
         lease: float = 120.0,
         ahead: int = 2,
+        kinds: Collection[str] = ("comparison",),
     ) -> None:
         self._store, self._clips, self._lease, self._ahead = store, clips, lease, ahead
-        self.labels, self.instructions = labels, instructions
+        self.labels, self.instructions, self.kinds = labels, instructions, tuple(kinds)
         self._answering = threading.Lock()
 
-    def next(self, who: str) -> Query | None:
-        """The query for `who` to answer now; None if none is open. Asking again gives the same until it is answered."""
-        return next(iter(self.upcoming(who)), None)
+    def next(self, person: str) -> Query | None:
+        """The query for a person to answer now, the same until it is answered; None if none is open."""
+        return next(iter(self.upcoming(person)), None)
 
-    def upcoming(self, who: str) -> list[Query]:
+    def upcoming(self, person: str) -> list[Query]:
         """What :meth:`next` gives, and what it will give after that; empty if no query is open."""
-        queries = self._store.claim(who, n=1 + self._ahead, lease=self._lease)
+        queries = self._store.claim(person, n=1 + self._ahead, lease=self._lease, kinds=self.kinds)
         self._clips.ahead(queries)
         return queries
 
@@ -84,15 +87,21 @@ class Desk:
         """The query of that id.
 
         Raises:
-            UnknownQuery: If there is none.
+            UnknownQuery: If there is none, or none of a kind that can be shown here.
         """
-        return self._store.query(query_id)
+        query = self._store.query(query_id)
+        if query.kind not in self.kinds:
+            raise UnknownQuery(
+                f"query {query_id!r} is a {query.kind}, and only {' or '.join(self.kinds)} can be shown here; label it "
+                "in a terminal"
+            )
+        return query
 
-    def answer(self, who: str, query_id: str, answer: Answer, shown_at: float | None = None) -> None:
+    def answer(self, person: str, query_id: str, answer: Said, shown_at: float | None = None) -> None:
         """Write an answer down; it is safe when this returns. Saying it twice, or otherwise later, counts once.
 
         Args:
-            who: Who says it.
+            person: Who says it.
             query_id: About which query.
             answer: What is said.
             shown_at: When the query came in view, seconds since 1970; None where that isn't known.
@@ -102,32 +111,32 @@ class Desk:
             Taken: If others hold the query, or have answered it, as many as it wants: a lease had run out.
         """
         with self._answering:
-            wanted, answered = self._store.wanted(query_id), self._store.standing(query_id).keys() - {who}
+            wanted, answered = self._store.wanted(query_id), self._store.standing(query_id).keys() - {person}
             if len(answered) >= wanted:
                 raise Taken(f"query {query_id} was answered by {_listed(answered)} meanwhile; ask for the next one")
             holders = self._store.holders(query_id)
-            if who not in holders and len(answered | holders) >= wanted:
+            if person not in holders and len(answered | holders) >= wanted:
                 raise Taken(f"query {query_id} is with {_listed(holders - answered)}; ask for the next one")
-            self._store.record(query_id, answer, teacher=who, shown_at=shown_at)
+            self._store.record(query_id, answer, teacher=person, shown_at=shown_at)
 
-    def undo(self, who: str) -> Query | None:
-        """Take back the last answer of `who` that stands; the query is theirs again. None if there is none."""
+    def undo(self, person: str) -> Query | None:
+        """Take back the last answer of a person that stands; the query is theirs again. None if there is none."""
         with self._answering:
-            last = self._store.last_answered(who)
+            last = self._store.last_answered(person, kinds=self.kinds)
             if last is None:
                 return None
-            self._store.record(last.query.id, None, teacher=who)
+            self._store.record(last.query.id, None, teacher=person)
         self._clips.ahead([last.query])
         return last.query
 
-    def release(self, who: str) -> None:
-        """Give back what `who` holds, for others to answer."""
-        self._store.release(who)
+    def release(self, person: str) -> None:
+        """Give back what a person holds, for others to answer."""
+        self._store.release(person)
 
-    def progress(self, who: str) -> Progress:
-        """How far it has come, and how far with `who`."""
-        counts = self._store.counts()
-        mine = _standing(self._store.history(who))
+    def progress(self, person: str) -> Progress:
+        """How far it has come with what can be shown here, and how far with a person."""
+        counts = self._store.counts(self.kinds)
+        mine = _standing(self._store.history(person))
         times = [given.answered_at - given.shown_at for given in mine if given.shown_at is not None]
         return Progress(
             answered=counts.labels,

@@ -40,31 +40,32 @@ def drawing_process(said: str) -> None:
 
 
 def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, max_bytes: int) -> None:
-    """Draw both sides of a query into the folder `place`, which appears when all of it is there.
+    """Draw all options of a query into the folder `place`, which appears when all of it is there.
 
     Raises:
         ValueError: If the query can't be drawn.
         OSError: If the folder can't be written.
     """
     pace, pictures = draw_query(query, draw=draw, width=width)
+    options, first = dict(zip(query.names, query.options, strict=True)), pictures[query.names[0]][0]
     place.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=place.parent, prefix="."))
     try:
         columns = {}
-        for side, segment in (("left", query.left), ("right", query.right)):
-            whole, columns[side] = sheet(pictures[side])
-            write_sheet(whole, unfinished / f"{side}.jpg")
+        for name, segment in options.items():
+            whole, columns[name] = sheet(pictures[name])
+            write_sheet(whole, unfinished / f"{name}.jpg")
             if films:
-                _write_film(unfinished / f"{side}.webp", pictures[side], segment, pace)
+                _write_film(unfinished / f"{name}.webp", pictures[name], segment, pace)
         (unfinished / MANIFEST).write_text(
             json.dumps(
                 {
-                    "width": pictures["left"][0].width,
-                    "height": pictures["left"][0].height,
+                    "width": first.width,
+                    "height": first.height,
                     "milliseconds": pace.milliseconds,
                     "slowdown": pace.slowdown,
                     "columns": columns,
-                    "order": {"left": order(query.left, pace), "right": order(query.right, pace)},
+                    "order": {name: order(segment, pace) for name, segment in options.items()},
                 }
             )
         )

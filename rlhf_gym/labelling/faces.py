@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 from rlhf_gym.labelling.characters import plot_states
-from rlhf_gym.labelling.clips import SIDES, Clip
+from rlhf_gym.labelling.clips import Clip
 from rlhf_gym.labelling.film import Film
 from rlhf_gym.labelling.keys import Key, Keyboard
+from rlhf_gym.labelling.orders import Typing
 from rlhf_gym.labelling.screen import Screen, size
-from rlhf_gym.preferences import Query
+from rlhf_gym.preferences import Query, Ranking
 
+SHOWS = ("comparison", "ranking")
+"""Kinds of query that a terminal can show."""
+Reply = Key | Ranking
+"""What is said to a query."""
 LOOPS = 10
-"""How often a clip runs by itself: to whoever has gone away nothing more is sent."""
+"""How often a clip runs by itself: to a person who has gone away nothing more is sent."""
 LEAST_SECONDS_A_FRAME = 1 / 15
 REST_SECONDS = 1.0
 NOTHING = "nothing to answer right now; new queries appear by themselves (q quits, u takes back the last answer)"
@@ -26,7 +31,7 @@ LETTERS = "1 left, 2 right, t tie, s skip, u undo, r replay, q quit? "
 
 @dataclass(frozen=True)
 class Shown:
-    """What is put to somebody.
+    """What is put to a person.
 
     Args:
         heading: Lines above it, such as how far they are.
@@ -43,8 +48,17 @@ class Shown:
     @property
     def above(self) -> list[str]:
         """The heading, and where the clips are."""
-        files = [f"{side:<5} {self.clip.film(side)}" for side in SIDES] if self.clip else [self.problem]
-        return [*self.heading, *files]
+        return [*self.heading, *(self._files(self.clip) if self.clip else [self.problem])]
+
+    def typing(self) -> Typing | None:
+        """Somewhere to type an order, where one is asked for."""
+        return Typing(self.query.names) if self.query.kind == "ranking" else None
+
+    def _files(self, clip: Clip) -> list[str]:
+        names = self.query.names
+        if len(names) == 2:
+            return [f"{name:<5} {clip.film(name)}" for name in names]
+        return [f"{names[0]} to {names[-1]} {clip.film(names[0]).parent}"]
 
 
 class Face(Protocol):
@@ -57,8 +71,8 @@ class Face(Protocol):
     def drawing(self, heading: Sequence[str]) -> None:
         """Say that the next query is being drawn."""
 
-    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Key, float | None]:
-        """Show a query until a key is pressed other than REPLAY; the key, and when the query was first seen."""
+    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
+        """Show a query until something is said other than REPLAY; that, and when the query was first seen."""
 
     def rest(self, heading: Sequence[str], keys: Keyboard) -> Key | None:
         """Say that there is nothing to ask, for a moment or up to a key."""
@@ -86,39 +100,41 @@ class Pictures:
         """See :class:`Face`."""
         self._screen.draw(self._wrap([*heading, "drawing ..."]))
 
-    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Key, float | None]:
+    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
         """See :class:`Face`; the picture is fitted anew when the terminal's size changes."""
-        n, seconds = (len(shown.clip.order["left"]), shown.clip.milliseconds / 1000) if shown.clip else (1, 1.0)
-        began, shown_at, fitted_to = time.monotonic(), 0.0, (0, 0)
+        n, seconds = (_ticks(shown.clip), shown.clip.milliseconds / 1000) if shown.clip else (1, 1.0)
+        began, shown_at, fitted_to, typing = time.monotonic(), 0.0, ((0, 0), 0), shown.typing()
         while True:
-            if fitted_to != self._screen.size:
-                fitted_to, lines = self._screen.size, self._fit(shown)
+            below = self._wrap([ARROWS] if typing is None else [f"order, best first: {typing.typed}_", typing.help])
+            if fitted_to != (self._screen.size, len(below)):
+                fitted_to, lines = (self._screen.size, len(below)), self._fit(shown, len(below))
             passed = time.monotonic() - began
             tick = min(int(passed / seconds), LOOPS * n - 1)
-            self._screen.draw(lines(tick % n))
+            self._screen.draw([*lines(tick % n), *below])
             shown_at = shown_at or time.time()
             to_next = (tick + 1) * seconds - passed
-            key = keys.read(REST_SECONDS if to_next <= 0 else max(to_next, LEAST_SECONDS_A_FRAME))
-            if key is Key.REPLAY:
+            wait = REST_SECONDS if to_next <= 0 else max(to_next, LEAST_SECONDS_A_FRAME)
+            said = keys.read(wait) if typing is None else typing.hear(keys, wait)
+            if said is Key.REPLAY:
                 began = time.monotonic()
-            elif key:
-                return key, shown_at
+            elif said:
+                return said, shown_at
 
     def rest(self, heading: Sequence[str], keys: Keyboard) -> Key | None:
         """See :class:`Face`."""
         self._screen.draw(self._wrap([*heading, NOTHING]))
         return keys.wait(REST_SECONDS)
 
-    def _fit(self, shown: Shown) -> Callable[[int], list[str]]:
-        """From a tick to all lines, for the terminal's size as it is now."""
+    def _fit(self, shown: Shown, below: int) -> Callable[[int], list[str]]:
+        """From a tick to all lines but those below, for the terminal's size as it is now."""
         columns, rows = self._screen.size
-        above, below = self._wrap(shown.above), self._wrap([ARROWS])
+        above = self._wrap(shown.above)
         if shown.clip is None:
             plot = plot_states(shown.query, columns=columns)
-            return lambda tick: [*above, *plot, *below]
-        room = rows - len(above) - len(below)
+            return lambda tick: [*above, *plot][: max(0, rows - below)]
+        room = rows - len(above) - below
         film = Film(shown.query, shown.clip, columns=columns, rows=room, true_colour=self._true_colour)
-        return lambda tick: [*above, *film.lines(tick), *below]
+        return lambda tick: [*above, *film.lines(tick)]
 
     def _wrap(self, lines: Sequence[str]) -> list[str]:
         """Lines broken to the screen's width, long paths as well."""
@@ -145,18 +161,30 @@ class Characters:
     def drawing(self, heading: Sequence[str]) -> None:
         """See :class:`Face`; nothing is said, or it would stand there for ever."""
 
-    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Key, float | None]:
+    def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
         """See :class:`Face`; to replay is to plot again."""
-        self._resting, shown_at = False, time.time()
-        key: Key | None = Key.REPLAY
-        while key in (None, Key.REPLAY):
-            if key:
+        self._resting, shown_at, typing = False, time.time(), shown.typing()
+        said: Reply | None = Key.REPLAY
+        while said is None or said is Key.REPLAY:
+            if said:
                 self._write("\n".join([*shown.above, *plot_states(shown.query, columns=size(self._stdout)[0] - 1), ""]))
-            self._write(LETTERS)
-            key = keys.read(None)
-            self._write(f"{key.value}\n" if key else "\n")
-        assert key is not None  # noqa: S101
-        return key, shown_at
+            if typing is None:
+                self._write(LETTERS)
+                said = keys.read(None)
+            else:
+                self._write(f"{typing.help}\norder? {typing.typed}")
+                said = self._order(typing, keys)
+            self._write(f"{said.value}\n" if isinstance(said, Key) else "\n")
+        return said, shown_at
+
+    def _order(self, typing: Typing, keys: Keyboard) -> Reply | None:
+        """What is typed, shown while it is; None where it was wrong."""
+        while True:
+            before = typing.typed
+            said = typing.hear(keys, None)
+            if said or typing.problem:
+                return said
+            self._write(typing.typed[len(before) :] if len(typing.typed) >= len(before) else "\b \b")
 
     def rest(self, heading: Sequence[str], keys: Keyboard) -> Key | None:
         """See :class:`Face`; it is said once."""
@@ -169,3 +197,7 @@ class Characters:
         encoding = self._stdout.encoding or "utf-8"
         self._stdout.write(text.encode(encoding, "replace").decode(encoding))
         self._stdout.flush()
+
+
+def _ticks(clip: Clip) -> int:
+    return len(next(iter(clip.order.values())))

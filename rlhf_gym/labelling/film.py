@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlhf_gym.labelling.clips import SIDES, Clip
+from rlhf_gym.labelling.clips import Clip
 from rlhf_gym.labelling.half_blocks import fit, half_blocks, where_it_moves
 from rlhf_gym.labelling.pictures import ended
 from rlhf_gym.preferences import Query
 
 GAP = 2
-"""Columns between left and right."""
+"""Columns between options."""
 CAPTIONS = {"left": "← left", "right": "→ right"}
 
 
 class Film:
-    """Both sides in step, beside each other; what a tick looks like is worked out when it is first wanted.
+    """All options in step, beside each other, and below each other where that shows them larger.
 
-    After an ending the picture goes dark and the caption names it: the mark that is part of the clip wouldn't be read
-    in so few pixels.
+    What a tick looks like is worked out when it is first wanted. After an ending the picture goes dark and the caption
+    names it: the mark that is part of the clip wouldn't be read in so few pixels.
 
     Args:
         query: What is shown.
@@ -29,15 +29,14 @@ class Film:
     """
 
     def __init__(self, query: Query, clip: Clip, *, columns: int, rows: int, true_colour: bool) -> None:
-        self._words = {"left": ended(query.left), "right": ended(query.right)}
-        self._last = {side: _last_unmarked(clip, side, self._words[side]) for side in SIDES}
-        frames = {side: clip.frames(side)[: self._last[side] + 1] for side in SIDES}
-        down, across = where_it_moves(np.concatenate([frames["left"], frames["right"]]))
-        self._frames = {side: frames[side][:, down, across] for side in SIDES}
-        self._true_colour, self._ticks = true_colour, len(clip.order["left"])
-        self._columns, self._rows = fit(
-            self._frames["left"], columns=max(1, (columns - GAP) // 2), rows=max(1, rows - 1)
-        )
+        self._names = query.names
+        self._words = dict(zip(query.names, map(ended, query.options), strict=True))
+        self._last = {name: _last_unmarked(clip, name, self._words[name]) for name in self._names}
+        frames = {name: clip.frames(name)[: self._last[name] + 1] for name in self._names}
+        down, across = where_it_moves(np.concatenate(list(frames.values())))
+        self._frames = {name: frames[name][:, down, across] for name in self._names}
+        self._true_colour, self._ticks = true_colour, len(clip.order[self._names[0]])
+        self._across, self._columns, self._rows = self._fit(columns, rows)
         self._lines: dict[int, list[str]] = {}
 
     def __len__(self) -> int:
@@ -46,24 +45,35 @@ class Film:
     def lines(self, tick: int) -> list[str]:
         """What is shown at a tick: equally many lines at each."""
         if tick not in self._lines:
-            left, right = (self._side(side, tick) for side in SIDES)
-            self._lines[tick] = [one + " " * GAP + other for one, other in zip(left, right, strict=True)]
+            drawn = [self._option(name, tick) for name in self._names]
+            bands = [drawn[first : first + self._across] for first in range(0, len(drawn), self._across)]
+            self._lines[tick] = [(" " * GAP).join(row) for band in bands for row in zip(*band, strict=True)]
         return self._lines[tick]
 
-    def _side(self, side: str, tick: int) -> list[str]:
-        over = tick > self._last[side]
-        frame = self._frames[side][min(tick, self._last[side])]
+    def _fit(self, columns: int, rows: int) -> tuple[int, int, int]:
+        """How many stand beside each other, and columns and rows of each; two always do."""
+        n, first = len(self._names), self._frames[self._names[0]]
+        fitted = []
+        for across in (2,) if n == 2 else range(1, n + 1):
+            room = (columns - GAP * (across - 1)) // across, rows // -(-n // across) - 1
+            fitted.append((across, *fit(first, columns=max(1, room[0]), rows=max(1, room[1]))))
+        return max(fitted, key=lambda one: one[1] * one[2])
+
+    def _option(self, name: str, tick: int) -> list[str]:
+        over = tick > self._last[name]
+        frame = self._frames[name][min(tick, self._last[name])]
         drawn = half_blocks(
             (frame * 0.35).astype(np.uint8)[None] if over else frame[None],
             columns=self._columns,
             rows=self._rows,
             true_colour=self._true_colour,
         )[0]
-        caption = f"{CAPTIONS[side]}: {self._words[side]}" if over else CAPTIONS[side]
+        caption = CAPTIONS.get(name, name)
+        caption = f"{caption}: {self._words[name]}" if over else caption
         return [*drawn, caption[: self._columns].ljust(self._columns)]
 
 
-def _last_unmarked(clip: Clip, side: str, word: str | None) -> int:
+def _last_unmarked(clip: Clip, name: str, word: str | None) -> int:
     """The last tick before the mark of an ending, which is the last picture of its sheet."""
-    order = clip.order[side]
+    order = clip.order[name]
     return order.index(max(order)) - 1 if word else len(order) - 1

@@ -38,6 +38,7 @@ PRESSED = {
     "r": Key.REPLAY,
     **dict.fromkeys(("q", "\x04"), Key.QUIT),  # Ctrl-D
 }
+NEWLINE = "\n"
 _ARROWS = {"D": "left arrow", "C": "right arrow", "B": "down arrow"}
 # An escape sequence, whole or cut off at the end of what has come so far; or any one character.
 _ONE = re.compile(r"\x1b[\[O](?P<between>[0-9;]*)(?P<last>[A-Za-z~])|\x1b(?:[\[O][0-9;]*)?\Z|.", re.DOTALL)
@@ -52,6 +53,9 @@ class Keyboard(Protocol):
 
     def read(self, timeout: float | None) -> Key | None:
         """The next key that means something; None if none comes within `timeout` seconds (None waits for ever)."""
+
+    def press(self, timeout: float | None) -> str | None:
+        """The next key as it is: a character in lower case, the name of an arrow, or a line with its newline."""
 
     def wait(self, seconds: float) -> Key | None:
         """Let time pass, up to the next key if keys can be heard meanwhile."""
@@ -91,9 +95,19 @@ class RawKeys:
     def read(self, timeout: float | None) -> Key | None:
         """See :class:`Keyboard`; the end of input is a QUIT."""
         until = None if timeout is None else time.monotonic() + timeout
-        while True:
-            if key := self._take():
+        while (pressed := self._press(until)) is not None:
+            if key := PRESSED.get(pressed):
                 return key
+        return None
+
+    def press(self, timeout: float | None) -> str | None:
+        """See :class:`Keyboard`; the end of input is Ctrl-D."""
+        return self._press(None if timeout is None else time.monotonic() + timeout)
+
+    def _press(self, until: float | None) -> str | None:
+        while True:
+            if pressed := self._take():
+                return pressed
             left = None if until is None else max(0.0, until - time.monotonic())
             # Of an escape sequence that is cut off, the rest comes at once or never.
             ready = select.select([self._descriptor], [], [], 0.05 if self._typed else left)[0]
@@ -121,16 +135,16 @@ class RawKeys:
         except OSError:  # Linux's way to say that the other end has hung up
             return "\x04"
 
-    def _take(self) -> Key | None:
-        """The first key among what was typed."""
+    def _take(self) -> str | None:
+        """The first key among what was typed, but for sequences that are no arrow."""
         while self._typed:
             one = _ONE.match(self._typed)
             assert one is not None, "the pattern matches any character"  # noqa: S101
             if one["last"] is None and self._typed[0] == "\x1b" and one.end() == len(self._typed):
                 return None  # cut off
             self._typed = self._typed[one.end() :]
-            if key := PRESSED.get(_ARROWS.get(one["last"], "") if one["last"] else one[0].lower()):
-                return key
+            if pressed := _ARROWS.get(one["last"], "") if one["last"] else one[0].lower():
+                return pressed
         return None
 
 
@@ -157,6 +171,11 @@ class LineKeys:
         if not line or word in PRESSED:
             return PRESSED[word] if line else Key.QUIT
         return Key(word) if word in {key.value for key in Key} else None
+
+    def press(self, timeout: float | None) -> str | None:
+        """The next line, however long that takes, ended by a newline; Ctrl-D at the end of input."""
+        line = self._stdin.readline()
+        return f"{line.rstrip(NEWLINE)}{NEWLINE}" if line else "\x04"
 
     def wait(self, seconds: float) -> Key | None:
         """Sleep; a line that comes meanwhile is read later."""

@@ -1,4 +1,4 @@
-"""The frames of a query's two sides, so that they run in step: same size, same speed, same number of ticks."""
+"""The frames of a query's options, so that they run in step: same size, same speed, same number of ticks."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ RED, GREY = (200, 30, 45), (110, 110, 110)
 
 
 class Pace(NamedTuple):
-    """How a query is played: both sides alike."""
+    """How a query is played: all its options alike."""
 
     every: int
-    """Only each so-manieth observation is a frame."""
+    """Every `every`-th observation is a frame."""
     milliseconds: int
     """How long one frame is shown."""
     slowdown: float
@@ -61,7 +61,7 @@ def ended(segment: Segment) -> str | None:
 
 
 def draw_query(query: Query, *, draw: str, width: int) -> tuple[Pace, dict[str, list[Image.Image]]]:
-    """Both sides' different pictures, in order of time, a marked one at the end where the episode ended.
+    """Each option's different pictures, in order of time, a marked one at the end where the episode ended.
 
     Args:
         query: What to draw.
@@ -71,20 +71,21 @@ def draw_query(query: Query, *, draw: str, width: int) -> tuple[Pace, dict[str, 
     Raises:
         ValueError: If it doesn't replay, or can't be drawn.
     """
-    sides, width = {"left": query.left, "right": query.right}, eights(width)
+    options, width = dict(zip(query.names, query.options, strict=True)), eights(width)
+    first = query.options[0]
     if draw == "states":
-        paces = pace(query.left.length, query.left.length / 2.5)  # what the environment's own speed is, nobody knows
+        paces = pace(first.length, first.length / 2.5)  # what the environment's own speed is, nobody knows
         drawn = draw_states(query, every=paces.every, width=width)
     else:
-        origin = query.left.origin
+        origin = first.origin
         fps = FRAMES_PER_SECOND if origin is None else frames_per_second(origin.env_id, origin.env_kwargs)
-        paces = pace(query.left.length, fps)
-        drawn = {side: _replayed(segment, paces.every, width) for side, segment in sides.items()}
-    size = drawn["left"][0].size
-    pictures = {side: [image.resize(size) if image.size != size else image for image in drawn[side]] for side in sides}
-    for side, segment in sides.items():
+        paces = pace(first.length, fps)
+        drawn = {name: _replayed(segment, paces.every, width) for name, segment in options.items()}
+    size = drawn[query.names[0]][0].size
+    pictures = {name: [image.resize(size) if image.size != size else image for image in drawn[name]] for name in drawn}
+    for name, segment in options.items():
         if word := ended(segment):
-            pictures[side].append(marked(pictures[side][-1], word, RED if segment.terminated else GREY))
+            pictures[name].append(marked(pictures[name][-1], word, RED if segment.terminated else GREY))
     return paces, pictures
 
 

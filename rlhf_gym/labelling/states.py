@@ -13,17 +13,17 @@ INK, PAST, PAPER, LINE = (90, 90, 96), (30, 90, 200), (250, 250, 248), (205, 205
 
 
 def draw_states(query: Query, *, every: int, width: int) -> dict[str, list[Image.Image]]:
-    """Plots of both sides' observations, with the same scales, and a point that moves along them.
+    """Plots of every option's observations, with the same scales, and a point that moves along them.
 
     Shown are the variables that change most, at most six, named by their place in the observation.
 
     Args:
         query: What to draw.
-        every: Each so-manieth observation is a picture, and the last.
+        every: Every `every`-th observation is a picture, and the last.
         width: Pixels.
 
     Returns:
-        For "left" and "right", ceil(lived / every) + 1 pictures.
+        By option, ceil(lived / every) + 1 pictures.
 
     Raises:
         ValueError: If observations aren't vectors.
@@ -32,26 +32,26 @@ def draw_states(query: Query, *, every: int, width: int) -> dict[str, list[Image
         raise ValueError(
             f"observations have shape {query.left.observations.shape[1:]}; draw='states' plots vectors only"
         )
-    rows, (left, right) = what_changes(query, most=MOST_ROWS)
+    rows, shares = what_changes(query, most=MOST_ROWS)
     return {
-        "left": _plots(left, rows, query.left.length, every, width),
-        "right": _plots(right, rows, query.right.length, every, width),
+        name: _plots(curves, rows, query.options[0].length, every, width)
+        for name, curves in zip(query.names, shares, strict=True)
     }
 
 
-def what_changes(query: Query, *, most: int) -> tuple[Array, tuple[Array, Array]]:
-    """The variables of both sides' observations, which are vectors, that change most for their size.
+def what_changes(query: Query, *, most: int) -> tuple[Array, list[Array]]:
+    """The variables of the options' observations, which are vectors, that change most for their size.
 
     Returns:
-        Their places in the observation, at most `most`; and of left and right how they go, as shares of the range that
-        each covers on both sides together, shape (lived + 1, variables).
+        Their places in the observation, at most `most`; and of each option how they go, as shares of the range that
+        each covers in all options together, shape (lived + 1, variables).
     """
-    left, right = (np.asarray(segment.observations, float) for segment in (query.left, query.right))
-    both = np.concatenate([left, right])
-    rows = np.sort(np.argsort(-both.std(axis=0) / (np.abs(both).max(axis=0) + 1e-9), kind="stable")[:most])
-    lowest, highest = both[:, rows].min(axis=0), both[:, rows].max(axis=0)
+    each = [np.asarray(segment.observations, float) for segment in query.options]
+    whole = np.concatenate(each)
+    rows = np.sort(np.argsort(-whole.std(axis=0) / (np.abs(whole).max(axis=0) + 1e-9), kind="stable")[:most])
+    lowest, highest = whole[:, rows].min(axis=0), whole[:, rows].max(axis=0)
     spread = np.where(highest > lowest, highest - lowest, 1.0)
-    return rows, ((left[:, rows] - lowest) / spread, (right[:, rows] - lowest) / spread)
+    return rows, [(one[:, rows] - lowest) / spread for one in each]
 
 
 def eights(length: float) -> int:

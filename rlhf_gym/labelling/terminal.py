@@ -13,12 +13,17 @@ from typing import TextIO
 
 from rlhf_gym.labelling.clips import ClipError
 from rlhf_gym.labelling.desk import Desk, Taken
-from rlhf_gym.labelling.faces import Characters, Face, Pictures, Shown
+from rlhf_gym.labelling.faces import Characters, Face, Pictures, Reply, Shown
 from rlhf_gym.labelling.keys import Key, Keyboard, keyboard
 from rlhf_gym.labelling.screen import shows_pictures, shows_true_colour
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.preferences import Answer, Query, Said
 
-SAYS = {Key.LEFT: Answer.LEFT, Key.RIGHT: Answer.RIGHT, Key.TIE: Answer.TIE, Key.SKIP: Answer.SKIP}
+SAYS: dict[Key, Said] = {
+    Key.LEFT: Answer.LEFT,
+    Key.RIGHT: Answer.RIGHT,
+    Key.TIE: Answer.TIE,
+    Key.SKIP: Answer.SKIP,
+}
 
 
 def prompt(
@@ -70,16 +75,16 @@ class _Sitting:
         try:
             query = self._desk.next(self._who)
             while query or wait:
-                key, shown_at = self._ask(query) if query else (self._face.rest(self._heading(), self._keys), None)
-                if key is Key.QUIT:
+                said, shown_at = self._ask(query) if query else (self._face.rest(self._heading(), self._keys), None)
+                if said is Key.QUIT:
                     self.quit = True
                     break
-                query = self._do(key, query, shown_at)
+                query = self._do(said, query, shown_at)
         finally:
             self._desk.release(self._who)  # for others
         return self._given
 
-    def _ask(self, query: Query) -> tuple[Key, float | None]:
+    def _ask(self, query: Query) -> tuple[Reply, float | None]:
         heading = self._heading()
         self._face.drawing(heading)
         try:
@@ -90,14 +95,15 @@ class _Sitting:
             return early, None
         return self._face.ask(shown, self._keys)
 
-    def _do(self, key: Key | None, query: Query | None, shown_at: float | None) -> Query | None:
-        """Do what a key says; the query that comes next."""
+    def _do(self, said: Reply | None, query: Query | None, shown_at: float | None) -> Query | None:
+        """Do what was said; the query that comes next."""
         self._note = ""
-        if key is Key.UNDO:
+        if said is Key.UNDO:
             return self._undo() or query
-        if query and key in SAYS:
+        answer = SAYS.get(said) if isinstance(said, Key) else said
+        if query and answer is not None:
             try:
-                self._desk.answer(self._who, query.id, SAYS[key], shown_at)
+                self._desk.answer(self._who, query.id, answer, shown_at)
                 self._given += 1
             except Taken as error:
                 self._note = str(error)

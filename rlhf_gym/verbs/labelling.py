@@ -60,6 +60,7 @@ class Label:
     def desk(self) -> Iterator[Desk]:
         """Where people sit down to answer."""
         from rlhf_gym.labelling import ClipCache, Desk
+        from rlhf_gym.labelling.faces import SHOWS
 
         config = config_of(self.run_dir)
         with (
@@ -68,7 +69,8 @@ class Label:
         ):
             clips.ahead(store.pending(2))  # whoever comes first needn't wait for the drawing to begin
             instructions = self.instructions or (config.feedback.instructions if config else "")
-            yield Desk(store, clips, labels=config.labels if config else None, instructions=instructions)
+            labels, kinds = config.labels if config else None, ("comparison",) if self.web else SHOWS
+            yield Desk(store, clips, labels=labels, instructions=instructions, kinds=kinds)
 
     def run(self) -> None:
         """Hand out queries and take answers until interrupted."""

@@ -58,3 +58,24 @@ def test_pictures_as_observations_are_refused_in_words():
     image = replace(image, observations=np.zeros((2, 8, 8, 3)))
     [line] = plot_states(Query((image, image), id="a"), columns=80)
     assert "shape (8, 8, 3)" in line
+
+
+def test_more_than_two_options_stand_beside_each_other_as_far_as_they_fit():
+    options = tuple(segment(*(i * step for i in range(12))) for step in (1, -1, 0, 2))
+    query = Query(options, id="a", kind="ranking")
+    wide, narrow = plot_states(query, columns=4 + 4 * 14), plot_states(query, columns=4 + 2 * 14)
+    assert wide[0].split() == ["a", "b", "c", "d"] and len(wide) == 5
+    assert [line.split() for line in narrow if ("a" in line or "c" in line) and "|" not in line] == [
+        ["a", "b"],
+        ["c", "d"],
+    ]
+    assert len(narrow) == 10 and max(map(len, narrow)) <= 32
+    # One scale from -11 to 22: what goes down ends lowest, what stands still is a third of the way up.
+    assert narrow[4].rstrip().endswith("_") and wide[1].rstrip().endswith("-'")
+
+
+def test_options_below_each_other_show_fewer_variables():
+    moving = np.arange(24.0).reshape(6, 4)
+    query = Query((segment(*moving),) * 6, id="a", kind="ranking")
+    assert sum(line.startswith("s") for line in plot_states(query, columns=90)) == 4
+    assert sum(line.startswith("s") for line in plot_states(query, columns=46)) == 2 * 2  # two bands of two

@@ -4,7 +4,7 @@ import pytest
 
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling import Desk, Progress, Taken
-from rlhf_gym.preferences import Answer
+from rlhf_gym.preferences import Answer, Ranking
 from rlhf_gym.store import PreferenceStore, UnknownQuery
 
 
@@ -208,3 +208,20 @@ def test_many_people_at_once_lose_and_double_nothing(tmp_path, clips):
         assert failures == []
         given = [answer.query_id for answer in store.history()]
         assert len(given) == len(set(given)) == 40
+
+
+def test_what_cannot_be_shown_is_neither_handed_out_nor_looked_up_nor_undone(store, clips):
+    store.post(example_queries(2, seed=1, kind="ranking"))
+    page, terminal = Desk(store, clips, ahead=9), Desk(store, clips, ahead=9, kinds=("comparison", "ranking"))
+    assert {query.kind for query in page.upcoming("ann")} == {"comparison"}
+    assert [query.id for query in terminal.upcoming("bob")] == ["1-0", "1-1"]
+    for look_up in (page.query, page.clip):
+        with pytest.raises(UnknownQuery, match="query '1-0' is a ranking, and only comparison can be shown here"):
+            look_up("1-0")
+    page.release("ann")
+    page.answer("bob", "0-0", Answer.LEFT)
+    terminal.answer("bob", "1-0", Ranking(((2,), (0, 1))))
+    assert (page.progress("bob").waiting, terminal.progress("bob").waiting) == (5, 6)
+    assert page.undo("bob").id == "0-0"
+    assert page.undo("bob") is None
+    assert terminal.undo("bob").id == "1-0"

@@ -22,10 +22,12 @@ from PIL import Image
 
 from rlhf_gym import RLHF, RLHFConfig, cli
 from rlhf_gym.contracts import example_queries
-from rlhf_gym.labelling import ClipError, Desk
+from rlhf_gym.labelling import ClipCache, ClipError, Desk
+from rlhf_gym.labelling.film import Film
 from rlhf_gym.labelling.screen import BORROW, GIVE_BACK
 from rlhf_gym.labelling.terminal import prompt
-from rlhf_gym.preferences import Answer
+from rlhf_gym.preferences import Answer, Query, Ranking
+from rlhf_gym.segments import Ending, Trajectory
 from rlhf_gym.store import PreferenceStore
 
 LEFT, RIGHT, TIE, SKIP = Answer
@@ -397,3 +399,96 @@ def test_the_verb_takes_lines_from_a_pipe_and_ends_when_nothing_is_left(run_dir,
     with PreferenceStore(copy / "preferences.db") as store:
         assert [p.answer for p in store.preferences() if p.teacher == "bob"] == [RIGHT] * (4 - 2)
     assert "2 answers, all kept" in capsys.readouterr().out
+
+
+# Rankings
+
+
+class ManyClips(Clips):
+    """In place of clips: three pictures an option, in which a square moves."""
+
+    def wait(self, query, *, timeout):
+        clip = super().wait(query, timeout=timeout)
+        return SimpleNamespace(**{**vars(clip), "order": {name: [0, 1, 2] for name in query.names}})
+
+
+@pytest.fixture
+def rank(monkeypatch):
+    """Lets a person who follows a script rank; gives the answers that stand, and what was shown."""
+
+    def run(*script, clips=None, term="xterm-256color", size=(80, 24), options=(3, 4)):
+        monkeypatch.setenv("TERM", term)
+        queries = [query for query in example_queries(6, kind="ranking") if len(query.options) in options]
+        with PreferenceStore() as store:
+            store.post(queries)
+            desk = Desk(store, clips or ManyClips(), kinds=("comparison", "ranking"))
+
+            def answer(stdin, stdout):
+                return prompt(desk, who="ann", stdin=stdin, stdout=stdout)
+
+            _, shown = at_terminal(script, answer, size=size)
+            return [p.answer for p in store.preferences()], shown
+
+    return run
+
+
+ORDER = "order"
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_an_order_is_typed_best_first_and_seen_while_it_is(rank, term):
+    answers, shown = rank((ORDER, "bca\n"), ("c, d once", "d = b c a\n"), term=term)
+    assert answers == [Ranking(((1,), (2,), (0,))), Ranking(((1, 3), (2,), (0,)))]
+    assert "bca" in shown and ("▀" in shown) is (term != "dumb")
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_a_wrong_order_is_told_what_was_expected_and_may_be_mended(rank, term):
+    wrong = "c is named twice; type each of a"
+    answers, _ = rank((ORDER, "bcc\n"), (wrong, "\x7fa\n"), (ORDER, "q"), term=term)
+    assert answers == [Ranking(((1,), (2,), (0,)))]
+
+
+def test_a_ranking_may_be_skipped_and_taken_back(rank):
+    answers, shown = rank(
+        (ORDER, " "), ("c, d once", "u"), ("taken back", ""), (ORDER, "cba\n"), ("c, d once", "s"), options=(3, 4)
+    )
+    assert answers == [Ranking(((2,), (1,), (0,))), SKIP]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 14), (200, 60)])
+def test_eight_clips_fit_on_the_screen_and_what_to_type_stays_below_them(rank, size):
+    answers, shown = rank((ORDER, "hgfedcba\n"), options=(8,), size=size)
+    assert answers == [Ranking(tuple((option,) for option in range(7, -1, -1)))]
+    lines = re.findall(r"\x1b\[(\d+);1H([^H]*?)(?=\x1b\[\d+;1H|\Z)", shown.split(CLEAR)[1])
+    assert max(int(row) for row, _ in lines) <= size[1]
+    assert max(len(re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", line)) for _, line in lines) <= size[0]
+
+
+def test_without_clips_eight_options_are_plotted_and_the_reason_told(rank):
+    _, shown = rank((ORDER, "q"), clips=NoClips(), options=(8,))
+    assert "can't be shown: it doesn't replay" in shown and "|" in shown
+
+
+def test_orders_come_from_a_pipe_too():
+    typed, stdout = "bc\nb = c a\nu\nbca\nwhat\ns\n", io.StringIO()
+    with PreferenceStore() as store:
+        store.post(example_queries(2, kind="ranking"))
+        desk = Desk(store, ManyClips(), kinds=("ranking",))
+        assert prompt(desk, who="ann", stdin=io.StringIO(typed), stdout=stdout) == 2
+        said = [given.answer for given in store.history()]
+        assert said == [Ranking(((1, 2), (0,))), None, Ranking(((1,), (2,), (0,))), SKIP]
+    assert "a missing; type each of a, b, c once, best first, such as bca" in stdout.getvalue()
+    assert "'w' is none of a, b, c, d; type each of a, b, c, d once" in stdout.getvalue()
+
+
+def test_real_clips_of_a_ranking_are_drawn_and_run_in_step(tmp_path):
+    walk = Trajectory(np.arange(40.0).reshape(20, 2), np.zeros(19), np.zeros(19), Ending.TERMINATED)
+    query = Query(tuple(walk.cut(start, 8) for start in (0, 5, 14)), id="r", kind="ranking")
+    with ClipCache(tmp_path, draw="states", width=64) as clips:
+        clip = clips.wait(query)
+        assert sorted(path.name for path in clip.directory.glob("*.jpg")) == ["a.jpg", "b.jpg", "c.jpg"]
+        assert len({len(clip.frames(name)) for name in query.names}) == 1
+        film = Film(query, clip, columns=80, rows=30, true_colour=True)
+        assert len({len(film.lines(tick)) for tick in range(len(film))}) == 1
+        assert "c: ended" in "".join(film.lines(len(film) - 1))

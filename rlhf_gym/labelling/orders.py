@@ -1,0 +1,103 @@
+"""The order that somebody types for a ranking: `bca`, or `b=ca` where b and c are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+from rlhf_gym.labelling.keys import PRESSED, Key, Keyboard
+from rlhf_gym.preferences import Ranking
+
+ENTER = ("\n", "\r")
+ERASE = ("\x7f", "\b")
+BESIDES = (Key.SKIP, Key.UNDO, Key.REPLAY, Key.QUIT)
+"""What may be said in place of an order."""
+
+
+def read_order(typed: str, names: Sequence[str]) -> Ranking:
+    """Read an order of options, best first, ties joined by "="; case, blanks, commas and ">" don't matter.
+
+    Args:
+        typed: Such as "bca" or "b = c a".
+        names: Of the options, a letter each.
+
+    Raises:
+        ValueError: If it doesn't name each option once, or a "=" doesn't stand between two.
+    """
+    groups: list[list[int]] = []
+    tied = False
+    for letter in (one for one in typed.lower() if not one.isspace() and one not in ">,"):
+        if letter == "=" and (tied or not groups):
+            raise ValueError(f"a = stands between two letters; {_wanted(names)}")
+        if letter != "=" and letter not in names:
+            raise ValueError(f"{letter!r} is none of {', '.join(names)}; {_wanted(names)}")
+        if letter != "=" and any(names.index(letter) in group for group in groups):
+            raise ValueError(f"{letter} is named twice; {_wanted(names)}")
+        if letter != "=":
+            groups[-1:] = [[*groups[-1], names.index(letter)]] if tied else [*groups[-1:], [names.index(letter)]]
+        tied = letter == "="
+    missing = [name for place, name in enumerate(names) if not any(place in group for group in groups)]
+    if tied or missing:
+        what = f"{' and '.join(missing)} missing" if missing else "a = stands between two letters"
+        raise ValueError(f"{what}; {_wanted(names)}")
+    return Ranking(tuple(map(tuple, groups)))
+
+
+def _wanted(names: Sequence[str]) -> str:
+    example = "".join((*names[1:], names[0]))
+    return f"type each of {', '.join(names)} once, best first, such as {example}, = between equals, then Enter"
+
+
+@final
+class Typing:
+    """What somebody has typed so far, key by key or a line at once.
+
+    Args:
+        names: Of the options, a letter each.
+
+    Attributes:
+        typed: The order so far.
+        problem: What was wrong with the last key or line, and what is expected; "" if nothing was.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.typed, self.problem, self._names = "", "", names
+
+    @property
+    def help(self) -> str:
+        """What to type, in one line."""
+        return f"{self.problem or _wanted(self._names)}; space or s skip, u undo, r replay, q quit"
+
+    def hear(self, keys: Keyboard, timeout: float | None) -> Ranking | Key | None:
+        """Take the next key, or line: the order once it is whole, or what is said in its place; None otherwise."""
+        pressed = keys.press(timeout)
+        if pressed is None:
+            return None
+        self.problem = ""
+        return self._line(pressed) if pressed.endswith(ENTER) else self._key(pressed)
+
+    def _line(self, pressed: str) -> Ranking | Key | None:
+        line = self.typed + pressed[:-1]
+        word = line.strip().lower()
+        for key in BESIDES:
+            if word == key.value or PRESSED.get(word) is key:
+                return key
+        if line and not word:
+            return Key.SKIP
+        try:
+            return read_order(line, self._names)
+        except ValueError as error:
+            self.problem = str(error)
+            self.typed = self.typed if pressed in ENTER else ""  # a line is typed anew, keys are mended
+            return None
+
+    def _key(self, pressed: str) -> Key | None:
+        if pressed in ERASE:
+            self.typed = self.typed[:-1]
+        elif pressed in self._names or pressed == "=" or (pressed == " " and self.typed):
+            self.typed += pressed
+        elif PRESSED.get(pressed) in BESIDES:
+            return PRESSED[pressed]
+        else:
+            self.problem = f"{pressed!r} is none of {', '.join(self._names)}; {_wanted(self._names)}"
+        return None
