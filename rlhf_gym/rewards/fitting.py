@@ -143,7 +143,7 @@ class _Likelihood:
         return choice_loss(returns, self.data.targets[batch], offered, random_share=self.random_share)
 
     @torch.no_grad()
-    def judged(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def measured(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and accuracy of many choices, without gradients, both of shape (M, N)."""
         offered, targets = self.data.offered[batch], self.data.targets[batch]
         distinct, places = torch.unique(self.data.rows[batch][offered], return_inverse=True)
@@ -181,7 +181,7 @@ def _lived_inputs(data: Dataset) -> Tensor:
 
 
 def _evenly(n: int, most: int) -> Tensor:
-    """At most so many of n indices, evenly spread."""
+    """Indices 0..n-1, or `most` of them, evenly spread."""
     return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).round().long()
 
 
@@ -203,7 +203,7 @@ def _figures(likelihood: _Likelihood, weights: Tensor) -> tuple[float, float, fl
     some = _evenly(weights.shape[1], FIGURES_MOST)
     weights = weights[:, some]
     heldout = (weights == 0).float()
-    figures = [_mean(values, w).nanmean().item() for values in likelihood.judged(some) for w in (weights, heldout)]
+    figures = [_mean(values, w).nanmean().item() for values in likelihood.measured(some) for w in (weights, heldout)]
     return figures[0], figures[1], figures[2], figures[3]
 
 
