@@ -147,8 +147,10 @@ class Answers:
             Numbers of queries, and of people who are to answer each.
 
         Raises:
-            BadInput: If nothing but skips ever came.
+            BadInput: If nothing but skips ever came, or people can't reach the store, which is in memory.
         """
+        if self.people and self.store.in_memory:
+            raise BadInput(f"teacher is {self.teacher.name}, who answers through a store; set run_dir or store")
         if self.meanwhile and self.people and not last:
             yield from self._go_on(wanted, self.meanwhile, self.people, step)
             return

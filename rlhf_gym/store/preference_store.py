@@ -69,6 +69,12 @@ class PreferenceStore:
         """Path of the file, or URL without its password."""
         return place(self._engine)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether nobody but this object can reach it."""
+        url = self._engine.url
+        return self._engine.dialect.name == "sqlite" and url.database in (None, "", ":memory:")
+
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
         """Put queries up for answering: all of them, or none if one is refused.
 
