@@ -740,7 +740,9 @@ def test_segments_longer_than_an_episode_are_refused(make: Make) -> None:
 
 def test_segments_longer_than_what_was_watched_are_refused(make: Make) -> None:
     # 200 steps of 4 environments are 50 of each, and Pendulum's episodes go on.
-    with pytest.raises(ValueError, match="segment_length is 60 but the longest stretch .* has 50 steps; .*warm_up_steps"):
+    with pytest.raises(
+        ValueError, match="segment_length is 60 but the longest stretch .* has 50 steps; .*warm_up_steps"
+    ):
         make(PENDULUM, segment_length=60).learn()
 
 
