@@ -140,20 +140,22 @@ def test_plot_draws_many_runs_into_one_picture(say: Say, trained: Path, tmp_path
 def test_a_flag_goes_before_the_file_the_file_before_the_preset_and_the_preset_before_the_default(
     tmp_path: Path,
 ) -> None:
-    assert RLHFConfig().agent.gamma == 0.99 and RLHFConfig.for_env("CartPole-v1").agent.gamma == 0.98
+    assert RLHFConfig().agent.options["gamma"] == 0.99
+    assert RLHFConfig.for_env("CartPole-v1").agent.options["gamma"] == 0.98
     file = tmp_path / "settings.yaml"
-    file.write_text("seed: 5\nagent: {n_epochs: 7, n_envs: 4}\n")
+    file.write_text("seed: 5\nagent: {options: {n_epochs: 7}, n_envs: 4}\n")
     command = cli.parse(["train", "--config", str(file), "--agent.n-envs", "16"])
     agent = command.settings.agent
-    assert (agent.n_envs, agent.n_epochs, agent.gamma, agent.vf_coef) == (16, 7, 0.98, 0.5)
+    options = [agent.options[name] for name in ("n_epochs", "gamma", "vf_coef")]
+    assert (agent.n_envs, *options) == (16, 7, 0.98, 0.5)
     assert command.settings.seed == 5
 
 
 def test_the_preset_is_that_of_the_environment_asked_for_by_flag_or_else_by_file(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("env_id: Acrobot-v1\n")
-    by_file, _ = settings_before_flags(["--config", str(file)], prog="")
-    by_flag, _ = settings_before_flags(["--config", str(file), "--env-id", "CartPole-v1"], prog="")
+    by_file, *_ = settings_before_flags(["--config", str(file)], prog="")
+    by_flag, *_ = settings_before_flags(["--config", str(file), "--env-id", "CartPole-v1"], prog="")
     assert by_file == RLHFConfig.for_env("Acrobot-v1")
     assert by_flag == RLHFConfig.for_env("CartPole-v1")
 
@@ -162,15 +164,17 @@ def test_every_setting_is_a_flag() -> None:
     words = [
         "--env-kwargs",
         '{"sutton_barto_reward": true}',
-        "--reward.hidden",
+        "--agent.net-arch",
         "32",
         "16",
+        "--reward.network-options.hidden",
+        "8",
         "--env.fixed-horizon",
         "200",
     ]
     settings = cli.parse(["train", *words, "--query.scheme", "uniform", "--feedback.goal", "my:goal"]).settings
     assert settings.env_kwargs == {"sutton_barto_reward": True}
-    assert settings.reward.hidden == (32, 16)
+    assert settings.agent.net_arch == (32, 16) and settings.reward.network_options == {"hidden": [8]}
     assert (settings.env.fixed_horizon, settings.query.scheme, settings.feedback.goal) == (200, "uniform", "my:goal")
 
 
@@ -192,18 +196,18 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("train --labels 0", "labels is 0; use at least 1"),
         ("train --labels -1", "labels is -1; use at least 1"),
         ("train --labels many", "rlhf-gym: --labels is 'many'; expected --labels INT"),
-        ("train --agent.gamma many", "rlhf-gym: --agent.gamma is 'many'; expected --agent.gamma FLOAT"),
+        ("train --agent.gamma many", "rlhf-gym: agent.options.gamma is 'many'; expected a number"),
         ("train --labels", "Missing value for argument '--labels'"),
         ("train --labesl 20", "did you mean --labels INT?"),
-        ("train --query.scheem uniform", "did you mean --query.scheme {uniform,disagreement}"),
-        ("train --query.scheme best", "'best' for argument '--query.scheme'. Expected one of ('uniform',"),
+        ("train --query.scheem uniform", "did you mean --query.scheme uniform|disagreement|MODULE:NAME"),
+        ("train --query.scheme best", "query.scheme is 'best'; expected one of uniform, disagreement, or module:name"),
         ("train CartPole-v1", "CartPole-v1; see rlhf-gym train --help"),
         ("train --env-kwargs 5", "5 is no object such as"),
         ("train --env-kwargs {x", "{x is no object such as"),
         ("train --env-kwargs {\"colour\":1}", "colour"),
         ("train --segment-length 501", "segment_length is 501"),
         ("train --total-timesteps 1", "total_timesteps is 1; use at least"),
-        ("train --feedback.goal nothing", "expected module:function"),
+        ("train --feedback.goal nothing", "or module:name of your own, such as my_module:thing"),
         ("train --feedback.goal pendulum_spinn", "did you mean pendulum_spin?"),
         ("train --config MISSPELT", "did you mean query.scheme?"),
         ("train --config WRONG", "labels is 'few'; expected int"),

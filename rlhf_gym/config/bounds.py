@@ -62,10 +62,10 @@ def check_together(config: Any) -> None:
 
 
 def _check_labels(config: Any) -> None:
-    if not config.labels and source_entry(config.reward.source).labels and not config.feedback.preferences:
-        raise BadInput(
-            "labels is 0; use at least 1, or feedback.preferences to learn from, or reward.source other than learned"
-        )
+    asks = source_entry(config.reward.source).labels and not config.feedback.preferences
+    if config.labels < (1 if asks else 0):
+        least = "1, or feedback.preferences to learn from, or reward.source other than learned" if asks else "0"
+        raise BadInput(f"labels is {config.labels}; use at least {least}")
 
 
 def _check_steps(config: Any) -> None:

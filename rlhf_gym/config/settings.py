@@ -177,7 +177,7 @@ class RLHFConfig:
     """Gymnasium id of the environment; `module:Id` imports the module that registers it first."""
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of `gymnasium.make`."""
-    labels: Annotated[int, AtLeast0] = 50
+    labels: int = 50
     """Budget: answers that the teacher gives, skips not counted; 0 only where no reward is learned, or from
     `feedback.preferences` alone."""
     total_timesteps: Annotated[int, AtLeast1] = 60_000

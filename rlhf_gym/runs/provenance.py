@@ -22,7 +22,7 @@ def provenance(command: str | None = None, *, own: Mapping[str, str] | None = No
 
     Args:
         command: The command line; None takes this process's.
-        own: What was the user's own, such as a teacher, by the setting that names it.
+        own: What was the user's own, such as a teacher, by the setting that names it; None leaves it out.
     """
     words = [Path(sys.argv[0]).name, *sys.argv[1:]]
     return {
@@ -30,7 +30,7 @@ def provenance(command: str | None = None, *, own: Mapping[str, str] | None = No
         "python": platform.python_version(),
         "commit": _commit(),
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
-        "own": dict(own or {}),
+        **({} if own is None else {"own": dict(own)}),
         "command": command if command is not None else command_without_passwords(shlex.join(words)),
     }
 

@@ -77,8 +77,10 @@ class Resume:
 def default_run_dir(config: RLHFConfig) -> str:
     """Where a run goes that names no directory: told apart by what people vary most."""
     reward = config.reward
-    paid = "_".join([reward.source, *(f"{value:g}" for value in reward.source_options.values())])
-    if source_entry(reward.source).labels:
+    source = source_entry(reward.source)
+    options = {**source.options, **reward.source_options}
+    paid = "_".join([reward.source, *(f"{value:g}" for value in options.values())])
+    if source.labels:
         paid = f"{config.teacher}_{config.labels}"
     return f"runs/{_as_file(config.env_id)}_{_as_file(paid)}_seed{config.seed}"
 

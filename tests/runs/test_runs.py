@@ -12,6 +12,7 @@ import pytest
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.runs import Round, RunDirectory, Stopwatch, metrics_so_far, read_run
 from rlhf_gym.runs.directory import FILES
+from rlhf_gym.runs.metrics import add_round
 
 
 def round_(number: int) -> Round:
@@ -40,7 +41,7 @@ def finished(path: Path) -> RunDirectory:
     RLHFConfig.for_env("Pendulum-v1", labels=3, seed=9).to_yaml(run / "config.yaml")
     run.write_json("provenance.json", {"commit": None})
     for number in (1, 2):
-        run.add_round(round_(number))
+        add_round(run / "metrics.csv", round_(number))
     run.write_json("summary.json", {"labels": 3, "true_return_mean": -1.5, "reward_accuracy_heldout": None})
     return run
 
@@ -101,7 +102,7 @@ def test_metrics_are_a_row_a_round_under_one_header(tmp_path: Path) -> None:
 def test_each_round_is_on_disk_as_soon_as_it_is_added(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     for number in (1, 2, 3):
-        run.add_round(round_(number))
+        add_round(run / "metrics.csv", round_(number))
         assert len((tmp_path / "metrics.csv").read_text().splitlines()) == number + 1
 
 
