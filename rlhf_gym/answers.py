@@ -10,10 +10,13 @@ from itertools import count
 from typing import final
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.preferences import Answer, Preference, Query, Said
+from rlhf_gym.kinds import choices
+from rlhf_gym.preferences import Answer, Choice, Preference, Query, Said
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import People, Teacher
 
+Key = tuple[str, str]
+"""Of an answer: the query's id, and who gave it."""
 TRIES = 10  # for a teacher who isn't a person, and skips
 
 
@@ -63,42 +66,41 @@ class Answers:
         self._each = people_per_query if self.people else 1
         self.meanwhile = meanwhile if self.people else None
         self._queries: dict[str, Query] = {}
-        self._given: dict[tuple[str, str], Preference] = {}
+        self._given: dict[Key, Preference] = {}
+        self._choices: dict[Key, list[Choice]] = {}
         self._read_to = 0
-        self._fitted_to: set[tuple[str, str, Said]] = set()
+        self._at_last_fit: dict[Key, Said | None] = {}  # of those that changed since; None said nothing
         self.fits = 0
 
     @property
     def preferences(self) -> list[Preference]:
         """Every answer that stands, SKIP included, in order of answering; what is new is read from the store."""
-        new = self.store.answers_since(self._read_to)
-        unknown = list(dict.fromkeys(given.query_id for given in new if given.query_id not in self._queries))
-        self._queries |= {query.id: query for query in (self.store.queries(unknown) if unknown else ())}
-        for given in new:
-            key = (given.query_id, given.person)
-            self._given.pop(key, None)
-            if given.answer is not None:
-                query = self._queries[given.query_id]
-                self._given[key] = Preference(query, given.answer, given.person, given.shown_at, given.answered_at)
-            self._read_to = given.number
+        self._read()
         return list(self._given.values())
+
+    @property
+    def choices(self) -> list[Choice]:
+        """What the answers tell the likelihood, in the same order; the same objects as long as an answer stands."""
+        self._read()
+        return [choice for choices in self._choices.values() for choice in choices]
 
     @property
     def labels(self) -> int:
         """Answers that stand; a skip is no label."""
-        return sum(preference.answer is not Answer.SKIP for preference in self.preferences)
+        self._read()
+        return sum(preference.answer is not Answer.SKIP for preference in self._given.values())
 
     @property
     def open(self) -> list[Query]:
         """Queries that wait for an answer, the oldest first."""
         ids = self.store.open_ids()
-        unknown = [id_ for id_ in ids if id_ not in self._queries]
-        self._queries |= {query.id: query for query in (self.store.queries(unknown) if unknown else ())}
+        self._look_up(ids)
         return [self._queries[id_] for id_ in ids]
 
-    def given(self) -> set[tuple[str, str]]:
+    def given(self) -> set[Key]:
         """Query and teacher of every answer that stands."""
-        return {(preference.query.id, preference.teacher) for preference in self.preferences}
+        self._read()
+        return set(self._given)
 
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
         """Put queries up for answering."""
@@ -147,8 +149,10 @@ class Answers:
             Numbers of queries, and of people who are to answer each.
 
         Raises:
-            BadInput: If nothing but skips ever came.
+            BadInput: If nothing but skips ever came, or people can't reach the store, which is in memory.
         """
+        if self.people and self.store.in_memory:
+            raise BadInput(f"teacher is {self.teacher.name}, who answers through a store; set run_dir or store")
         if self.meanwhile and self.people and not last:
             yield from self._go_on(wanted, self.meanwhile, self.people, step)
             return
@@ -158,8 +162,11 @@ class Answers:
                 break
             if self.people:
                 self.people.wait()
-            else:
-                self.tell(waiting, self.teacher.answer(waiting))
+                continue
+            answers = self.teacher.answer(waiting)
+            self.tell(waiting, answers)
+            if Answer.SKIP not in answers:
+                break
         if wanted and not self.labels:
             raise BadInput(
                 f"teacher {self.teacher.name} skipped all {len(self.preferences)} queries; expected an answer"
@@ -169,12 +176,13 @@ class Answers:
     def enough_new(self) -> bool:
         """Whether enough answers are new, or taken back, since the last :meth:`fitted` for fitting again."""
         enough = self.meanwhile.refit if self.meanwhile and self.fits else 1
-        said = self._said()
-        return len(said) > 0 and len(said ^ self._fitted_to) >= enough
+        changed = sum(self._said(key) != was for key, was in self._at_last_fit.items()) if self.labels else 0
+        return changed >= enough
 
     def fitted(self) -> None:
         """Note that the reward model was fitted to what is there."""
-        self._fitted_to = self._said()
+        self._read()
+        self._at_last_fit = {}
         self.fits += 1
 
     def _go_on(self, wanted: int, how: Meanwhile, people: People, step: int) -> Iterator[tuple[int, int]]:
@@ -200,5 +208,27 @@ class Answers:
         counts = self.store.counts()  # of one moment, while people answer and undo
         return counts.labels + counts.awaited
 
-    def _said(self) -> set[tuple[str, str, Said]]:
-        return {(p.query.id, p.teacher, p.answer) for p in self.preferences if p.answer is not Answer.SKIP}
+    def _read(self) -> None:
+        """Take in what was said since the last time."""
+        new = self.store.answers_since(self._read_to)
+        self._look_up([given.query_id for given in new])
+        for given in new:
+            key = (given.query_id, given.person)
+            self._at_last_fit.setdefault(key, self._said(key))
+            self._given.pop(key, None)
+            self._choices.pop(key, None)
+            if given.answer is not None:
+                query = self._queries[given.query_id]
+                self._given[key] = Preference(query, given.answer, given.person, given.shown_at, given.answered_at)
+                self._choices[key] = choices([self._given[key]])
+            self._read_to = given.number
+
+    def _look_up(self, ids: Sequence[str]) -> None:
+        """Have the queries of these ids at hand; those that were posted here are."""
+        if unknown := list(dict.fromkeys(id_ for id_ in ids if id_ not in self._queries)):
+            self._queries |= {query.id: query for query in self.store.queries(unknown)}
+
+    def _said(self, key: Key) -> Said | None:
+        """What stands, None for nothing or a skip."""
+        preference = self._given.get(key)
+        return None if preference is None or preference.answer is Answer.SKIP else preference.answer

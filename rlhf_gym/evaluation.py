@@ -72,7 +72,7 @@ def goal_return(goal: Goal, trajectories: Sequence[Trajectory]) -> float:
     """Mean over the episodes of the sum of a goal's rewards, in the goal's own unit.
 
     Raises:
-        ValueError: If the goal gives something other than one finite number per step.
+        BadInput: If the goal gives something other than one finite number per step.
     """
     sums = [goal_rewards(goal, t.observations[:-1], t.actions, t.observations[1:]).sum() for t in trajectories]
     return float(np.mean(sums))

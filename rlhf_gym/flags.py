@@ -110,5 +110,5 @@ def _read_json_object(text: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ValueError(f"{text} is no object such as {EXAMPLE}")
+        raise BadInput(f"{text} is no object such as {EXAMPLE}")
     return value

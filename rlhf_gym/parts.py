@@ -57,14 +57,13 @@ class Parts:
 
     def collect(self) -> list[Trajectory]:
         """What was done lately; before any policy update, the warm-up is done first."""
-        if not self.recorder.steps:
+        if self.config.warm_up_steps and not self.recorder.steps:
             observations = self.venv.reset()
             while self.recorder.steps < self.config.warm_up_steps:
                 actions, _ = self.method.agent.predict(observations, deterministic=False)  # type: ignore[arg-type]
                 observations = self.venv.step(actions)[0]
             self.venv.pop_episodes()  # nothing learned was paid in them, so no round reports them
-            if self.config.warm_up_steps:
-                self.method.begin(self.lately())
+            self.method.begin(self.lately())
         return self.recorder.trajectories()
 
     def lately(self) -> Lately:

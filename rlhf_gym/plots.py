@@ -20,6 +20,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from numpy.typing import NDArray
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.stats import interquartile_mean, mean_interval
 
@@ -84,7 +85,7 @@ def learning_curve(runs: Sequence[Run], output: str | Path | None = None, *, int
         BadInput: If there are no runs, or none has finished an episode.
     """
     if not runs:
-        raise ValueError("got no runs to draw; give at least one run directory")
+        raise BadInput("got no runs to draw; give at least one run directory")
     envs = {run.config.env_id for run in runs}
     lines = {line.title: line for line in (_line(run.config, name_env=len(envs) > 1) for run in runs)}
     rows = [
@@ -128,7 +129,7 @@ def result_figure(
             explores.
 
     Raises:
-        ValueError: If there are rows for none of the settings.
+        BadInput: If there are rows for none of the settings.
     """
     runs = [row for row in runs if row["setting"] in lines]
     lines = {name: line for name, line in lines.items() if any(row["setting"] == name for row in runs)}
@@ -167,7 +168,7 @@ def draw_curves(
     Against labels, a setting that asked for none is drawn as the level it ended at.
 
     Raises:
-        ValueError: If there is nothing to draw.
+        BadInput: If there is nothing to draw.
     """
     drawn = False
     for (name, line), style in zip(lines.items(), _styles(lines), strict=True):
@@ -187,7 +188,7 @@ def draw_curves(
             alpha = 0.08 if line.control else 0.20
             ax.fill_between(grid, low, high, color=style["color"], alpha=alpha, linewidth=0, zorder=1)
     if not drawn:
-        raise ValueError(f"there is no {y} to draw: no episode has ended in these runs; train for longer")
+        raise BadInput(f"there is no {y} to draw: no episode has ended in these runs; train for longer")
     dress(ax)
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.grid(axis="y", color="#e6e6e6", linewidth=0.8)

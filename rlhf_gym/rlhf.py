@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from rlhf_gym.assembly import assemble
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Query
 from rlhf_gym.reporting import report_round, summary
 from rlhf_gym.rewards import RewardFit
@@ -133,7 +132,7 @@ class RLHF:
     def fit_reward(self) -> RewardFit:
         """Fit the method to all answers; what it learned is in force from the next :meth:`improve` on."""
         with self.stopwatch.timing("reward"):
-            self._fit = self.method.fit(choices(self.preferences), self._parts.lately())
+            self._fit = self.method.fit(self.answers.choices, self._parts.lately())
         self.answers.fitted()
         return self._fit
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlhf_gym.errors import BadInput
+
 Array = NDArray[Any]
 RewardFunction = Callable[[Array, Array, Array, Array], Array]
 """(observations (S, *obs), actions (S, *act), next observations (S, *obs), terminated (S,)) -> rewards (S,)."""
@@ -48,7 +50,7 @@ def _own(array: Array) -> Array:
 def _check_steps(observations: Array, actions: Array, rewards: Array, what: str) -> None:
     steps = len(actions)
     if steps < 1 or len(observations) != steps + 1 or rewards.shape != (steps,):
-        raise ValueError(
+        raise BadInput(
             f"a {what} of {steps} actions came with {len(observations)} observations and rewards of shape "
             f"{rewards.shape}; expected at least 1 action, one observation more than actions, one reward an action"
         )
@@ -66,7 +68,7 @@ class Trajectory:
         origin: How to start the episode again; None if it can't be.
 
     Raises:
-        ValueError: If the lengths don't belong together.
+        BadInput: If the lengths don't belong together.
     """
 
     observations: Array
@@ -134,7 +136,7 @@ class Segment:
         origin: How to start the episode again; None if it can't be.
 
     Raises:
-        ValueError: If the lengths don't belong together.
+        BadInput: If the lengths don't belong together.
     """
 
     observations: Array
@@ -148,7 +150,7 @@ class Segment:
     def __post_init__(self) -> None:
         _check_steps(self.observations, self.actions, self.rewards, "segment")
         if self.lived > self.length:
-            raise ValueError(f"a segment of length {self.length} came with {self.lived} steps; use length >= steps")
+            raise BadInput(f"a segment of length {self.length} came with {self.lived} steps; use length >= steps")
 
     @property
     def lived(self) -> int:
@@ -192,7 +194,7 @@ class Steps:
 def pad(segments: Sequence[Segment]) -> Steps:
     """Stack N segments of nominal length T; padding repeats zeros and weighs 0."""
     if not segments:
-        raise ValueError("got no segments; expected at least one")
+        raise BadInput("got no segments; expected at least one")
     n, length, first = len(segments), segments[0].length, segments[0]
     observations = np.zeros((n, length, *first.observations.shape[1:]), first.observations.dtype)
     next_observations = np.zeros_like(observations)
@@ -218,12 +220,12 @@ def count_windows(trajectories: Sequence[Trajectory], length: int) -> Array:
     about.
 
     Raises:
-        ValueError: If no segment can be cut at all.
+        BadInput: If no segment can be cut at all.
     """
     counts = np.array([trajectory.windows(length) for trajectory in trajectories], dtype=np.int64)
     if counts.sum() == 0:
         longest = max((len(trajectory) for trajectory in trajectories), default=0)
-        raise ValueError(
+        raise BadInput(
             f"segment_length is {length} but the longest stretch of an episode seen so far has {longest} steps; "
             f"use segment_length <= {max(longest, 1)} or watch more steps (query.warm_up_steps)"
         )
@@ -244,9 +246,9 @@ def sample_segments(
     """Draw `n` different windows uniformly, short episodes included (rule: :func:`count_windows`).
 
     Raises:
-        ValueError: If there are fewer than `n` windows.
+        BadInput: If there are fewer than `n` windows.
     """
     counts = count_windows(trajectories, length)
     if n > counts.sum():
-        raise ValueError(f"n is {n} but only {counts.sum()} segments can be cut; use a smaller n or watch more steps")
+        raise BadInput(f"n is {n} but only {counts.sum()} segments can be cut; use a smaller n or watch more steps")
     return cut_windows(trajectories, counts, rng.choice(int(counts.sum()), size=n, replace=False), length)

@@ -9,27 +9,28 @@ import numpy as np
 from gymnasium import spaces
 
 from rlhf_gym.arrays import array_from_json, array_to_json
+from rlhf_gym.errors import BadInput
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
     """A Box by its bounds, a Discrete by its count.
 
     Raises:
-        ValueError: If it is another kind of space.
+        BadInput: If it is another kind of space.
     """
     if isinstance(space, spaces.Box):
         bounds = {"low": array_to_json(space.low), "high": array_to_json(space.high)}
         return {"type": "Box", "shape": list(space.shape), "dtype": str(space.dtype), **bounds}
     if isinstance(space, spaces.Discrete):
         return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
-    raise ValueError(f"a {type(space).__name__} can't be exported; reward models take Box and Discrete")
+    raise BadInput(f"a {type(space).__name__} can't be exported; reward models take Box and Discrete")
 
 
 def space_from_json(content: Mapping[str, Any]) -> spaces.Space[Any]:
     """What :func:`space_to_json` was given.
 
     Raises:
-        ValueError: If it is no such description.
+        BadInput: If it is no such description.
     """
     try:
         if content["type"] == "Discrete":
@@ -38,5 +39,5 @@ def space_from_json(content: Mapping[str, Any]) -> spaces.Space[Any]:
             low, high = array_from_json(content["low"]), array_from_json(content["high"])
             return spaces.Box(low, high, tuple(content["shape"]), np.dtype(content["dtype"]).type)
     except (KeyError, TypeError, ValueError, AssertionError) as error:  # Gymnasium asserts what it expects
-        raise ValueError(f"a space is described wrongly: {' '.join(str(error).split())}") from error
-    raise ValueError(f"a space is {content['type']!r}; expected Box or Discrete")
+        raise BadInput(f"a space is described wrongly: {' '.join(str(error).split())}") from error
+    raise BadInput(f"a space is {content['type']!r}; expected Box or Discrete")

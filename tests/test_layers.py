@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "evaluation": {"segments", "envs", "teachers"},
     "runs": {"segments", "preferences", "config", "envs", "store", "methods", "errors"},
     "plots": {"stats", "runs", "config", "registry", "errors"},
-    "answers": {"preferences", "store", "teachers", "errors"},
+    "answers": {"preferences", "kinds", "store", "teachers", "errors"},
     "parts": {"segments", "preferences", "config", "envs", "queries", "teachers", "methods", "runs", "answers"},
     "assembly": {
         "segments",
@@ -76,7 +76,7 @@ MAY_IMPORT = {
         "runs",
         "parts",
     },
-    "rlhf": {"segments", "preferences", "kinds", "config", "rewards", "runs", "assembly", "reporting"},
+    "rlhf": {"segments", "preferences", "config", "rewards", "runs", "assembly", "reporting"},
     "__init__": {"segments", "preferences", "config", "rlhf", "runs"},
     "option_flags": {"config", "errors"},
     "flags": {"config", "option_flags", "errors"},

@@ -182,7 +182,7 @@ def test_with_async_labels_several_people_are_asked_and_the_budget_is_kept(tmp_p
 def test_a_run_for_several_people_is_resumed_with_what_each_has_said(tmp_path: Path) -> None:
     two = config(tmp_path, feedback={"people_per_query": 2})
     with closing(RLHF(two, waiting=person(tmp_path))) as rlhf:
-        rlhf._begin()
+        rlhf.collect()
         rlhf.ask(2, 2)  # as it was killed while it waited
     person(tmp_path, n=2)()
     person(tmp_path, n=2)()  # ann has answered both
@@ -330,7 +330,7 @@ def test_answers_outlast_a_page_that_fails_while_the_first_round_waits(tmp_path:
 
 def test_skips_after_a_resume_are_asked_for_by_other_queries(tmp_path: Path) -> None:
     with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
-        rlhf._begin()
+        rlhf.collect()
         rlhf.ask(3)  # as it was killed while it waited
     for _ in range(2):  # twice, so that the second one must not draw what the first one drew
         person(tmp_path, n=3, answer=Answer.SKIP)()

@@ -205,7 +205,7 @@ def test_every_environment_step_is_counted_and_there_are_never_more_than_allowed
     monkeypatch.setattr(CartPoleEnv, "step", counted)
     changes = {"total_timesteps": total, "segment_length": 1, "labels": 2, "query": {"first_steps": first_steps}}
     if rollouts is None:
-        with pytest.raises(ValueError, match=f"total_timesteps is {total}; use at least 332: query.first_steps and"):
+        with pytest.raises(ValueError, match=f"total_timesteps is {total}; use at least 332: query.warm_up_steps and"):
             make(changes)
         return
     rlhf = make(changes)
@@ -678,7 +678,7 @@ def test_the_true_reward_may_be_a_goal(make: Make, monkeypatch: pytest.MonkeyPat
 def test_a_scaled_true_reward_has_mean_0_and_size_1_where_nothing_terminates(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rlhf = make(env_id="Pendulum-v1", reward={"source": "true_scaled"}, labels=0, query={"rounds": 1})
+    rlhf = make(env_id="Pendulum-v1", reward={"source": "normalised_true"}, labels=0, query={"rounds": 1})
     watched = Watched(rlhf, monkeypatch)
     rewards = np.concatenate([trajectory.rewards for trajectory in rlhf.collect()])
     list(rlhf.rounds())
@@ -695,7 +695,7 @@ def test_a_scaled_true_reward_keeps_its_sign_where_episodes_terminate(
         "def minus(obs, actions, next_obs):\n    return 0 * obs[:, 0] - 4\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    rlhf = make(reward={"source": "true_scaled"}, feedback={"goal": "minus_of_test_rlhf:minus"}, labels=0)
+    rlhf = make(reward={"source": "normalised_true"}, feedback={"goal": "minus_of_test_rlhf:minus"}, labels=0)
     watched = Watched(rlhf, monkeypatch)
     list(rlhf.rounds())
     assert {reward for step in watched.take() for reward in step["rewards"].tolist()} == {-1}
@@ -719,7 +719,7 @@ def test_an_untrained_model_is_never_fitted_asks_nothing_and_stays(make: Make, m
     assert not any(scale == 1 for scale in rlhf.method.learner.model.output_scale.tolist())
 
 
-@pytest.mark.parametrize("source", ["true", "true_scaled", "untrained", "constant"])
+@pytest.mark.parametrize("source", ["true", "normalised_true", "untrained", "constant"])
 def test_controls_without_labels_have_no_teacher_and_ask_nobody(make: Make, source: str, tmp_path: Path) -> None:
     rlhf = make(reward={"source": source}, labels=16, run_dir=str(tmp_path / "run"), teacher=Miscounts())
     summary = rlhf.learn()
@@ -740,7 +740,9 @@ def test_segments_longer_than_an_episode_are_refused(make: Make) -> None:
 
 def test_segments_longer_than_what_was_watched_are_refused(make: Make) -> None:
     # 200 steps of 4 environments are 50 of each, and Pendulum's episodes go on.
-    with pytest.raises(ValueError, match="segment_length is 60 but the longest stretch .* has 50 steps; .*first_steps"):
+    with pytest.raises(
+        ValueError, match="segment_length is 60 but the longest stretch .* has 50 steps; .*warm_up_steps"
+    ):
         make(PENDULUM, segment_length=60).learn()
 
 

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper, unwrap_vec_wrapper
 
 from rlhf_gym.agents.state import POLICY, restore_state, write_state
 from rlhf_gym.envs import RewardFunction, VecLearnedReward
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
 Schedule = Literal["constant", "linear"]
@@ -57,11 +58,11 @@ class Agent(ABC):
         call ends.
 
         Raises:
-            ValueError: If `steps` is not a multiple of `portion`.
+            BadInput: If `steps` is not a multiple of `portion`.
         """
         if steps < 1 or steps % self.portion:
             name = type(self.sb3).__name__
-            raise ValueError(f"steps is {steps} but {name} moves in {self.portion} steps; use a multiple of them")
+            raise BadInput(f"steps is {steps} but {name} moves in {self.portion} steps; use a multiple of them")
         end = self.steps + steps
         left = max(0.0, 1 - end / self._total) if self._schedule == "linear" else 1.0
         self.sb3.lr_schedule = falling(self._learning_rate, left)
@@ -104,7 +105,7 @@ class Agent(ABC):
             unit: Then it is divided by this.
 
         Raises:
-            ValueError: If no VecLearnedReward lies among the agent's environments.
+            BadInput: If no VecLearnedReward lies among the agent's environments.
         """
         payer = self._payer()
         payer.reward_function, payer.zero, payer.unit = reward_function, zero, unit
@@ -112,7 +113,7 @@ class Agent(ABC):
     def _payer(self) -> VecLearnedReward:
         payer = unwrap_vec_wrapper(self.sb3.env, VecLearnedReward) if isinstance(self.sb3.env, VecEnvWrapper) else None
         if payer is None:
-            raise ValueError(f"venv is a {type(self.sb3.env).__name__}, which pays no reward function; "
+            raise BadInput(f"venv is a {type(self.sb3.env).__name__}, which pays no reward function; "
                              "use VecLearnedReward(venv)")  # fmt: skip
         return payer
 
@@ -131,7 +132,7 @@ class Agent(ABC):
         Episodes begin anew. Reward function and log stay as they are.
 
         Raises:
-            ValueError: If a file is missing, damaged or of another algorithm.
+            BadInput: If a file is missing, damaged or of another algorithm.
         """
         restore_state(self.sb3, folder)
 

@@ -17,6 +17,7 @@ from rlhf_gym.agents.agent import Agent, Schedule
 from rlhf_gym.agents.off_policy import OffPolicyAgent
 from rlhf_gym.agents.on_policy import OnPolicyAgent
 from rlhf_gym.agents.options import check_observations, takes_actions
+from rlhf_gym.errors import BadInput
 
 AGENTS = {
     "ppo": "stable_baselines3:PPO",
@@ -51,7 +52,7 @@ def make_agent(
         options: SB3's own keywords.
 
     Raises:
-        ValueError: On a name that isn't there, a class that is no such algorithm, an option it doesn't take, or actions
+        BadInput: On a name that isn't there, a class that is no such algorithm, an option it doesn't take, or actions
             it can't take.
     """
     sb3_class = load_algorithm(algo)
@@ -59,13 +60,13 @@ def make_agent(
     if not takes_actions(sb3_class, venv):
         able = [name for name in AGENTS if takes_actions(load_algorithm(name), venv)]
         remedy = f"use {' or '.join(able)}" if able else "no registered algorithm can"
-        raise ValueError(f"algo is {algo}, which can't take the actions {venv.action_space}; {remedy}")
+        raise BadInput(f"algo is {algo}, which can't take the actions {venv.action_space}; {remedy}")
     arguments: dict[str, Any] = {"seed": seed, "total_timesteps": total_timesteps, "schedule": schedule}
     arguments |= {"options": options} if net_arch is None else {"options": options, "net_arch": net_arch}
     if issubclass(sb3_class, OnPolicyAlgorithm):
         return OnPolicyAgent(sb3_class, venv, normalize_observations=normalize_observations is not False, **arguments)
     if normalize_observations:
-        raise ValueError(
+        raise BadInput(
             f"normalize_observations is on and algo is {algo}, whose replayed observations would change under it; "
             "turn it off"
         )
@@ -80,7 +81,7 @@ def load_policy(path: str | Path, algo: str = "ppo") -> BaseAlgorithm:
         algo: The name of its algorithm.
 
     Raises:
-        ValueError: If the file is missing or damaged.
+        BadInput: If the file is missing or damaged.
     """
     sb3_class = load_algorithm(algo)
     room: dict[str, Any] = (
@@ -90,26 +91,26 @@ def load_policy(path: str | Path, algo: str = "ppo") -> BaseAlgorithm:
         return sb3_class.load(path, device="cpu", **room)
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} can't be read: {reason}; use the directory of a whole run of {algo}") from error
+        raise BadInput(f"{path} can't be read: {reason}; use the directory of a whole run of {algo}") from error
 
 
 def load_algorithm(algo: str) -> type[BaseAlgorithm]:
     """The SB3 class of a name.
 
     Raises:
-        ValueError: If it is neither registered nor a `module:Class` that is an SB3 algorithm.
+        BadInput: If it is neither registered nor a `module:Class` that is an SB3 algorithm.
     """
     module, _, name = AGENTS.get(algo, algo).partition(":")
     if not name:
         near = get_close_matches(algo, AGENTS, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"use {', '.join(AGENTS)} or module:Class"
-        raise ValueError(f"algo is {algo!r}; {remedy}")
+        raise BadInput(f"algo is {algo!r}; {remedy}")
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"algo is {algo!r}, which isn't there: {error}; use module:Class") from error
+        raise BadInput(f"algo is {algo!r}, which isn't there: {error}; use module:Class") from error
     if not (isinstance(found, type) and issubclass(found, OnPolicyAlgorithm | OffPolicyAlgorithm)):
-        raise ValueError(
+        raise BadInput(
             f"algo is {algo!r}, which is no algorithm of Stable-Baselines3; use a subclass of its OnPolicyAlgorithm or "
             "OffPolicyAlgorithm"
         )

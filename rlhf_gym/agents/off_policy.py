@@ -20,6 +20,7 @@ from rlhf_gym.agents.options import RESERVED, build, check_options
 from rlhf_gym.agents.relabelling import RelabelledReplay
 from rlhf_gym.agents.state import restore_replay, write_replay
 from rlhf_gym.envs import RewardFunction, VecLearnedReward
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
 RESERVED_HERE = {**RESERVED, "n_steps": "rewards are relabelled one step at a time"}
@@ -40,7 +41,7 @@ class OffPolicyAgent(Agent):
             scaled to [-1, 1].
 
     Raises:
-        ValueError: On an option the algorithm doesn't take, or environments it can't act in.
+        BadInput: On an option the algorithm doesn't take, or environments it can't act in.
     """
 
     sb3: OffPolicyAlgorithm
@@ -128,7 +129,7 @@ def _read(settings: dict[str, Any], venv: VecEnv) -> None:
     """Make SB3's objects of what YAML can hold.
 
     Raises:
-        ValueError: If it would train once an episode.
+        BadInput: If it would train once an episode.
     """
     noise, frequency = settings.get("action_noise"), settings.get("train_freq", 1)
     if isinstance(noise, int | float) and isinstance(venv.action_space, spaces.Box):
@@ -137,4 +138,4 @@ def _read(settings: dict[str, Any], venv: VecEnv) -> None:
     if isinstance(frequency, list | tuple):
         settings["train_freq"] = tuple(frequency)
         if TrainFrequencyUnit.STEP.value not in frequency:
-            raise ValueError(f"option train_freq is {tuple(frequency)}; use a number of steps: episodes have no length")
+            raise BadInput(f"option train_freq is {tuple(frequency)}; use a number of steps: episodes have no length")

@@ -34,7 +34,7 @@ class OnPolicyAgent(Agent):
         options: SB3's own keywords, and `log_std_init`, the log standard deviation of continuous actions at the start.
 
     Raises:
-        ValueError: On an option the algorithm doesn't take, or environments it can't act in.
+        BadInput: On an option the algorithm doesn't take, or environments it can't act in.
     """
 
     sb3: OnPolicyAlgorithm

@@ -11,6 +11,8 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from rlhf_gym.errors import BadInput
+
 Algorithm = TypeVar("Algorithm", bound=BaseAlgorithm)
 
 RESERVED = {
@@ -46,30 +48,30 @@ def check_options(
         reserved: Names that the agent sets, with the reason.
 
     Raises:
-        ValueError: Naming the option, and the nearest one that there is.
+        BadInput: Naming the option, and the nearest one that there is.
     """
     parameters = inspect.signature(sb3_class).parameters
     known = [name for name in (*parameters, *also) if name not in reserved]
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for name in options:
         if name in reserved:
-            raise ValueError(f"option {name} of {sb3_class.__name__} can't be set: {reserved[name]}; leave it out")
+            raise BadInput(f"option {name} of {sb3_class.__name__} can't be set: {reserved[name]}; leave it out")
         if name not in known and not takes_any:
             near = get_close_matches(name, known, n=1)
             remedy = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
-            raise ValueError(f"unknown option {name} of {sb3_class.__name__}; {remedy}")
+            raise BadInput(f"unknown option {name} of {sb3_class.__name__}; {remedy}")
     if callable(options.get("learning_rate")):
-        raise ValueError("option learning_rate is a function; use a number, and the agent's schedule")
+        raise BadInput("option learning_rate is a function; use a number, and the agent's schedule")
 
 
 def check_observations(venv: VecEnv) -> None:
     """Refuse observations that are no one array.
 
     Raises:
-        ValueError: On a Dict or Tuple space.
+        BadInput: On a Dict or Tuple space.
     """
     if isinstance(venv.observation_space, spaces.Dict | spaces.Tuple):
-        raise ValueError(
+        raise BadInput(
             f"observations are {venv.observation_space}; use an environment whose observation is one array, or wrap it "
             "in gymnasium.wrappers.FlattenObservation"
         )
@@ -88,13 +90,13 @@ def build(sb3_class: type[Algorithm], venv: VecEnv, **settings: Any) -> Algorith
     """Make an algorithm with a multi-layer perceptron on the CPU, from the present global random state.
 
     Raises:
-        ValueError: If it can't act in the environments, or refuses a setting.
+        BadInput: If it can't act in the environments, or refuses a setting.
     """
     check_observations(venv)
     if not takes_actions(sb3_class, venv):
-        raise ValueError(f"{sb3_class.__name__} can't take the actions {venv.action_space}; use another algorithm")
+        raise BadInput(f"{sb3_class.__name__} can't take the actions {venv.action_space}; use another algorithm")
     try:
         return sb3_class("MlpPolicy", venv, device="cpu", **settings)
     except (AssertionError, TypeError) as error:
         reason = str(error).strip() or "no reason given"
-        raise ValueError(f"{sb3_class.__name__} refuses its options: {reason.splitlines()[0]}") from error
+        raise BadInput(f"{sb3_class.__name__} refuses its options: {reason.splitlines()[0]}") from error

@@ -11,6 +11,7 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
 from rlhf_gym.envs import RewardFunction
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
 
@@ -35,13 +36,13 @@ class RelabelledReplay(ReplayBuffer):
         reward_function: May be replaced at any time.
 
     Raises:
-        ValueError: If terminations are not kept apart from time limits.
+        BadInput: If terminations are not kept apart from time limits.
     """
 
     def __init__(self, *args: Any, reward_function: RewardFunction | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.handle_timeout_termination:
-            raise ValueError(
+            raise BadInput(
                 "handle_timeout_termination is False, so that a time limit looks like a termination to the reward "
                 "function; use True"
             )

@@ -18,6 +18,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import load_from_zip_file
 
+from rlhf_gym.errors import BadInput
+
 POLICY, EPISODES, REPLAY = "policy.zip", "episodes.json", "replay.safetensors"
 ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 DAMAGED = (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError)
@@ -32,7 +34,7 @@ def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
     """Take up weights, optimizers, counters and latest episodes; nothing is unpickled.
 
     Raises:
-        ValueError: If policy.zip is missing, damaged or of another algorithm.
+        BadInput: If policy.zip is missing, damaged or of another algorithm.
     """
     try:
         _, parameters, tensors = load_from_zip_file(folder / POLICY, load_data=False, device=sb3.device)
@@ -42,7 +44,7 @@ def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
             if tensor is not None:  # SAC's, where the entropy coefficient is fixed
                 attrgetter(name)(sb3).data.copy_(tensor)
     except DAMAGED as error:
-        raise ValueError(
+        raise BadInput(
             f"{folder / POLICY} can't be read as a policy of {type(sb3).__name__} here: {str(error).splitlines()[0]}"
         ) from error
     vars(sb3).update(counters)
@@ -75,7 +77,7 @@ def restore_replay(buffer: ReplayBuffer, folder: Path) -> None:
     """Fill a replay buffer with what :func:`write_replay` wrote; without its file, empty the buffer.
 
     Raises:
-        ValueError: If the file is damaged, or its transitions don't fit the buffer.
+        BadInput: If the file is damaged, or its transitions don't fit the buffer.
     """
     buffer.reset()
     path = folder / REPLAY
@@ -90,4 +92,4 @@ def restore_replay(buffer: ReplayBuffer, folder: Path) -> None:
         buffer.pos = int(arrays["pos"][0]) if buffer.full else size
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = f"{path} doesn't fit this replay buffer: {error}"
-        raise ValueError(f"{reason}; use the settings it was written with") from error
+        raise BadInput(f"{reason}; use the settings it was written with") from error

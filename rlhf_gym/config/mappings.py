@@ -19,7 +19,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """A mapping from a YAML file.
 
     Raises:
-        ValueError: If there is no such file, or it holds something else.
+        BadInput: If there is no such file, or it holds something else.
     """
     try:
         settings = yaml.safe_load(Path(path).read_text())
@@ -58,7 +58,7 @@ def build(cls: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
         prefix: Of names in error messages.
 
     Raises:
-        ValueError: On an unknown name (with a suggestion) or a value of the wrong type.
+        BadInput: On an unknown name (with a suggestion) or a value of the wrong type.
     """
     if not isinstance(settings, Mapping):
         raise BadInput(f"{prefix.rstrip('.')} is {settings!r}; expected a group of settings")

@@ -30,7 +30,7 @@ def check_network(network: str | Network, **options: Any) -> None:
 
     Raises:
         AssertionError: Saying what isn't met.
-        ValueError: If there is no such network, or it takes no such option.
+        BadInput: If there is no such network, or it takes no such option.
     """
 
     def make(seed: int = 0) -> Ensemble:

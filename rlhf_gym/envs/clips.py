@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from rlhf_gym.envs.make import make_env
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Origin
 
 FORMATS = (".gif", ".webp")
@@ -18,7 +19,7 @@ def frames_per_second(env_id: str, env_kwargs: Mapping[str, Any] | None = None) 
     """The environment's own speed, 30 where it names none.
 
     Raises:
-        ValueError: If the environment can't be made.
+        BadInput: If the environment can't be made.
     """
     # MuJoCo's environments know their speed only once they are made.
     env = make_env(Origin(env_id, seed=0, env_kwargs=env_kwargs or {}))
@@ -37,15 +38,15 @@ def write_clip(frames: Array, path: str | Path, *, fps: float, width: int = 360)
         width: Pixels; frames are scaled to it.
 
     Raises:
-        ValueError: On no frames, an ending that can't be written, or a speed that isn't positive.
+        BadInput: On no frames, an ending that can't be written, or a speed that isn't positive.
     """
     path = Path(path)
     if path.suffix not in FORMATS:
-        raise ValueError(f"clip {path} ends in {path.suffix!r}; use one of {', '.join(FORMATS)}")
+        raise BadInput(f"clip {path} ends in {path.suffix!r}; use one of {', '.join(FORMATS)}")
     if len(frames) == 0:
-        raise ValueError(f"clip {path} got no frames; expected at least one")
+        raise BadInput(f"clip {path} got no frames; expected at least one")
     if not fps > 0:
-        raise ValueError(f"fps is {fps}; use a number above 0")
+        raise BadInput(f"fps is {fps}; use a number above 0")
     every = max(1, round(fps / 25))
     height = round(frames.shape[1] * width / frames.shape[2])
     images = [Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS) for frame in frames[::every]]

@@ -8,6 +8,8 @@ from typing import Any, SupportsFloat, final
 import gymnasium
 from gymnasium.utils import RecordConstructorArgs
 
+from rlhf_gym.errors import BadInput
+
 
 @final
 class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -26,7 +28,7 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         absorbing_reward: Reward of each step after a failure.
 
     Raises:
-        ValueError: If the environment itself truncates earlier.
+        BadInput: If the environment itself truncates earlier.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], horizon: int, *, absorbing_reward: float = 0.0) -> None:
@@ -34,9 +36,7 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         gymnasium.Wrapper.__init__(self, env)
         limit = env.spec.max_episode_steps if env.spec is not None else None
         if horizon < 1 or (limit is not None and horizon > limit):
-            raise ValueError(
-                f"env.fixed_horizon is {horizon}; use 1 to {limit or 'any number'}, where the episode ends"
-            )
+            raise BadInput(f"env.fixed_horizon is {horizon}; use 1 to {limit or 'any number'}, where the episode ends")
         self._horizon, self._absorbing_reward = horizon, absorbing_reward
         self._steps = 0
         self._failed: Any = None

@@ -18,6 +18,7 @@ from rlhf_gym.envs.horizon import FixedHorizon
 from rlhf_gym.envs.mujoco_warnings import tidy_warnings
 from rlhf_gym.envs.opengl import told_without_opengl
 from rlhf_gym.envs.recorder import Recorder
+from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import find_here
 from rlhf_gym.segments import Origin
 
@@ -59,7 +60,7 @@ def check_spaces(env: gymnasium.Env[Any, Any], env_id: str) -> None:
     """Refuse spaces that the reward model or Stable-Baselines3's PPO can't take in.
 
     Raises:
-        ValueError: Naming the space and what is supported.
+        BadInput: Naming the space and what is supported.
     """
     observation, action = env.observation_space, env.action_space
     bounded = isinstance(action, spaces.Box) and action.is_bounded()
@@ -69,7 +70,7 @@ def check_spaces(env: gymnasium.Env[Any, Any], env_id: str) -> None:
         ("action", action, bounded or counted, "Box with finite bounds, or Discrete counted from 0"),
     ):
         if not fits:
-            raise ValueError(
+            raise BadInput(
                 f"env_id is {env_id}, whose {what} space is {type(space).__name__}; supported: {supported}. "
                 "Wrap the environment (gymnasium.wrappers has FlattenObservation) and register the wrapped one"
             )
@@ -88,14 +89,14 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
         **drawing: Further keyword arguments that change only how it is drawn (width, height).
 
     Raises:
-        ValueError: Unknown id, keyword arguments it doesn't take, unsupported spaces, or a horizon out of reach.
+        BadInput: Unknown id, keyword arguments it doesn't take, unsupported spaces, or a horizon out of reach.
     """
     kwargs = {**origin.env_kwargs, **drawing, "render_mode": render_mode}
     if render_mode is None:  # not every environment takes the argument, and none shall open a window while it trains
         del kwargs["render_mode"]
     try:
         if newest := _newest_version(origin.env_id):
-            raise ValueError(f"env_id is {origin.env_id!r}, which leaves the version open; use {newest}")
+            raise BadInput(f"env_id is {origin.env_id!r}, which leaves the version open; use {newest}")
         with told_without_opengl(origin.env_id):
             creator = _creator(origin.env_id)
         tidy_warnings()
@@ -105,9 +106,9 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
     except gymnasium.error.UnregisteredEnv as error:
         near = difflib.get_close_matches(origin.env_id, list(gymnasium.registry), n=3, cutoff=0.7)
         hint = f"did you mean {', '.join(near)}?" if near else "see gymnasium.pprint_registry() for the known ones"
-        raise ValueError(f"env_id is {origin.env_id!r}, which Gymnasium doesn't know; {hint}") from error
+        raise BadInput(f"env_id is {origin.env_id!r}, which Gymnasium doesn't know; {hint}") from error
     except (TypeError, ImportError, OSError, gymnasium.error.Error) as error:
-        raise ValueError(
+        raise BadInput(
             f"env_id {origin.env_id} with env_kwargs {dict(origin.env_kwargs)} can't be made: "
             f"{' '.join(str(error).split())}"
         ) from error

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import walk_tb
 
+from rlhf_gym.errors import BadInput
+
 
 @contextmanager
 def told_without_opengl(env_id: str) -> Iterator[None]:
     """Make one line of what MuJoCo raises, at its import or when it draws, if OpenGL isn't there.
 
     Raises:
-        ValueError: Which also says what to set.
+        BadInput: Which also says what to set.
     """
     try:
         yield
@@ -26,6 +28,6 @@ def told_without_opengl(env_id: str) -> Iterator[None]:
             raise
         given = os.environ.get("MUJOCO_GL", "")
         way = "is its library installed (Debian: libegl1)?" if given == "egl" else "use MUJOCO_GL=egl, without a screen"
-        raise ValueError(
+        raise BadInput(
             f"{env_id} can't be drawn: MuJoCo finds no OpenGL with MUJOCO_GL={given}; {way} ({error})"
         ) from error

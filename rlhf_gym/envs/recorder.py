@@ -13,6 +13,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Ending, Origin, Trajectory
 
 
@@ -105,13 +106,13 @@ class Recorder(VecEnvWrapper):
         terminations: How many episodes have terminated so far, the forgotten ones included.
 
     Raises:
-        ValueError: If `memory_steps` isn't positive.
+        BadInput: If `memory_steps` isn't positive.
     """
 
     def __init__(self, venv: VecEnv, *, origin: Origin, memory_steps: int) -> None:
         super().__init__(venv)
         if memory_steps < 1:
-            raise ValueError(f"memory_steps is {memory_steps}; use at least 1")
+            raise BadInput(f"memory_steps is {memory_steps}; use at least 1")
         self._origin, self._memory_steps = origin, memory_steps
         self._finished: deque[Trajectory] = deque()
         self._kept = 0
@@ -142,7 +143,7 @@ class Recorder(VecEnvWrapper):
         """One step of all environments, unchanged.
 
         Raises:
-            ValueError: On NaN or infinity in an observation or reward, naming the step.
+            BadInput: On NaN or infinity in an observation or reward, naming the step.
         """
         observations, rewards, dones, infos = self.venv.step_wait()
         assert isinstance(observations, np.ndarray)
@@ -198,7 +199,7 @@ class Recorder(VecEnvWrapper):
         for what, values in (("observation", observations), ("true reward", rewards)):
             for i, value in enumerate(values):
                 if not np.isfinite(value).all():
-                    raise ValueError(
+                    raise BadInput(
                         f"{what} of {self._origin.env_id} holds {np.asarray(value)[~np.isfinite(value)].flat[0]} after "
                         f"step {len(self._log) - self._starts[i]} of the episode with seed {self._episode_seeds[i]}; "
                         "expected finite numbers: mend the environment"

@@ -11,6 +11,7 @@ import numpy as np
 
 from rlhf_gym.envs.make import make_env
 from rlhf_gym.envs.opengl import told_without_opengl
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Segment, Trajectory
 
 
@@ -28,10 +29,10 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **d
         `draw`.
 
     Raises:
-        ValueError: If it has no origin, can't be drawn, or the replayed observations differ from the stored ones.
+        BadInput: If it has no origin, can't be drawn, or the replayed observations differ from the stored ones.
     """
     if what.origin is None:
-        raise ValueError(f"{what!r} has no origin to replay it from; record it through envs.make_vec_env")
+        raise BadInput(f"{what!r} has no origin to replay it from; record it through envs.make_vec_env")
     earlier = what.earlier_actions if isinstance(what, Segment) else what.actions[:0]
     if draw:
         draw_without_screen()
@@ -47,7 +48,7 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **d
         frames = []
         for step, action in enumerate([*what.actions, None]):
             if not np.array_equal(np.asarray(observation, what.observations.dtype), what.observations[step]):
-                raise ValueError(
+                raise BadInput(
                     f"{what.origin.env_id} doesn't replay: observation {len(earlier) + step} of the episode with seed "
                     f"{what.origin.seed} differs from the stored one; it may depend on more than its seed and actions"
                 )
@@ -65,7 +66,7 @@ def check_drawable(env: gymnasium.Env[Any, Any], env_id: str) -> None:
     """Refuse environments that can't draw themselves."""
     modes = env.metadata.get("render_modes", [])
     if "rgb_array" not in modes:
-        raise ValueError(
+        raise BadInput(
             f"{env_id} can't be drawn: its render_modes are {modes}; expected rgb_array among them, "
             "or replay with draw=False"
         )

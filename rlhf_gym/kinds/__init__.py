@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.kind import Kind
 from rlhf_gym.preferences import Answer, Choice, Preference, Query, Said
 from rlhf_gym.registry import check_is, load
@@ -26,26 +27,26 @@ def check_query(query: Query) -> None:
     """Hold a query against its kind.
 
     Raises:
-        ValueError: If there is no such kind, or it shows another number of options.
+        BadInput: If there is no such kind, or it shows another number of options.
     """
     shows = find_kind(query.kind).options
     if len(query.options) not in shows:
         wanted = " to ".join(map(str, dict.fromkeys((shows[0], shows[-1]))))
-        raise ValueError(f"query {query.id!r} has {len(query.options)} options; a {query.kind} shows {wanted}")
+        raise BadInput(f"query {query.id!r} has {len(query.options)} options; a {query.kind} shows {wanted}")
 
 
 def answer_text(answer: Said, *, kind: str, options: int, query_id: str) -> str:
     """Write an answer as text, having held it against the kind of the query that it is given to.
 
     Raises:
-        ValueError: If it is no answer to a query of that kind with so many options.
+        BadInput: If it is no answer to a query of that kind with so many options.
     """
     asked = find_kind(kind)
     try:
         text = asked.text(answer)
         asked.parse(text, options)
     except ValueError as error:
-        raise ValueError(
+        raise BadInput(
             f"query {query_id!r} is a {kind} of {options} options, and its answer is refused: {error}"
         ) from error
     return text

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.kind import Kind
 from rlhf_gym.preferences import Answer, Choice, Preference, Ranking, Said
 
@@ -25,19 +26,19 @@ def parse(text: str, options: int) -> Said:
     """Read "skip" or the numbers of the options, best first: [2,0,1], or with a tie [2,[0,1]].
 
     Raises:
-        ValueError: If it is neither, or doesn't name each of the `options` once.
+        BadInput: If it is neither, or doesn't name each of the `options` once.
     """
     if text == Answer.SKIP.value:
         return Answer.SKIP
     try:
         ranking = Ranking(tuple(_group(entry) for entry in json.loads(text)))
     except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(
+        raise BadInput(
             f"{text[:60]!r} is no ranking ({' '.join(str(error).split())[:200]}); name each option once, best first, "
             "such as [2,0,1], or with a tie [2,[0,1]], or say skip"
         ) from error
     if ranking.options != options:
-        raise ValueError(f"{text[:60]!r} ranks {ranking.options} options of {options}; name each once, from 0")
+        raise BadInput(f"{text[:60]!r} ranks {ranking.options} options of {options}; name each once, from 0")
     return ranking
 
 
@@ -45,13 +46,13 @@ def text(answer: Said) -> str:
     """Write what :func:`parse` reads.
 
     Raises:
-        ValueError: If it is neither a ranking nor SKIP.
+        BadInput: If it is neither a ranking nor SKIP.
     """
     if isinstance(answer, Ranking):
         return json.dumps([g[0] if len(g) == 1 else list(g) for g in answer.groups], separators=(",", ":"))
     if answer is Answer.SKIP:
         return Answer.SKIP.value
-    raise ValueError(f"{answer!r} is no ranking; use Ranking, or Answer.SKIP")
+    raise BadInput(f"{answer!r} is no ranking; use Ranking, or Answer.SKIP")
 
 
 def answer(worth: Sequence[float]) -> Ranking:
@@ -83,7 +84,7 @@ def _stages(ranking: Ranking) -> Iterator[tuple[list[int], tuple[float, ...]]]:
 def _group(entry: Any) -> tuple[int, ...]:
     group = tuple(entry) if isinstance(entry, list) else (entry,)
     if any(type(option) is not int for option in group):
-        raise ValueError(f"{entry!r} is no number of an option")
+        raise BadInput(f"{entry!r} is no number of an option")
     return group
 
 

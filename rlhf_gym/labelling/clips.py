@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.labelling.drawer import Drawer, DrawerDied
 from rlhf_gym.labelling.drawing import MANIFEST, draw_clip
 from rlhf_gym.preferences import Query
@@ -29,7 +30,7 @@ DEATHS = 3  # in a row of the process that draws, after which it isn't expected 
 INSTEAD = "--draw states plots the observations instead (frames aren't recorded while training)"
 
 
-class ClipError(ValueError):
+class ClipError(BadInput):
     """Why there is no clip of a query, in one line.
 
     Args:
@@ -99,7 +100,7 @@ class ClipCache:
         films: Write animated WebPs beside the sheets, for people who open files.
 
     Raises:
-        ValueError: If an argument makes no sense.
+        BadInput: If an argument makes no sense.
     """
 
     def __init__(
@@ -112,10 +113,10 @@ class ClipCache:
         films: bool = True,
     ) -> None:
         if draw not in DRAW:
-            raise ValueError(f"draw is {draw!r}; use one of {', '.join(DRAW)}")
+            raise BadInput(f"draw is {draw!r}; use one of {', '.join(DRAW)}")
         for name, value, least in (("width", width, 16), ("max_bytes", max_bytes, 1)):
             if value < least:
-                raise ValueError(f"{name} is {value}; use at least {least}")
+                raise BadInput(f"{name} is {value}; use at least {least}")
         self.directory = Path(directory)
         self._settings: dict[str, Any] = {"width": width, "draw": draw, "films": films}
         self._max_bytes = max_bytes

@@ -7,6 +7,7 @@ from collections.abc import Collection, Set
 from statistics import median
 from typing import NamedTuple
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.labelling.clips import Clip, ClipCache
 from rlhf_gym.preferences import Answer, Query, Said
 from rlhf_gym.quality.assessment import assess
@@ -14,7 +15,7 @@ from rlhf_gym.quality.report import QualityReport
 from rlhf_gym.store import GivenAnswer, PreferenceStore, UnknownQuery
 
 
-class Taken(ValueError):
+class Taken(BadInput):
     """A query that is others' by now."""
 
 

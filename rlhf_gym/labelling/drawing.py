@@ -43,7 +43,7 @@ def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, 
     """Draw all options of a query into the folder `place`, which appears when all of it is there.
 
     Raises:
-        ValueError: If the query can't be drawn.
+        BadInput: If the query can't be drawn.
         OSError: If the folder can't be written.
     """
     pace, pictures = draw_query(query, draw=draw, width=width)

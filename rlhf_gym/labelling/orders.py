@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import final
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.labelling.keys import PRESSED, Key, Keyboard
 from rlhf_gym.preferences import Ranking
 
@@ -22,24 +23,24 @@ def read_order(typed: str, names: Sequence[str]) -> Ranking:
         names: Of the options, a letter each.
 
     Raises:
-        ValueError: If it doesn't name each option once, or a "=" doesn't stand between two.
+        BadInput: If it doesn't name each option once, or a "=" doesn't stand between two.
     """
     groups: list[list[int]] = []
     tied = False
     for letter in (one for one in typed.lower() if not one.isspace() and one not in ">,"):
         if letter == "=" and (tied or not groups):
-            raise ValueError(f"a = stands between two letters; {_wanted(names)}")
+            raise BadInput(f"a = stands between two letters; {_wanted(names)}")
         if letter != "=" and letter not in names:
-            raise ValueError(f"{letter!r} is none of {', '.join(names)}; {_wanted(names)}")
+            raise BadInput(f"{letter!r} is none of {', '.join(names)}; {_wanted(names)}")
         if letter != "=" and any(names.index(letter) in group for group in groups):
-            raise ValueError(f"{letter} is named twice; {_wanted(names)}")
+            raise BadInput(f"{letter} is named twice; {_wanted(names)}")
         if letter != "=":
             groups[-1:] = [[*groups[-1], names.index(letter)]] if tied else [*groups[-1:], [names.index(letter)]]
         tied = letter == "="
     missing = [name for place, name in enumerate(names) if not any(place in group for group in groups)]
     if tied or missing:
         what = f"{' and '.join(missing)} missing" if missing else "a = stands between two letters"
-        raise ValueError(f"{what}; {_wanted(names)}")
+        raise BadInput(f"{what}; {_wanted(names)}")
     return Ranking(tuple(map(tuple, groups)))
 
 

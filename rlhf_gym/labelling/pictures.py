@@ -69,7 +69,7 @@ def draw_query(query: Query, *, draw: str, width: int) -> tuple[Pace, dict[str, 
         width: Pixels, rounded to eights; the height follows from the environment's picture.
 
     Raises:
-        ValueError: If it doesn't replay, or can't be drawn.
+        BadInput: If it doesn't replay, or can't be drawn.
     """
     options, width = dict(zip(query.names, query.options, strict=True)), eights(width)
     first = query.options[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Array
 
@@ -26,12 +27,10 @@ def draw_states(query: Query, *, every: int, width: int) -> dict[str, list[Image
         By option, ceil(lived / every) + 1 pictures.
 
     Raises:
-        ValueError: If observations aren't vectors.
+        BadInput: If observations aren't vectors.
     """
     if query.left.observations.ndim != 2:
-        raise ValueError(
-            f"observations have shape {query.left.observations.shape[1:]}; draw='states' plots vectors only"
-        )
+        raise BadInput(f"observations have shape {query.left.observations.shape[1:]}; draw='states' plots vectors only")
     rows, shares = what_changes(query, most=MOST_ROWS)
     return {
         name: _plots(curves, rows, query.options[0].length, every, width)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.labelling.characters import plot_states
 from rlhf_gym.labelling.clips import Clip, ClipError
 from rlhf_gym.labelling.desk import Desk, Taken
@@ -61,10 +62,10 @@ class Lesson:
         """Make sure that everything was answered, before the notebook goes on.
 
         Raises:
-            ValueError: If queries are waiting.
+            BadInput: If queries are waiting.
         """
         if waiting := self._desk.progress(self._who).waiting:
-            raise ValueError(f"{waiting} queries are waiting; answer them with the buttons above, then run this again")
+            raise BadInput(f"{waiting} queries are waiting; answer them with the buttons above, then run this again")
 
     def _press(self, name: str) -> None:
         note = ""

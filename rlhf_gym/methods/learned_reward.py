@@ -71,6 +71,7 @@ class LearnedRewardMethod(Method):
         """See :meth:`Method.restore`."""
         self.agent.restore(directory)
         self.learner.restore(directory / REWARD)
+        self._pay(Lately((), shift=False))
 
     def _pay(self, lately: Lately) -> None:
         learned = self.learner.model.reward_function()

@@ -166,7 +166,8 @@ def sample_candidates(
             f"{what}; use fewer labels, more query.rounds, or more query.warm_up_steps"
         )
     drawn = _pairs(windows, n, rng) if options == 2 else _groups(windows, n, options, rng)
-    ids = [rng.bytes(16).hex() for _ in range(n)]
+    drawn_ids = rng.bytes(16 * n)
+    ids = [drawn_ids[i : i + 16].hex() for i in range(0, 16 * n, 16)]
     return Candidates(trajectories, length, drawn, ids, kind, step_scores, encode)
 
 

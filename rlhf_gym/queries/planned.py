@@ -70,7 +70,7 @@ def make_checks(
         are on one side. `value` is how certain that member is: 2 P(left preferred) - 1.
 
     Raises:
-        ValueError: If no segment can be cut.
+        BadInput: If no segment can be cut.
     """
     sampled = min(n * candidates_per_query, count_queries(trajectories, length))
     if not sampled:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from gymnasium import spaces
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 from rlhf_gym.spaces import space_from_json, space_to_json
 
@@ -29,7 +30,7 @@ class Encoding:
         size: D, the length of the vector.
 
     Raises:
-        ValueError: On other inputs.
+        BadInput: On other inputs.
     """
 
     observation_space: spaces.Space[Any]
@@ -41,7 +42,7 @@ class Encoding:
 
     def __post_init__(self) -> None:
         if self.inputs not in get_args(Inputs):
-            raise ValueError(f"inputs is {self.inputs!r}; use one of {', '.join(get_args(Inputs))}")
+            raise BadInput(f"inputs is {self.inputs!r}; use one of {', '.join(get_args(Inputs))}")
         shape, action = tuple(self.observation_space.shape or ()), self.action_space
         discrete = isinstance(action, spaces.Discrete)
         size = math.prod(shape) * (2 if self.inputs == "transition" else 1)
@@ -75,7 +76,7 @@ class Encoding:
         """What :meth:`from_json` reads.
 
         Raises:
-            ValueError: If a space is neither Box nor Discrete.
+            BadInput: If a space is neither Box nor Discrete.
         """
         both = {"observation_space": self.observation_space, "action_space": self.action_space}
         return {"inputs": self.inputs, **{name: space_to_json(space) for name, space in both.items()}}
@@ -85,7 +86,7 @@ class Encoding:
         """Read what :meth:`to_json` wrote.
 
         Raises:
-            ValueError: If a space is described wrongly.
+            BadInput: If a space is described wrongly.
             KeyError: If something is missing.
         """
         observation_space, action_space = map(space_from_json, (content["observation_space"], content["action_space"]))

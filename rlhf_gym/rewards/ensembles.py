@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.networks import Network, load_network, mlp
 from rlhf_gym.segments import Array
 
@@ -141,7 +142,7 @@ class Modules(Ensemble):
         """As :meth:`Ensemble.forward`.
 
         Raises:
-            ValueError: If a member gives anything but one reward for each step.
+            BadInput: If a member gives anything but one reward for each step.
         """
         return torch.stack([_one_each(member(inputs), inputs) for member in self.members])
 
@@ -166,7 +167,7 @@ class Modules(Ensemble):
 def _one_each(rewards: Tensor, inputs: Tensor) -> Tensor:
     lead = inputs.shape[:-1]
     if rewards.shape not in (lead, (*lead, 1)):
-        raise ValueError(
+        raise BadInput(
             f"a reward network maps {tuple(inputs.shape)} to {tuple(rewards.shape)}; expected one reward for each "
             f"step, {tuple(lead)} or {(*lead, 1)}"
         )
@@ -186,7 +187,7 @@ def make_ensemble(
         seed: Of the initial weights; torch's global generator is left as it was.
 
     Raises:
-        ValueError: If there is no such network, or it makes no module with parameters to learn.
+        BadInput: If there is no such network, or it makes no module with parameters to learn.
     """
     factory = load_network(network, options)
     if factory is mlp:
@@ -198,5 +199,5 @@ def make_ensemble(
             members.append(factory(size, **options))
     for member in members:
         if not isinstance(member, nn.Module) or not any(p.requires_grad for p in member.parameters()):
-            raise ValueError(f"network {network!r} made {member!r}; expected a torch module with parameters to learn")
+            raise BadInput(f"network {network!r} made {member!r}; expected a torch module with parameters to learn")
     return Modules(members)

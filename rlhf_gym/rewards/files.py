@@ -11,6 +11,7 @@ from gymnasium import spaces
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.encoding import Encoding
 
 STATISTICS = ("input_mean", "input_std", "output_scale", "output_shift")
@@ -45,12 +46,12 @@ def encoding_of(
     """The encoding that ``model.json`` describes, of the given spaces if there are any.
 
     Raises:
-        ValueError: If there are none, here or there.
+        BadInput: If there are none, here or there.
     """
     if observation_space is not None and action_space is not None:
         return Encoding(observation_space, action_space, described["inputs"])
     if "observation_space" not in described:
-        raise ValueError(
+        raise BadInput(
             f"reward model {directory} was written by an earlier version, without its spaces; use "
             "RewardModel.load(directory, env.observation_space, env.action_space)"
         )

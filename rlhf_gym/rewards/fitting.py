@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards.bootstrap import Bootstrap
 from rlhf_gym.rewards.dataset import Dataset
@@ -91,11 +92,11 @@ def fit_reward_model(
         random_share: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
 
     Raises:
-        ValueError: If there is no choice.
+        BadInput: If there is no choice.
     """
     started = time.perf_counter()
     if not choices:
-        raise ValueError("there are no choices to fit to; expected at least one answer that isn't SKIP")
+        raise BadInput("there are no choices to fit to; expected at least one answer that isn't SKIP")
     n = len(choices)
     weights = torch.from_numpy(bootstrap.weights(choices)).float()
     data = Dataset(model.encoding) if data is None else data

@@ -52,7 +52,7 @@ class RewardLearner:
                 very same objects, are not encoded again.
 
         Raises:
-            ValueError: If there is no choice.
+            BadInput: If there is no choice.
         """
         fit = fit_reward_model(
             self.model,

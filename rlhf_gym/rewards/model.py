@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.encoding import Encoding, Inputs
 from rlhf_gym.rewards.ensembles import Normalisation, make_ensemble
 from rlhf_gym.rewards.files import STATISTICS, encoding_of, read_model, write_model
@@ -35,7 +36,7 @@ class RewardModel(nn.Module):
         **options: Of the network, such as `hidden=(64, 64)` of an mlp.
 
     Raises:
-        ValueError: If there is no such network, or it has no such option.
+        BadInput: If there is no such network, or it has no such option.
     """
 
     input_mean: Tensor
@@ -151,7 +152,7 @@ class RewardModel(nn.Module):
             network: In place of the one that is named there.
 
         Raises:
-            ValueError: If spaces are missing, the weights don't fit them, or the network can't be imported.
+            BadInput: If spaces are missing, the weights don't fit them, or the network can't be imported.
         """
         described, weights = read_model(Path(directory))
         encoding = encoding_of(described, directory, observation_space, action_space)
@@ -167,7 +168,7 @@ class RewardModel(nn.Module):
             model.load_state_dict(weights)
         except RuntimeError as error:
             given = f"observation space {encoding.observation_space} and action space {encoding.action_space}"
-            raise ValueError(  # in one line, which a space of many bounds is not
+            raise BadInput(  # in one line, which a space of many bounds is not
                 f"reward model {directory} doesn't fit {' '.join(given.split())} with network {model.network}; "
                 "use the environment and the network it was trained with"
             ) from error

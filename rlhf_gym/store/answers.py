@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, case, exists, func, select
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Answer, Said
 from rlhf_gym.store.schema import ANSWERS, DROPPED, OPTIONS, QUERIES
 
 
-class UnknownQuery(ValueError):
+class UnknownQuery(BadInput):
     """A query that was never posted."""
 
 

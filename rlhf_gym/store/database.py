@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, in
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.store.earlier import EARLIER, move_over
 from rlhf_gym.store.packing import Damaged
 from rlhf_gym.store.schema import META, SCHEMA_VERSION, TABLES
@@ -29,7 +30,7 @@ def open_database(url: str | Path) -> Engine:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file.
 
     Raises:
-        ValueError: If it can't be opened, is no database, belongs to something else, or is of another version.
+        BadInput: If it can't be opened, is no database, belongs to something else, or is of another version.
         ImportError: If the URL's driver isn't installed.
     """
     engine = _engine(url)
@@ -37,7 +38,7 @@ def open_database(url: str | Path) -> Engine:
         _make_or_check(engine)
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
-        raise ValueError(
+        raise BadInput(
             f"preference store {place(engine)} can't be opened: {_reason(error)}; {_remedy(engine, _reason(error))}"
         ) from error
     except BaseException:
@@ -58,7 +59,7 @@ def damage_explained(engine: Engine) -> Iterator[None]:
             Damaged,
         ):  # subclasses tell of locks, a full disk, broken rules
             raise
-        raise ValueError(
+        raise BadInput(
             f"preference store {place(engine)} is damaged: {_reason(error)}; restore it from a copy, or move it away"
         ) from error
 
@@ -92,9 +93,7 @@ def _engine(url: str | Path) -> Engine:
     except ImportError as error:
         raise ImportError(f"preference store {place!r} needs a driver: pip install {error.name}") from error
     except ArgumentError as error:
-        raise ValueError(
-            f"preference store is {place!r}: {_reason(error)}; use sqlite or postgresql+psycopg"
-        ) from error
+        raise BadInput(f"preference store is {place!r}: {_reason(error)}; use sqlite or postgresql+psycopg") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
     return engine
@@ -106,7 +105,7 @@ def _url(url: str | Path) -> URL:
     try:
         return make_url(url)
     except ArgumentError as error:
-        raise ValueError(
+        raise BadInput(
             f"preference store is {url!r}; expected a database URL such as sqlite:///preferences.db, or a Path"
         ) from error
 
@@ -142,7 +141,7 @@ def _make_or_check(engine: Engine) -> None:
     if not tables:
         _make(engine)
     elif META.name not in tables:
-        raise ValueError(
+        raise BadInput(
             f"preference store {place(engine)} is a database of something else (it holds {', '.join(tables[:3])}); "
             f"give preferences one of their own"
         )
@@ -152,7 +151,7 @@ def _make_or_check(engine: Engine) -> None:
             _make(engine)
         version = _version(engine)
     if version != str(SCHEMA_VERSION):
-        raise ValueError(
+        raise BadInput(
             f"preference store {place(engine)} has version {version} of the tables and this rlhf_gym reads "
             f"{SCHEMA_VERSION}; use the rlhf_gym that wrote it, or name another store"
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text
 from rlhf_gym.preferences import QUERY_FIELDS, Preference
 from rlhf_gym.store.answers import stands
@@ -67,7 +68,7 @@ def _new_answers(connection: Connection, preferences: Iterable[Preference], now:
             answers[key] = {**row, "answered_at": now if row["answered_at"] is None else row["answered_at"]}
             new.append(answers[key])
         elif changed := [name for name in row if row[name] not in (answers[key][name], None)]:
-            raise ValueError(
+            raise BadInput(
                 f"{changed[0]} of {key[1]!r} to query {key[0]!r} is {answers[key][changed[0]]!r} in the store and "
                 f"{row[changed[0]]!r} in what is to be added; keep one of the two"
             )

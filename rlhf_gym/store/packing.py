@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
 
@@ -26,19 +29,32 @@ def pack(arrays: Mapping[str, Array], what: str) -> bytes:
         what: Whose they are, for an error message.
 
     Raises:
-        ValueError: If an array has another dtype.
+        BadInput: If an array has another dtype.
     """
     described, parts = [], []
     for name, array in arrays.items():
-        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-            raise ValueError(
+        if (little := _little(array.dtype)) is None:
+            raise BadInput(
                 f"{name} of the {what} are {array.dtype}; the store keeps booleans, integers and floats of up to 64 "
                 "bits: convert them"
             )
-        kept = _narrowed(array.astype(array.dtype.newbyteorder("<"), copy=False))
-        described.append([name, array.dtype.newbyteorder("<").str, kept.dtype.str, array.shape])
+        kept = _narrowed(array.astype(little[0], copy=False))
+        described.append((name, little[1], kept.dtype.str, array.shape))
         parts.append(kept.tobytes())
-    return b"".join([json.dumps(described).encode(), b"\n", *parts])
+    return b"".join([_header(tuple(described)), *parts])
+
+
+@lru_cache(maxsize=64)
+def _little(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], str] | None:
+    """The dtype in the order of bytes that is kept, and its name; None for one that isn't."""
+    little = dtype.newbyteorder("<")
+    return (little, little.str) if dtype.kind in "biuf" and dtype.itemsize <= 8 else None
+
+
+@lru_cache(maxsize=1024)
+def _header(described: tuple[tuple[str, str, str, tuple[int, ...]], ...]) -> bytes:
+    """The line that says what the arrays are: most segments of a run have the same."""
+    return json.dumps(described).encode() + b"\n"
 
 
 def unpack(packed: bytes) -> dict[str, Array]:

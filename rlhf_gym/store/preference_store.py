@@ -13,6 +13,7 @@ from typing import Any, TypeVar, final
 from sqlalchemy import Connection, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text
 from rlhf_gym.preferences import Preference, Query, Said
 from rlhf_gym.store import leases, merging
@@ -55,7 +56,7 @@ class PreferenceStore:
             for teachers who can be asked again: what was written then survives the end of the process alone.
 
     Raises:
-        ValueError: If the database can't be opened, belongs to something else, or is of another version; and later
+        BadInput: If the database can't be opened, belongs to something else, or is of another version; and later
             from any method, if its file turns out to be damaged.
         ImportError: If the URL's driver isn't installed.
     """
@@ -69,6 +70,12 @@ class PreferenceStore:
         """Path of the file, or URL without its password."""
         return place(self._engine)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether nobody but this object can reach it."""
+        url = self._engine.url
+        return self._engine.dialect.name == "sqlite" and url.database in (None, "", ":memory:")
+
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
         """Put queries up for answering: all of them, or none if one is refused.
 
@@ -77,11 +84,11 @@ class PreferenceStore:
             people: How many people are to answer each, at least 1.
 
         Raises:
-            ValueError: If a query's id is in the store already or comes twice, if it isn't of its kind, if a segment
+            BadInput: If a query's id is in the store already or comes twice, if it isn't of its kind, if a segment
                 can't be written, or if `people` is below 1.
         """
         if people < 1:
-            raise ValueError(f"people is {people}; ask at least 1 for each query")
+            raise BadInput(f"people is {people}; ask at least 1 for each query")
         posted = [written(query) for query in queries]
         if not posted:
             return
@@ -94,7 +101,7 @@ class PreferenceStore:
             twice = sorted(self._known(ids) or {id_ for id_ in ids if ids.count(id_) > 1})
             if not twice:
                 raise
-            raise ValueError(
+            raise BadInput(
                 f"query {twice[0]!r} was posted before; a query is posted once: give each new one an id of its own"
             ) from error
 
@@ -119,7 +126,7 @@ class PreferenceStore:
 
         Raises:
             UnknownQuery: If there is no such query.
-            ValueError: If the answer isn't one to a query of that kind.
+            BadInput: If the answer isn't one to a query of that kind.
         """
         self.record_all([query_id], [answer], teacher=teacher, shown_at=shown_at, answered_at=answered_at)
 
@@ -134,7 +141,7 @@ class PreferenceStore:
     ) -> None:
         """:meth:`record` for N queries at once: all of them, or none if one is refused."""
         if len(query_ids) != len(answers):
-            raise ValueError(f"got {len(answers)} answers to {len(query_ids)} queries; expected one answer to each")
+            raise BadInput(f"got {len(answers)} answers to {len(query_ids)} queries; expected one answer to each")
         shapes = self._shapes(query_ids)
         texts = [
             None if answer is None else answer_text(answer, kind=kind, options=options, query_id=query_id)
@@ -159,7 +166,7 @@ class PreferenceStore:
             How many answers were new.
 
         Raises:
-            ValueError: If a query differs from one of the same id, an answer from what the same person's is here, or
+            BadInput: If a query differs from one of the same id, an answer from what the same person's is here, or
                 either isn't of its kind.
         """
         queries = [written(preference.query) for preference in preferences]
@@ -186,10 +193,10 @@ class PreferenceStore:
             dropped one; nor is `person` given one that they have answered.
 
         Raises:
-            ValueError: If `n` is below 1.
+            BadInput: If `n` is below 1.
         """
         if n < 1:
-            raise ValueError(f"n is {n}; claim at least 1 query")
+            raise BadInput(f"n is {n}; claim at least 1 query")
         with self._writing(lasting=False) as connection:
             rows = leases.claim(connection, person, n=n, lease=lease, kinds=kinds)
             return read(connection, rows, self._at_hand)

@@ -45,7 +45,7 @@ def written(query: Query) -> Written:
     """Put all of a query into rows, before any of them is in the database.
 
     Raises:
-        ValueError: If it isn't of its kind, or a segment can't be written.
+        BadInput: If it isn't of its kind, or a segment can't be written.
     """
     check_query(query)
     named = zip(query.options, query.names, strict=True)

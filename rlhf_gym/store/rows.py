@@ -12,6 +12,7 @@ import numpy as np
 from safetensors.numpy import load
 from sqlalchemy import Row
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import QUERY_FIELDS, Preference, Query
 from rlhf_gym.segments import Array, Origin, Segment
@@ -56,7 +57,7 @@ def segment_to_row(segment: Segment, name: str = "segment") -> dict[str, Any]:
         name: What to call it in an error message.
 
     Raises:
-        ValueError: If an array's dtype or the origin can't be written.
+        BadInput: If an array's dtype or the origin can't be written.
     """
     row = {
         "length": int(segment.length),
@@ -95,7 +96,7 @@ def origin_to_json(origin: Origin) -> str:
     try:
         return json.dumps(fields)
     except TypeError as error:
-        raise ValueError(
+        raise BadInput(
             f"env_kwargs {dict(origin.env_kwargs)} can't be stored: {error}; use numbers, text, lists and mappings"
         ) from error
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
 
@@ -194,10 +195,10 @@ def _of(env_id: str, numbers: int, observations: Array) -> Array:
     """The observations, if they look like those of the environment.
 
     Raises:
-        ValueError: If they hold another number of numbers.
+        BadInput: If they hold another number of numbers.
     """
     if observations.shape[1:] != (numbers,):
-        raise ValueError(
+        raise BadInput(
             f"feedback.goal is made for {env_id}, whose observation by default has shape ({numbers},), and was given "
             f"one of shape {observations.shape[1:]}; use that env_id and leave its observation as it is"
         )

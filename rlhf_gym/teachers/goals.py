@@ -32,7 +32,7 @@ def load_goal(name: str) -> Goal:
     return goal
 
 
-class NotFinite(ValueError):
+class NotFinite(BadInput):
     """A reward that is NaN or infinite.
 
     Args:

@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import Query, Said
 from rlhf_gym.segments import Array
@@ -28,7 +29,7 @@ class OracleTeacher(Teacher):
         values: Judge by this in place of a sum of rewards.
 
     Raises:
-        ValueError: If both are given; and from `answer`, if a reward or a worth is NaN or infinite (the message names
+        BadInput: If both are given; and from `answer`, if a reward or a worth is NaN or infinite (the message names
             it), or if there isn't one for each step or segment.
     """
 
@@ -36,7 +37,7 @@ class OracleTeacher(Teacher):
 
     def __init__(self, goal: Goal | None = None, *, values: Values | None = None) -> None:
         if goal is not None and values is not None:
-            raise ValueError("got both a goal and values; give one of them, or neither for the true return")
+            raise BadInput("got both a goal and values; give one of them, or neither for the true return")
         self.goal = goal
         self.values = values or (true_returns if goal is None else goal_returns(goal))
 
@@ -54,14 +55,14 @@ class OracleTeacher(Teacher):
         try:
             worth = np.asarray(self.values([segment for query in queries for segment in query.options]))
         except NotFinite as error:
-            raise ValueError(error.told(names[error.segment])) from error
+            raise BadInput(error.told(names[error.segment])) from error
         if worth.shape != (len(names),) or worth.dtype.kind not in "biuf":
-            raise ValueError(
+            raise BadInput(
                 f"values returned {worth.dtype} of shape {worth.shape} for {len(names)} segments; expected one real "
                 f"number per segment, shape ({len(names)},)"
             )
         if (bad := np.flatnonzero(~np.isfinite(worth))).size:
-            raise ValueError(
+            raise BadInput(
                 f"values returned {worth[bad[0]]} for {names[bad[0]]}; worth must be finite, or it can't be compared: "
                 "mend what computes it"
             )

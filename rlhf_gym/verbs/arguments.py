@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.errors import BadInput
 
 if TYPE_CHECKING:
     from rlhf_gym.store import PreferenceStore
@@ -35,8 +36,8 @@ def store_of(run_dir: Path, url: str | None = None) -> PreferenceStore:
     config = config_of(run_dir)
     url, file = url or (config.feedback.store if config else None), run_dir / "preferences.db"
     if url is None and not file.is_file():
-        raise ValueError(f"{run_dir} holds no preferences.db; use the directory of a run, or name its --store")
+        raise BadInput(f"{run_dir} holds no preferences.db; use the directory of a run, or name its --store")
     path = make_url(url).database if url and url.startswith("sqlite:///") else None
     if path and not Path(path).is_file():
-        raise ValueError(f"store {url} is a file that isn't there; name the one that the run writes to")
+        raise BadInput(f"store {url} is a file that isn't there; name the one that the run writes to")
     return PreferenceStore(url or file)

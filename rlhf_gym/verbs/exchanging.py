@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.errors import BadInput
 from rlhf_gym.verbs.arguments import RunDir, config_of, store_of
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Import:
         from rlhf_gym.store.exchange import read_preferences
 
         if (self.run_dir is None) == (self.store is None):
-            raise ValueError("import needs one place to put preferences; use either --run-dir DIR or --store URL")
+            raise BadInput("import needs one place to put preferences; use either --run-dir DIR or --store URL")
         preferences = read_preferences(self.path)
         if self.run_dir and (config := config_of(self.run_dir)):
             _check_fit(preferences, config)
@@ -88,7 +89,7 @@ def _check_fit(preferences: Iterable[Preference], config: RLHFConfig) -> None:
                 ("actions", segment.actions, action),
             ):
                 if array.shape[1:] != shape:
-                    raise ValueError(
+                    raise BadInput(
                         f"{name} of the {side} segment of query {query.id} have shape {array.shape[1:]} each and the "
                         f"run's environment, {config.env_id}, has {shape}; import them into a run of their own "
                         f"environment, or into a store of their own with --store URL"

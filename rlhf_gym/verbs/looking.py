@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.errors import BadInput
 from rlhf_gym.verbs.arguments import RunDir
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Plot:
         from rlhf_gym.runs import read_run
 
         if self.output.suffix not in (".png", ".svg", ".pdf"):
-            raise ValueError(f"output is {self.output}; use a name that ends in .png, .svg or .pdf")
+            raise BadInput(f"output is {self.output}; use a name that ends in .png, .svg or .pdf")
         learning_curve([read_run(run_dir) for run_dir in self.run_dirs], self.output, interval=self.interval)
         print(f"wrote {self.output}")
 
@@ -123,7 +124,7 @@ def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, lis
     """A run's settings, and episodes of its policy on the unmodified environment."""
     for name, value, least in (("n_episodes", n_episodes, 1), ("seed", seed, 0)):
         if value < least:
-            raise ValueError(f"{name} is {value}; use at least {least}")
+            raise BadInput(f"{name} is {value}; use at least {least}")
     from rlhf_gym.agents import load_policy
     from rlhf_gym.evaluation import play
     from rlhf_gym.runs import read_run

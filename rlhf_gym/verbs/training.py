@@ -20,6 +20,7 @@ from tyro.conf import arg
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.passwords import password_variable
 from rlhf_gym.config.presets import preset
+from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.verbs.arguments import RunDir
 from rlhf_gym.verbs.labelling import Label
@@ -157,7 +158,7 @@ def _page_beside(run_dir: Path, password: dict[str, str]) -> Iterator[Waiting]:
             return
         pages.pop().communicate()
         if status >= 0:  # it has said why; below 0 it was killed, and is started again
-            raise ValueError("the labelling page can't be served; see above")
+            raise BadInput("the labelling page can't be served; see above")
 
     try:
         yield waiting
@@ -184,4 +185,4 @@ def _free_port() -> int:
                 return int(one.getsockname()[1])
         except OSError:
             continue
-    raise ValueError("no port is free for the labelling page")
+    raise BadInput("no port is free for the labelling page")

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from rlhf_gym.errors import BadInput
+
 
 def new_token() -> str:
     """A secret for a page that others can reach."""
@@ -26,7 +28,7 @@ def serve(app: FastAPI, *, host: str, port: int, started: Callable[[str], None])
         started: Called with the page's address, once it can be opened.
 
     Raises:
-        ValueError: If the address can't be bound.
+        BadInput: If the address can't be bound.
     """
     with _bind(host, port) as bound:
         name = socket.gethostname() if host in ("0.0.0.0", "::") else host
@@ -53,6 +55,4 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        raise ValueError(
-            f"host {host}, port {port} can't be served on: {error}; use another --port or --host"
-        ) from error
+        raise BadInput(f"host {host}, port {port} can't be served on: {error}; use another --port or --host") from error

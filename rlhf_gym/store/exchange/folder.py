@@ -9,6 +9,7 @@ from typing import Any
 
 from gymnasium import Space
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Preference
 from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store.exchange.card import data_card
@@ -37,14 +38,14 @@ def export(store: PreferenceStore, directory: str | Path, *, spaces: Spaces | No
         How many.
 
     Raises:
-        ValueError: If there are none, the directory holds an export, or Parquet can't hold them.
+        BadInput: If there are none, the directory holds an export, or Parquet can't hold them.
         ImportError: If pyarrow isn't installed.
     """
     directory, preferences = Path(directory), store.preferences()
     if not preferences:
-        raise ValueError("the store has no answers to export; answer some queries first")
+        raise BadInput("the store has no answers to export; answer some queries first")
     if held := [name for name in (LINES, PARQUET, CARD, MANIFEST) if (directory / name).exists()]:
-        raise ValueError(f"{directory} already holds an export ({', '.join(held)}); name another directory")
+        raise BadInput(f"{directory} already holds an export ({', '.join(held)}); name another directory")
     described = None if spaces is None else [space_to_json(space) for space in spaces]
     table = _table(preferences) if parquet else None
     directory.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def import_preferences(path: str | Path, store: PreferenceStore) -> int:
         How many were new.
 
     Raises:
-        ValueError: If they can't be read, or contradict what is there (:meth:`PreferenceStore.add`).
+        BadInput: If they can't be read, or contradict what is there (:meth:`PreferenceStore.add`).
         ImportError: If the file is Parquet and pyarrow isn't installed.
     """
     return store.add(read_preferences(path))
@@ -90,13 +91,13 @@ def read_preferences(path: str | Path) -> list[Preference]:
             manifest beside it, if there is one.
 
     Raises:
-        ValueError: If there are none, or they are damaged.
+        BadInput: If there are none, or they are damaged.
         ImportError: If the file is Parquet and pyarrow isn't installed.
     """
     path = Path(path)
     file = next((path / name for name in (LINES, PARQUET) if (path / name).exists()), path)
     if not file.is_file() or file.suffix not in (".jsonl", ".parquet"):
-        raise ValueError(f"{path} holds no preferences; use a folder that export wrote, or a .jsonl or .parquet file")
+        raise BadInput(f"{path} holds no preferences; use a folder that export wrote, or a .jsonl or .parquet file")
     _check(file)
     if file.suffix == ".jsonl":
         preferences = list(read_json_lines(file))
@@ -105,7 +106,7 @@ def read_preferences(path: str | Path) -> list[Preference]:
 
         preferences = read_parquet(file)
     if not preferences:
-        raise ValueError(f"{file} is empty; restore it from a copy")
+        raise BadInput(f"{file} is empty; restore it from a copy")
     return preferences
 
 
@@ -116,11 +117,11 @@ def read_spaces(path: str | Path) -> Spaces:
         path: The folder.
 
     Raises:
-        ValueError: If it names none, or they are damaged.
+        BadInput: If it names none, or they are damaged.
     """
     described = _manifest(Path(path)).get("spaces")
     if described is None:
-        raise ValueError(f"{path} doesn't say which spaces it is about; export it with spaces, or make them by hand")
+        raise BadInput(f"{path} doesn't say which spaces it is about; export it with spaces, or make them by hand")
     with damage(str(Path(path) / MANIFEST)):
         observation, action = map(space_from_json, described)
         return observation, action
@@ -140,9 +141,9 @@ def _manifest(directory: Path) -> dict[str, Any]:
     with damage(str(file)):
         manifest = json.loads(file.read_bytes())
         if not isinstance(manifest, dict) or not isinstance(manifest["sha256"], dict):
-            raise ValueError("it is no manifest")
+            raise BadInput("it is no manifest")
     if manifest.get("format") not in READ:
-        raise ValueError(
+        raise BadInput(
             f"{file} is of format {manifest.get('format')} and this rlhf_gym reads {' and '.join(map(str, READ))}; use "
             "the one that wrote it"
         )
@@ -152,7 +153,7 @@ def _manifest(directory: Path) -> dict[str, Any]:
 def _check(file: Path) -> None:
     expected = _manifest(file.parent).get("sha256", {}).get(file.name)
     if expected is not None and expected != _sha256(file):
-        raise ValueError(
+        raise BadInput(
             f"{file} isn't what was exported (its sha256 differs from {MANIFEST}'s); restore it from a copy, or, if "
             f"it was changed on purpose, move it elsewhere"
         )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rlhf_gym.arrays import array_from_json, array_to_json
+from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Preference
 from rlhf_gym.store.exchange.records import Record, as_format_2, damage, preference_to_record, record_to_preference
 from rlhf_gym.store.rows import ARRAYS
@@ -28,7 +29,7 @@ def read_json_lines(path: Path) -> Iterator[Preference]:
     """What :func:`write_json_lines` wrote, now or in format 1.
 
     Raises:
-        ValueError: If a line is damaged; the message names it.
+        BadInput: If a line is damaged; the message names it.
     """
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -51,4 +52,4 @@ def _with_arrays(record: Record, change: Callable[[Any], Any]) -> Record:
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise BadInput(f"{name} is no JSON")

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Preference
 from rlhf_gym.segments import Array
 from rlhf_gym.store.exchange.records import (
@@ -39,7 +40,7 @@ def to_table(preferences: Sequence[Preference]) -> Any:
     """A table of one row for each preference.
 
     Raises:
-        ValueError: If an array has another dtype or inner shape in one query than in another.
+        BadInput: If an array has another dtype or inner shape in one query than in another.
     """
     records = [preference_to_record(preference) for preference in preferences]
     options = _pack_segments([option for record in records for option in record["options"]])
@@ -59,7 +60,7 @@ def read_parquet(path: Path) -> list[Preference]:
     """What :func:`write_parquet` wrote, now or in format 1.
 
     Raises:
-        ValueError: If it is damaged.
+        BadInput: If it is damaged.
     """
     with damage(str(path)):
         try:
@@ -69,7 +70,7 @@ def read_parquet(path: Path) -> list[Preference]:
             columns = _unpack_options(table)
             columns |= {name: table.column(name).to_pylist() for name in _TYPES if name in table.column_names}
         except pa.ArrowException as error:
-            raise ValueError(error) from error
+            raise BadInput(error) from error
         records = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
         return [record_to_preference(as_format_2(record)) for record in records]
 
@@ -80,7 +81,7 @@ def _unpack_options(table: Any) -> dict[str, list[Any]]:
         return {side: _unpack_segments(table.column(side)) for side in SIDES}
     column = table.column("options").combine_chunks()
     if not pa.types.is_list(column.type) or column.null_count:
-        raise ValueError(f"options are {column.null_count} times missing among {column.type}; expected lists")
+        raise BadInput(f"options are {column.null_count} times missing among {column.type}; expected lists")
     ends = np.diff(column.offsets.to_numpy()).cumsum().tolist()
     segments = _unpack_segments(column.flatten())
     return {"options": [segments[start:end] for start, end in zip([0, *ends], ends, strict=False)]}
@@ -97,7 +98,7 @@ def _pack(arrays: Sequence[Array], name: str) -> Any:
     """Arrays that differ in length alone as one column, by way of their memory: Python's numbers would lose bits."""
     kinds = {f"{array.dtype} of shape {('n', *array.shape[1:])}": None for array in arrays}
     if len(kinds) > 1:
-        raise ValueError(
+        raise BadInput(
             f"{name} are {' here and '.join(list(kinds)[:2])} there, and a column of Parquet is of one kind; "
             f"go without Parquet (--no-parquet, in Python parquet=False), or keep a store to one environment"
         )
@@ -111,7 +112,7 @@ def _pack(arrays: Sequence[Array], name: str) -> Any:
 def _unpack_segments(column: Any) -> list[Record]:
     segments = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if not pa.types.is_struct(segments.type) or segments.null_count:
-        raise ValueError(f"segments are {segments.null_count} times missing among {segments.type}; expected structs")
+        raise BadInput(f"segments are {segments.null_count} times missing among {segments.type}; expected structs")
     columns = [_unpack(segments.field(name)) for name in ARRAYS]
     columns += [segments.field(name).to_pylist() for name in ("terminated", "origin")]
     return [dict(zip((*ARRAYS, "terminated", "origin"), row, strict=True)) for row in zip(*columns, strict=True)]
@@ -119,7 +120,7 @@ def _unpack_segments(column: Any) -> list[Record]:
 
 def _unpack(column: Any) -> list[Array]:
     if not pa.types.is_list(column.type):
-        raise ValueError(f"arrays are {column.type}; expected lists")
+        raise BadInput(f"arrays are {column.type}; expected lists")
     ends, packed, shape = np.diff(column.offsets.to_numpy()).cumsum(), column.flatten(), []
     missing = column.null_count
     while pa.types.is_fixed_size_list(packed.type):
@@ -128,6 +129,6 @@ def _unpack(column: Any) -> list[Array]:
         packed = packed.flatten()
     flat = packed.to_numpy(zero_copy_only=False)
     if missing + packed.null_count or flat.dtype.kind not in "biuf":
-        raise ValueError(f"numbers are missing, or no numbers: {packed.type}, {missing + packed.null_count} missing")
+        raise BadInput(f"numbers are missing, or no numbers: {packed.type}, {missing + packed.null_count} missing")
     flat = flat.reshape(-1, *shape)
     return [part.copy() for part in np.split(flat, ends[:-1])]  # a view would keep all of them alive

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text, check_query, find_kind
 from rlhf_gym.preferences import QUERY_FIELDS, Preference, Query
 from rlhf_gym.segments import Segment
@@ -51,7 +52,7 @@ def record_to_preference(record: Record) -> Preference:
     Raises:
         KeyError: If something is missing.
         TypeError: If something has another type.
-        ValueError: If something has a value that it can't have.
+        BadInput: If something has a value that it can't have.
     """
     plain = _checked(record, PLAIN)
     options = tuple(_record_to_segment(option, plain["length"]) for option in record["options"])
@@ -79,7 +80,7 @@ def damage(what: str) -> Iterator[None]:
         yield
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-        raise ValueError(f"{what} is damaged: {reason}; restore it from a copy") from error
+        raise BadInput(f"{what} is damaged: {reason}; restore it from a copy") from error
 
 
 def _fields(query: Query) -> Iterator[tuple[str, Any, Any]]:
