@@ -205,6 +205,8 @@ class Answers:
                 yield n, people
 
     def _given_or_awaited(self) -> int:
+        if not self.people:
+            return self.labels + len(self.store.open_ids())
         counts = self.store.counts()  # of one moment, while people answer and undo
         return counts.labels + counts.awaited
 

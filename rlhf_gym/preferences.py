@@ -140,7 +140,7 @@ QUERY_FIELDS: Mapping[str, Any] = MappingProxyType(
 """All that a query holds besides its options, with the type of each: str, float, int, or str | None."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Preference:
     """A query with its answer, as the store keeps it.
 
@@ -159,7 +159,7 @@ class Preference:
     answered_at: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Choice:
     """One Boltzmann choice among segments (reward-rational choice; Jeon, Milli & Dragan 2020): what the fit sees.
 

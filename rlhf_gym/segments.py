@@ -42,8 +42,8 @@ class Origin:
 
 def _own(array: Array) -> Array:
     """A read-only copy: a view would keep the whole episode alive, and a writable one could be changed."""
-    copy = np.array(array)
-    copy.setflags(write=False)
+    copy = array.copy()
+    copy.flags.writeable = False
     return copy
 
 

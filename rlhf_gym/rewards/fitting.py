@@ -22,7 +22,7 @@ from rlhf_gym.rewards.model import RewardModel
 # Weights shrink by this share in each gradient step.
 L2_LEAST, L2_MOST = 1e-5, 1e-2
 ADAPT_EVERY = 10  # steps
-FIGURES_MOST = 2048  # choices that figures are taken from: more would cost time and change them by less than chance
+FIGURES_MOST = 1024  # choices that figures are taken from: more would cost time and change them by less than chance
 STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
 AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
 
@@ -31,7 +31,7 @@ AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
 class RewardFit:
     """How a fit went; losses and accuracies are means over members, nan where there was nothing to take them from.
 
-    Beyond 2,048 choices they are those of 2,048, evenly spread.
+    Beyond 1,024 choices they are those of 1,024, evenly spread.
 
     Args:
         n: Choices used: one for a comparison, k - 1 for a ranking of k.

@@ -89,7 +89,8 @@ class PreferenceStore:
         """
         if people < 1:
             raise BadInput(f"people is {people}; ask at least 1 for each query")
-        posted = [written(query) for query in queries]
+        texts: dict[int, str] = {}
+        posted = [written(query, texts) for query in queries]
         if not posted:
             return
         try:

@@ -41,15 +41,21 @@ class Written:
         return tuple(segment["digest"] for segment in self.segments)
 
 
-def written(query: Query) -> Written:
+def written(query: Query, texts: dict[int, str] | None = None) -> Written:
     """Put all of a query into rows, before any of them is in the database.
+
+    Args:
+        query: Which one.
+        texts: As :func:`segment_to_row` takes it.
 
     Raises:
         BadInput: If it isn't of its kind, or a segment can't be written.
     """
     check_query(query)
     named = zip(query.options, query.names, strict=True)
-    return Written(query, query_to_row(query), tuple(segment_to_row(one, f"{name} segment") for one, name in named))
+    return Written(
+        query, query_to_row(query), tuple(segment_to_row(one, f"{name} segment", texts) for one, name in named)
+    )
 
 
 def write(

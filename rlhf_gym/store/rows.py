@@ -49,12 +49,13 @@ def row_to_answer_since(row: Row[Any]) -> AnswerSince:
     return AnswerSince(row.number, row.query_id, row.who, _answer(row), row.shown_at, row.answered_at)
 
 
-def segment_to_row(segment: Segment, name: str = "segment") -> dict[str, Any]:
+def segment_to_row(segment: Segment, name: str = "segment", texts: dict[int, str] | None = None) -> dict[str, Any]:
     """A row that needs nothing else, named by its `digest`: segments that are alike bit for bit are one row.
 
     Args:
         segment: Which one.
         name: What to call it in an error message.
+        texts: Origins as text, by identity, as long as their objects live; segments of one episode share theirs.
 
     Raises:
         BadInput: If an array's dtype or the origin can't be written.
@@ -62,7 +63,7 @@ def segment_to_row(segment: Segment, name: str = "segment") -> dict[str, Any]:
     row = {
         "length": int(segment.length),
         "terminated": bool(segment.terminated),
-        "origin": None if segment.origin is None else origin_to_json(segment.origin),
+        "origin": None if segment.origin is None else _origin_text(segment.origin, {} if texts is None else texts),
     }
     digest = hashlib.sha256("{length} {terminated} {origin}\n".format_map(row).encode())
     arrays = pack({key: np.asarray(getattr(segment, key)) for key in ARRAYS}, name)
@@ -83,6 +84,12 @@ def earlier_row_to_segment(row: Any) -> Segment:
 def _segment(arrays: Mapping[str, Array], row: Any) -> Segment:
     origin = None if row.origin is None else origin_from_json(row.origin)
     return Segment(**arrays, length=row.length, terminated=bool(row.terminated), origin=origin)
+
+
+def _origin_text(origin: Origin, texts: dict[int, str]) -> str:
+    if id(origin) not in texts:
+        texts[id(origin)] = origin_to_json(origin)
+    return texts[id(origin)]
 
 
 def origin_to_json(origin: Origin) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.runs.directory import FILES, Round, RunDirectory, Stopwatch, metrics_so_far, read_run
+from rlhf_gym.runs import Round, RunDirectory, Stopwatch, metrics_so_far, read_run
+from rlhf_gym.runs.directory import FILES
 
 
 def round_(number: int) -> Round:
