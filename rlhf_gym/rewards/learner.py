@@ -119,6 +119,7 @@ class RewardLearner:
                 f"members; expected {self.model.network} with options {self.model.options} and "
                 f"{self.model.ensemble_size} members, as the settings say"
             ) from error
+        self.version = 1  # at least: earlier versions wrote no count
         if (file := directory / LEARNER).exists():
             numbers = json.loads(file.read_text())
             self.version, self.l2 = int(numbers["version"]), float(numbers["l2"])

@@ -186,13 +186,13 @@ def test_a_restored_learner_goes_on_where_the_other_stood(tmp_path: Path) -> Non
     assert not torch.equal(one.model.ensemble.weights[0], model.ensemble.weights[0])
 
 
-def test_a_model_of_an_earlier_version_is_restored_without_its_count_of_fits() -> None:
+def test_a_model_of_an_earlier_version_is_restored_as_one_that_was_fitted() -> None:
     earlier = Path(__file__).parents[1] / "data" / "earlier" / "run" / "reward_model"
     cart_pole = spaces.Box(-np.inf, np.inf, (4,)), spaces.Discrete(2)
     model = RewardModel(*cart_pole, ensemble_size=2, inputs="observation", hidden=(8,))
     one = RewardLearner(model, rng=np.random.default_rng(0), l2=1e-3)
     one.restore(earlier)
-    assert one.version == 0 and model.output_scale.tolist() != [1, 1]
+    assert one.version == 1 and model.output_scale.tolist() != [1, 1]
 
 
 def test_another_model_is_not_restored_and_told_in_one_line(tmp_path: Path) -> None:

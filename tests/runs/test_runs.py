@@ -24,6 +24,7 @@ def round_(number: int) -> Round:
         asked=11 * number,
         true_return=0.1 + number,
         learned_return=-1 / 3,
+        goal_return=0.2 + number,
         episode_length=1e-300,
         reward_loss=0.7,
         reward_loss_heldout=math.nan,
