@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import final
@@ -70,7 +71,7 @@ class Answers:
         self._choices: dict[Key, list[Choice]] = {}
         self._read_to = 0
         self._at_last_fit: dict[Key, Said | None] = {}  # of those that changed since; None said nothing
-        self.fits = 0
+        self.fits, self._closed = 0, False
 
     @property
     def preferences(self) -> list[Preference]:
@@ -185,6 +186,14 @@ class Answers:
         self._at_last_fit = {}
         self.fits += 1
 
+    def close(self) -> None:
+        """Let go of the store; what was answered by then is still known. Harmless if done twice."""
+        if not self._closed:
+            with suppress(Exception):  # closing does not fail: the place may be gone already
+                self._read()
+            self._closed = True
+            self.store.close()
+
     def _go_on(self, wanted: int, how: Meanwhile, people: People, step: int) -> Iterator[tuple[int, int]]:
         """Withdraw what is stale, ask, and wait only while too many queries are open."""
         stale = [q.id for q in self.open if q.policy_step < step - how.stale_steps and q.repeats is None]
@@ -212,6 +221,8 @@ class Answers:
 
     def _read(self) -> None:
         """Take in what was said since the last time."""
+        if self._closed:
+            return
         new = self.store.answers_since(self._read_to)
         self._look_up([given.query_id for given in new])
         for given in new:

@@ -130,6 +130,6 @@ class Parts:
         """Let go of TensorBoard's file, the environments, the store and the directory."""
         self.method.agent.close()
         self.venv.close()
-        self.answers.store.close()
+        self.answers.close()
         if self.run:
             self.run.close()

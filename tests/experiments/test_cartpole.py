@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -76,7 +78,7 @@ def test_every_panel_shows_something_that_is_measured():
 
 
 def test_untrained_policy_never_learns():
-    assert cartpole.SETTINGS["fixed_horizon_untrained_policy"].run_config(0).agent.learning_rate == 0
+    assert cartpole.SETTINGS["fixed_horizon_untrained_policy"].run_config(0).agent.options["learning_rate"] == 0
 
 
 def test_testing_settings_carry_names_of_real_ones():
@@ -96,7 +98,8 @@ def test_every_setting_of_a_run_has_a_column_with_a_dotted_name():
     config = cartpole.SETTINGS["labels_50"].run_config(3)
     columns = known_columns("cartpole", "labels_50", config)
     assert (columns["experiment"], columns["setting"], columns["seed"]) == ("cartpole", "labels_50", 3)
-    assert (columns["labels"], columns["agent.gamma"], columns["env_kwargs"]) == (50, config.agent.gamma, "{}")
-    assert columns["reward.hidden"] == "[32, 32]"
+    assert (columns["labels"], columns["agent.n_envs"], columns["env_kwargs"]) == (50, 8, "{}")
+    assert json.loads(columns["agent.options"]) == config.agent.options
+    assert columns["reward.network_options"] == '{"hidden": [32, 32]}' and columns["teacher_options"] == "{}"
     assert columns["env.fixed_horizon"] is None
     assert "run_dir" not in columns

@@ -96,7 +96,7 @@ def test_curves_kept_before_a_crash_are_not_kept_twice(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda text: text.replace("agent.gamma", "agent.gama", 1), lambda text: "setting,seed\n" + text]
+    "damage", [lambda text: text.replace("agent.options", "agent.option", 1), lambda text: "setting,seed\n" + text]
 )
 def test_a_changed_header_is_refused_before_anything_is_run(tmp_path, damage):
     run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, execute=pretend)
@@ -174,14 +174,14 @@ def test_rows_that_are_older_than_a_setting_are_widened_only_when_told_to(tmp_pa
     run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, execute=pretend)
     path = tmp_path / "cartpole" / "runs.csv"
     now = read_rows(path)
-    without = [{name: value for name, value in row.items() if name != "agent.gamma"} for row in now]
+    without = [{name: value for name, value in row.items() if name != "agent.n_envs"} for row in now]
     path.unlink()
     append_rows(path, without)
-    with pytest.raises(ValueError, match=r"lacks agent\.gamma; .* widen them with --adopt"):
+    with pytest.raises(ValueError, match=r"lacks agent\.n_envs; .* widen them with --adopt"):
         run("cartpole", only=["labels_50"], results_dir=tmp_path, execute=never)
     run("cartpole", only=["labels_50"], results_dir=tmp_path, adopt=True, execute=pretend)
     assert read_rows(path)[0] == now[0]
-    assert [row["agent.gamma"] for row in read_rows(path)] == ["0.98"] * 5
+    assert [row["agent.n_envs"] for row in read_rows(path)] == ["8"] * 5
 
 
 def test_rows_that_are_older_than_a_measure_are_widened_too(tmp_path):
