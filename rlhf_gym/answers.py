@@ -158,15 +158,14 @@ class Answers:
             yield from self._go_on(wanted, self.meanwhile, self.people, step)
             return
         for _ in count() if self.people else range(TRIES):
-            yield from self._unasked(wanted)
-            if not (waiting := self.open):
+            waiting = self.store.open_ids()  # before counting: an answer that comes meanwhile is seen twice, never lost
+            missing = list(self._unasked(wanted))
+            yield from missing
+            if not (waiting or missing):
                 break
             if self.people:
                 self.people.wait()
-                continue
-            answers = self.teacher.answer(waiting)
-            self.tell(waiting, answers)
-            if Answer.SKIP not in answers:
+            elif Answer.SKIP not in self._have_answered():
                 break
         if wanted and not self.labels:
             raise BadInput(
@@ -193,6 +192,13 @@ class Answers:
                 self._read()
             self._closed = True
             self.store.close()
+
+    def _have_answered(self) -> Sequence[Said]:
+        """Have the teacher, who isn't a person, answer what is open."""
+        waiting = self.open
+        answers = self.teacher.answer(waiting)
+        self.tell(waiting, answers)
+        return answers
 
     def _go_on(self, wanted: int, how: Meanwhile, people: People, step: int) -> Iterator[tuple[int, int]]:
         """Withdraw what is stale, ask, and wait only while too many queries are open."""

@@ -20,6 +20,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from numpy.typing import NDArray
 
+from rlhf_gym.config.named import get
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.stats import interquartile_mean, mean_interval
@@ -73,8 +74,8 @@ class Panel:
 def learning_curve(runs: Sequence[Run], output: str | Path | None = None, *, interval: bool = False) -> Figure:
     """True return while learning, against environment steps and against labels.
 
-    Runs with the same environment, labels, teacher and reward become one line, the interquartile mean over them; the
-    band reaches from the lowest run to the highest. What is paid without labels is a level in the right panel.
+    Runs with the same environment, labels, teacher, scheme, algorithm and reward become one line, the interquartile
+    mean over them; the band reaches from the lowest run to the highest. What is paid without labels is a level in the right panel.
 
     Args:
         runs: As :func:`rlhf_gym.runs.read_run` gives them; their steps may differ.
@@ -87,16 +88,17 @@ def learning_curve(runs: Sequence[Run], output: str | Path | None = None, *, int
     if not runs:
         raise BadInput("got no runs to draw; give at least one run directory")
     envs = {run.config.env_id for run in runs}
-    lines = {line.title: line for line in (_line(run.config, name_env=len(envs) > 1) for run in runs)}
+    lines = _lines([run.config for run in runs])
     rows = [
-        {**row, "setting": _line(run.config, name_env=len(envs) > 1).title, "seed": number}
-        for number, run in enumerate(runs)
+        {**row, "setting": line.title, "seed": number}
+        for number, (run, line) in enumerate(zip(runs, lines, strict=True))
         for row in run.metrics
     ]
+    titled = {line.title: line for line in lines}
     figure = Figure(figsize=(9.6, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    draw_curves(left, rows, lines, x="env_steps", interval=interval)
-    draw_curves(right, rows, lines, x="labels", interval=interval)
+    draw_curves(left, rows, titled, x="env_steps", interval=interval)
+    draw_curves(right, rows, titled, x="labels", interval=interval)
     left.set(xlabel=STEPS, ylabel=RETURN)
     right.set(xlabel=LABELS)
     left.set_title(envs.pop() if len(envs) == 1 else "", loc="left", color=INK, fontweight="bold")
@@ -242,17 +244,33 @@ def _curves(rows: Rows, x: str, y: str) -> list[Curve]:
     return [(np.array(sorted(curve)), np.array([curve[at] for at in sorted(curve)])) for curve in seeds.values()]
 
 
-def _line(config: RLHFConfig, *, name_env: bool) -> Line:
-    """What tells this run's line from others."""
+TOLD_APART_BY = ("teacher", "kind", "query.scheme", "query.schedule", "reward.network", "algo", "method")
+
+
+def _lines(configs: Sequence[RLHFConfig]) -> list[Line]:
+    """A line for each run; those of equal titles are one setting."""
+    usual = type(configs[0])()
+    name_env = len({config.env_id for config in configs}) > 1
+    lines = []
+    for config in configs:
+        line = _line(config)
+        unusual = [get(config, name) for name in TOLD_APART_BY if get(config, name) != get(usual, name)]
+        also = [name.rpartition(":")[2] for name in unusual if not teacher_entry(name).title]
+        named = [config.env_id] * name_env + [line.title, *also]
+        lines.append(Line(", ".join(named), control=line.control))
+    return lines
+
+
+def _line(config: RLHFConfig) -> Line:
+    """What a run is called by itself."""
     source, teacher = source_entry(config.reward.source), teacher_entry(config.teacher)
-    title = (
-        f"{config.labels} {teacher.title or 'labels'}" if source.labels else source.titled(config.reward.source_options)
-    )
+    title = source.titled(config.reward.source_options)
+    if source.labels:
+        title = f"{config.labels} {teacher.title or 'labels'}"
     if config.feedback.goal:
         title = title.replace("true reward", "goal") + f", goal {config.feedback.goal.rpartition(':')[2]}"
     if config.env.fixed_horizon is not None:
         title += f", fixed horizon {config.env.fixed_horizon}"
-    title = f"{config.env_id}, {title}" if name_env else title
     return Line(title, control=source.control or teacher.control)
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.plots import Line, Panel, learning_curve, over_seeds, result_figure
+from rlhf_gym.plots import Line, Panel, _lines, learning_curve, over_seeds, result_figure
 from rlhf_gym.runs import Run
 
 
@@ -192,3 +192,20 @@ def test_a_result_without_curves_shows_the_seeds_alone():
     (seeds,) = result_figure(ROUNDS, RUNS, LINES, [PANEL], y=None, evaluated="deterministic policy").axes
     assert seeds.get_xlabel() == PANEL.title and seeds.get_title(loc="left") == "deterministic policy"
     assert len(seeds.get_yticklabels()) == len({row["setting"] for row in RUNS} & set(LINES))
+
+
+def test_runs_with_a_teacher_a_scheme_or_an_algorithm_of_ones_own_have_lines_of_their_own() -> None:
+    unlike = [
+        {},
+        {"teacher": "mine:Noisy"},
+        {"query": {"scheme": "mine:far"}},
+        {"algo": "a2c"},
+        {"kind": "ranking"},
+        {"teacher": "random"},
+    ]
+    configs = [RLHFConfig.for_env("CartPole-v1", **settings) for settings in unlike]
+    lines = _lines(configs)
+    assert [line.title for line in lines] == [
+        "50 labels", "50 labels, Noisy", "50 labels, far", "50 labels, a2c", "50 labels, ranking", "50 random answers",
+    ]  # fmt: skip
+    assert [line.control for line in lines] == [False] * 5 + [True]

@@ -261,8 +261,9 @@ def test_preferences_that_are_none_or_of_another_environment_are_refused(tmp_pat
 # Runs of earlier versions
 
 
-def test_a_run_of_an_earlier_version_is_loaded_and_fitted_further() -> None:
-    with closing(RLHF.load(EARLIER)) as rlhf:
+def test_a_run_of_an_earlier_version_is_loaded_and_fitted_further(tmp_path: Path) -> None:
+    shutil.copytree(EARLIER, tmp_path / "run")
+    with closing(RLHF.load(tmp_path / "run")) as rlhf:
         statistics = rlhf.method.learner.model.input_mean.clone()
         assert rlhf.labels == 8 and rlhf.method.version == 1
         assert {query.why for query in rlhf.ask(2)} == {"disagreement"}
