@@ -75,7 +75,8 @@ def learning_curve(runs: Sequence[Run], output: str | Path | None = None, *, int
     """True return while learning, against environment steps and against labels.
 
     Runs with the same environment, labels, teacher, scheme, algorithm and reward become one line, the interquartile
-    mean over them; the band reaches from the lowest run to the highest. What is paid without labels is a level in the right panel.
+    mean over them; the band reaches from the lowest run to the highest. What is paid without labels is a level in the
+    right panel.
 
     Args:
         runs: As :func:`rlhf_gym.runs.read_run` gives them; their steps may differ.
