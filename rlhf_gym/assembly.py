@@ -31,7 +31,17 @@ from rlhf_gym.runs.provenance import provenance
 from rlhf_gym.segments import Origin
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.exchange import read_preferences
-from rlhf_gym.teachers import Goal, OracleTeacher, RandomTeacher, Teacher, Waiting, goal_rewards, load_goal, pause
+from rlhf_gym.teachers import (
+    Goal,
+    OracleTeacher,
+    RandomTeacher,
+    Teacher,
+    Waiting,
+    goal_rewards,
+    load_goal,
+    pause,
+    true_returns,
+)
 
 STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation")
 
@@ -104,8 +114,7 @@ def name_given(
     goal = goal or getattr(teacher, "goal", None)
     named: dict[str, Any] = {}
     if teacher is not None:
-        registered = type(teacher) in (OracleTeacher, RandomTeacher)
-        named["teacher"] = teacher.name if registered else f"{GIVEN}{teacher.name}"
+        named["teacher"] = teacher.name if _is_registered(teacher) else f"{GIVEN}{teacher.name}"
     if goal is not None:
         named["feedback.goal"] = goal_name(goal)
     for setting, name in named.items():
@@ -124,6 +133,13 @@ def name_given(
     return config, goal
 
 
+def _is_registered(teacher: Teacher) -> bool:
+    """Whether the settings can make such a teacher again."""
+    if isinstance(teacher, OracleTeacher):
+        return teacher.goal is not None or teacher.values is true_returns
+    return isinstance(teacher, RandomTeacher)
+
+
 def goal_name(goal: Goal) -> str:
     """The name under which a goal is found again, or one that says that it has to be handed over."""
     name = dotted_name(goal)
@@ -132,7 +148,7 @@ def goal_name(goal: Goal) -> str:
 
 def own_names(config: RLHFConfig) -> dict[str, str]:
     """What of the run isn't this package's own, by the setting that names it."""
-    named = {setting: get(config, setting) for setting in TABLES}
+    named = {setting: get(config, setting) for setting in TABLES}  # a metric is no setting: None
     own = {setting: name for setting, name in named.items() if name and name not in TABLES[setting]}
     return own | ({"env_id": config.env_id} if ":" in config.env_id else {})
 

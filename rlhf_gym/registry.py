@@ -127,6 +127,10 @@ AGENTS = {
 METHODS = {
     "learned_reward": Entry("rlhf_gym.methods.learned_reward:LearnedRewardMethod"),
 }
+METRICS = {
+    "correlation": Entry("rlhf_gym.rewards.metrics.correlation:correlation"),
+    "pair_accuracy": Entry("rlhf_gym.rewards.metrics.pair_accuracy:pair_accuracy"),
+}
 GOALS = {
     name: Entry(f"rlhf_gym.teachers.builtin_goals:{name}")
     for name in (
@@ -143,6 +147,7 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
     "reward.network": NETWORKS,
     "algo": AGENTS,
     "method": METHODS,
+    "metric": METRICS,
     "feedback.goal": GOALS,
 }
 """Tables by the setting that takes their names."""

@@ -89,6 +89,16 @@ def test_evaluate_prints_what_an_independent_evaluation_of_the_policy_gives(say:
     assert found["episode_length_mean"] == pytest.approx(mean_return(episodes))  # CartPole pays 1 a step
 
 
+def test_evaluate_compares_the_learned_reward_with_the_true_one(say: Say, trained: Path) -> None:
+    words = ("--metrics", "correlation", "pair_accuracy")
+    status, out, _ = say("evaluate", trained, "--n-episodes", 3, "--json", *words)
+    metrics = json.loads(out)["metrics"]
+    assert status == 0 and metrics["correlation"] is None  # CartPole pays 1 a step
+    assert metrics["pair_accuracy"] is None or 0 <= metrics["pair_accuracy"] <= 1
+    status, out, _ = say("evaluate", trained, "--n-episodes", 3, *words)
+    assert status == 0 and "correlation of the learned reward with the true one: -" in out
+
+
 def test_evaluate_says_mean_and_spread_in_words(say: Say, trained: Path) -> None:
     status, out, err = say("evaluate", trained, "--n-episodes", 2)
     assert (status, err) == (0, "")
@@ -219,6 +229,7 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("evaluate TRAINED --n-episodes 0", "n_episodes is 0; use at least 1"),
         ("evaluate TRAINED --seed -1", "seed is -1; use at least 0"),
         ("evaluate TRAINED --jsn", "did you mean --json"),
+        ("evaluate TRAINED --metrics corelation", "metric is 'corelation'; did you mean correlation?"),
         ("watch nowhere", "holds no finished run"),
         ("watch TRAINED --output clip.avi", "use one of .gif, .webp"),
         ("plot", "at least one run directory"),

@@ -95,6 +95,7 @@ MAY_IMPORT = {
         "runs",
         "plots",
         "rlhf",
+        "rewards",
     },
     "cli": {"flags", "verbs", "errors"},
 }

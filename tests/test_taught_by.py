@@ -132,6 +132,13 @@ def test_a_teacher_given_as_an_object_has_to_be_given_again(tmp_path: Path) -> N
     RLHF.load(tmp_path / "run", teacher=Mine()).close()
 
 
+def test_an_oracle_with_values_of_its_own_is_not_taken_for_the_plain_one(tmp_path: Path) -> None:
+    by_length = OracleTeacher(values=lambda segments: np.array([segment.lived for segment in segments]))
+    begin(tmp_path / "run", teacher=by_length)
+    with pytest.raises(ValueError, match="teacher was given as a Python object, oracle"):
+        RLHF.resume(tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

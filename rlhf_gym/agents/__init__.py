@@ -1,14 +1,13 @@
 """Who learns the policy."""
 
 from rlhf_gym.agents.agent import Agent
-from rlhf_gym.agents.make import AGENTS, load_algorithm, load_policy, make_agent
+from rlhf_gym.agents.make import load_algorithm, load_policy, make_agent
 from rlhf_gym.agents.normalisation import NormalizedObservations
 from rlhf_gym.agents.off_policy import OffPolicyAgent
 from rlhf_gym.agents.on_policy import OnPolicyAgent
 from rlhf_gym.agents.relabelling import RelabelledReplay
 
 __all__ = [
-    "AGENTS",
     "Agent",
     "NormalizedObservations",
     "OffPolicyAgent",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +16,7 @@ from rlhf_gym.agents.off_policy import OffPolicyAgent
 from rlhf_gym.agents.on_policy import OnPolicyAgent
 from rlhf_gym.agents.options import check_observations, takes_actions
 from rlhf_gym.errors import BadInput
-
-AGENTS = {
-    "ppo": "stable_baselines3:PPO",
-    "a2c": "stable_baselines3:A2C",
-    "sac": "stable_baselines3:SAC",
-    "td3": "stable_baselines3:TD3",
-    "dqn": "stable_baselines3:DQN",
-}
+from rlhf_gym.registry import AGENTS, load
 
 
 def make_agent(
@@ -42,7 +33,7 @@ def make_agent(
     """Make the agent that learns by an algorithm of SB3.
 
     Args:
-        algo: A name of :data:`AGENTS`, or `module:Class` of an OnPolicyAlgorithm or OffPolicyAlgorithm.
+        algo: A registered name, or `module:Class` of an OnPolicyAlgorithm or OffPolicyAlgorithm.
         venv: What it learns in, the learned reward included.
         seed: Of its weights and actions.
         total_timesteps: Environment steps of all portions together.
@@ -100,18 +91,11 @@ def load_algorithm(algo: str) -> type[BaseAlgorithm]:
     Raises:
         BadInput: If it is neither registered nor a `module:Class` that is an SB3 algorithm.
     """
-    module, _, name = AGENTS.get(algo, algo).partition(":")
-    if not name:
-        near = get_close_matches(algo, AGENTS, n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"use {', '.join(AGENTS)} or module:Class"
-        raise BadInput(f"algo is {algo!r}; {remedy}")
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise BadInput(f"algo is {algo!r}, which isn't there: {error}; use module:Class") from error
+    found = load("algo", algo)
     if not (isinstance(found, type) and issubclass(found, OnPolicyAlgorithm | OffPolicyAlgorithm)):
         raise BadInput(
             f"algo is {algo!r}, which is no algorithm of Stable-Baselines3; use a subclass of its OnPolicyAlgorithm or "
             "OffPolicyAlgorithm"
         )
-    return found
+    algorithm: type[BaseAlgorithm] = found
+    return algorithm

@@ -58,8 +58,8 @@ def check_options(
             raise BadInput(f"option {name} of {sb3_class.__name__} can't be set: {reserved[name]}; leave it out")
         if name not in known and not takes_any:
             near = get_close_matches(name, known, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
-            raise BadInput(f"unknown option {name} of {sb3_class.__name__}; {remedy}")
+            remedy = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}"
+            raise BadInput(f"algo {sb3_class.__name__} has no option {name}; {remedy}")
     if callable(options.get("learning_rate")):
         raise BadInput("option learning_rate is a function; use a number, and the agent's schedule")
 

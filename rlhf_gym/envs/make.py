@@ -104,8 +104,11 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
             kwargs.setdefault("terminate_when_unhealthy", False)
         env = gymnasium.make(origin.env_id, disable_env_checker=True, **kwargs)
     except gymnasium.error.UnregisteredEnv as error:
-        near = difflib.get_close_matches(origin.env_id, list(gymnasium.registry), n=3, cutoff=0.7)
-        hint = f"did you mean {', '.join(near)}?" if near else "see gymnasium.pprint_registry() for the known ones"
+        module, colon, name = origin.env_id.rpartition(":")
+        near = difflib.get_close_matches(name, list(gymnasium.registry), n=3, cutoff=0.7)
+        hint = "see gymnasium.pprint_registry() for the known ones, or name the module of your own: module:Id"
+        if near:
+            hint = f"did you mean {', '.join(f'{module}{colon}{one}' for one in near)}?"
         raise BadInput(f"env_id is {origin.env_id!r}, which Gymnasium doesn't know; {hint}") from error
     except (TypeError, ImportError, OSError, gymnasium.error.Error) as error:
         raise BadInput(

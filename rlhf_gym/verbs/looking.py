@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
+from rlhf_gym.registry import check_name, make
 from rlhf_gym.verbs.arguments import RunDir
 
 if TYPE_CHECKING:
@@ -33,11 +35,16 @@ class Evaluate:
     """Episodes to play."""
     seed: int = 0
     """The episodes' seeds are drawn from it."""
+    metrics: tuple[str, ...] = ()
+    """Compare the run's learned reward with the true one (or its goal's) on these episodes: correlation,
+    pair_accuracy, or module:name."""
     json: bool = False
     """Print JSON."""
 
     def run(self) -> None:
-        """Play, and print the true return, and the goal's if the run has one."""
+        """Play, and print the true return, and the goal's if the run has one, and the metrics that are asked for."""
+        for name in self.metrics:
+            check_name("metric", name)
         config, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
         returns = [episode.true_return for episode in episodes]
         found = {
@@ -49,7 +56,13 @@ class Evaluate:
             "goal_return_mean": _goal_return(config.feedback.goal, episodes),
             "episode_length_mean": fmean(map(len, episodes)),
         }
-        print(json.dumps(found) if self.json else f"{config.env_id}: {true_return(found)}")
+        measured = _measured(self.metrics, self.run_dir, config, episodes)
+        if self.json:
+            print(json.dumps(found | ({"metrics": measured} if measured else {})))
+            return
+        print(f"{config.env_id}: {true_return(found)}")
+        for name, value in measured.items():
+            print(f"{name} of the learned reward with the true one: {'-' if value is None else f'{value:.3f}'}")
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,40 @@ def _goal_return(goal: str | None, episodes: Sequence[Trajectory]) -> float | No
     from rlhf_gym.teachers import load_goal
 
     return goal_return(load_goal(goal), episodes) if goal else None
+
+
+def _measured(
+    names: Sequence[str], run_dir: Path, config: RLHFConfig, episodes: Sequence[Trajectory]
+) -> dict[str, float | None]:
+    """Metrics by name, None where there is nothing to tell one from."""
+    if not names:
+        return {}
+    import math
+
+    from rlhf_gym.rewards import RewardModel
+    from rlhf_gym.teachers import goal_rewards, load_goal
+
+    if not (run_dir / "reward_model" / "model.json").is_file():
+        raise BadInput(f"{run_dir} holds no reward model; use the directory of a whole run")
+    spaces = _spaces_of_earlier_versions(run_dir, config)
+    pay = RewardModel.load(run_dir / "reward_model", *spaces).reward_function()
+    goal = load_goal(config.feedback.goal) if config.feedback.goal else None
+    steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in episodes]
+    learned = [pay(*one) for one in steps]
+    true = [goal_rewards(goal, *one) for one in steps] if goal else [t.rewards for t in episodes]
+    values = {name: make("metric", name, {})(learned, true) for name in names}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def _spaces_of_earlier_versions(run_dir: Path, config: RLHFConfig) -> tuple[Any, ...]:
+    """Of observations and actions, where the reward model's own file doesn't hold them."""
+    if "observation_space" in json.loads((run_dir / "reward_model" / "model.json").read_text()):
+        return ()
+    from rlhf_gym.envs import make_env
+    from rlhf_gym.segments import Origin
+
+    with closing(make_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))) as env:
+        return env.observation_space, env.action_space
 
 
 def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:

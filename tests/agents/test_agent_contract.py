@@ -7,9 +7,10 @@ import torch
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from rlhf_gym.agents import AGENTS, OffPolicyAgent
+from rlhf_gym.agents import OffPolicyAgent
 from rlhf_gym.contracts import AGENT_RULES, check_agent, make_in_small_environments
 from rlhf_gym.contracts.agents import MakeAgent
+from rlhf_gym.registry import AGENTS
 
 QUICK = {"ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 2}}
 

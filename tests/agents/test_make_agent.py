@@ -11,7 +11,8 @@ from gymnasium import spaces
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rlhf_gym.agents import AGENTS, OffPolicyAgent, OnPolicyAgent, load_algorithm, load_policy, make_agent
+from rlhf_gym.agents import OffPolicyAgent, OnPolicyAgent, load_algorithm, load_policy, make_agent
+from rlhf_gym.registry import AGENTS
 
 
 @pytest.fixture(autouse=True)
@@ -70,17 +71,17 @@ def test_options_and_networks_are_handed_on() -> None:
     ("algo", "env", "settings", "message"),
     [
         ("pp0", "CartPole-v1", {}, "algo is 'pp0'; did you mean ppo?"),
-        ("genetic", "CartPole-v1", {}, "algo is 'genetic'; use ppo, a2c, sac, td3, dqn or module:Class"),
-        ("nowhere:PPO", "CartPole-v1", {}, "algo is 'nowhere:PPO', which isn't there: No module named 'nowhere'; use"),
-        ("stable_baselines3:POP", "CartPole-v1", {}, "algo is 'stable_baselines3:POP', which isn't there: module"),
+        ("genetic", "CartPole-v1", {}, "algo is 'genetic'; expected one of ppo, a2c, dqn, sac, td3, or module:"),
+        ("nowhere:PPO", "CartPole-v1", {}, "algo is 'nowhere:PPO' but there is no module 'nowhere'"),
+        ("stable_baselines3:POP", "CartPole-v1", {}, "algo is 'stable_baselines3:POP' but"),
         ("builtins:dict", "CartPole-v1", {}, "algo is 'builtins:dict', which is no algorithm of Stable-Baselines3"),
         ("sac", "CartPole-v1", {}, "algo is sac, which can't take the actions Discrete(2); use ppo or a2c or dqn"),
         ("dqn", "Pendulum-v1", {}, "algo is dqn, which can't take the actions Box(-2.0, 2.0, (1,), float32); use "
          "ppo or a2c or sac or td3"),
         ("sac", Buttons, {}, "algo is sac, which can't take the actions MultiDiscrete([2 3]); use ppo or a2c"),
         ("ppo", Unbounded, {}, "algo is ppo, which can't take the actions Box(-inf, inf, (2,), float32); no"),
-        ("ppo", "CartPole-v1", {"options": {"gama": 0.9}}, "unknown option gama of PPO; did you mean gamma?"),
-        ("dqn", "CartPole-v1", {"options": {"clip_range": 0.9}}, "unknown option clip_range of DQN; it has learn"),
+        ("ppo", "CartPole-v1", {"options": {"gama": 0.9}}, "algo PPO has no option gama; did you mean gamma?"),
+        ("dqn", "CartPole-v1", {"options": {"clip_range": 0.9}}, "algo DQN has no option clip_range; it takes learn"),
         ("ppo", "CartPole-v1", {"options": {"seed": 1}}, "option seed of PPO can't be set: it is the run's; set seed"),
         ("ppo", "CartPole-v1", {"options": {"policy_kwargs": {}}}, "option policy_kwargs of PPO can't be set: set"),
         ("ppo", "CartPole-v1", {"options": {"batch_size": 1}}, "PPO refuses its options: `batch_size` must be greater"),

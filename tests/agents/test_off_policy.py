@@ -204,7 +204,7 @@ def test_its_policy_file_knows_nothing_of_the_reward(tmp_path: Path) -> None:
         ({"n_steps": 3}, "option n_steps of SAC can't be set: rewards are relabelled one step at a time; leave it out"),
         ({"replay_buffer_class": None}, "option replay_buffer_class of SAC can't be set: it is the one that relabels"),
         ({"optimize_memory_usage": True}, "option optimize_memory_usage of SAC can't be set: the reward function has"),
-        ({"log_std_init": 0.0}, "unknown option log_std_init of SAC;"),
+        ({"log_std_init": 0.0}, "algo SAC has no option log_std_init;"),
         ({"learning_rate": lambda _: 0.1}, "option learning_rate is a function; use a number"),
         ({"ent_coef": object()}, "SAC refuses its options: "),
     ],

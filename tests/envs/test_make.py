@@ -46,7 +46,13 @@ def test_an_unknown_environment_is_refused_with_a_suggestion():
 
 
 def test_where_nothing_is_near_the_list_is_pointed_to():
-    assert refusal("Zzyzx-v0").endswith("doesn't know; see gymnasium.pprint_registry() for the known ones")
+    told = refusal("Zzyzx-v0")
+    assert "doesn't know; see gymnasium.pprint_registry() for the known ones" in told
+    assert told.endswith("or name the module of your own: module:Id")
+
+
+def test_an_unknown_id_of_a_module_is_refused_with_the_nearest_and_its_module():
+    assert "did you mean gymnasium:CartPole-v1, gymnasium:CartPole-v0" in refusal("gymnasium:CartPol-v1")
 
 
 def test_an_unknown_version_is_refused():
