@@ -54,11 +54,8 @@ class RLHF:
         """Go on with a run that was interrupted, after its last finished round, with every answer given so far.
 
         Policy, reward model and what was recorded are those of the last checkpoint; episodes begin anew, and random
-        numbers are drawn from new streams. Without a checkpoint the run begins again, with the answers.
-
-        Args:
-            directory: Its run directory.
-            **given: As for the run that was interrupted.
+        numbers are drawn from new streams. Without a checkpoint the run begins again, with the answers. Arguments are
+        the run directory, and what was given to the run that was interrupted.
 
         Raises:
             BadInput: If it holds no unfinished run, what it holds is damaged, or what taught the run is missing.
@@ -103,11 +100,7 @@ class RLHF:
             yield done
 
     def learn(self, *, progress: bool = False) -> dict[str, Any]:
-        """Run all rounds, then evaluate the policy; returns what ``summary.json`` holds.
-
-        Args:
-            progress: Show a bar.
-        """
+        """Run all rounds, with a progress bar or without, then evaluate; returns what ``summary.json`` holds."""
         steps = self.config.warm_up_steps + sum(part.steps for part in self.plan)
         with self._parts.discarded_if_empty(), tqdm(total=steps, unit="step", disable=not progress, leave=False) as bar:
             for done in self.rounds():
