@@ -1,4 +1,4 @@
-"""Observations normalised inside the policy, so that whoever loads the policy has the right numbers with it."""
+"""Observations normalised inside the policy, so that the policy's file holds their statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place where the learned reward is paid: wrappers for one environment, Gymnasium's vectors and SB3's."""
+"""Wrappers that pay the learned reward: for one environment, Gymnasium's vectors and SB3's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """One step, paid by the reward function."""
+        """Make one step, paid by the reward function."""
         observation, true_reward, terminated, truncated, info = self.env.step(action)
         reward = self.reward_function(
             self._observation[None], np.asarray(action)[None], np.asarray(observation)[None], np.array([terminated])
@@ -49,7 +49,7 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
 
 @final
 class VectorLearnedReward(gymnasium.vector.VectorWrapper):
-    """The same for Gymnasium's vectorised environments: one batched call a step, in every autoreset mode.
+    """Pay a reward function in Gymnasium's vectorised environments: one batched call a step, any autoreset mode.
 
     The environment's reward stays in ``infos["true_reward"]``. In mode NEXT_STEP an ended episode's next step only
     resets it: nothing happened, so 0 is paid. In mode SAME_STEP the last transition leads to ``infos["final_obs"]``.
@@ -99,7 +99,7 @@ class VectorLearnedReward(gymnasium.vector.VectorWrapper):
 
 
 class Episode(NamedTuple):
-    """What one finished episode came to."""
+    """One finished episode: its returns and its length."""
 
     true_return: float
     learned_return: float
@@ -108,7 +108,7 @@ class Episode(NamedTuple):
 
 @final
 class VecLearnedReward(VecEnvWrapper):
-    """The same for SB3's vectorised environments: one batched call a step.
+    """Pay a reward function in SB3's vectorised environments: one batched call a step.
 
     Args:
         venv: Environments to wrap.
@@ -161,6 +161,6 @@ class VecLearnedReward(VecEnvWrapper):
         return observations, rewards, dones, infos
 
     def pop_episodes(self) -> list[Episode]:
-        """The episodes finished since the last call."""
+        """Return the episodes finished since the last call."""
         episodes, self._episodes = self._episodes, []
         return episodes
