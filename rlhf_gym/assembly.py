@@ -62,8 +62,8 @@ def assemble(
     finished = next_round(Path(config.run_dir or "") / CHECKPOINTS) if resume else 0
     store = open_store(config, finished_rounds=finished) if resume else None
     base = random_streams(config.seed)
-    # Of the streams that the run began with, or was resumed with before, it takes up none: it would see and ask the
-    # same again. Whatever is posted changes the number of queries asked.
+    # A resumed run draws new random streams, keyed by its round and by how many queries were asked. The old streams
+    # would repeat the same episodes and queries.
     rng = random_streams(config.seed, finished, store.counts().asked) if store else base
     recorder = make_recorder(config, rng["envs"])
     venv = VecLearnedReward(recorder)

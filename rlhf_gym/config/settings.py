@@ -264,7 +264,7 @@ class RLHFConfig:
 
 
 def _laid_over(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`changes` over `settings`; the options of what is replaced go with it."""
+    """Lay `changes` over `settings`; the options of replaced parts are dropped."""
     settings = renamed(settings)
     changes = renamed(changes, settings)
     return merge(without_foreign_options(settings, changes), changes)

@@ -27,7 +27,7 @@ def drawing_process(said: str) -> None:
     """Set up the drawing process: low priority, output to a log file, exits with its parent.
 
     Args:
-        said: A file that takes what it would have said.
+        said: The log file that takes its output.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops this one
     if hasattr(os, "nice"):

@@ -29,7 +29,7 @@ AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
 
 @dataclass(frozen=True)
 class RewardFit:
-    """How a fit went; losses and accuracies are means over members, nan where there was nothing to take them from.
+    """Losses and accuracies of a fit, means over members; nan where there were no choices.
 
     Beyond 1,024 choices they are those of 1,024, evenly spread.
 
@@ -130,7 +130,7 @@ def fit_reward_model(
 
 @final
 class _Likelihood:
-    """What a model makes of the choices, and how probable that makes the answers."""
+    """The likelihood of the choices under a model."""
 
     def __init__(self, model: RewardModel, data: Dataset, random_share: float) -> None:
         self.model, self.data, self.random_share = model, data, random_share
@@ -138,14 +138,14 @@ class _Likelihood:
         self._standardised = model.standardise(data.inputs) if len(data) <= FIGURES_MOST else None
 
     def losses(self, batch: Tensor) -> Tensor:
-        """Negative log-likelihood of some choices, with gradients, shape (M, N)."""
+        """Compute the negative log-likelihood of some choices, with gradients, shape (M, N)."""
         rows, offered = self.data.rows[batch], self.data.offered[batch]
         returns = _spread(self._returns(rows[offered]), offered)
         return choice_loss(returns, self.data.targets[batch], offered, random_share=self.random_share)
 
     @torch.no_grad()
     def measured(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss and accuracy of many choices, without gradients, both of shape (M, N)."""
+        """Measure loss and accuracy of many choices, without gradients, both of shape (M, N)."""
         offered, targets = self.data.offered[batch], self.data.targets[batch]
         distinct, places = torch.unique(self.data.rows[batch][offered], return_inverse=True)
         at_once = max(1, AT_ONCE // self.data.lived.shape[1])
@@ -155,7 +155,7 @@ class _Likelihood:
         return loss, accuracy(returns, targets, offered)
 
     def _returns(self, rows: Tensor) -> Tensor:
-        """Each member's learned sum over the lived steps of some segments, shape (M, rows)."""
+        """Sum each member's rewards over the lived steps of some segments, shape (M, rows)."""
         if self._standardised is not None:
             inputs = self._standardised[rows]
         else:
@@ -165,7 +165,7 @@ class _Likelihood:
 
 
 def _spread(returns: Tensor, offered: Tensor) -> Tensor:
-    """Returns of the options that are offered, shape (M, options), in their places, shape (M, N, K)."""
+    """Put the offered options' returns, shape (M, options), in their places, shape (M, N, K)."""
     if returns.shape[1] == offered.numel():
         return returns.reshape(-1, *offered.shape)
     places = returns.new_zeros(len(returns), *offered.shape)
@@ -182,12 +182,12 @@ def _lived_inputs(data: Dataset) -> Tensor:
 
 
 def _evenly(n: int, most: int) -> Tensor:
-    """Indices 0..n-1, or `most` of them, evenly spread."""
+    """Pick indices 0..n-1, or `most` of them, evenly spread."""
     return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).round().long()
 
 
 def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """Endless passes over 0..n-1 in random order."""
+    """Pass over 0..n-1 in random order, endlessly."""
     while True:
         order = torch.from_numpy(rng.permutation(n))
         for start in range(0, n - size + 1, size):
@@ -195,12 +195,12 @@ def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean for each member, nan where a member has no weight, shape (M,)."""
+    """Compute each member's weighted mean, nan where a member has no weight, shape (M,)."""
     return (values * weights).sum(dim=1) / weights.sum(dim=1)
 
 
 def _figures(likelihood: _Likelihood, weights: Tensor) -> tuple[float, float, float, float]:
-    """Training and held-out loss, training and held-out accuracy."""
+    """Compute training and held-out loss, training and held-out accuracy."""
     some = _evenly(weights.shape[1], FIGURES_MOST)
     weights = weights[:, some]
     heldout = (weights == 0).float()
@@ -211,7 +211,7 @@ def _figures(likelihood: _Likelihood, weights: Tensor) -> tuple[float, float, fl
 def _adapted(
     l2: float, likelihood: _Likelihood, sample: Tensor, decaying: Sequence[Tensor], *, heldout: Tensor
 ) -> float:
-    """A tenth more weight decay if that would have lowered the held-out loss, a tenth less if it would have raised it.
+    """Change weight decay by a tenth, in the direction that would have lowered the held-out loss.
 
     Luketina et al. 2016, reduced to its sign.
     """

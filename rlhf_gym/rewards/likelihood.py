@@ -1,4 +1,4 @@
-"""How probable an answer is, given learned rewards."""
+"""The likelihood of answers, given learned rewards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def choice_loss(returns: Tensor, targets: Tensor, offered: Tensor, *, random_share: float = 0.0) -> Tensor:
-    """Negative log-likelihood of Boltzmann choices (Luce 1959; Jeon, Milli & Dragan 2020).
+    """Compute the negative log-likelihood of Boltzmann choices (Luce 1959; Jeon, Milli & Dragan 2020).
 
     An option is chosen with probability proportional to the exponential of its return, which for two options is
     Bradley & Terry 1952 as Christiano et al. 2017 use it (eq. 1). With `random_share` e the teacher is taken to choose
@@ -40,7 +40,7 @@ def choice_loss(returns: Tensor, targets: Tensor, offered: Tensor, *, random_sha
 
 
 def accuracy(returns: Tensor, targets: Tensor, offered: Tensor) -> Tensor:
-    """Probability that each answer is the model's own, if that picks the highest return, and among equals at random.
+    """Compute how probably a model that picks the highest return, among equals at random, gives each answer.
 
     Args:
         returns: Shape (M, N, K), as :func:`choice_loss` takes it.
