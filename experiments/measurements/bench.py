@@ -1,4 +1,4 @@
-"""What RLHF costs over plain SB3 PPO: `python -m experiments.measurements.bench [--pairs 5]`.
+"""The cost of RLHF over plain SB3 PPO: `python -m experiments.measurements.bench [--pairs 5]`.
 
 The two run in turn, each in a fresh process, with the same environment, steps and settings of PPO, and the same
 evaluation at the end; the ratio is taken pair by pair, so that it holds when the machine's speed drifts. Imports are

@@ -115,12 +115,12 @@ def results_with_rows(results_dir: Path = Path("results")) -> list[Results]:
 def measured(experiments: Iterable[Results]) -> tuple[list[Point], dict[str, list[str]]]:
     """A point per number of labels, and one for the best constant reward, on every task that can be compared.
 
-    That is where an oracle judges by the environment's own reward and PPO was also paid that reward. What isn't run yet
-    is left out.
+    That is where an oracle compares by the environment's own reward and PPO was also paid that reward. Missing runs are
+    left out.
 
     Returns:
         The points, and the tasks that had to be left out, by why: a part of a negative return says nothing where
-        nothing was run that could count as 0, or the oracle judges another goal.
+        nothing was run that could count as 0, or the oracle compares by another goal.
     """
     points: list[Point] = []
     without_floor: list[str] = []

@@ -142,7 +142,7 @@ def _dress(panels: Any, drawn: int, points: Sequence[Point]) -> None:
 
 
 def _shown(point: Point) -> float:
-    """Where a point stands: at the edge, if it would squeeze all others."""
+    """Place a point: at the edge, if it would squeeze all others."""
     return min(max(point.fraction, LOWEST), HIGHEST)
 
 

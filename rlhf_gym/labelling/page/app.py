@@ -86,7 +86,7 @@ def _asking(desk: Desk) -> APIRouter:
 
     @routes.post("/answers", responses=refusals(404, 409))
     def answer(given: GivenAnswerMessage) -> ProgressMessage:
-        """Write an answer down; it is safe when this returns. Saying it again, or otherwise, replaces it."""
+        """Record an answer; it is safe when this returns. A second answer replaces it."""
         shown_at = None if given.seconds is None else time.time() - given.seconds
         desk.answer(given.who, given.query_id, given.meaning, shown_at)
         return _progress(desk, given.who)
