@@ -49,7 +49,7 @@ def assemble(
 
     Args:
         config: All settings.
-        teacher: Who answers; None makes the one that the settings name.
+        teacher: The teacher; None makes the one that the settings name.
         goal: The teacher's reward function; likewise.
         waiting: Called again and again while answers are missing that people are to give.
         resume: Whether the run directory holds the run already.

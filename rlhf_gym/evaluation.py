@@ -69,7 +69,7 @@ def mean_return(trajectories: Sequence[Trajectory]) -> float:
 
 
 def goal_return(goal: Goal, trajectories: Sequence[Trajectory]) -> float:
-    """Mean over the episodes of the sum of a goal's rewards, in the goal's own unit.
+    """Average over the episodes the sum of a goal's rewards, in the goal's own unit.
 
     Raises:
         BadInput: If the goal gives something other than one finite number per step.

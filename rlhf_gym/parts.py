@@ -115,7 +115,7 @@ class Parts:
 
     @contextmanager
     def discarded_if_empty(self) -> Iterator[None]:
-        """Where the run comes to nothing on bad input and nobody has answered, leave its directory for another try."""
+        """Empty the directory for another try if the run fails on bad input before the first answer."""
         try:
             yield
         except ValueError:

@@ -70,7 +70,7 @@ class SourceEntry(Entry):
         return not self.labels
 
     def titled(self, options: Mapping[str, Any]) -> str:
-        """The title with these options in it."""
+        """Fill these options into the title."""
         return self.title.format(**{**self.options, **options}).replace("-", "−")
 
 

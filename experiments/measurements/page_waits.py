@@ -2,7 +2,7 @@
 
 A new run of each task posts queries of its untrained policy. Then `rlhf-gym label DIR --web` serves them on this
 machine, at its default size of clips, and is asked what the page's own script asks, in the same order: an answer is
-sent, the next query asked for, and during thinking time, the clip after it is loaded. A wait is the time from sending
+sent, the next query asked for, and while somebody thinks, the clip after it is loaded. A wait is the time from sending
 an answer until all pictures of the next pair have come; decoding them, some milliseconds in the browser, is left out.
 The first pair is reported apart: it is waited for from when the page can be opened, by when the server has just begun
 to draw. Every row has a run, a server and a folder of clips of its own. MuJoCo draws by EGL, in software where there is
@@ -72,7 +72,7 @@ class Page:
                 return content
 
     def next(self) -> str:
-        """The next query, in view when this returns; the clip of the one after it is loaded meanwhile."""
+        """Get the next query, in view when this returns; the clip of the one after it is loaded meanwhile."""
         told = json.loads(self.ask("/api/next", self._who))
         self._load(told["query_id"]).result()
         if told["ahead"]:
@@ -167,7 +167,7 @@ def measure(env_id: str, *, thinking: float, answers: int) -> dict[str, Any]:
 
 
 def table(rows: Sequence[dict[str, str]]) -> str:
-    """One line a row."""
+    """Write one line a row."""
     lines = ["| " + " | ".join([*COLUMNS.values(), "asked"]) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for row in rows:
         asked = f"median < {ASKED_MS}: " + ("yes" if float(row["median_ms"]) < ASKED_MS else "**no**")

@@ -69,7 +69,7 @@ class _Log:
         self._observations[self._end] = observations
 
     def since(self, start: int, env: np.intp) -> tuple[Array, Array, Array]:
-        """One environment's observations before each step from `start` on, its actions and rewards: views."""
+        """View one environment's observations before each step from `start` on, its actions and rewards."""
         steps = slice(start, self._end)
         return self._observations[steps, env], self._actions[steps, env], self._rewards[steps, env]
 

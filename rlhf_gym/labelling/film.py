@@ -74,6 +74,6 @@ class Film:
 
 
 def _last_unmarked(clip: Clip, name: str, word: str | None) -> int:
-    """The last tick before the mark of an ending, which is the last picture of its sheet."""
+    """Find the last tick before the mark of an ending, which is the last picture of its sheet."""
     order = clip.order[name]
     return order.index(max(order)) - 1 if word else len(order) - 1

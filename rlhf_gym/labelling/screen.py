@@ -21,7 +21,7 @@ def shows_pictures(stdin: TextIO, stdout: TextIO, environ: Mapping[str, str]) ->
 
 
 def shows_true_colour(environ: Mapping[str, str]) -> bool:
-    """Whether the terminal says that it paints 24-bit colours."""
+    """Test whether the terminal says that it paints 24-bit colours."""
     return environ.get("COLORTERM", "").lower() in ("truecolor", "24bit")
 
 

@@ -130,7 +130,7 @@ def fit_reward_model(
 
 @final
 class _Likelihood:
-    """The likelihood of the choices under a model."""
+    """Likelihood of the choices under a model."""
 
     def __init__(self, model: RewardModel, data: Dataset, random_share: float) -> None:
         self.model, self.data, self.random_share = model, data, random_share

@@ -42,8 +42,8 @@ class GivenAnswer:
 
     Args:
         query_id: Which query.
-        who: Who said it.
-        answer: What was said; None withdrew what the same person had said before.
+        who: The person or teacher.
+        answer: The answer; None withdrew the same person's answer before it.
         shown_at: When the query was shown, seconds since 1970; None where nobody looked.
         answered_at: When the answer came, likewise.
     """

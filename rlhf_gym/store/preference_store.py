@@ -273,7 +273,7 @@ class PreferenceStore:
         return self._rows(oldest, lambda row: str(row.id))
 
     def preferences(self) -> list[Preference]:
-        """Every current answer, SKIP included, with its query, in order of answering."""
+        """List every current answer, SKIP included, with its query, in order of answering."""
         return self._preferences(_PREFERENCES.order_by(ANSWERS.c.number))
 
     def answers_since(self, number: int = 0) -> list[AnswerSince]:

@@ -47,7 +47,7 @@ class NotFinite(BadInput):
         super().__init__(self.told(None if segment is None else f"segment {segment}"))
 
     def told(self, where: str | None) -> str:
-        """The message, with the segment called by another name."""
+        """Rewrite the message with another name for the segment."""
         of = "" if where is None else f" of {where}"
         return (
             f"{self.gives} for step {self.step}{of}; rewards must be finite, or sums can't be compared: mend what "

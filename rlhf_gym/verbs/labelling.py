@@ -58,7 +58,7 @@ class Label:
 
     @contextmanager
     def desk(self) -> Iterator[Desk]:
-        """Where people sit down to answer."""
+        """Make the desk at which people answer."""
         from rlhf_gym.labelling import ClipCache, Desk
         from rlhf_gym.labelling.faces import SHOWS
 

@@ -100,7 +100,7 @@ class Guard:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own, which no other machine reaches."""
+    """Test whether a name or address is this machine's own, which no other machine reaches."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -112,7 +112,7 @@ def _told(status: int, detail: str) -> Response:
 
 
 def _name(host: str) -> str:
-    """Of ``name:port``, or ``[address]:port``, the name."""
+    """Extract the name of ``name:port``, or ``[address]:port``."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
