@@ -80,7 +80,7 @@ class VectorLearnedReward(gymnasium.vector.VectorWrapper):
         return observations, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """One step of all environments, paid by the reward function."""
+        """Make one step of all environments, paid by the reward function."""
         observations, true_rewards, terminated, truncated, infos = self.env.step(actions)
         after = observations
         if "final_obs" in infos:
@@ -138,7 +138,7 @@ class VecLearnedReward(VecEnvWrapper):
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """One step of all environments, paid by the reward function."""
+        """Make one step of all environments, paid by the reward function."""
         observations, true_rewards, dones, infos = self.venv.step_wait()
         rewards = np.array(true_rewards)
         if self.reward_function is not None:
