@@ -16,7 +16,7 @@ __all__ = ["RLHF", "Answer", "Preference", "Query", "RLHFConfig", "Round", "Segm
 
 
 def __getattr__(name: str) -> Any:
-    """Torch takes seconds to import: the main loop waits until somebody asks for it, `rlhf-gym --help` doesn't."""
+    """Import the main loop when it is first used: Torch takes seconds, and `rlhf-gym --help` needs none."""
     if name not in ("RLHF", "Round"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from rlhf_gym import rlhf

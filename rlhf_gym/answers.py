@@ -1,4 +1,4 @@
-"""What was asked and answered in a run: the preference store, read as it grows."""
+"""A run's queries and answers: the preference store, read as it grows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Answers:
 
     Args:
         store: Where queries are posted and answers kept.
-        teacher: Who answers.
+        teacher: What answers: a program, or people.
         budget: Labels there will be, besides those that were there before.
         before: Labels that the run began with.
         people_per_query: People who answer each query; each answer is a label.
@@ -75,19 +75,19 @@ class Answers:
 
     @property
     def preferences(self) -> list[Preference]:
-        """Every answer that stands, SKIP included, in order of answering; what is new is read from the store."""
+        """Every current answer, SKIP included, in order of answering; new ones are read from the store."""
         self._read()
         return list(self._given.values())
 
     @property
     def choices(self) -> list[Choice]:
-        """What the answers tell the likelihood, in the same order; the same objects as long as an answer stands."""
+        """The choices that the answers imply, in the same order; an answer that stays keeps its objects."""
         self._read()
         return [choice for choices in self._choices.values() for choice in choices]
 
     @property
     def labels(self) -> int:
-        """Answers that stand; a skip is no label."""
+        """Number of current answers; a skip is no label."""
         self._read()
         return sum(preference.answer is not Answer.SKIP for preference in self._given.values())
 
@@ -99,7 +99,7 @@ class Answers:
         return [self._queries[id_] for id_ in ids]
 
     def given(self) -> set[Key]:
-        """Query and teacher of every answer that stands."""
+        """Collect query and teacher of every current answer."""
         self._read()
         return set(self._given)
 
@@ -134,7 +134,7 @@ class Answers:
         self.store.record_all(ids, answers, teacher=teacher, shown_at=shown_at, answered_at=time.time())
 
     def missing(self, wanted: int, *, last: bool, step: int) -> Iterator[tuple[int, int]]:
-        """Say what is to be asked, again and again, until enough is answered; whoever iterates posts it.
+        """Say how many queries to ask, again and again, until enough are answered; the caller posts them.
 
         Between two things that are missing, the teacher answers: people are waited for, unless the run goes on
         meanwhile and this isn't the last round that asks. A skipped query is asked for again: of people as often as it
@@ -180,13 +180,13 @@ class Answers:
         return changed >= enough
 
     def fitted(self) -> None:
-        """Note that the reward model was fitted to what is there."""
+        """Note that the reward model was fitted to the present answers."""
         self._read()
         self._at_last_fit = {}
         self.fits += 1
 
     def close(self) -> None:
-        """Let go of the store; what was answered by then is still known. Harmless if done twice."""
+        """Close the store; answers read so far stay known. Harmless if done twice."""
         if not self._closed:
             with suppress(Exception):  # closing does not fail: the place may be gone already
                 self._read()
@@ -194,14 +194,14 @@ class Answers:
             self.store.close()
 
     def _have_answered(self) -> Sequence[Said]:
-        """Have the teacher, who isn't a person, answer what is open."""
+        """Have a teacher that isn't a person answer the open queries."""
         waiting = self.open
         answers = self.teacher.answer(waiting)
         self.tell(waiting, answers)
         return answers
 
     def _go_on(self, wanted: int, how: Meanwhile, people: People, step: int) -> Iterator[tuple[int, int]]:
-        """Withdraw what is stale, ask, and wait only while too many queries are open."""
+        """Withdraw stale queries, ask, and wait only while too many queries are open."""
         stale = [q.id for q in self.open if q.policy_step < step - how.stale_steps and q.repeats is None]
         if stale:
             self.store.drop(stale)
@@ -212,7 +212,7 @@ class Answers:
             people.wait_for(how.refit)
 
     def _unasked(self, wanted: int) -> Iterator[tuple[int, int]]:
-        """Queries still to be asked; the last one of fewer people where the budget runs out."""
+        """Count the queries still to be asked; the last one of fewer people where the budget runs out."""
         whole = min(self._budget, math.ceil(wanted / self._each) * self._each)
         missing = max(0, self._before + whole - self._given_or_awaited())
         for n, people in ((missing // self._each, self._each), (1, missing % self._each)):
@@ -226,7 +226,7 @@ class Answers:
         return counts.labels + counts.awaited
 
     def _read(self) -> None:
-        """Take in what was said since the last time."""
+        """Read the answers given since the last time."""
         if self._closed:
             return
         new = self.store.answers_since(self._read_to)
@@ -243,11 +243,11 @@ class Answers:
             self._read_to = given.number
 
     def _look_up(self, ids: Sequence[str]) -> None:
-        """Have the queries of these ids at hand; those that were posted here are."""
+        """Read the queries of these ids, unless they were posted here."""
         if unknown := list(dict.fromkeys(id_ for id_ in ids if id_ not in self._queries)):
             self._queries |= {query.id: query for query in self.store.queries(unknown)}
 
     def _said(self, key: Key) -> Said | None:
-        """What stands, None for nothing or a skip."""
+        """Look up the current answer; None for nothing or a skip."""
         preference = self._given.get(key)
         return None if preference is None or preference.answer is Answer.SKIP else preference.answer

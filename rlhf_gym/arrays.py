@@ -22,7 +22,7 @@ _FITTING = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float, str)}  # w
 
 
 def array_to_json(array: Array) -> dict[str, Any]:
-    """As `dtype`, `shape` and `values`, nested lists of them.
+    """Turn an array into `dtype`, `shape` and `values`, nested lists of them.
 
     A float is written as the double it equals, which reads back as the same float. What isn't finite is a text.
     """
@@ -34,7 +34,7 @@ def array_to_json(array: Array) -> dict[str, Any]:
 
 
 def array_from_json(content: Any) -> Array:
-    """What :func:`array_to_json` was given.
+    """Read what :func:`array_to_json` wrote.
 
     Raises:
         ValueError: If values don't fill the shape, or don't fit the dtype.
@@ -65,7 +65,7 @@ def _flatten(values: Any, shape: Any) -> list[Any]:
 
 
 def _numbers(values: list[Any], dtype: np.dtype[Any]) -> Array:
-    """Values of the dtype's own kind as an array of it; floats are rounded to it."""
+    """Turn values of the dtype's own kind into an array of it; floats are rounded to it."""
     try:
         if dtype.kind == "f":
             with np.errstate(over="raise"):

@@ -59,7 +59,7 @@ def assemble(
 
     Args:
         config: All settings.
-        teacher: Who answers; None makes the one that the settings name.
+        teacher: The teacher; None makes the one that the settings name.
         goal: The teacher's reward function; likewise.
         waiting: Called again and again while answers are missing that people are to give.
         resume: Whether the run directory holds the run already.
@@ -72,8 +72,8 @@ def assemble(
     finished = next_round(Path(config.run_dir or "") / CHECKPOINTS) if resume else 0
     store = open_store(config, finished_rounds=finished) if resume else None
     base = random_streams(config.seed)
-    # Of the streams that the run began with, or was resumed with before, it takes up none: it would see and ask the
-    # same again. Whatever is posted changes the number of queries asked.
+    # A resumed run draws new random streams, keyed by its round and by how many queries were asked. The old streams
+    # would repeat the same episodes and queries.
     rng = random_streams(config.seed, finished, store.counts().asked) if store else base
     recorder = make_recorder(config, rng["envs"])
     venv = VecLearnedReward(recorder)
@@ -106,7 +106,7 @@ def assemble(
 def name_given(
     config: RLHFConfig, teacher: Teacher | None, goal: Goal | None, *, fixed: bool
 ) -> tuple[RLHFConfig, Goal | None]:
-    """Settings that name the teacher and the goal, and the goal itself.
+    """Collect the settings that name the teacher and the goal, and the goal itself.
 
     Raises:
         BadInput: If a run that is resumed was taught by others, or what it was taught by can't be found.
@@ -141,20 +141,20 @@ def _is_registered(teacher: Teacher) -> bool:
 
 
 def goal_name(goal: Goal) -> str:
-    """The name under which a goal is found again, or one that says that it has to be handed over."""
+    """Name a goal as it is found again, or say in the name that it has to be handed over."""
     name = dotted_name(goal)
     return name if name else f"{GIVEN}{getattr(goal, '__name__', type(goal).__name__)}"
 
 
 def own_names(config: RLHFConfig) -> dict[str, str]:
-    """What of the run isn't this package's own, by the setting that names it."""
+    """Collect the run's parts from outside this package, by the setting that names each."""
     named = {setting: get(config, setting) for setting in TABLES}  # a metric is no setting: None
     own = {setting: name for setting, name in named.items() if name and name not in TABLES[setting]}
     return own | ({"env_id": config.env_id} if ":" in config.env_id else {})
 
 
 def labels_before(run: RunDirectory) -> int:
-    """Labels that an interrupted run began with."""
+    """Count the labels that an interrupted run began with."""
     try:
         return int(json.loads((run / "provenance.json").read_text()).get("labels_before", 0))
     except (OSError, ValueError):
@@ -162,13 +162,13 @@ def labels_before(run: RunDirectory) -> int:
 
 
 def random_streams(*seed: int) -> Streams:
-    """One generator for each part, all from one seed: what one part draws doesn't change the others."""
+    """Make one generator for each part, all from one seed: a part's draws don't change the others'."""
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     return {name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)}
 
 
 def pick(group: object, names: str) -> dict[str, Any]:
-    """Some settings of a group, as keyword arguments."""
+    """Pick some settings of a group, as keyword arguments."""
     return {name: getattr(group, name) for name in names.split()}
 
 
@@ -213,7 +213,7 @@ def make_policy(config: RLHFConfig, venv: VecLearnedReward, rng: np.random.Gener
 
 
 def make_plan(config: RLHFConfig, portion: int) -> list[Part]:
-    """Plan every round of a run whose agent moves in portions of so many steps."""
+    """Plan every round of a run whose agent trains in portions of `portion` steps."""
     schedule = make("query.schedule", config.query.schedule, config.query.schedule_options)
     return plan(
         config.labels if source_entry(config.reward.source).labels else 0,
@@ -234,13 +234,13 @@ def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: 
         **pick(config.reward, "ensemble_size network inputs"),
         **config.reward.network_options,
     )
-    settings = pick(config.reward, "steps batch_size learning_rate l2 l2_sample")
+    settings = pick(config.reward, "steps batch_size learning_rate l2 l2_sample label_noise")
     method: Method = make(
         "method",
         config.method,
         {},
         agent=agent,
-        learner=RewardLearner(model, rng=rng["reward"], random_share=config.reward.label_noise, **settings),
+        learner=RewardLearner(model, rng=rng["reward"], **settings),
         source=make("reward.source", config.reward.source, config.reward.source_options),
         goal=partial(goal_rewards, goal) if goal else None,
     )
@@ -276,7 +276,7 @@ def make_scheme(config: RLHFConfig) -> Scheme | None:
 
 
 def options_per_query(config: RLHFConfig) -> int:
-    """How many segments a query shows.
+    """Find out how many segments a query shows.
 
     Raises:
         BadInput: If the kind of feedback doesn't allow it.
@@ -334,7 +334,7 @@ def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> Pre
 
 
 def preferences_before(config: RLHFConfig, venv: VecLearnedReward) -> list[Preference]:
-    """What a run begins with, from another run or an export.
+    """Read the preferences a run begins with, from another run or an export.
 
     Raises:
         BadInput: If there is nothing to read, or it is about another environment.

@@ -1,4 +1,4 @@
-"""The command line: which verb, and what to say when it can't be done."""
+"""The command line: its verbs, and how their errors are shown."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def parse(args: Sequence[str]) -> Any:
-    """The verb that `args` ask for, ready to run.
+    """Parse `args` into the verb they ask for, ready to run.
 
     Raises:
         BadInput: On an unknown verb or flag, or a value that doesn't fit.

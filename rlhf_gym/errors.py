@@ -1,4 +1,4 @@
-"""The error that says that what came from outside can't be used."""
+"""The error of unusable input from outside."""
 
 from __future__ import annotations
 

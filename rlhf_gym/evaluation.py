@@ -1,4 +1,4 @@
-"""How good a policy is, by the environment's own reward or by a goal."""
+"""Evaluation of a policy, by the environment's own reward or by a goal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def play(
         seed: The episodes' seeds are drawn from it.
         n_episodes: How many.
         env_kwargs: Keyword arguments of the environment.
-        fixed_horizon: Play for exactly so many steps; None is the unmodified environment.
+        fixed_horizon: Play for exactly this many steps; None is the unmodified environment.
 
     Returns:
         One trajectory an episode, with true rewards.
@@ -64,12 +64,12 @@ def play(
 
 
 def mean_return(trajectories: Sequence[Trajectory]) -> float:
-    """Mean true return of the episodes."""
+    """Average the true returns of the episodes."""
     return float(np.mean([trajectory.true_return for trajectory in trajectories]))
 
 
 def goal_return(goal: Goal, trajectories: Sequence[Trajectory]) -> float:
-    """Mean over the episodes of the sum of a goal's rewards, in the goal's own unit.
+    """Average over the episodes the sum of a goal's rewards, in the goal's own unit.
 
     Raises:
         BadInput: If the goal gives something other than one finite number per step.

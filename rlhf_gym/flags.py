@@ -1,4 +1,4 @@
-"""Words of a command line to a verb's fields, through tyro; what doesn't fit is told in one line."""
+"""Parse command-line flags into a verb's dataclass with tyro; errors fit one line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXAMPLE = '{"gravity": 5}'
 
 
 def read_flags(kind: type, args: Sequence[str], *, prog: str, **options: Any) -> Any:
-    """An instance of a dataclass, its fields taken from flags.
+    """Make an instance of a dataclass, its fields taken from flags.
 
     Args:
         kind: The dataclass.
@@ -56,7 +56,7 @@ class _First:
 
 
 def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig, Path | None, list[str]]:
-    """Default < preset of the environment < file: what holds where no flag says otherwise.
+    """Lay settings over each other: default < preset of the environment < file; flags come last.
 
     Args:
         args: Words of the command line; of them only ``--env-id``, ``--config``, names from the registry and their
@@ -78,7 +78,7 @@ def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig
 
 
 def _unbox(box: str) -> str:
-    """The gist of the box that tyro draws around an error: message, rule, hints, rule, ..."""
+    """Extract the text of the box that tyro draws around an error: message, rule, hints, rule, ..."""
     plain = re.sub(r"\x1b\[[\d;]*m|[│╭╮╰╯]", " ", box)
     _title, message, hints, *_ = [*re.split("[─-]{5,}", plain), "", ""]
     message = " ".join(message.partition("Got errors:")[0].split()).rstrip(".")
@@ -92,7 +92,7 @@ def _unbox(box: str) -> str:
 
 @REGISTRY.primitive_rule
 def _json_object(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] | None:
-    """A dict of anything, which tyro has no flag for, as one JSON object."""
+    """Parse a dict of anything, which tyro has no flag for, as one JSON object."""
     if get_origin(info.type) is not dict:
         return None
     return PrimitiveConstructorSpec(

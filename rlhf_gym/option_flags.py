@@ -42,7 +42,7 @@ def take_options(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
 
 
 def _grouped(args: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each flag with the words up to the next one; what stands before the first flag comes as its own."""
+    """Group each flag with the words up to the next one; words before the first flag are a group."""
     group: list[str] = []
     for word in args:
         if word.startswith("--") and group:

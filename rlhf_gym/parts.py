@@ -1,4 +1,4 @@
-"""The parts of a run, and what a turn of the loop asks of several of them together."""
+"""The parts of a run, and the steps of the loop that need several of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Streams = dict[str, np.random.Generator]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run consists of.
+    """The parts of a run.
 
     Args:
         config: All settings, which name what was handed over as Python objects.
@@ -56,7 +56,7 @@ class Parts:
     evaluation_seed: int
 
     def collect(self) -> list[Trajectory]:
-        """What was done lately; before any policy update, the warm-up is done first."""
+        """Collect the latest trajectories; before any policy update, do the warm-up first."""
         if self.config.warm_up_steps and not self.recorder.steps:
             observations = self.venv.reset()
             while self.recorder.steps < self.config.warm_up_steps:
@@ -67,7 +67,7 @@ class Parts:
         return self.recorder.trajectories()
 
     def lately(self) -> Lately:
-        """What was done lately and whether rewards may be shifted; a run that was loaded has its queries alone.
+        """Collect the latest trajectories, and whether rewards may be shifted; a loaded run has its queries alone.
 
         Where an episode has terminated, the reward's sign says whether living is good, and must be kept.
         """
@@ -115,7 +115,7 @@ class Parts:
 
     @contextmanager
     def discarded_if_empty(self) -> Iterator[None]:
-        """Where the run comes to nothing on bad input and nobody has answered, leave its directory for another try."""
+        """Empty the directory for another try if the run fails on bad input before the first answer."""
         try:
             yield
         except ValueError:
@@ -127,7 +127,7 @@ class Parts:
             raise
 
     def close(self) -> None:
-        """Let go of TensorBoard's file, the environments, the store and the directory."""
+        """Close TensorBoard's file, the environments, the store and the directory."""
         self.method.agent.close()
         self.venv.close()
         self.answers.close()

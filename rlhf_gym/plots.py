@@ -43,7 +43,7 @@ STEPS, LABELS, RETURN = "environment steps", "labels", "true return"
 
 @dataclass(frozen=True)
 class Line:
-    """How one setting is drawn.
+    """The drawing of one setting: title, colour, dashes.
 
     Args:
         title: Its name in the figure.
@@ -72,10 +72,10 @@ class Panel:
 
 
 def learning_curve(runs: Sequence[Run], output: str | Path | None = None, *, interval: bool = False) -> Figure:
-    """True return while learning, against environment steps and against labels.
+    """Draw true returns while learning, against environment steps and against labels.
 
     Runs with the same environment, labels, teacher, scheme, algorithm and reward become one line, the interquartile
-    mean over them; the band reaches from the lowest run to the highest. What is paid without labels is a level in the
+    mean over them; the band reaches from the lowest run to the highest. A reward paid without labels is a level in the
     right panel.
 
     Args:
@@ -119,7 +119,7 @@ def result_figure(
     title: str = "",
     evaluated: str = "deterministic policy",
 ) -> Figure:
-    """An experiment's result: curves of every setting, and beside them the final figures of every seed.
+    """Draw an experiment's result: curves of every setting, and beside them the final figures of every seed.
 
     Args:
         curves: A row per round: `setting, seed, env_steps, true_return`.
@@ -237,7 +237,7 @@ def over_seeds(curves: Sequence[Curve]) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _curves(rows: Rows, x: str, y: str) -> list[Curve]:
-    """One curve per seed; of several rows with the same x the last counts, and rows without a y are left out."""
+    """Read one curve per seed; of several rows with the same x the last counts, and rows without a y are left out."""
     seeds: dict[Any, dict[float, float]] = {}
     for row in rows:
         if row[y] != "" and math.isfinite(float(row[y])):
@@ -249,7 +249,7 @@ TOLD_APART_BY = ("teacher", "kind", "query.scheme", "query.schedule", "reward.ne
 
 
 def _lines(configs: Sequence[RLHFConfig]) -> list[Line]:
-    """A line for each run; those of equal titles are one setting."""
+    """Make a line for each run; those of equal titles are one setting."""
     usual = type(configs[0])()
     name_env = len({config.env_id for config in configs}) > 1
     lines = []
@@ -263,7 +263,7 @@ def _lines(configs: Sequence[RLHFConfig]) -> list[Line]:
 
 
 def _line(config: RLHFConfig) -> Line:
-    """What a run is called by itself."""
+    """Title a run by itself."""
     source, teacher = source_entry(config.reward.source), teacher_entry(config.teacher)
     title = source.titled(config.reward.source_options)
     if source.labels:
@@ -314,7 +314,7 @@ def _legend(figure: Figure, ax: Axes, rows: Rows, *, interval: bool) -> None:
 
 
 def _line_samples(figure: Figure, ax: Axes, lines: Mapping[str, Line]) -> None:
-    """A stretch of each line beside its name, so that the names need no legend of their own."""
+    """Draw a stretch of each line beside its name, so that the names need no legend of their own."""
     axis = ScaledTranslation(0, 0, ax.transAxes)  # type: ignore[arg-type]  # its stub is too narrow
     beside = blended_transform_factory(figure.dpi_scale_trans + axis, ax.transData)  # inches across, rows down
     for place, style in enumerate(_styles(lines)):

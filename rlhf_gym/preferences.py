@@ -1,4 +1,4 @@
-"""What was asked and said: queries, answers, preferences, and the choices that answers imply."""
+"""Queries, answers, preferences, and the choices that answers imply."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlhf_gym.segments import Segment
 
 
 class Answer(Enum):
-    """What a teacher says to a comparison; SKIP may be said to any query."""
+    """Answer to a comparison; SKIP may answer any query."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -68,7 +68,7 @@ class Ranking:
 
 
 Said = Answer | Ranking
-"""What a teacher may say, whatever the kind of query."""
+"""An answer to a query of any kind."""
 
 REPEAT, MIRRORED, CHECK = "repeat", "mirrored", "check"
 """Reasons for asking (`Query.why`) that are about the teacher and not about the reward.
@@ -85,7 +85,7 @@ def option_names(options: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """Segments put to a teacher, and why.
+    """Segments put to a teacher, and the reason.
 
     Args:
         options: K segments of the same nominal length; a comparison has two, left and right.
@@ -93,7 +93,7 @@ class Query:
         kind: Which kind of answer is wanted (:mod:`rlhf_gym.kinds`).
         why: Name of the query scheme that chose it.
         value: How much the scheme wanted it (its unit is the scheme's own; 0 for uniform).
-        policy_step: Environment steps the watched policy had been trained for.
+        policy_step: Environment steps that the policy which made the segments had been trained for.
         reward_version: How often the reward model had been fitted when the query was chosen.
         repeats: Id of the query that is asked again here, on purpose; None if this is no repeat.
 
@@ -161,7 +161,7 @@ class Preference:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Choice:
-    """One Boltzmann choice among segments (reward-rational choice; Jeon, Milli & Dragan 2020): what the fit sees.
+    """One Boltzmann choice among segments, to which rewards are fitted (Jeon, Milli & Dragan 2020).
 
     Args:
         options: What could have been chosen, K segments.

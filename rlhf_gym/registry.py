@@ -1,6 +1,6 @@
 """Every name that a setting can take, as "module:attribute", imported when it is used: the table of contents.
 
-A dotted name of the same form stands wherever a registered one does. What it names is a factory: it is called with the
+A dotted name of the same form may replace any registered one. It names a factory, which is called with the
 setting's `options`, and with whichever of the values that the loop offers it has a parameter for.
 """
 
@@ -45,7 +45,7 @@ class TeacherEntry(Entry):
 
     @property
     def waits(self) -> bool:
-        """Whether the run stands still while they answer."""
+        """Whether the run waits while they answer."""
         return self.face == "terminal"
 
 
@@ -70,7 +70,7 @@ class SourceEntry(Entry):
         return not self.labels
 
     def titled(self, options: Mapping[str, Any]) -> str:
-        """The title with these options in it."""
+        """Fill these options into the title."""
         return self.title.format(**{**self.options, **options}).replace("-", "−")
 
 
@@ -154,17 +154,17 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
 
 
 def teacher_entry(name: str) -> TeacherEntry:
-    """What is known of a teacher by its name; of one of the user's own, nothing special."""
+    """Look a teacher up by its name; the user's own have the defaults."""
     return TEACHERS.get(name, TeacherEntry(name))
 
 
 def source_entry(name: str) -> SourceEntry:
-    """What is known of a reward source by its name; one of the user's own is a control that asks for nothing."""
+    """Look a reward source up by its name; the user's own are controls that ask for nothing."""
     return SOURCES.get(name, SourceEntry(name, name, warm_up=True))
 
 
 def check_name(setting: str, name: str) -> None:
-    """Refuse a name that is neither registered nor dotted; what a dotted one names is looked up when it is used.
+    """Refuse a name that is neither registered nor dotted; a dotted one is looked up when it is used.
 
     Raises:
         BadInput: With the nearest registered name, or all of them.
@@ -179,7 +179,7 @@ def check_name(setting: str, name: str) -> None:
 
 
 def load(setting: str, name: str) -> Any:
-    """Import what a name of a setting stands for.
+    """Import the object that a setting names.
 
     Args:
         setting: A key of `TABLES`.
@@ -199,7 +199,7 @@ def load(setting: str, name: str) -> Any:
 
 
 def make(setting: str, name: str, options: Mapping[str, Any], /, **offered: Any) -> Any:
-    """Call the factory that a name stands for.
+    """Call the factory that a setting names.
 
     Args:
         setting: A key of `TABLES`.
@@ -249,7 +249,7 @@ def check_options(
 
 
 def check_is(setting: str, name: str, thing: Any, wanted: Any, what: str) -> None:
-    """Refuse what a name gave if it isn't of its setting's kind.
+    """Refuse an object that isn't of its setting's kind.
 
     Raises:
         BadInput: Saying what is wanted.
@@ -259,7 +259,7 @@ def check_is(setting: str, name: str, thing: Any, wanted: Any, what: str) -> Non
 
 
 def dotted_name(thing: Any) -> str | None:
-    """The module:attribute under which a function or class can be imported again; None if there is none."""
+    """Name the module:attribute under which a function or class can be imported again; None if there is none."""
     module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
     if not module or not name or module == "__main__" or "<" in name:
         return None
@@ -267,7 +267,7 @@ def dotted_name(thing: Any) -> str | None:
 
 
 def find_here() -> None:
-    """Have the current folder searched for modules, last: an installed command doesn't look where it is started."""
+    """Put the current folder last on the module path: an installed command doesn't search it."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
 
@@ -283,7 +283,7 @@ def _is_dotted(name: str) -> bool:
 
 
 def _import(target: str, what: str) -> Any:
-    """The attribute of a module, or one line on why there is none."""
+    """Import the attribute of a module, or say in one line why there is none."""
     module_name, _, attribute = target.partition(":")
     find_here()
     try:
@@ -292,7 +292,7 @@ def _import(target: str, what: str) -> Any:
         raise BadInput(
             f"{what} but there is no module {error.name!r}; install it, or start from the folder it lies in"
         ) from error
-    except Exception as error:  # whatever somebody's module does while it is imported
+    except Exception as error:  # the user's module may raise anything while it is imported
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInput(f"{what} but importing {module_name!r} fails: {reason}; mend the module") from error
     try:

@@ -1,4 +1,4 @@
-"""What a round did, and how good the learned policy is, in figures."""
+"""Figures of a round, and of the learned policy."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def summary(parts: Parts, fit: RewardFit | None, watch: Stopwatch) -> dict[str, 
 
 
 def episode_figures(episodes: Sequence[Sequence[float]]) -> dict[str, float]:
-    """Means over finished episodes; nan where there was none.
+    """Average over finished episodes; nan where there was none.
 
     Args:
         episodes: True return, learned return and length of each.
@@ -91,7 +91,7 @@ def episode_figures(episodes: Sequence[Sequence[float]]) -> dict[str, float]:
 
 
 def answer_figures(preferences: Sequence[Preference], step_scores: StepScores) -> dict[str, float]:
-    """How unsure the reward model was about what was asked, and how often the teacher was; nan if nothing was asked.
+    """Measure how unsure the reward model and the teacher were about the queries; nan if there were none.
 
     Args:
         preferences: What was asked, and answered.
@@ -107,7 +107,7 @@ def answer_figures(preferences: Sequence[Preference], step_scores: StepScores) -
 
 
 def fit_figures(fit: RewardFit | None) -> dict[str, float]:
-    """How the reward model's fit went; nan if there was none."""
+    """Collect the losses and accuracies of the reward model's fit; nan if there was none."""
     names = ("loss", "loss_heldout", "accuracy", "accuracy_heldout")
     return {f"reward_{name}": getattr(fit, name) if fit else math.nan for name in names}
 
@@ -124,7 +124,7 @@ def evaluate(predict: Predict, config: RLHFConfig, *, seed: int) -> list[Traject
 
 
 def return_figures(episodes: Sequence[Trajectory], goal: Goal | None) -> dict[str, Any]:
-    """How good a policy was in these episodes."""
+    """Sum up a policy's returns in these episodes."""
     returns = [episode.true_return for episode in episodes]
     return {
         "true_return_mean": float(np.mean(returns)),
@@ -135,13 +135,13 @@ def return_figures(episodes: Sequence[Trajectory], goal: Goal | None) -> dict[st
 
 
 def time_figures(seconds: float, parts: Mapping[str, float], env_steps: int) -> dict[str, float]:
-    """What a run took, all in all and part by part."""
+    """Collect the wall times of a run, in total and part by part."""
     each = {f"wall_seconds_{part}": parts[part] for part in ("policy", "reward", "query", "evaluation")}
     return {"wall_seconds": seconds, **each, "env_steps_per_second": env_steps / seconds}
 
 
 def _goal_return(parts: Parts, finished: int) -> float:
-    """Mean return by the goal of the episodes that were finished last, as far as they are recorded."""
+    """Average the goal's return over the latest finished episodes, as far as they are recorded."""
     if parts.goal is None or not finished:
         return math.nan
     ended = [t for t in parts.recorder.trajectories() if t.ending is not Ending.UNFINISHED]

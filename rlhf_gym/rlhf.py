@@ -21,7 +21,7 @@ from rlhf_gym.segments import Trajectory
 
 @final
 class RLHF:
-    """Learn a policy from what a teacher says.
+    """Learn a policy from a teacher's answers.
 
     Args:
         config: All settings.
@@ -35,9 +35,9 @@ class RLHF:
 
     agent = property(attrgetter("method.agent"), doc="Who learns the policy: made from the settings, never replaced.")
     predict = property(attrgetter("method.agent.predict"), doc="Actions for one observation or a batch, as in SB3.")
-    preferences = property(attrgetter("answers.preferences"), doc="Every answer that stands, SKIP included.")
+    preferences = property(attrgetter("answers.preferences"), doc="Every current answer, SKIP included.")
     labels = property(attrgetter("answers.labels"), doc="Answers that stand; a skip is no label.")
-    teacher = property(attrgetter("answers.teacher"), doc="Who answers.")
+    teacher = property(attrgetter("answers.teacher"), doc="The teacher, or how people answer.")
     store = property(attrgetter("answers.store"), doc="Where queries are posted and answers kept.")
     tell = property(attrgetter("answers.tell"), doc="Keep the answers to queries that :meth:`ask` posted.")
     env_steps = property(attrgetter("recorder.steps"), doc="Environment steps so far, the warm-up's included.")
@@ -82,7 +82,7 @@ class RLHF:
         return rlhf
 
     def rounds(self) -> Iterator[Round]:
-        """Run the loop; each turn of it yields what it did.
+        """Run the loop; each round yields its figures.
 
         Raises:
             BadInput: If fewer queries can be asked than planned, or the teacher does nothing but skip.
@@ -113,7 +113,7 @@ class RLHF:
         return found
 
     def collect(self) -> list[Trajectory]:
-        """What was done lately; before any policy update, the warm-up is done first."""
+        """Collect the latest trajectories; before any policy update, do the warm-up first."""
         return self._parts.collect()
 
     def ask(self, n: int, people: int = 1) -> list[Query]:
@@ -123,7 +123,7 @@ class RLHF:
         return queries
 
     def fit_reward(self) -> RewardFit:
-        """Fit the method to all answers; what it learned is in force from the next :meth:`improve` on."""
+        """Fit the method to all answers; :meth:`improve` uses the fit from its next call on."""
         with self.stopwatch.timing("reward"):
             self._fit = self.method.fit(self.answers.choices, self._parts.lately())
         self.answers.fitted()
@@ -144,5 +144,5 @@ class RLHF:
         SavedRun(Path(directory)).write(self.config, self.method, self.preferences, run=self.run)
 
     def close(self) -> None:
-        """Let go of the environments, the store, and TensorBoard's file."""
+        """Close the environments, the store, and TensorBoard's file."""
         self._parts.close()

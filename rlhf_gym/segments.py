@@ -1,4 +1,4 @@
-"""What happened: trajectories, segments, and the windows that segments are cut from.
+"""Trajectories, segments, and the windows that segments are cut from.
 
 Letters used for array shapes everywhere in the package: N queries or segments, T steps per segment, L steps of one
 episode, M ensemble members, S steps in a flat batch; ``*obs`` and ``*act`` are the shapes of one observation
@@ -23,7 +23,7 @@ RewardFunction = Callable[[Array, Array, Array, Array], Array]
 
 
 class Ending(Enum):
-    """Why the steps of a trajectory stop."""
+    """The reason why the steps of a trajectory stop."""
 
     TERMINATED = "terminated"  # the environment's own end: an absorbing state that pays nothing follows
     TRUNCATED = "truncated"  # a time limit: what would have followed is unknown
@@ -41,7 +41,7 @@ class Origin:
 
 
 def _own(array: Array) -> Array:
-    """A read-only copy: a view would keep the whole episode alive, and a writable one could be changed."""
+    """Make a read-only copy: a view would keep the whole episode alive, and a writable one could be changed."""
     copy = array.copy()
     copy.flags.writeable = False
     return copy
@@ -89,7 +89,7 @@ class Trajectory:
         return float(self.rewards.sum())
 
     def windows(self, length: int) -> int:
-        """How many segments of `length` steps can be cut (see :func:`sample_segments` for the rule)."""
+        """Count the segments of `length` steps that can be cut (see :func:`sample_segments` for the rule)."""
         if self.ending is Ending.TERMINATED:
             return len(self)
         whole = min(max(0, len(self) - length + 1), self.settled + 1)
@@ -102,7 +102,7 @@ class Trajectory:
         return int(np.flatnonzero(changed).max(initial=-1)) + 1
 
     def cut(self, start: int, length: int) -> Segment:
-        """The segment that starts at step `start` and nominally lasts `length` steps."""
+        """Cut the segment that starts at step `start` and nominally lasts `length` steps."""
         end = min(start + length, len(self))
         return Segment(
             observations=_own(self.observations[start : end + 1]),
@@ -120,7 +120,7 @@ class Trajectory:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Segment:
-    """A slice of one episode: what a teacher is shown one side of.
+    """A slice of one episode: one option of a query.
 
     Only lived steps are stored. Steps after a termination exist as padding alone: they carry weight 0 in the learned
     return as they carry reward 0 in the true one (:func:`pad`).
@@ -211,7 +211,7 @@ def pad(segments: Sequence[Segment]) -> Steps:
 
 
 def count_windows(trajectories: Sequence[Trajectory], length: int) -> Array:
-    """Number of segments of `length` steps in each trajectory.
+    """Count the segments of `length` steps in each trajectory.
 
     A window never crosses from one episode into the next. Before a termination it may start anywhere, so that endings
     are seen as often as they happen. Before a truncation it must fit, except that an episode which is shorter than
@@ -233,7 +233,7 @@ def count_windows(trajectories: Sequence[Trajectory], length: int) -> Array:
 
 
 def cut_windows(trajectories: Sequence[Trajectory], counts: Array, numbers: Array, length: int) -> list[Segment]:
-    """The segments with the given numbers, when all windows of all trajectories are numbered in a row."""
+    """Cut the segments with the given numbers, all windows of all trajectories being numbered in a row."""
     ends = np.cumsum(counts)
     episodes = np.searchsorted(ends, numbers, side="right")
     starts = numbers - (ends[episodes] - counts[episodes])

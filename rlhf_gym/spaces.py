@@ -13,7 +13,7 @@ from rlhf_gym.errors import BadInput
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
-    """A Box by its bounds, a Discrete by its count.
+    """Turn a Box into its bounds, a Discrete into its count.
 
     Raises:
         BadInput: If it is another kind of space.
@@ -27,7 +27,7 @@ def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
 
 
 def space_from_json(content: Mapping[str, Any]) -> spaces.Space[Any]:
-    """What :func:`space_to_json` was given.
+    """Make the space that :func:`space_to_json` was given.
 
     Raises:
         BadInput: If it is no such description.

@@ -1,4 +1,4 @@
-"""How runs over seeds are summed up (Agarwal et al. 2021, "Deep RL at the edge of the statistical precipice")."""
+"""Statistics over seeds (Agarwal et al. 2021, "Deep RL at the edge of the statistical precipice")."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Numbers = Sequence[float] | NDArray[np.floating]
 
 
 def interquartile_mean(values: Numbers) -> float:
-    """Mean of the middle half: less swayed by one seed than the mean, less wasteful than the median.
+    """Compute the mean of the middle half: less swayed by one seed than the mean, less wasteful than the median.
 
     A quarter of the values, rounded down, is dropped at each end; up to 3 values are all kept.
 
@@ -32,7 +32,7 @@ def interquartile_mean(values: Numbers) -> float:
 def bootstrap_interval(
     values: Numbers, *, seed: int, confidence: float = 0.95, n_resamples: int = 10_000
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the interquartile mean over seeds.
+    """Compute a percentile bootstrap interval of the interquartile mean over seeds.
 
     Read it with care for few seeds: from 5 it is narrower than the name of its confidence promises.
 
@@ -57,7 +57,7 @@ def bootstrap_interval(
 def mean_interval(
     values: NDArray[np.float64], *, confidence: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Confidence interval of the mean over seeds, by Student's t (Student 1908); honest for few seeds, if wide.
+    """Compute a confidence interval of the mean over seeds, by Student's t (Student 1908); wide for few seeds.
 
     Args:
         values: For each of n seeds k numbers, shape (n, k).
@@ -74,7 +74,7 @@ def mean_interval(
 
 
 def fraction_reached(ours: Numbers, theirs: Numbers, *, floor: Numbers = (0.0,)) -> float:
-    """How much of their interquartile mean ours reaches, both counted from the floor's.
+    """Compute the ratio of interquartile means, ours to theirs, both counted from the floor's.
 
     Args:
         ours: One number per seed, shape (n,), in any unit.
@@ -102,7 +102,7 @@ def fraction_interval(
     confidence: float = 0.95,
     n_resamples: int = 10_000,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of :func:`fraction_reached`; ours, theirs and the floor are resampled apart.
+    """Compute a percentile bootstrap interval of :func:`fraction_reached`; each sample is resampled by itself.
 
     Args:
         ours: One number per seed, shape (n,), in any unit.
@@ -128,7 +128,7 @@ def fraction_interval(
 
 
 def probability_of_improvement(ours: Numbers, theirs: Numbers) -> float:
-    """Chance that a run of `ours` beats a run of `theirs`, a tie counting half (Mann & Whitney's U over n times m).
+    """Estimate P(`ours` beats `theirs`), a tie counting half (Mann & Whitney's U over n times m).
 
     Args:
         ours: One number per seed, shape (n,).

@@ -1,4 +1,4 @@
-"""The kinds of figures an experiment can be asked for, each with its judgement."""
+"""The kinds of figures an experiment can be asked for, each with its test."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Ratio:
     """The interquartile mean of a setting's true return is at least `least` times another's.
 
     Args:
-        setting: The one that is judged.
+        setting: The one that is compared.
         other: What it is measured against.
         least: The ratio asked for.
         floor: A setting whose return counts as 0, where returns are negative and a ratio would say nothing.
@@ -107,27 +107,27 @@ class Alike:
 
 
 def _called(name: str, settings: Settings) -> str:
-    """Title and name: titles alone repeat from family to family."""
+    """Join title and name: titles alone repeat from family to family."""
     return f"{settings[name].title} (`{name}`)"
 
 
 def _returns(setting: str, other: str, settings: Settings, runs: Runs) -> tuple[list[float], list[float], bool]:
-    """True returns of both settings, and whether all their runs are there."""
+    """Collect true returns of both settings, and whether all their runs are there."""
     ours, theirs = ([float(row[RETURN]) for row in runs.get(name, ())] for name in (setting, other))
     return ours, theirs, (len(ours), len(theirs)) == tuple(len(settings[name].seeds) for name in (setting, other))
 
 
 def reached(asked: Asked, settings: Settings, runs: Runs) -> bool:
-    """Whether the runs show it; missing runs don't."""
+    """Test whether the runs show it; missing runs don't."""
     return bool(asked.judge(settings, runs).passed)
 
 
 def mean_return(setting: str, runs: Runs) -> float:
-    """Interquartile mean of a setting's true return over its seeds."""
+    """Compute the interquartile mean of a setting's true return over its seeds."""
     return interquartile_mean([float(row[RETURN]) for row in runs[setting]])
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence lists them."""
+    """Join names as a sentence lists them."""
     *before, last = names or ("none",)
     return f"{', '.join(before)} and {last}" if before else last

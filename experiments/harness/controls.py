@@ -1,4 +1,4 @@
-"""What a result stands beside: the same run, paid something else than what was learned from answers."""
+"""Controls of a result: the same run, paid another reward than the learned one."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ UNTRAINED: Settings = {"labels": 0, "reward": {"source": "untrained"}}
 
 
 def constant(reward: float) -> Settings:
-    """So much for every step, whatever is done."""
+    """Pay the same for every step."""
     return {"labels": 0, "reward": {"source": "constant", "source_options": {"value": reward}}}
 
 
 def random_answers(labels: int) -> Settings:
-    """The toss of a coin for every answer."""
+    """Answer every query at random."""
     return {"labels": labels, "teacher": "random"}
 
 
 def untrained_policy(total_timesteps: int) -> Settings:
-    """The policy as it was born: learning rate 0 leaves it so, and the rest only saves time."""
+    """Keep the initial policy: learning rate 0 does so, and the rest only saves time."""
     still = {"options": {"learning_rate": 0.0, "n_epochs": 1}}
     return {**constant(1.0), "agent": still, "total_timesteps": total_timesteps}

@@ -1,4 +1,4 @@
-"""What a row is made with, and how a page says it: versions, commit, machine, command, date."""
+"""Provenance of rows and pages: versions, commit, machine, command, date."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlhf_gym.runs.provenance import provenance
 def made_columns(
     command: str, versions: Mapping[str, str] | None = None, python: str | None = None
 ) -> dict[str, str | None]:
-    """The last columns of a run's row.
+    """Make the last columns of a run's row.
 
     Args:
         command: What does this run alone.
@@ -34,7 +34,7 @@ def made_columns(
 
 
 def mark_changed(commit: str | None) -> str | None:
-    """The commit, marked if code of the package or of the experiments isn't the committed one."""
+    """Mark the commit if code of the package or of the experiments isn't the committed one."""
     if commit is None or commit.endswith("+dirty"):
         return commit
     git = ["git", "-C", str(ROOT), "status", "--porcelain", "--", "rlhf_gym", "experiments"]
@@ -42,7 +42,7 @@ def mark_changed(commit: str | None) -> str | None:
 
 
 def made_with(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """Lines of a page on what its rows were made with."""
+    """Write a page's lines on the provenance of its rows."""
     for column in ("machine", "commit", "python", "versions"):
         yield f"- {column}: {'; or '.join(sorted({row[column] or 'unknown' for row in rows}))}"
     yield f"- dates: {min(row['date'] for row in rows)} to {max(row['date'] for row in rows)}\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """All rows, as text; none if there is no such file.
+    """Read all rows, as text; none if there is no such file.
 
     Raises:
         ValueError: If the file is empty or cut short, or a row doesn't fit the header.
@@ -30,7 +30,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_header(path: Path) -> list[str] | None:
-    """Names of the columns; None if there is no such file."""
+    """Read the names of the columns; None if there is no such file."""
     if not path.exists():
         return None
     with path.open(newline="", encoding="utf-8") as file:
@@ -57,7 +57,7 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def widen(path: Path, header: Sequence[str], fill: Callable[[Mapping[str, str]], Mapping[str, Any]]) -> None:
-    """Give old rows the columns that came after them; what they have stays as it is.
+    """Add new columns to old rows; their values stay as they are.
 
     Args:
         path: The file; replaced as a whole, or not at all.
@@ -77,7 +77,7 @@ def widen(path: Path, header: Sequence[str], fill: Callable[[Mapping[str, str]],
 
 
 def refusal(path: Path, header: Collection[str], wanted: Collection[str]) -> str:
-    """One line on how a header differs from what would be written."""
+    """Say in one line how a header differs from the one to be written."""
     missing = [name for name in wanted if name not in header]
     extra = [name for name in header if name not in wanted]
     what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra) or 'the same names in another order'}"

@@ -25,7 +25,7 @@ VERDICTS = {True: "pass", False: "**short**", None: "open: runs are missing"}
 
 
 def report(name: str, *, testing: bool = False, results_dir: Path = Path("results")) -> Path:
-    """Write everything that follows from the rows.
+    """Write the figures and the page of an experiment from its rows.
 
     Returns:
         The page.
@@ -44,7 +44,7 @@ def report(name: str, *, testing: bool = False, results_dir: Path = Path("result
 
 
 def figures(results: Results) -> dict[str, Figure]:
-    """A figure per family with runs, by the name of its file."""
+    """Draw a figure per family with runs, by the name of its file."""
     rows = [row for found in results.runs.values() for row in found]
     return {
         key: result_figure(
@@ -66,12 +66,12 @@ def _evaluated(settings: Iterable[Setting]) -> str:
 
 
 def table(results: Results, family: Family) -> str:
-    """The settings of a family in Markdown: interquartile means, with intervals from 5 seeds on."""
+    """Write the settings of a family in Markdown: interquartile means, with intervals from 5 seeds on."""
     return "\n".join(_table(results.of(family), results.runs))
 
 
 def summarise(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
-    """A row per setting and measure: interquartile mean over seeds, its interval, range, share over the threshold."""
+    """Make a row per setting and measure: interquartile mean over seeds, interval, range, share over the threshold."""
     return [
         {"setting": name, "measure": measure}
         | _over_seeds([float(row[measure]) for row in found])

@@ -37,7 +37,7 @@ class Results:
         return {key: f for key, f in self.experiment.FAMILIES.items() if any(s in self.runs for s in f.settings)}
 
     def of(self, family: Family) -> dict[str, Setting]:
-        """The settings of a family that have runs, in its order."""
+        """List the settings of a family that have runs, in its order."""
         return {name: self.settings[name] for name in family.settings if name in self.runs}
 
 

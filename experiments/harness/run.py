@@ -1,4 +1,4 @@
-"""Run what is missing of an experiment: `python -m experiments.run NAME [--jobs 2]`.
+"""Do the missing runs of an experiment: `python -m experiments.run NAME [--jobs 2]`.
 
 Every run is one row of `results/NAME/runs.csv` and its rounds are rows of `curves.csv`. A setting and seed that has its
 row is skipped, so the command can be stopped and given again. Nothing is overwritten.
@@ -123,7 +123,7 @@ def _wanted(name: str, settings: Mapping[str, Setting], seeds: Sequence[int], te
 
 
 def _missing(wanted: Sequence[Job], settings: Mapping[str, Setting], path: Path) -> list[Job]:
-    """The jobs without a row. Those with one must have been run with the settings of today."""
+    """Find the jobs without a row. Those with one must have been run with today's settings."""
     header, measures = read_header(path), measure_names(settings)
 
     def known(job: Job) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _adopt_new_columns(name: str, settings: Mapping[str, Setting], path: Path) -
 
 
 def _keep(folder: Path, job: Job, rows: Rows) -> str:
-    """Append a run. Its row comes last: a run whose row is there has its curves too."""
+    """Append a run. Its row comes last: a run that has its row has its curves too."""
     if not any(job.key.items() <= row.items() for row in read_rows(folder / "curves.csv")):
         append_rows(folder / "curves.csv", rows["curves"])
     if "clip" in rows:
@@ -177,7 +177,7 @@ def main(
     results_dir: Path = Path("results"),
     adopt: bool = False,
 ) -> int:
-    """Run what is missing of an experiment.
+    """Do the missing runs of an experiment.
 
     Args:
         name: Folder in experiments/questions/.

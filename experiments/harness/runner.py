@@ -1,4 +1,4 @@
-"""Do the jobs that have no row yet, some at a time, and keep each as it ends: what every table of runs is filled by."""
+"""The runner of every table of runs: do the jobs that have no row yet, some at a time, and keep each as it ends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Made = TypeVar("Made")
 
 
 def fresh_process(command: Sequence[str], told: str | None = None) -> str:
-    """Run a command of its own process with one thread, and give what it wrote.
+    """Run a command in its own process with one thread, and return its output.
 
     Args:
         command: Program and arguments.
@@ -59,7 +59,7 @@ def fresh_process(command: Sequence[str], told: str | None = None) -> str:
 def missing(
     wanted: Sequence[AnyJob], path: Path, check: Callable[[AnyJob, Mapping[str, str]], None] = lambda job, row: None
 ) -> list[AnyJob]:
-    """The jobs without a row.
+    """Find the jobs without a row.
 
     Args:
         wanted: All jobs.
@@ -87,7 +87,7 @@ def run_missing(
     *,
     jobs: int = 1,
 ) -> dict[AnyJob, str]:
-    """Do jobs and keep what each made as it ends.
+    """Do jobs and keep each result as it ends.
 
     Args:
         todo: The jobs.
@@ -112,7 +112,7 @@ def run_missing(
 def _execute_all(
     todo: Sequence[AnyJob], execute: Callable[[AnyJob], Made], jobs: int
 ) -> Iterator[tuple[AnyJob, Made | Exception]]:
-    """Do the jobs, some at a time, and give each as it ends."""
+    """Do the jobs, some at a time, and yield each as it ends."""
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = {pool.submit(execute, job): job for job in todo}
@@ -127,7 +127,7 @@ def _execute_all(
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep a second command from doing the same runs: the lock is the folder's, and ends with the process."""
+    """Lock the folder, so that no second command does the same runs; the lock ends with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         lock = FolderLock(folder)
@@ -138,5 +138,5 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def results_folder(name: str, results_dir: Path, *, testing: bool) -> Path:
-    """Where results are kept; those of a testing subset never mix with them."""
+    """Find the folder of results; those of a testing subset never mix with them."""
     return results_dir / (f"{name}-testing" if testing else name)

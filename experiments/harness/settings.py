@@ -1,4 +1,4 @@
-"""What an experiment consists of: settings as data, what is asked of them, and how they are grouped on its page."""
+"""The parts of an experiment: settings as data, the figures asked of them, and their groups on its page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Bound:
     most: float = math.inf
 
     def holds(self, run: Row) -> bool:
-        """Whether a run reaches it; one without the figure doesn't."""
+        """Test whether a run reaches it; one without the figure doesn't."""
         return run.get(self.measure, "") != "" and self.least <= float(run[self.measure]) <= self.most
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class Setting:
     clip: bool = False
 
     def run_config(self, seed: int) -> RLHFConfig:
-        """All settings of one run."""
+        """Make all settings of one run."""
         return RLHFConfig.for_env(**merge(self.config, {"seed": seed}))
 
     @property
@@ -77,12 +77,12 @@ class Setting:
         return " and ".join(map(str, self.threshold))
 
     def reached(self, run: Row) -> bool:
-        """Whether a run is over the threshold."""
+        """Test whether a run is over the threshold."""
         return all(bound.holds(run) for bound in self.threshold)
 
 
 def shortened(settings: Mapping[str, Setting], names: Sequence[str], config: Mapping[str, Any]) -> dict[str, Setting]:
-    """Some settings, each with one seed and `config` laid over its own: what tests can run."""
+    """Shorten some settings for tests: one seed each, and `config` laid over their own."""
     return {
         name: replace(settings[name], seeds=settings[name].seeds[:1], config=merge(settings[name].config, config))
         for name in names
@@ -116,7 +116,7 @@ class Verdict:
 
 
 class Asked(Protocol):
-    """Something the results have to show."""
+    """A condition on the results."""
 
     def judge(self, settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> Verdict:
         """Compare it with the runs of each setting."""
@@ -135,12 +135,12 @@ class Experiment(Protocol):
 
 
 def names() -> list[str]:
-    """Every folder of questions, sorted."""
+    """List every folder of questions, sorted."""
     return sorted(path.parent.name for path in QUESTIONS.glob("*/__init__.py"))
 
 
 def load(name: str) -> Experiment:
-    """The experiment in `experiments/questions/NAME`.
+    """Load the experiment in `experiments/questions/NAME`.
 
     Raises:
         ValueError: If there is none.
@@ -151,7 +151,7 @@ def load(name: str) -> Experiment:
 
 
 def choose(experiment: Experiment, *, testing: bool, only: Sequence[str] = ()) -> dict[str, Setting]:
-    """The settings by name, all of them or only some.
+    """Choose settings by name, all of them or only some.
 
     Raises:
         ValueError: On a name that isn't there.
@@ -164,7 +164,7 @@ def choose(experiment: Experiment, *, testing: bool, only: Sequence[str] = ()) -
 
 
 def known_columns(experiment: str, setting: str, config: RLHFConfig) -> dict[str, Any]:
-    """The columns of a run that are known before it: what it is called, and every setting by its dotted name.
+    """List the columns of a run that are known before it: its name, and every setting by its dotted name.
 
     What is neither number nor text becomes JSON. `run_dir` is left out: it has no part in the result.
     """
@@ -181,5 +181,5 @@ def _cell(value: Any) -> Any:
 
 
 def measure_names(settings: Mapping[str, Setting]) -> list[str]:
-    """Every measure of any setting: each has a column, empty where a setting doesn't take it."""
+    """List every measure of any setting: each has a column, empty where a setting doesn't take it."""
     return list(dict.fromkeys(name for setting in settings.values() for name in setting.measures))

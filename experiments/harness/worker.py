@@ -59,7 +59,7 @@ def run_row(
     names: Sequence[str],
     command: str,
 ) -> dict[str, Any]:
-    """The run's row. A summary's name that is a setting's too, such as `labels`, is kept as `summary.labels`."""
+    """Make the run's row. A summary's name that is a setting's too, such as `labels`, becomes `summary.labels`."""
     return (
         known
         # A goal's return is a measure of its setting; as one more column, tables begun without it could not grow.

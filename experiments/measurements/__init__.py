@@ -1,1 +1,1 @@
-"""What is measured beside the questions: cost, waiting, a peer, and how far labels go on all tasks together."""
+"""Measurements beside the questions: cost, waiting, a peer, and how far labels go on all tasks together."""

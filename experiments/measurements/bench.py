@@ -1,4 +1,4 @@
-"""What RLHF costs over plain SB3 PPO: `python -m experiments.measurements.bench [--pairs 5]`.
+"""The cost of RLHF over plain SB3 PPO: `python -m experiments.measurements.bench [--pairs 5]`.
 
 The two run in turn, each in a fresh process, with the same environment, steps and settings of PPO, and the same
 evaluation at the end; the ratio is taken pair by pair, so that it holds when the machine's speed drifts. Imports are
@@ -90,7 +90,7 @@ def time_ppo(config: RLHFConfig) -> dict[str, Any]:
 def in_fresh_process(
     env_id: str, kind: Literal["rlhf", "ppo"], seed: int, total_timesteps: int | None
 ) -> dict[str, Any]:
-    """One timed run; its figures come back on the last line of its output."""
+    """Do one timed run in a new process; its figures are the last line of its output."""
     command = [sys.executable, "-m", "experiments.measurements.bench", "--one", env_id, kind, str(seed)]
     command += ["--total-timesteps", str(total_timesteps)] if total_timesteps else []
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -107,7 +107,7 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """One line a task, medians over pairs with their ranges."""
+    """Write one line a task, medians over pairs with their ranges."""
     lines = [
         "| task | pairs | wall time ours ÷ PPO | ours s | PPO s | policy s | reward s | query s | evaluation s | "
         "steps per s, ours | PPO | memory ours − PPO, MB |",
@@ -138,7 +138,7 @@ def settings(env_id: str, total_timesteps: int | None = None) -> dict[str, Any]:
 
 
 def pair(env_id: str, seed: int, total_timesteps: int | None = None) -> dict[str, Any]:
-    """One pair of runs, which one goes first changing with the seed."""
+    """Do one pair of runs; which one goes first changes with the seed."""
     order: list[Literal["rlhf", "ppo"]] = ["rlhf", "ppo"] if seed % 2 == 0 else ["ppo", "rlhf"]
     done = {kind: in_fresh_process(env_id, kind, seed, total_timesteps) for kind in order}
     ours, plain = done["rlhf"], done["ppo"]
@@ -161,7 +161,7 @@ def pair(env_id: str, seed: int, total_timesteps: int | None = None) -> dict[str
 
 
 def of_commit(path: Path, commit: str) -> list[dict[str, Any]]:
-    """Every pair run at a commit, its figures as numbers."""
+    """Read every pair run at a commit, its figures as numbers."""
     texts = "env_id commit machine python"
     return [
         {name: value if name in texts.split() else float(value) for name, value in row.items()}

@@ -90,7 +90,7 @@ IMITATION = {"half_cheetah_700": "imitation", "cartpole_200": "imitation_fragmen
 
 
 def elsewhere(results_dir: Path = Path("results")) -> list[Point]:
-    """What others reach: imitation, as measured here beside its own PPO, and what was published."""
+    """Collect others' figures: imitation, as measured here beside its own PPO, and published ones."""
     path = results_dir / "peers" / "runs.csv"
     rows = read_rows(path) if path.exists() else []
     points = []
@@ -106,21 +106,21 @@ def elsewhere(results_dir: Path = Path("results")) -> list[Point]:
 
 
 def results_with_rows(results_dir: Path = Path("results")) -> list[Results]:
-    """Every experiment that has been run at least in part."""
+    """List every experiment that has been run at least in part."""
     return [
         read_results(name, results_dir=results_dir) for name in names() if (results_dir / name / "runs.csv").exists()
     ]
 
 
 def measured(experiments: Iterable[Results]) -> tuple[list[Point], dict[str, list[str]]]:
-    """A point per number of labels, and one for the best constant reward, on every task that can be compared.
+    """Make a point per number of labels, and one for the best constant reward, on every comparable task.
 
-    That is where an oracle judges by the environment's own reward and PPO was also paid that reward. What isn't run yet
-    is left out.
+    That is where an oracle compares by the environment's own reward and PPO was also paid that reward. Missing runs are
+    left out.
 
     Returns:
         The points, and the tasks that had to be left out, by why: a part of a negative return says nothing where
-        nothing was run that could count as 0, or the oracle judges another goal.
+        nothing was run that could count as 0, or the oracle compares by another goal.
     """
     points: list[Point] = []
     without_floor: list[str] = []

@@ -63,7 +63,7 @@ def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None =
 
 
 def by_task(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """The points to draw by task, by labels; others' stand with the task that has their environment's name."""
+    """Group the points by task, sorted by labels; others' go to the task with their environment's name."""
     named = sorted({p.task for p in points if p.kind == "labels"}, key=[p.task for p in points].index)
     first = {_stem(task): task for task in reversed(named)}
     families = list(dict.fromkeys(_family(task) for task in named))
@@ -142,7 +142,7 @@ def _dress(panels: Any, drawn: int, points: Sequence[Point]) -> None:
 
 
 def _shown(point: Point) -> float:
-    """Where a point stands: at the edge, if it would squeeze all others."""
+    """Place a point: at the edge, if it would squeeze all others."""
     return min(max(point.fraction, LOWEST), HIGHEST)
 
 

@@ -1,4 +1,4 @@
-"""How long does somebody at the labelling page wait? `python -m experiments.measurements.page_waits`.
+"""How long does a person at the labelling page wait? `python -m experiments.measurements.page_waits`.
 
 A new run of each task posts queries of its untrained policy. Then `rlhf-gym label DIR --web` serves them on this
 machine, at its default size of clips, and is asked what the page's own script asks, in the same order: an answer is
@@ -38,7 +38,7 @@ from rlhf_gym.store import PreferenceStore
 
 ENV_IDS = ("CartPole-v1", "HalfCheetah-v5")
 ASKED_MS = 200  # the median should be below
-AHEAD = 2  # queries that somebody holds besides the one in view
+AHEAD = 2  # queries that a person holds besides the one in view
 COLUMNS = {
     "env_id": "task",
     "thinking_s": "thinking, s",
@@ -53,7 +53,7 @@ COLUMNS = {
 
 
 class Page:
-    """What static/page.js and static/player.js do, less the showing."""
+    """A client that requests what static/page.js and static/player.js request, without showing it."""
 
     def __init__(self, port: int, who: str = "somebody") -> None:
         self._address, self._who = f"http://127.0.0.1:{port}", {"who": who}
@@ -72,7 +72,7 @@ class Page:
                 return content
 
     def next(self) -> str:
-        """The next query, in view when this returns; the clip of the one after it is loaded meanwhile."""
+        """Get the next query, in view when this returns; the clip of the one after it is loaded meanwhile."""
         told = json.loads(self.ask("/api/next", self._who))
         self._load(told["query_id"]).result()
         if told["ahead"]:
@@ -80,7 +80,7 @@ class Page:
         return str(told["query_id"])
 
     def answer(self, query_id: str, seconds: float) -> None:
-        """Say something."""
+        """Send an answer."""
         self.ask("/api/answers", {**self._who, "query_id": query_id, "answer": "left", "seconds": seconds})
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ def drawing_seconds(run_dir: Path, *, clips: int) -> float:
 
 
 def measure(env_id: str, *, thinking: float, answers: int) -> dict[str, Any]:
-    """One row: a run that is begun, somebody who answers, and how long they wait."""
+    """Make one row: start a run, answer its queries, and measure the waits."""
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as directory:
         run_dir, queries = Path(directory) / "run", answers + 1 + AHEAD
@@ -167,7 +167,7 @@ def measure(env_id: str, *, thinking: float, answers: int) -> dict[str, Any]:
 
 
 def table(rows: Sequence[dict[str, str]]) -> str:
-    """One line a row."""
+    """Write one line a row."""
     lines = ["| " + " | ".join([*COLUMNS.values(), "asked"]) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for row in rows:
         asked = f"median < {ASKED_MS}: " + ("yes" if float(row["median_ms"]) < ASKED_MS else "**no**")
@@ -204,7 +204,7 @@ def main(
 
     Args:
         env_ids: Tasks.
-        thinking: Seconds that somebody looks at a pair before answering; the literature says 3 to 5.
+        thinking: Seconds that a person looks at a pair before answering; the literature says 3 to 5.
         answers: Of each task and thinking time, at least 2.
         results_dir: Each row is appended to `page_waits/runs.csv` in it, and `page_waits/README.md` is made anew.
     """

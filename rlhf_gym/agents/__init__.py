@@ -1,4 +1,4 @@
-"""Who learns the policy."""
+"""Agents: what learns the policy."""
 
 from rlhf_gym.agents.agent import Agent
 from rlhf_gym.agents.make import load_algorithm, load_policy, make_agent

@@ -1,4 +1,4 @@
-"""Who learns the policy: what the loop needs of it."""
+"""The agent: what the loop needs of a learner of policies."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Agent(ABC):
         """
 
     def predict(self, observations: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
-        """Actions for one observation or a batch, as SB3's `predict` answers.
+        """Choose actions for one observation or a batch, as SB3's `predict` does.
 
         Args:
             observations: Shape (*obs) or (n, *obs).
@@ -156,5 +156,5 @@ class Agent(ABC):
 
 
 def falling(start: float, left: float) -> FloatSchedule:
-    """A schedule that falls from `start` to its share `left` over one call of `learn`."""
+    """Make a schedule that falls from `start` to its share `left` over one call of `learn`."""
     return FloatSchedule(LinearSchedule(start, start * left, 1.0))

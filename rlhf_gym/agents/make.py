@@ -86,7 +86,7 @@ def load_policy(path: str | Path, algo: str = "ppo") -> BaseAlgorithm:
 
 
 def load_algorithm(algo: str) -> type[BaseAlgorithm]:
-    """The SB3 class of a name.
+    """Load the SB3 class of a name.
 
     Raises:
         BadInput: If it is neither registered nor a `module:Class` that is an SB3 algorithm.

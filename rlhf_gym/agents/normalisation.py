@@ -1,4 +1,4 @@
-"""Observations normalised inside the policy, so that whoever loads the policy has the right numbers with it."""
+"""Observations normalised inside the policy, so that the policy's file holds their statistics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NormalizedObservations(BaseFeaturesExtractor):
 
     What VecNormalize does, moved from the environment into the policy: environments, recorder and reward model see
     raw observations, and the statistics are saved and loaded as part of the policy. They change only in
-    :meth:`update`, so that PPO compares actions under the numbers they were chosen by.
+    :meth:`update`, so that PPO's update uses the statistics of the rollout it trains on.
 
     Args:
         observation_space: Box of any shape; observations are flattened.

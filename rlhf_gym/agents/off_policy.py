@@ -105,7 +105,7 @@ class OffPolicyAgent(Agent):
         self.replay.reward_function = reward_function and self._scaled(reward_function)
 
     def _scaled(self, reward_function: RewardFunction) -> RewardFunction:
-        """What the environments pay by a reward function: less their `zero`, divided by their `unit`."""
+        """Scale a reward function as the environments do: less their `zero`, divided by their `unit`."""
         payer = self._payer()
 
         def reward(*step: Array) -> Array:

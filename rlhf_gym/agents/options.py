@@ -78,7 +78,7 @@ def check_observations(venv: VecEnv) -> None:
 
 
 def takes_actions(sb3_class: type[BaseAlgorithm], venv: VecEnv) -> bool:
-    """Whether an algorithm can act in environments; SB3 asserts it where it is made."""
+    """Test whether an algorithm can act in environments; SB3 asserts it where it is made."""
     try:
         sb3_class("MlpPolicy", venv, device="cpu", _init_setup_model=False)  # type: ignore[call-arg]
     except AssertionError:

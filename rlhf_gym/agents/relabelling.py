@@ -72,7 +72,7 @@ class RelabelledReplay(ReplayBuffer):
         return np.array(rewards, np.float32).reshape(-1, 1)
 
     def _unscale(self, actions: Array) -> Array:
-        """Actions as the environment took them; SB3 stores those of a Box scaled to [-1, 1]."""
+        """Scale actions back to the environment's own; SB3 stores those of a Box scaled to [-1, 1]."""
         actions = actions.reshape(-1, *(self.action_space.shape or ()))
         if not isinstance(self.action_space, spaces.Box):
             return actions

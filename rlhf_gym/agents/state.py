@@ -56,7 +56,7 @@ def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
 
 
 def _counters(sb3: BaseAlgorithm, path: Path) -> dict[str, Any]:
-    """The plain numbers of the algorithm that are not its settings; older checkpoints hold them here too."""
+    """Collect the algorithm's plain numbers that are not its settings; older checkpoints hold them here too."""
     with ZipFile(path) as archive:
         saved = json.loads(archive.read("data"))
     settings = {*inspect.signature(type(sb3)).parameters, "n_envs"}

@@ -1,4 +1,4 @@
-"""Which values a setting may have, written beside its field, and which don't go together."""
+"""Bounds of settings, written beside their fields, and settings that don't go together."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _check_labels(config: Any) -> None:
 
 
 def _check_steps(config: Any) -> None:
-    """As far as they are known before the agent is there; the plan of rounds knows the rest."""
+    """Check step counts as far as they are known before the agent is made; the plan of rounds checks the rest."""
     options, n_envs = config.agent.options, config.agent.n_envs
     for name, bound in AGENT_OPTIONS.items():
         value = options.get(name)

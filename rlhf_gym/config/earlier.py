@@ -28,7 +28,7 @@ RENAMED_VALUES: dict[tuple[str, str, Any], str] = {("reward", "source", "true_sc
 
 
 def renamed(settings: Mapping[str, Any], over: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Settings under today's names, nested as they are; unknown ones are left for others to refuse.
+    """Rename settings to today's names, nested as they are; unknown ones are left for others to refuse.
 
     Args:
         settings: Under any version's names.

@@ -16,7 +16,7 @@ from rlhf_gym.errors import BadInput
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """A mapping from a YAML file.
+    """Read a mapping from a YAML file.
 
     Raises:
         BadInput: If there is no such file, or it holds something else.
@@ -31,7 +31,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`settings` with `changes` laid over it, groups merged name by name; `env_kwargs` is one value."""
+    """Lay `changes` over `settings`, groups merged name by name; `env_kwargs` is one value."""
     merged = dict(settings)
     for name, value in changes.items():
         if is_dataclass(value) and not isinstance(value, type):
@@ -42,7 +42,7 @@ def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def unknown_name(name: str, known: list[str], prefix: str = "") -> str:
-    """One line about a misspelt setting, with the nearest known name or all of them."""
+    """Tell of a misspelt setting in one line, with the nearest known name or all of them."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"unknown setting {prefix}{name}; " + (
         f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(known)}"
@@ -50,7 +50,7 @@ def unknown_name(name: str, known: list[str], prefix: str = "") -> str:
 
 
 def build(cls: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
-    """An instance of a dataclass, its groups included.
+    """Build an instance of a dataclass, its groups included.
 
     Args:
         cls: The dataclass.
@@ -72,7 +72,7 @@ def build(cls: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
 
 
 def convert(value: Any, wanted: Any, name: str) -> Any:
-    """`value` as the annotated type, or a ValueError that says what came and what was expected."""
+    """Convert `value` to the annotated type, or raise a ValueError that says what was expected."""
     if is_dataclass(wanted):
         return value if isinstance(value, wanted) else build(wanted, value, name + ".")  # type: ignore[arg-type]
     origin, args = get_origin(wanted), get_args(wanted)
@@ -102,7 +102,7 @@ def convert(value: Any, wanted: Any, name: str) -> Any:
 
 
 def check_types(config: Any, prefix: str = "") -> None:
-    """Python takes anything for a field: hold every value against its annotation, and the bounds that stand in it."""
+    """Check every field's value against its annotation and the bounds in it: Python takes anything for a field."""
     for name, wanted in get_type_hints(type(config), include_extras=True).items():
         value = getattr(config, name)
         if is_dataclass(value):
@@ -115,7 +115,7 @@ def check_types(config: Any, prefix: str = "") -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value with its tuples as lists, so that YAML stays readable."""
+    """Turn a value's tuples into lists, so that YAML stays readable."""
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value

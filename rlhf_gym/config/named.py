@@ -30,7 +30,7 @@ DEFAULTS = {
 
 @dataclass(frozen=True)
 class Named:
-    """Says of a field that it takes a name from one of the registry's tables, or a dotted one."""
+    """Mark a field that takes a name from one of the registry's tables, or a dotted one."""
 
     setting: str
 
@@ -50,7 +50,7 @@ class Named:
 
 
 def without_foreign_options(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`settings` without the options of what `changes` replace by something else."""
+    """Drop from `settings` the options of parts that `changes` replace."""
     kept = dict(settings)
     for setting, options in OPTIONS_OF.items():
         name = get(changes, setting)
@@ -60,7 +60,7 @@ def without_foreign_options(settings: Mapping[str, Any], changes: Mapping[str, A
 
 
 def get(settings: Any, dotted: str) -> Any:
-    """The value at a dotted name, of nested mappings or of an RLHFConfig; None if it isn't set."""
+    """Get the value at a dotted name, of nested mappings or of an RLHFConfig; None if it isn't set."""
     value = settings
     for part in dotted.split("."):
         value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)

@@ -9,7 +9,7 @@ IN_QUERY = ("password", "sslpassword")
 
 
 def url_without_password(url: str) -> str:
-    """The same database, for a client that knows the password from elsewhere; what is no URL is left as it is."""
+    """Remove the password from a database URL; text that is no URL is left as it is."""
     from sqlalchemy import URL, make_url  # here, for it takes long, and only stores need it
     from sqlalchemy.exc import ArgumentError
 
@@ -22,13 +22,13 @@ def url_without_password(url: str) -> str:
 
 
 def command_without_passwords(command: str) -> str:
-    """A command line, with passwords in URLs blotted out."""
+    """Blot out passwords in the URLs of a command line."""
     command = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", command)
     return re.sub(r"([?&](?:ssl)?password=)[^&\s']*", r"\1***", command)
 
 
 def password_variable(url: str | None) -> dict[str, str]:
-    """The environment variable in which libpq finds the password that a URL has; empty if it has none."""
+    """Put a URL's password into libpq's environment variable; empty if it has none."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 

@@ -27,7 +27,7 @@ Options = dict[str, Any]
 
 
 def _one_of(setting: str) -> Any:
-    """How the command line shows a setting that takes a registered or a dotted name."""
+    """Show a setting on the command line that takes a registered or a dotted name."""
     return arg(metavar="|".join([*Named(setting).names, "MODULE:NAME"]))
 
 
@@ -190,8 +190,8 @@ class RLHFConfig:
     """Directory of the run's files; None keeps everything in memory, except on the command line, where it takes a
     directory under runs/ that is named after the settings."""
     teacher: Annotated[str, Named("teacher"), _one_of("teacher")] = "oracle"
-    """Who answers; `random` is a control. People answer at this terminal, on a page in the browser, or (`store`)
-    wherever somebody runs `rlhf-gym label` on the run directory or the store."""
+    """The teacher; `random` is a control. People answer at this terminal, on a page in the browser, or (`store`)
+    wherever a person runs `rlhf-gym label` on the run directory or the store."""
     teacher_options: Options = field(default_factory=dict)
     """The teacher's own parameters."""
     kind: Annotated[str, Named("kind"), _one_of("kind")] = "comparison"
@@ -223,7 +223,7 @@ class RLHFConfig:
 
     @classmethod
     def for_env(cls, env_id: str, **settings: Any) -> RLHFConfig:
-        """The preset of an environment (or plain defaults), with some settings replaced.
+        """Take the preset of an environment (or plain defaults), with some settings replaced.
 
         Args:
             env_id: Gymnasium id.
@@ -233,7 +233,7 @@ class RLHFConfig:
 
     @classmethod
     def over_preset(cls, settings: Mapping[str, Any]) -> RLHFConfig:
-        """Settings laid over the preset of the environment that they name."""
+        """Lay settings over the preset of the environment that they name."""
         return cls.from_dict(_laid_over(preset(settings.get("env_id", cls.env_id)), settings))
 
     @classmethod
@@ -247,7 +247,7 @@ class RLHFConfig:
         return config
 
     def replace(self, **settings: Any) -> RLHFConfig:
-        """A copy with some settings replaced; a group takes a mapping of what to replace in it."""
+        """Copy with some settings replaced; a group takes a mapping of what to replace in it."""
         return type(self).from_dict(_laid_over(asdict(self), settings))
 
     @classmethod
@@ -264,7 +264,7 @@ class RLHFConfig:
 
 
 def _laid_over(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`changes` over `settings`; the options of what is replaced go with it."""
+    """Lay `changes` over `settings`; the options of replaced parts are dropped."""
     settings = renamed(settings)
     changes = renamed(changes, settings)
     return merge(without_foreign_options(settings, changes), changes)

@@ -40,7 +40,7 @@ def check_agent(algo: str, **options: Any) -> None:
 
 
 def make_in_small_environments(algo: str, **options: Any) -> MakeAgent:
-    """What makes an agent for the rules: two environments of CartPole or, if it can't act there, of Pendulum."""
+    """Make an agent for the rules, in two environments of CartPole or, if it can't act there, of Pendulum."""
 
     def make_in(env_id: str, seed: int) -> Agent:
         recorder = make_vec_env(Origin(env_id, 0), n_envs=N_ENVS, memory_steps=10, rng=np.random.default_rng(0))

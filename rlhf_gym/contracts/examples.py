@@ -51,13 +51,13 @@ def example_queries(n: int, *, box: bool = False, seed: int = 0, kind: str = "co
 
 
 def same_query(one: Query, other: Query) -> bool:
-    """Whether two queries are equal bit for bit, the dtypes and shapes of their arrays included."""
+    """Test whether two queries are equal bit for bit, the dtypes and shapes of their arrays included."""
     plain = [[getattr(query, name) for name in QUERY_FIELDS] for query in (one, other)]
     return plain[0] == plain[1] and content(*one.options) == content(*other.options)
 
 
 def content(*segments: Segment) -> list[object]:
-    """All that segments hold, in a form that `==` compares bit for bit."""
+    """Bring all that segments hold to a form that `==` compares bit for bit."""
     arrays = [a for s in segments for a in (s.observations, s.actions, s.rewards, s.earlier_actions)]
     return [(s.length, s.terminated, s.origin) for s in segments] + [(a.dtype, a.shape, a.tobytes()) for a in arrays]
 

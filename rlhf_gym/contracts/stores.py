@@ -117,7 +117,7 @@ def refuses_an_answer_to_an_unknown_query(store: PreferenceStore) -> None:
 
 
 def leases_a_query_to_one_person(store: PreferenceStore) -> None:
-    """The oldest that nobody holds; whoever asks again is given what they hold already."""
+    """The oldest that nobody holds; a person who asks again gets what they hold already."""
     store.post(example_queries(4))
     first, second = store.claim("a", n=2), store.claim("b")
     must(_ids(first) == ["0-0", "0-1"] and _ids(second) == ["0-2"], "nobody is given what another holds")
@@ -154,7 +154,7 @@ def counts_both_who_answered_after_a_lease_ran_out(store: PreferenceStore) -> No
 
 
 def hands_an_undone_query_back(store: PreferenceStore) -> None:
-    """To whoever undid it, unless another has it by now."""
+    """To the person who undid it, unless another has it by now."""
     store.post(example_queries(2))
     must(store.last_answered("a") is None, "who has said nothing has nothing to undo")
     store.record_all(["0-1", "0-0"], [Answer.LEFT, Answer.TIE], teacher="a")
@@ -173,7 +173,7 @@ def hands_an_undone_query_back(store: PreferenceStore) -> None:
 
 
 def hands_a_query_to_as_many_people_as_it_wants(store: PreferenceStore) -> None:
-    """Each once; whoever answers, gives back or undoes changes who may have it."""
+    """Each once; answering, giving back and undoing change who may have it."""
     store.post(example_queries(1), people=2)
     store.post(example_queries(1, seed=1))
     must([store.wanted("0-0"), store.wanted("1-0")] == [2, 1], "wanted is how many people are to answer")

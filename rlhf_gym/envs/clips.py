@@ -16,7 +16,7 @@ FORMATS = (".gif", ".webp")
 
 
 def frames_per_second(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> int:
-    """The environment's own speed, 30 where it names none.
+    """Look up the environment's own speed, 30 where it names none.
 
     Raises:
         BadInput: If the environment can't be made.

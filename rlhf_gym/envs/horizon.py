@@ -47,7 +47,7 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """One step; ``info["failed"]`` says whether it is frozen; a body that only lies there isn't."""
+        """Make one step; ``info["failed"]`` says whether it is frozen; a body that only lies still isn't."""
         self._steps += 1
         truncated = False
         info: dict[str, Any] = {}
@@ -56,6 +56,6 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
             observation, reward, terminated, truncated, info = self.env.step(action)
             self._failed = copy(observation) if terminated else None
         else:
-            observation = copy(self._failed)  # a copy each time: whoever is given it may change it
+            observation = copy(self._failed)  # a copy each time: the caller may change it
         info = {**info, "failed": self._failed is not None}
         return observation, reward, False, bool(truncated or self._steps >= self._horizon), info

@@ -1,4 +1,4 @@
-"""The one place where the learned reward is paid: wrappers for one environment, Gymnasium's vectors and SB3's."""
+"""Wrappers that pay the learned reward: for one environment, Gymnasium's vectors and SB3's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """One step, paid by the reward function."""
+        """Make one step, paid by the reward function."""
         observation, true_reward, terminated, truncated, info = self.env.step(action)
         reward = self.reward_function(
             self._observation[None], np.asarray(action)[None], np.asarray(observation)[None], np.array([terminated])
@@ -49,7 +49,7 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
 
 @final
 class VectorLearnedReward(gymnasium.vector.VectorWrapper):
-    """The same for Gymnasium's vectorised environments: one batched call a step, in every autoreset mode.
+    """Pay a reward function in Gymnasium's vectorised environments: one batched call a step, any autoreset mode.
 
     The environment's reward stays in ``infos["true_reward"]``. In mode NEXT_STEP an ended episode's next step only
     resets it: nothing happened, so 0 is paid. In mode SAME_STEP the last transition leads to ``infos["final_obs"]``.
@@ -80,7 +80,7 @@ class VectorLearnedReward(gymnasium.vector.VectorWrapper):
         return observations, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """One step of all environments, paid by the reward function."""
+        """Make one step of all environments, paid by the reward function."""
         observations, true_rewards, terminated, truncated, infos = self.env.step(actions)
         after = observations
         if "final_obs" in infos:
@@ -99,7 +99,7 @@ class VectorLearnedReward(gymnasium.vector.VectorWrapper):
 
 
 class Episode(NamedTuple):
-    """What one finished episode came to."""
+    """One finished episode: its returns and its length."""
 
     true_return: float
     learned_return: float
@@ -108,7 +108,7 @@ class Episode(NamedTuple):
 
 @final
 class VecLearnedReward(VecEnvWrapper):
-    """The same for SB3's vectorised environments: one batched call a step.
+    """Pay a reward function in SB3's vectorised environments: one batched call a step.
 
     Args:
         venv: Environments to wrap.
@@ -138,7 +138,7 @@ class VecLearnedReward(VecEnvWrapper):
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """One step of all environments, paid by the reward function."""
+        """Make one step of all environments, paid by the reward function."""
         observations, true_rewards, dones, infos = self.venv.step_wait()
         rewards = np.array(true_rewards)
         if self.reward_function is not None:
@@ -161,6 +161,6 @@ class VecLearnedReward(VecEnvWrapper):
         return observations, rewards, dones, infos
 
     def pop_episodes(self) -> list[Episode]:
-        """The episodes finished since the last call."""
+        """Return the episodes finished since the last call."""
         episodes, self._episodes = self._episodes, []
         return episodes

@@ -77,7 +77,7 @@ def check_spaces(env: gymnasium.Env[Any, Any], env_id: str) -> None:
 
 
 def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) -> gymnasium.Env[Any, Any]:
-    """One environment as `origin` describes it; its seed is for the caller to use.
+    """Make one environment as `origin` describes it; its seed is for the caller to use.
 
     With a fixed horizon, an environment whose constructor names `terminate_when_unhealthy` is made with False, unless
     `env_kwargs` say otherwise: a fallen body lies there and physics goes on. Any other is frozen where it would
@@ -120,7 +120,7 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
 
 
 def _creator(env_id: str) -> Callable[..., Any] | None:
-    """What an id is registered with, its modules imported; None for an unknown id."""
+    """Look up an id's constructor, its modules imported; None for an unknown id."""
     module, _, name = env_id.rpartition(":")
     if module:  # `module:id` is an id that the module registers when it is imported
         find_here()
@@ -135,7 +135,7 @@ def _takes(creator: Callable[..., Any] | None, argument: str) -> bool:
 
 
 def _newest_version(env_id: str) -> str | None:
-    """What Gymnasium would take an id without a version for; None if it has one, or isn't known."""
+    """Complete an id without a version as Gymnasium does; None if it has one, or isn't known."""
     if ":" in env_id or env_id in gymnasium.registry:
         return None
     namespace, name, version = parse_env_id(env_id)
@@ -144,7 +144,7 @@ def _newest_version(env_id: str) -> str | None:
 
 
 def make_vec_env(origin: Origin, *, n_envs: int, memory_steps: int, rng: np.random.Generator) -> Recorder:
-    """Environments side by side in one process, below a :class:`Recorder`.
+    """Make environments side by side in one process, below a :class:`Recorder`.
 
     Args:
         origin: What each of them is; its seed isn't used.

@@ -1,4 +1,4 @@
-"""What MuJoCo warns of, kept out of files: by itself it also writes MUJOCO_LOG.TXT into the working directory."""
+"""MuJoCo's warnings, kept out of files: by itself it also writes MUJOCO_LOG.TXT into the working directory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ UNHELPFUL = ("'settotalmass' is deprecated",)  # about Gymnasium's model files, 
 
 
 def tidy_warnings() -> None:
-    """Have MuJoCo, if it is imported and nobody handles its warnings yet, say them on stderr, and only there."""
+    """Print MuJoCo's warnings to stderr only, if it is imported and nothing handles them yet."""
     mujoco = sys.modules.get("mujoco")
     handler = getattr(mujoco, "get_mju_user_warning", None)  # not every version has it
     if mujoco is not None and handler is not None and handler() is None:
@@ -17,7 +17,7 @@ def tidy_warnings() -> None:
 
 
 def _pass_on(message: str) -> None:
-    """Never raises: MuJoCo, which is C, would end the process; so `warnings`, which can be errors, won't do."""
+    """Print a warning, and never raise: MuJoCo, which is C, would end the process; `warnings` can be errors."""
     if not any(part in message for part in UNHELPFUL):
         with suppress(Exception):
             print(f"MuJoCo warns: {message}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What to say where MuJoCo finds no OpenGL to draw with."""
+"""The error where MuJoCo finds no OpenGL to draw with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rlhf_gym.errors import BadInput
 
 @contextmanager
 def told_without_opengl(env_id: str) -> Iterator[None]:
-    """Make one line of what MuJoCo raises, at its import or when it draws, if OpenGL isn't there.
+    """Turn MuJoCo's error, at its import or when it draws, into one line if OpenGL is missing.
 
     Raises:
         BadInput: Which also says what to set.

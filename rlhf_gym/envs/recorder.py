@@ -1,4 +1,4 @@
-"""What PPO's own rollouts looked like, before any reward was replaced."""
+"""The agent's own rollouts, recorded before any reward is replaced."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rlhf_gym.segments import Array, Ending, Origin, Trajectory
 
 
 def endings(observations: Array, dones: Array, infos: list[dict[str, Any]]) -> tuple[Array, Array]:
-    """What the step really led to, and which episodes ended for good.
+    """Find the observations a step really led to, and which episodes ended for good.
 
     SB3 resets in the same step: where an episode ended, the observation returned is the next episode's first one and
     the true last one is in ``info``.
@@ -69,7 +69,7 @@ class _Log:
         self._observations[self._end] = observations
 
     def since(self, start: int, env: np.intp) -> tuple[Array, Array, Array]:
-        """One environment's observations before each step from `start` on, its actions and rewards: views."""
+        """View one environment's observations before each step from `start` on, its actions and rewards."""
         steps = slice(start, self._end)
         return self._observations[steps, env], self._actions[steps, env], self._rewards[steps, env]
 
@@ -140,7 +140,7 @@ class Recorder(VecEnvWrapper):
         self.venv.step_async(self._actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """One step of all environments, unchanged.
+        """Make one step of all environments, unchanged.
 
         Raises:
             BadInput: On NaN or infinity in an observation or reward, naming the step.
@@ -163,11 +163,11 @@ class Recorder(VecEnvWrapper):
         return observations, rewards, dones, infos
 
     def trajectories(self) -> list[Trajectory]:
-        """The last `memory_steps` steps, oldest first: finished episodes, then the ones still running."""
+        """Collect the last `memory_steps` steps, oldest first: finished episodes, then the ones still running."""
         return [*self._finished, *self._running()]
 
     def restore(self, trajectories: Sequence[Trajectory], *, steps: int, terminations: int) -> None:
-        """Take over what another recorder of the same environments had kept and counted, before the first reset."""
+        """Restore what another recorder of the same environments had kept and counted, before the first reset."""
         self._finished, self._kept = deque(trajectories), sum(map(len, trajectories))
         self.steps, self.terminations = steps, terminations
 

@@ -1,4 +1,4 @@
-"""A clip is a recipe: play the recorded actions again from the recorded seed, and check that it is the same episode."""
+"""Replay: play recorded actions again from the recorded seed, and check that it is the same episode."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **d
     Args:
         what: Has an origin and all actions since its episode began.
         draw: Whether to draw it; without, only the check is made.
-        every: Draw the first observation and each so-manieth after it; the last one in any case.
+        every: Draw every `every`-th observation, and always the first and the last.
         **drawing: Keyword arguments of the environment that change only how it is drawn (MuJoCo: width, height).
 
     Returns:
@@ -80,7 +80,7 @@ def draw_without_screen() -> None:
 
 
 def follow(env: gymnasium.Env[Any, Any]) -> None:
-    """Have MuJoCo's camera go along with a body that walks away, where the model has such a camera."""
+    """Let MuJoCo's camera follow the body, where the model has such a camera."""
     bare: Any = env.unwrapped
     if getattr(bare, "camera_id", 0) is None and getattr(bare, "camera_name", "") is None:  # none was asked for
         for number in range(bare.model.ncam):
@@ -89,7 +89,7 @@ def follow(env: gymnasium.Env[Any, Any]) -> None:
 
 
 def plain_light(env: gymnasium.Env[Any, Any]) -> None:
-    """Switch off what costs MuJoCo most of the time when it draws in software.
+    """Switch off shadows and reflections, which cost most of the time when MuJoCo draws in software.
 
     Shadows, reflections, the map of shadows that nobody casts, and smoothing: clips are scaled down, which smooths too.
     """

@@ -39,7 +39,7 @@ def answer_text(answer: Said, *, kind: str, options: int, query_id: str) -> str:
     """Write an answer as text, having held it against the kind of the query that it is given to.
 
     Raises:
-        BadInput: If it is no answer to a query of that kind with so many options.
+        BadInput: If it is no answer to a query of that kind with this number of options.
     """
     asked = find_kind(kind)
     try:
@@ -53,7 +53,7 @@ def answer_text(answer: Said, *, kind: str, options: int, query_id: str) -> str:
 
 
 def choices(preferences: Iterable[Preference]) -> list[Choice]:
-    """Turn answers into what the fit sees; skipped queries tell nothing."""
+    """Turn answers into the choices to fit; skipped queries imply none."""
     return [
         choice
         for preference in preferences

@@ -27,7 +27,7 @@ def answer(worth: Sequence[float]) -> Answer:
 
 
 def choices(preference: Preference) -> list[Choice]:
-    """One choice between two, a tie half each way."""
+    """Make one choice between two, a tie half each way."""
     left = Answer(preference.answer).target
     query = preference.query
     return [Choice(query.options, (left, 1 - left), group=query.repeats or query.id)]

@@ -1,4 +1,4 @@
-"""What a kind of feedback is."""
+"""The interface of a kind of feedback."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def answer(worth: Sequence[float]) -> Ranking:
 
 
 def choices(preference: Preference) -> list[Choice]:
-    """K - 1 choices, each out of the options that weren't placed before."""
+    """Make K - 1 choices, each out of the options that weren't placed before."""
     assert isinstance(preference.answer, Ranking)  # noqa: S101
     query = preference.query
     return [
@@ -72,7 +72,7 @@ def choices(preference: Preference) -> list[Choice]:
 
 
 def _stages(ranking: Ranking) -> Iterator[tuple[list[int], tuple[float, ...]]]:
-    """What is left to choose from, and the target over it, stage by stage."""
+    """Yield the options left to choose from, and the target over them, stage by stage."""
     left = list(range(ranking.options))
     for group in ranking.groups:
         last = len(group) == len(left)  # nothing is below: one choice fewer, for the last option has no rival

@@ -1,4 +1,4 @@
-"""People as teachers: clips of queries, and the faces through which they are answered."""
+"""People as teachers: clips of queries, and the interfaces that show them."""
 
 from rlhf_gym.labelling.clips import Clip, ClipCache, ClipError, ClipNotReady
 from rlhf_gym.labelling.desk import Desk, Progress, Taken

@@ -19,7 +19,7 @@ NAME = 4
 
 
 def plot_states(query: Query, *, columns: int) -> list[str]:
-    """All options' observations side by side, time from left to right, with the same scales.
+    """Plot all options' observations side by side, time from left to right, with the same scales.
 
     Shown are the variables that change most, at most four, named by their place in the observation. An `x` follows the
     last step of an option whose episode ended in it. Options that don't fit beside each other stand below each other,
@@ -59,7 +59,7 @@ def _caption(name: str, is_first: bool, width: int) -> str:
 
 
 def _plot(shares: Array, length: int, terminated: bool, width: int) -> list[str]:
-    """One variable, as shares of its range, in `ROWS` lines of equal width; the highest comes first."""
+    """Plot one variable, as shares of its range, in `ROWS` lines of equal width; the highest comes first."""
     grid = [[" "] * width for _ in range(ROWS)]
     steps = np.linspace(0, length, width - 1)  # the last column is for an ending
     steps = steps[steps <= len(shares) - 1]

@@ -76,11 +76,11 @@ class Clip:
         return self.directory / f"{option}.jpg"
 
     def film(self, option: str) -> Path:
-        """Animated WebP of an option, for any viewer; there if the cache was made with ``films``."""
+        """Path of an option's animated WebP, for any viewer; written if the cache was made with ``films``."""
         return self.directory / f"{option}.webp"
 
     def frames(self, option: str) -> Array:
-        """What an option shows at each tick, uint8, shape (ticks, height, width, 3)."""
+        """Read an option's picture at each tick, uint8, shape (ticks, height, width, 3)."""
         with Image.open(self.sheet(option)) as sheet:
             whole = np.asarray(sheet.convert("RGB"))
         rows, columns = whole.shape[0] // self.height, self.columns[option]
@@ -125,12 +125,12 @@ class ClipCache:
         self._drawer = Drawer()
 
     def ahead(self, queries: Iterable[Query]) -> None:
-        """Have clips drawn that will be wanted soon, in this order; returns at once."""
+        """Queue clips to be drawn, in this order; returns at once."""
         for query in queries:
             self._drawing(query)
 
     def wait(self, query: Query, *, timeout: float = 60.0) -> Clip:
-        """The clip of a query, as soon as it is drawn.
+        """Wait for the clip of a query.
 
         Args:
             query: Which one; :meth:`ahead` may have been told of it before.
@@ -158,7 +158,7 @@ class ClipCache:
         return self._read(query, place)
 
     def close(self) -> None:
-        """Stop drawing; harmless if done twice. What is drawn stays."""
+        """Stop drawing; harmless if done twice. Finished clips stay."""
         self._drawer.close()
 
     def __enter__(self) -> ClipCache:
@@ -168,7 +168,7 @@ class ClipCache:
         self.close()
 
     def place(self, query: Query) -> Path:
-        """The folder of a query's files: named after all that they show."""
+        """Name the folder of a query's files by all that they show."""
         seen = hashlib.sha256(repr((query.id, query.left.length, sorted(self._settings.items()))).encode())
         for segment in query.options:
             seen.update(repr((segment.origin, segment.terminated)).encode())

@@ -1,4 +1,4 @@
-"""What every face does, be it a terminal, a page or a notebook: hand out queries, take answers, take them back."""
+"""The labelling desk behind terminal, page and notebook: hand out queries, take answers, take them back."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class Progress(NamedTuple):
     """How far it has come. A skip is no label."""
 
     answered: int
-    """Labels that stand, whoever gave them."""
+    """Current labels of all people together."""
     by_you: int
     """Those of one person."""
     labels: int | None
     """The budget; None where nobody has set one."""
     waiting: int
-    """Queries that wait for an answer, yours or somebody else's."""
+    """Queries that wait for an answer, yours or another person's."""
     median_seconds: float | None
     """From seeing a query to answering it, over that person's standing answers; None before the first."""
 
 
 class Desk:
-    """Where people sit down to answer. Safe to use from many threads.
+    """Hand out queries to people and take their answers. Safe to use from many threads.
 
     Args:
         store: Where queries come from and answers go.
         clips: Draws them.
         labels: The budget, for showing how far it has come; None where there is none.
         instructions: What to look for, in the researcher's words.
-        lease: Seconds for which a query that somebody was given is nobody else's; it begins anew with each
+        lease: Seconds for which a query is reserved for the person it was given to; it begins anew with each
             :meth:`next`.
         ahead: How many queries a person holds besides the one in view; their clips are drawn meanwhile.
         kinds: Kinds of query that can be shown here; others are neither handed out nor looked up. A page and a notebook
@@ -65,17 +65,17 @@ class Desk:
         self._answering = threading.Lock()
 
     def next(self, person: str) -> Query | None:
-        """The query for a person to answer now, the same until it is answered; None if none is open."""
+        """Give a person the query to answer now, the same until it is answered; None if none is open."""
         return next(iter(self.upcoming(person)), None)
 
     def upcoming(self, person: str) -> list[Query]:
-        """What :meth:`next` gives, and what it will give after that; empty if no query is open."""
+        """List the query of :meth:`next` and those after it; empty if no query is open."""
         queries = self._store.claim(person, n=1 + self._ahead, lease=self._lease, kinds=self.kinds)
         self._clips.ahead(queries)
         return queries
 
     def clip(self, query_id: str, *, timeout: float = 60.0) -> Clip:
-        """The clip of a query, once it is drawn.
+        """Wait for the clip of a query.
 
         Raises:
             UnknownQuery: If there is no such query.
@@ -85,7 +85,7 @@ class Desk:
         return self._clips.wait(self.query(query_id), timeout=timeout)
 
     def query(self, query_id: str) -> Query:
-        """The query of that id.
+        """Look a query up by its id.
 
         Raises:
             UnknownQuery: If there is none, or none of a kind that can be shown here.
@@ -99,7 +99,7 @@ class Desk:
         return query
 
     def answer(self, person: str, query_id: str, answer: Said, shown_at: float | None = None) -> None:
-        """Write an answer down; it is safe when this returns. Saying it twice, or otherwise later, counts once.
+        """Record an answer; it is safe when this returns. Of several by the same person, the last one counts.
 
         Args:
             person: Who says it.
@@ -121,7 +121,7 @@ class Desk:
             self._store.record(query_id, answer, teacher=person, shown_at=shown_at)
 
     def undo(self, person: str) -> Query | None:
-        """Take back the last answer of a person that stands; the query is theirs again. None if there is none."""
+        """Take back a person's last current answer; the query is theirs again. None if there is none."""
         with self._answering:
             last = self._store.last_answered(person, kinds=self.kinds)
             if last is None:
@@ -131,11 +131,11 @@ class Desk:
         return last.query
 
     def release(self, person: str) -> None:
-        """Give back what a person holds, for others to answer."""
+        """Release the queries that a person holds, for others to answer."""
         self._store.release(person)
 
     def progress(self, person: str) -> Progress:
-        """How far it has come with what can be shown here, and how far with a person."""
+        """Count answered and open queries of the kinds shown here, and the answers of one person."""
         counts = self._store.counts(self.kinds)
         mine = _standing(self._store.history(person))
         times = [given.answered_at - given.shown_at for given in mine if given.shown_at is not None]
@@ -148,15 +148,15 @@ class Desk:
         )
 
     def quality(self) -> QualityReport:
-        """How good the answers are, each person's and all people's."""
+        """Assess the answers, each person's and all people's."""
         return judge(self._store)
 
 
 def judge(store: PreferenceStore) -> QualityReport:
-    """How good the answers in a store are, as they stand at one moment, whatever people say meanwhile."""
+    """Assess the answers in a store as of one moment; answers that come meanwhile are left out."""
     history = store.history()
     queries = {preference.query.id: preference.query for preference in store.preferences()}
-    # An answer that was taken back between the two reads stands in the first.
+    # An answer taken back between the two reads is still in the first.
     missing = {given.query_id for given in history if given.answer is not None} - queries.keys()
     return assess(history, [*queries.values(), *store.queries(sorted(missing))])
 
@@ -166,6 +166,6 @@ def _listed(people: Set[str]) -> str:
 
 
 def _standing(history: list[GivenAnswer]) -> list[GivenAnswer]:
-    """Of one person's answers those that stand."""
+    """Pick one person's current answers."""
     last = {given.query_id: given for given in history}
     return [given for given in last.values() if given.answer is not None]

@@ -1,4 +1,4 @@
-"""The process that draws: started when it is first needed, and again whenever it has died."""
+"""The drawing process: started when it is first needed, and again whenever it has died."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DrawerDied(Exception):
 
 
 class Drawer:
-    """Draws one thing after the other in a process of low priority. Safe to use from many threads."""
+    """Run drawing jobs one by one in a process of low priority. Safe to use from many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class Drawer:
         self._deaths, self._words, self._said = 0, "", Path()
 
     def submit(self, draw: Callable[[], None]) -> Future[None]:
-        """Have something drawn after all that was submitted before; its exception is :class:`DrawerDied` if that is so.
+        """Queue a drawing job; its exception is :class:`DrawerDied` if the process died of it.
 
         Args:
             draw: Can be pickled, as the process is spawned.

@@ -1,4 +1,4 @@
-"""What the process does that draws clips: writes one, and keeps their folder within its bound."""
+"""The work of the drawing process: write clips, and keep their folder within its bound."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ MANIFEST = "clip.json"
 
 
 def drawing_process(said: str) -> None:
-    """Set up a process that draws: polite to the trainer, silent, and gone when its parent is, however that ended.
+    """Set up the drawing process: low priority, output to a log file, exits with its parent.
 
     Args:
-        said: A file that takes what it would have said.
+        said: The log file that takes its output.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops this one
     if hasattr(os, "nice"):
@@ -40,7 +40,7 @@ def drawing_process(said: str) -> None:
 
 
 def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, max_bytes: int) -> None:
-    """Draw all options of a query into the folder `place`, which appears when all of it is there.
+    """Draw all options of a query into the folder `place`, which appears only once it is complete.
 
     Raises:
         BadInput: If the query can't be drawn.
@@ -69,7 +69,7 @@ def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, 
                 }
             )
         )
-        with suppress(OSError):  # somebody else has drawn the same clip meanwhile
+        with suppress(OSError):  # another process has drawn the same clip meanwhile
             unfinished.rename(place)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -77,12 +77,12 @@ def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, 
 
 
 def write_sheet(whole: Image.Image, path: Path) -> None:
-    """As JPEG, with colours as fine as brightness: coarser ones would run from one picture into the next."""
+    """Write a JPEG without chroma subsampling, which would bleed colours from one picture into the next."""
     whole.save(path, quality=78, subsampling=0)
 
 
 def prune(directory: Path, *, max_bytes: int, keep: Path) -> None:
-    """Remove the folders that were not looked at for longest, until the rest fits; never `keep`."""
+    """Remove the least recently used folders until the rest fits; never `keep`."""
     clips = {place: _age_and_size(place) for place in directory.iterdir() if place.is_dir()}
     total = sum(size for _, size in clips.values())
     for place in sorted(clips, key=lambda place: clips[place][0]):

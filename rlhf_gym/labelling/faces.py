@@ -1,4 +1,4 @@
-"""How a terminal shows a query and hears what is said: with moving pictures, or in plain characters."""
+"""How a terminal shows a query and reads the answer: with moving pictures, or in plain characters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rlhf_gym.preferences import Query, Ranking
 SHOWS = ("comparison", "ranking")
 """Kinds of query that a terminal can show."""
 Reply = Key | Ranking
-"""What is said to a query."""
+"""An answer to a query, or a command."""
 LOOPS = 10
 """How often a clip runs by itself: to a person who has gone away nothing more is sent."""
 LEAST_SECONDS_A_FRAME = 1 / 15
@@ -31,7 +31,7 @@ LETTERS = "1 left, 2 right, t tie, s skip, u undo, r replay, q quit? "
 
 @dataclass(frozen=True)
 class Shown:
-    """What is put to a person.
+    """A query as a person sees it.
 
     Args:
         heading: Lines above it, such as how far they are.
@@ -69,13 +69,13 @@ class Face(Protocol):
     def __exit__(self, *error: Any) -> None: ...
 
     def drawing(self, heading: Sequence[str]) -> None:
-        """Say that the next query is being drawn."""
+        """Show that the next query is being drawn."""
 
     def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
-        """Show a query until something is said other than REPLAY; that, and when the query was first seen."""
+        """Show a query until a key other than REPLAY; return its meaning, and when the query was first seen."""
 
     def rest(self, heading: Sequence[str], keys: Keyboard) -> Key | None:
-        """Say that there is nothing to ask, for a moment or up to a key."""
+        """Show that no query is open, for a moment or until a key."""
 
 
 class Pictures:
@@ -137,7 +137,7 @@ class Pictures:
         return lambda tick: [*above, *film.lines(tick)]
 
     def _wrap(self, lines: Sequence[str]) -> list[str]:
-        """Lines broken to the screen's width, long paths as well."""
+        """Break lines at the screen's width, long paths as well."""
         columns = max(1, self._screen.size[0])
         return [part for line in lines for part in textwrap.wrap(line, columns, break_on_hyphens=False)]
 

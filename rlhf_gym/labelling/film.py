@@ -43,7 +43,7 @@ class Film:
         return self._ticks
 
     def lines(self, tick: int) -> list[str]:
-        """What is shown at a tick: equally many lines at each."""
+        """Compose the lines of one tick: equally many at each."""
         if tick not in self._lines:
             drawn = [self._option(name, tick) for name in self._names]
             bands = [drawn[first : first + self._across] for first in range(0, len(drawn), self._across)]
@@ -51,7 +51,7 @@ class Film:
         return self._lines[tick]
 
     def _fit(self, columns: int, rows: int) -> tuple[int, int, int]:
-        """How many stand beside each other, and columns and rows of each; two always do."""
+        """Find how many options fit side by side (at least two), and columns and rows of each."""
         n, first = len(self._names), self._frames[self._names[0]]
         fitted = []
         for across in (2,) if n == 2 else range(1, n + 1):
@@ -74,6 +74,6 @@ class Film:
 
 
 def _last_unmarked(clip: Clip, name: str, word: str | None) -> int:
-    """The last tick before the mark of an ending, which is the last picture of its sheet."""
+    """Find the last tick before the mark of an ending, which is the last picture of its sheet."""
     order = clip.order[name]
     return order.index(max(order)) - 1 if word else len(order) - 1

@@ -13,7 +13,7 @@ RESET = "\x1b[0m"
 
 
 def half_blocks(frames: Array, *, columns: int, rows: int, true_colour: bool) -> list[list[str]]:
-    """Frames as lines of text.
+    """Turn frames into lines of text.
 
     Args:
         frames: uint8, shape (n, height, width, 3).
@@ -34,16 +34,16 @@ def half_blocks(frames: Array, *, columns: int, rows: int, true_colour: bool) ->
 
 
 def fit(frames: Array, *, columns: int, rows: int) -> tuple[int, int]:
-    """The largest columns and rows, within those given, in which frames keep their proportions."""
+    """Find the most columns and rows, within those given, that keep the frames' proportions."""
     height, width = frames.shape[1:3]
     scale = min(columns / width, 2 * rows / height)
     return max(1, int(width * scale)), max(1, int(height * scale / 2))
 
 
 def where_it_moves(frames: Array) -> tuple[slice, slice]:
-    """Rows and columns in which anything changes, with some room around; never less than half of either.
+    """Find the rows and columns in which pixels change, with a margin; never less than half of either.
 
-    In a terminal pixels are few: what stands still at the borders is better left out.
+    In a terminal pixels are few: still borders are better left out.
 
     Args:
         frames: uint8, shape (n, height, width, 3), of everything that is to be cut alike.

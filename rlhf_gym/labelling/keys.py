@@ -1,4 +1,4 @@
-"""What somebody at a terminal presses: single keys where that can be had, lines otherwise."""
+"""A person's keys at a terminal: single keys where the terminal gives them, lines otherwise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ except ImportError:  # Windows has lines only
 
 
 class Key(Enum):
-    """What a key means."""
+    """Meaning of a key."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -45,27 +45,27 @@ _ONE = re.compile(r"\x1b[\[O](?P<between>[0-9;]*)(?P<last>[A-Za-z~])|\x1b(?:[\[O
 
 
 class Keyboard(Protocol):
-    """Where keys come from, within a `with`; afterwards everything is as it was."""
+    """A source of keys, within a `with`, which restores the terminal afterwards."""
 
     def __enter__(self) -> Keyboard: ...
 
     def __exit__(self, *error: Any) -> None: ...
 
     def read(self, timeout: float | None) -> Key | None:
-        """The next key that means something; None if none comes within `timeout` seconds (None waits for ever)."""
+        """Read the next key with a meaning; None if none comes within `timeout` seconds (None waits for ever)."""
 
     def press(self, timeout: float | None) -> str | None:
-        """The next key as it is: a character in lower case, the name of an arrow, or a line with its newline."""
+        """Read the next key as it is: a character in lower case, the name of an arrow, or a line with its newline."""
 
     def wait(self, seconds: float) -> Key | None:
-        """Let time pass, up to the next key if keys can be heard meanwhile."""
+        """Sleep, until the next key if keys can be read meanwhile."""
 
     def early(self) -> Key | None:
-        """Forget what was typed before something was seen; UNDO or QUIT if that was among it."""
+        """Discard keys typed before the query was seen; return UNDO or QUIT if one was among them."""
 
 
 def keyboard(stdin: TextIO) -> Keyboard:
-    """Single keys if `stdin` is a terminal, lines otherwise."""
+    """Open the keyboard: single keys if `stdin` is a terminal, lines otherwise."""
     return RawKeys(stdin.fileno()) if termios is not None and stdin.isatty() else LineKeys(stdin)
 
 
@@ -165,7 +165,7 @@ class LineKeys:
         pass
 
     def read(self, timeout: float | None) -> Key | None:
-        """The key of the next line, however long that takes; None if it means nothing."""
+        """Read the key of the next line, however long that takes; None if it means nothing."""
         line = self._stdin.readline()
         word = line.strip().lower()
         if not line or word in PRESSED:
@@ -173,7 +173,7 @@ class LineKeys:
         return Key(word) if word in {key.value for key in Key} else None
 
     def press(self, timeout: float | None) -> str | None:
-        """The next line, however long that takes, ended by a newline; Ctrl-D at the end of input."""
+        """Read the next line, however long that takes, ended by a newline; Ctrl-D at the end of input."""
         line = self._stdin.readline()
         return f"{line.rstrip(NEWLINE)}{NEWLINE}" if line else "\x04"
 
@@ -183,5 +183,5 @@ class LineKeys:
         return None
 
     def early(self) -> Key | None:
-        """Nothing: lines are written with care, or by a script, and none is forgotten."""
+        """Discard nothing: lines are typed with care, or by a script."""
         return None

@@ -1,4 +1,4 @@
-"""The order that somebody types for a ranking: `bca`, or `b=ca` where b and c are alike."""
+"""The order that a person types for a ranking: `bca`, or `b=ca` where b and c are alike."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _wanted(names: Sequence[str]) -> str:
 
 @final
 class Typing:
-    """What somebody has typed so far, key by key or a line at once.
+    """A person's typing so far, key by key or a line at once.
 
     Args:
         names: Of the options, a letter each.
@@ -70,7 +70,7 @@ class Typing:
         return f"{self.problem or _wanted(self._names)}; space or s skip, u undo, r replay, q quit"
 
     def hear(self, keys: Keyboard, timeout: float | None) -> Ranking | Key | None:
-        """Take the next key, or line: the order once it is whole, or what is said in its place; None otherwise."""
+        """Take the next key, or line: return the order once it is complete, or a command; None otherwise."""
         pressed = keys.press(timeout)
         if pressed is None:
             return None

@@ -17,7 +17,7 @@ from rlhf_gym.segments import Segment
 LEAST_SECONDS = 1.5
 FRAMES_PER_SECOND = 25
 MOST_FRAMES = 120  # of a sheet; more than a phone likes to decode at once
-HOLD_SECONDS = 0.6  # the last frame stands before the loop begins again
+HOLD_SECONDS = 0.6  # for which the last frame is held before the loop begins again
 RED, GREY = (200, 30, 45), (110, 110, 110)
 
 
@@ -31,11 +31,11 @@ class Pace(NamedTuple):
     slowdown: float
     """How many times slower than the environment itself."""
     hold: int
-    """For how many frames more the last one stands."""
+    """For how many frames more the last one is held."""
 
 
 def pace(length: int, fps: float) -> Pace:
-    """The pace of segments of `length` steps in an environment of `fps` steps a second."""
+    """Choose the pace of segments of `length` steps in an environment of `fps` steps a second."""
     slowdown = max(1.0, LEAST_SECONDS * fps / length)
     every = max(1, round(fps / slowdown / FRAMES_PER_SECOND), math.ceil(length / MOST_FRAMES))
     milliseconds = max(1, round(1000 * every * slowdown / fps))
@@ -43,7 +43,7 @@ def pace(length: int, fps: float) -> Pace:
 
 
 def order(segment: Segment, pace: Pace) -> list[int]:
-    """Which of a side's pictures is shown at each tick, the held ones included.
+    """List the number of a side's picture at each tick, the held ones included.
 
     Segments of the same nominal length have the same number of ticks: after the last lived step its picture is held,
     or the marked one that follows it, if :func:`ended` has a word for it.
@@ -54,14 +54,14 @@ def order(segment: Segment, pace: Pace) -> list[int]:
 
 
 def ended(segment: Segment) -> str | None:
-    """The word for an ending that the segment shows; None where the episode went on."""
+    """Name the ending that the segment shows; None where the episode went on."""
     if segment.terminated:
         return "ended"
     return "time limit" if segment.lived < segment.length else None
 
 
 def draw_query(query: Query, *, draw: str, width: int) -> tuple[Pace, dict[str, list[Image.Image]]]:
-    """Each option's different pictures, in order of time, a marked one at the end where the episode ended.
+    """Draw each option's different pictures, in order of time, a marked one at the end where the episode ended.
 
     Args:
         query: What to draw.
@@ -90,7 +90,7 @@ def draw_query(query: Query, *, draw: str, width: int) -> tuple[Pace, dict[str, 
 
 
 def marked(picture: Image.Image, word: str, colour: tuple[int, int, int]) -> Image.Image:
-    """A picture dimmed, framed and labelled: time stands still in it."""
+    """Dim, frame and label the picture of an ending."""
     dim = Image.blend(picture, Image.new("RGB", picture.size, (32, 32, 36)), 0.55)
     pen, (width, height) = ImageDraw.Draw(dim), dim.size
     pen.rectangle((0, 0, width - 1, height - 1), outline=colour, width=max(3, width // 50))
@@ -103,7 +103,7 @@ def marked(picture: Image.Image, word: str, colour: tuple[int, int, int]) -> Ima
 
 
 def sheet(pictures: Sequence[Image.Image]) -> tuple[Image.Image, int]:
-    """All pictures in one, row by row, and how many stand in a row: about a square, which every browser can hold."""
+    """Join all pictures in one, row by row: about a square, which every browser can hold."""
     (width, height), n = pictures[0].size, len(pictures)
     columns = min(n, max(1, round(math.sqrt(n * height / width))))
     whole = Image.new("RGB", (columns * width, math.ceil(n / columns) * height))

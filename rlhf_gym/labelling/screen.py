@@ -1,4 +1,4 @@
-"""A terminal's screen, borrowed for a while and given back as it was."""
+"""A terminal's alternate screen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEAST_COLUMNS, LEAST_ROWS = 40, 14
 
 
 def shows_pictures(stdin: TextIO, stdout: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether both ends are a terminal that moves its cursor, has half-block characters, and has room for pictures."""
+    """Tell whether input and output are a terminal that can show moving pictures in half-block characters."""
     if not (stdin.isatty() and stdout.isatty()) or environ.get("TERM", "") in ("", "dumb", "unknown"):
         return False
     columns, rows = size(stdout)
@@ -21,12 +21,12 @@ def shows_pictures(stdin: TextIO, stdout: TextIO, environ: Mapping[str, str]) ->
 
 
 def shows_true_colour(environ: Mapping[str, str]) -> bool:
-    """Whether the terminal says that it paints 24-bit colours."""
+    """Test whether the terminal says that it paints 24-bit colours."""
     return environ.get("COLORTERM", "").lower() in ("truecolor", "24bit")
 
 
 def size(stdout: TextIO) -> tuple[int, int]:
-    """Columns and rows, 80 and 24 where there is no telling."""
+    """Get columns and rows, 80 and 24 where they are unknown."""
     try:
         columns, rows = os.get_terminal_size(stdout.fileno())
     except (OSError, ValueError):
@@ -61,7 +61,7 @@ class Screen:
         return columns - 1, rows  # what clears the rest of a full line, clears its last character in some terminals
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Show these lines and nothing else; only those that differ from what is shown are sent."""
+        """Show these lines and nothing else; only changed lines are sent."""
         if self._size != self.size:
             self._size, self._shown = self.size, []
             self._write("\x1b[2J")

@@ -14,7 +14,7 @@ INK, PAST, PAPER, LINE = (90, 90, 96), (30, 90, 200), (250, 250, 248), (205, 205
 
 
 def draw_states(query: Query, *, every: int, width: int) -> dict[str, list[Image.Image]]:
-    """Plots of every option's observations, with the same scales, and a point that moves along them.
+    """Plot every option's observations, with the same scales, and a point that moves along them.
 
     Shown are the variables that change most, at most six, named by their place in the observation.
 
@@ -39,7 +39,7 @@ def draw_states(query: Query, *, every: int, width: int) -> dict[str, list[Image
 
 
 def what_changes(query: Query, *, most: int) -> tuple[Array, list[Array]]:
-    """The variables of the options' observations, which are vectors, that change most for their size.
+    """Find the variables of the options' observations (vectors) that change most for their size.
 
     Returns:
         Their places in the observation, at most `most`; and of each option how they go, as shares of the range that
@@ -54,7 +54,7 @@ def what_changes(query: Query, *, most: int) -> tuple[Array, list[Array]]:
 
 
 def eights(length: float) -> int:
-    """The nearest number of pixels that JPEG's blocks fill, so that pictures side by side don't run into each other."""
+    """Round to the nearest number of pixels that JPEG's blocks fill: neighbouring pictures stay apart."""
     return 8 * max(1, round(length / 8))
 
 

@@ -1,4 +1,4 @@
-"""The terminal prompt: whoever sits at it, over ssh too, is a teacher."""
+"""The terminal prompt, at which a person answers queries, over ssh too."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def prompt(
     wait: bool = False,
     on_quit: Callable[[], None] | None = None,
 ) -> int:
-    """Put queries to somebody until there are none, or they quit.
+    """Put queries to a person until there are none, or they quit.
 
     Every answer is in the store before the next query is shown, so it may end at any moment, however it ends, and go on
     later. The terminal is left as it was found.
@@ -64,7 +64,7 @@ def prompt(
 
 
 class _Sitting:
-    """Somebody at the prompt, from their first query to their last."""
+    """One person's time at the prompt, from the first query to the last."""
 
     def __init__(self, desk: Desk, who: str, face: Face, keys: Keyboard) -> None:
         self._desk, self._who, self._face, self._keys = desk, who, face, keys
@@ -96,7 +96,7 @@ class _Sitting:
         return self._face.ask(shown, self._keys)
 
     def _do(self, said: Reply | None, query: Query | None, shown_at: float | None) -> Query | None:
-        """Do what was said; the query that comes next."""
+        """Carry out an answer or a command; return the query that comes next."""
         self._note = ""
         if said is Key.UNDO:
             return self._undo() or query

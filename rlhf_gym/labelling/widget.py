@@ -34,7 +34,7 @@ BUTTONS = {
 
 
 class Lesson:
-    """Puts queries to somebody in a notebook, one after the other; shown by being the last value of a cell.
+    """Labelling widget for a notebook: queries one after the other; shown as the last value of a cell.
 
     Every answer is in the store before the next query is shown.
 
@@ -59,7 +59,7 @@ class Lesson:
         self._show(desk.next(who))
 
     def check_done(self) -> None:
-        """Make sure that everything was answered, before the notebook goes on.
+        """Check that every query was answered, before the notebook goes on.
 
         Raises:
             BadInput: If queries are waiting.
@@ -107,7 +107,7 @@ class Lesson:
 
 
 def side_by_side(clip: Clip) -> bytes:
-    """Both sides of a clip in one endlessly looping animated WebP, so that they can't get out of step."""
+    """Join both sides of a clip in one endlessly looping animated WebP, so that they can't get out of step."""
     left, right = clip.frames("left"), clip.frames("right")
     gap = np.full((*left.shape[1:2], GAP, 3), 255, np.uint8)
     pictures, durations = [], []
@@ -116,7 +116,7 @@ def side_by_side(clip: Clip) -> bytes:
         pictures.append(Image.fromarray(np.concatenate([left[ticks[0]], gap, right[ticks[0]]], axis=1)))
         durations.append(len(ticks) * clip.milliseconds)
     file = io.BytesIO()
-    # The quickest method: somebody is waiting.
+    # The quickest method: a person is waiting.
     pictures[0].save(
         file, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, method=0, quality=75
     )

@@ -19,10 +19,10 @@ REWARD = "reward_model"
 
 @final
 class LearnedRewardMethod(Method):
-    """Fit a reward model, and pay it to the agent; its controls pay something else.
+    """Fit a reward model, and pay it to the agent; its controls pay another reward.
 
     Args:
-        agent: Who learns the policy, in environments that pay what they are told.
+        agent: Learns the policy, in environments that pay the method's reward function.
         learner: The reward model and its fits.
         source: What is paid.
         goal: The teacher's reward function, where that isn't the environment's.

@@ -1,4 +1,4 @@
-"""What a method is: how answers become a better policy."""
+"""The interface of a method: how answers become a better policy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlhf_gym.segments import Array, Segment, Trajectory
 
 
 class Lately(NamedTuple):
-    """What the policy did lately."""
+    """The policy's latest trajectories."""
 
     trajectories: Sequence[Trajectory | Segment]
     shift: bool
@@ -34,11 +34,11 @@ class Method(ABC):
 
     @abstractmethod
     def begin(self, lately: Lately) -> None:
-        """Take up the warm-up's steps, before anything was asked."""
+        """Take in the warm-up's steps, before the first query."""
 
     @abstractmethod
     def fit(self, choices: Sequence[Choice], lately: Lately) -> RewardFit:
-        """Fit to all choices so far, those of every answer that stands."""
+        """Fit to all choices so far, those of every current answer."""
 
     @abstractmethod
     def improve(self, steps: int, lately: Lately) -> None:
@@ -46,20 +46,20 @@ class Method(ABC):
 
     @abstractmethod
     def step_scores(self, observations: Array, actions: Array, next_observations: Array) -> Array:
-        """Each member's score of each step, shape (M, S); a segment's score is the sum over its lived steps."""
+        """Score each step by each member, shape (M, S); a segment's score is the sum over its lived steps."""
 
     @abstractmethod
     def encode(self, observations: Array, actions: Array, next_observations: Array) -> Array:
-        """What the method sees of each step, shape (S, D)."""
+        """Encode each step as the method's input, shape (S, D)."""
 
     @abstractmethod
     def save(self, directory: Path) -> None:
-        """Write policy and whatever the answers were fitted to, as a run directory holds them."""
+        """Write the policy and the fitted model, as a run directory holds them."""
 
     @abstractmethod
     def save_state(self, directory: Path) -> None:
-        """Write all that it takes to go on exactly."""
+        """Write the whole state, from which training goes on exactly."""
 
     @abstractmethod
     def restore(self, directory: Path) -> None:
-        """Become, in place, what :meth:`save_state` wrote, or, as far as that goes, :meth:`save`."""
+        """Restore in place what :meth:`save_state` wrote, or, as far as that goes, :meth:`save`."""

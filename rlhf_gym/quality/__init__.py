@@ -1,4 +1,4 @@
-"""How good the answers are."""
+"""Quality of the answers."""
 
 from rlhf_gym.quality.assessment import assess
 from rlhf_gym.quality.report import PersonQuality, QualityReport, Share

@@ -1,4 +1,4 @@
-"""How well judgements fit together: people with each other, and three judgements among themselves."""
+"""Agreement between people, and transitivity of judgements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rlhf_gym.segments import Segment
 
 
 def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
-    """Krippendorff's alpha for nominal data, missing values allowed (Krippendorff 2011, section C).
+    """Compute Krippendorff's alpha for nominal data, missing values allowed (Krippendorff 2011, section C).
 
     Args:
         units: For each thing that was judged, what each of those who judged it said. Fewer than two say nothing
@@ -33,13 +33,13 @@ def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
 
 
 def _differing(tally: Counter[Hashable]) -> float:
-    """Ordered pairs of values of one unit that differ, so weighted that each value counts once."""
+    """Count the ordered pairs of values of one unit that differ, weighted so that each value counts once."""
     m = tally.total()
     return (m * m - sum(count * count for count in tally.values())) / (m - 1)
 
 
 def segment_digest(segment: Segment) -> str:
-    """A name for what a segment shows: equal for segments with the same steps, whichever query they are in."""
+    """Name a segment by its steps: equal for equal steps, in any query."""
     digest = hashlib.sha256(f"{segment.length} {segment.terminated}".encode())
     for array in (segment.observations, segment.actions):
         digest.update(f"{array.dtype} {array.shape}".encode())
@@ -72,7 +72,7 @@ def _better(ahead: int) -> Answer:
 
 
 def intransitive_triples(said: Iterable[tuple[Query, Said]]) -> tuple[int, int]:
-    """Three segments, each compared with both others, that can't be put in order.
+    """Count triples of segments, each compared with both others, that can't be put in order.
 
     Compared are the two of a comparison, and each two of a ranking. Where a pair was judged several times, the majority
     counts. A tie may hide a difference too small to see, so "a over b, b like c, c like a" is no contradiction, but "a
@@ -95,7 +95,7 @@ def intransitive_triples(said: Iterable[tuple[Query, Said]]) -> tuple[int, int]:
 
 
 def _majorities(said: Iterable[tuple[Query, Said]]) -> dict[tuple[str, str], int]:
-    """For each two segments compared, either way round: 1 if the first is ahead, -1 if behind, 0 if neither."""
+    """Find each pair's majority, either way round: 1 if the first is ahead, -1 if behind, 0 if neither."""
     balance = defaultdict[tuple[str, str], int](int)
     for query, answer in said:
         digests = [segment_digest(segment) for segment in query.options]

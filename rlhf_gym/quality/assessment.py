@@ -1,4 +1,4 @@
-"""How good the answers are: each person's speed, side bias and consistency, and how people agree.
+"""Assessment of the answers: each person's speed, side bias and consistency, and agreement between people.
 
 Some queries are asked for the sake of this alone: repeats, mirrored ones and checks (:mod:`rlhf_gym.preferences`).
 """
@@ -21,15 +21,15 @@ class Given(Protocol):
 
     @property
     def query_id(self) -> str:
-        """Which query."""
+        """The query's id."""
 
     @property
     def who(self) -> str:
-        """Who answered."""
+        """The person."""
 
     @property
     def answer(self) -> Said | None:
-        """What was said."""
+        """The answer; None takes it back."""
 
     @property
     def shown_at(self) -> float | None:
@@ -47,10 +47,10 @@ class _Said(NamedTuple):
 
 
 def assess(history: Iterable[Given], queries: Iterable[Query]) -> QualityReport:
-    """Judge the answers.
+    """Assess the answers.
 
     Args:
-        history: Every answer in order of answering, withdrawn ones included. A person's last one about a query stands.
+        history: Every answer in order of answering, withdrawn ones included; a person's last to a query is current.
         queries: Those that have a standing answer; more do no harm.
 
     Raises:
@@ -80,7 +80,7 @@ def assess(history: Iterable[Given], queries: Iterable[Query]) -> QualityReport:
 
 
 def _said(standing: Iterable[Given], asked: Mapping[str, Query]) -> list[_Said]:
-    """Standing answers with their queries, in order of answering."""
+    """Collect the current answers with their queries, in order of answering."""
     found = []
     for given in standing:
         if given.query_id not in asked:
@@ -112,7 +112,7 @@ def _person(who: str, mine: Collection[_Said], undone: int) -> PersonQuality:
 
 
 def _consistency(mine: Collection[_Said], why: str) -> Share:
-    """Answers to repeats of one kind that agree with the same person's answer to the query they repeat."""
+    """Count answers to repeats of one kind that agree with the person's answer to the query they repeat."""
     first = {said.query.id: said.answer for said in mine}
     again = [
         (first.get(said.query.repeats or "", Answer.SKIP), _unmirrored(said)) for said in mine if said.query.why == why
@@ -122,7 +122,7 @@ def _consistency(mine: Collection[_Said], why: str) -> Share:
 
 
 def _judgements(people: Mapping[str, Iterable[_Said]]) -> Iterable[list[Answer]]:
-    """For each two options of a query, the first judgement of each person who made one, as if it was never mirrored."""
+    """Collect, for each pair of options, the first judgement of each person, mirrored ones turned back."""
     judged: dict[tuple[str, int, int], dict[str, Answer]] = defaultdict(dict)
     for who, mine in people.items():
         for said in mine:
@@ -132,7 +132,7 @@ def _judgements(people: Mapping[str, Iterable[_Said]]) -> Iterable[list[Answer]]
 
 
 def _unmirrored(said: _Said) -> Said:
-    """The answer, about the options as they were when the query was asked first."""
+    """Turn an answer back to the options' order when the query was asked first."""
     return said.answer.mirrored if said.query.why == MIRRORED else said.answer
 
 

@@ -1,4 +1,4 @@
-"""What a judgement of the answers says, for a terminal and for a page."""
+"""The quality report of the answers, for a terminal and for a page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RANKINGS = "rankings: {}; each two of their options count as a pair; left, chec
 
 @dataclass(frozen=True)
 class Share:
-    """How many of how many."""
+    """A share: hits, and the number of trials."""
 
     hits: int
     of: int
@@ -36,7 +36,7 @@ class Share:
 
 @dataclass(frozen=True)
 class PersonQuality:
-    """What one person's standing answers tell about that person.
+    """Quality figures of one person's current answers.
 
     Args:
         who: Name.
@@ -66,7 +66,7 @@ class PersonQuality:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What all answers tell.
+    """Quality figures of all answers.
 
     Args:
         people: One entry each, by name.
@@ -88,11 +88,11 @@ class QualityReport:
     rankings: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, as JSON can hold it; a share has `hits`, `of`, `share` and `interval`."""
+        """Turn the report into plain JSON values; a share has `hits`, `of`, `share` and `interval`."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
     def as_text(self) -> str:
-        """A table of the people, and a line for each figure about all of them."""
+        """Write a table of the people, and a line for each figure about all of them."""
         columns = "who answers undone seconds left repeats mirrored checks ties skips".split()
         rows = [columns, *map(_row, self.people)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

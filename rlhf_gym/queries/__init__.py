@@ -1,4 +1,4 @@
-"""Which queries are worth asking, and how many per round."""
+"""Choice of queries, and how many are asked per round."""
 
 from rlhf_gym.queries.candidates import Candidates, StepScores, count_queries, probabilities_of, sample_candidates
 from rlhf_gym.queries.choosing import choose_queries

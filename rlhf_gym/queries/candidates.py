@@ -1,4 +1,4 @@
-"""Candidates: the queries that could be asked, and what the learned reward makes of them."""
+"""Candidates: the queries that could be asked, and their learned returns."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class Candidates:
         return len(self.windows)
 
     def __getitem__(self, indices: Sequence[int] | Array) -> Candidates:
-        """Some of them."""
+        """Select some of them."""
         ids = [self.ids[i] for i in indices]
         where = (self.trajectories, self.length, self.windows[np.asarray(indices, np.int64)], ids)
         return Candidates(*where, self.kind, self.step_scores, self.encode)
 
     def queries(self) -> list[Query]:
-        """The candidates as queries, their segments cut out."""
+        """Cut out the segments, and make queries of the candidates."""
         options = cut_windows(self.trajectories, self._counts, self.windows.reshape(-1), self.length)
         k = self.windows.shape[1]
         return [Query(tuple(options[k * n : k * (n + 1)]), id=id_, kind=self.kind) for n, id_ in enumerate(self.ids)]
@@ -76,14 +76,14 @@ class Candidates:
 
     @cached_property
     def features(self) -> Array:
-        """Mean of what the reward model sees of an option's lived steps, shape (N, K, D)."""
+        """Mean of the reward model's inputs over an option's lived steps, shape (N, K, D)."""
         encode = self.encode or (lambda observations, *_: observations.reshape(len(observations), -1))
         sums = np.stack([self._sums(column) for column in encode(*self._steps).T], axis=-1)
         first, end = self._bounds
         return np.asarray(sums / (end - first)[..., None])
 
     def _sums(self, values: Array) -> Array:
-        """Sum of per-step values over each option's lived steps, shape (N, K)."""
+        """Sum per-step values over each option's lived steps, shape (N, K)."""
         totals = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
         first, end = self._bounds
         return np.asarray(totals[end] - totals[first])
@@ -110,7 +110,7 @@ class Candidates:
 
 
 def probabilities_of(queries: Sequence[Query], step_scores: StepScores) -> Array:
-    """Each member's probability that an option is the best of its query, shape (M, N, K); all queries have K options.
+    """Compute each member's probability that an option is the best of its query, shape (M, N, K).
 
     Args:
         queries: N of them, at least one.
@@ -127,7 +127,7 @@ def probabilities_of(queries: Sequence[Query], step_scores: StepScores) -> Array
 
 
 def count_queries(trajectories: Sequence[Trajectory], length: int, options: int = 2) -> int:
-    """How many different queries of K options :func:`sample_candidates` could draw, whatever their order."""
+    """Count the different queries of K options that :func:`sample_candidates` could draw, in any order."""
     return math.comb(int(count_windows(trajectories, length).sum()), options)
 
 
@@ -172,7 +172,7 @@ def sample_candidates(
 
 
 def _pairs(windows: int, n: int, rng: np.random.Generator) -> Array:
-    """Different pairs, shape (n, 2)."""
+    """Draw different pairs, shape (n, 2)."""
     numbers = rng.choice(windows * (windows - 1) // 2, size=n, replace=False)
     # Pair k of the triangle 0 <= j < i: i(i-1)/2 <= k. Rounding can put i one off, so it is put right.
     i = ((1 + np.sqrt(1 + 8 * numbers)) / 2).astype(np.int64)
@@ -184,7 +184,7 @@ def _pairs(windows: int, n: int, rng: np.random.Generator) -> Array:
 
 
 def _groups(windows: int, n: int, options: int, rng: np.random.Generator) -> Array:
-    """Rows of different windows, shape (n, K)."""
+    """Draw rows of different windows, shape (n, K)."""
     drawn = rng.integers(windows, size=(n, options))
     while (twice := (np.diff(np.sort(drawn, axis=1), axis=1) == 0).any(axis=1)).any():
         drawn[twice] = rng.integers(windows, size=(int(twice.sum()), options))

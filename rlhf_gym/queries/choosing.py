@@ -27,14 +27,14 @@ def choose_queries(
     options: int = 2,
     **candidates: Any,
 ) -> list[Query]:
-    """The `n` queries most worth asking, out of a uniform sample.
+    """Choose the `n` queries most worth asking, out of a uniform sample.
 
     Args:
         trajectories: Where to cut the segments.
         length: Steps of a segment.
         n: How many queries.
         scheme: Chooses among the candidates; None takes a uniform sample as it comes.
-        candidates_per_query: Sampled for each one chosen, as far as there are so many.
+        candidates_per_query: Sampled for each one chosen; fewer where there aren't enough.
         rng: Source of the sample.
         name: Of the scheme, as the queries say why they were chosen.
         options: Segments of each query.
@@ -56,7 +56,7 @@ def choose_queries(
 
 
 def _checked(chosen: Any, n: int, size: int, name: str) -> tuple[Array, Array]:
-    """Indices and their values, of what a scheme gave."""
+    """Check the indices and values that a scheme returned."""
     indices, values = chosen if isinstance(chosen, tuple) else (chosen, np.zeros(n))
     indices, values = np.asarray(indices), np.asarray(values, np.float64)
     if indices.shape != (n,) or len(set(indices.tolist())) != n or indices.min() < 0 or indices.max() >= size:

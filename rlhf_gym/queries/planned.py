@@ -17,7 +17,7 @@ from rlhf_gym.segments import Trajectory
 
 
 def make_repeats(preferences: Sequence[Preference], n: int, *, rng: np.random.Generator) -> list[Query]:
-    """Queries that were answered before, to be asked once more; every second one with left and right exchanged.
+    """Ask answered queries once more, every second one with left and right exchanged.
 
     A query is repeated once at most; skipped ones, repeats and checks are not repeated.
 
@@ -55,13 +55,13 @@ def make_checks(
     step_scores: StepScores,
     rng: np.random.Generator,
 ) -> list[Query]:
-    """Pairs whose better side is obvious to the reward model: what a person says to them shows attention, or its error.
+    """Make attention checks: pairs whose better side is obvious to the reward model.
 
     Args:
         trajectories: Where to cut the segments.
         length: Steps of a segment.
         n: How many.
-        candidates_per_query: Sampled for each one chosen, as far as there are so many pairs.
+        candidates_per_query: Sampled for each one chosen; fewer where there aren't enough pairs.
         step_scores: Each member's score of each step.
         rng: Source of the sample.
 
@@ -94,7 +94,7 @@ def make_planned(
     rng: np.random.Generator,
     **how: Any,
 ) -> list[Query]:
-    """Those of the next `n` queries that are repeats or checks, so that both have their share of all.
+    """Make those of the next `n` queries that are repeats or checks, so that both have their share of all.
 
     Args:
         preferences: What was answered so far.

@@ -1,4 +1,4 @@
-"""How labels are spread over the rounds, and the plan of a run's rounds. Every schedule spends its budget exactly."""
+"""Schedules of labels over rounds, and the plan of a run's rounds. Every schedule spends its budget exactly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Schedule = Callable[[int, Array], list[int]]
 
 
 class Part(NamedTuple):
-    """What one round is planned to do."""
+    """The plan of one round."""
 
     round: int
     """Its number, from 0."""
@@ -30,7 +30,7 @@ class Part(NamedTuple):
 def plan(
     labels: int, *, total_timesteps: int, warm_up_steps: int, portion: int, rounds: int, schedule: Schedule
 ) -> list[Part]:
-    """Labels and steps of every round; a run has no more rounds than portions.
+    """Plan labels and steps of every round; a run has no more rounds than portions.
 
     Args:
         labels: Budget.
@@ -87,6 +87,6 @@ def christiano(first_fraction: float = 0.25, halving_steps: float = 2_000_000) -
 
 
 def apportion(labels: int, weights: Array) -> list[int]:
-    """Whole numbers proportional to `weights` that sum to `labels`, as even as can be at every point in time."""
+    """Split `labels` into whole numbers proportional to `weights`, as even as can be at every point in time."""
     cumulative = np.cumsum(weights) / np.sum(weights)
     return [int(n) for n in np.diff(np.floor(cumulative * labels + 0.5), prepend=0)]

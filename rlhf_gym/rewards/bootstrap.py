@@ -18,7 +18,7 @@ class Bootstrap:
 
     Redrawn at every fit, the members' data would even out over a run. A weight of 0 (of probability 1/e) makes the
     choice one of that member's held-out ones, for good. A weight is drawn from the seed and from the choice's group, so
-    that it outlasts an interruption, and an answer that is taken back; a query that is repeated, or answered by several
+    that it survives an interruption, and an answer that is taken back; a query that is repeated, or answered by several
     people, is held out as a whole.
 
     Args:
@@ -31,7 +31,7 @@ class Bootstrap:
         self._drawn: dict[str, Array] = {}
 
     def weights(self, choices: Sequence[Choice]) -> Array:
-        """Weights of N choices, shape (M, N)."""
+        """Draw the weights of N choices, shape (M, N)."""
         return np.array([self._of(choice.group) for choice in choices]).T
 
     def _of(self, group: str) -> Array:

@@ -1,4 +1,4 @@
-"""Choices as arrays: what a fit reads, kept from one fit to the next."""
+"""Choices as arrays, kept from one fit to the next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AT_ONCE = 1024  # segments encoded in one go, which bounds the memory it takes
 
 @final
 class Dataset:
-    """The choices of a run, each of their segments encoded once, in however many choices and fits it is.
+    """The choices of a run; each segment is encoded once for all its choices and fits.
 
     Args:
         encoding: What the networks see.
@@ -51,7 +51,7 @@ class Dataset:
         return len(self.targets)
 
     def update(self, choices: Sequence[Choice]) -> None:
-        """Hold these choices and no others: encode segments that are new, forget those that are in none of them.
+        """Replace the choices: encode new segments, forget those that are in none of them.
 
         Args:
             choices: N of them, in the order that batches are drawn from.
@@ -90,7 +90,7 @@ class Dataset:
         self._row.update(zip(segments, rows, strict=True))
 
     def _rows_for(self, n: int, length: int) -> list[int]:
-        """`n` unused rows, of arrays that are made longer when they are full."""
+        """Reserve `n` unused rows, of arrays that are made longer when they are full."""
         if not self._row:
             self._free = list(range(len(self._inputs)))[::-1]
         if self._inputs.shape[1] != length:

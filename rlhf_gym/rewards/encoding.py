@@ -1,4 +1,4 @@
-"""From steps to what the reward networks see."""
+"""From steps to the reward networks' inputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Inputs = Literal["observation", "observation_action", "transition"]
 
 @dataclass(frozen=True)
 class Encoding:
-    """Which features of a step the networks see, flattened into one vector.
+    """The features of a step that the networks see, flattened into one vector.
 
     Args:
         observation_space: Box of any shape, or Discrete, seen as its number.
@@ -73,7 +73,7 @@ class Encoding:
         return np.concatenate(parts, axis=-1, dtype=np.float32, casting="unsafe")
 
     def to_json(self) -> dict[str, Any]:
-        """What :meth:`from_json` reads.
+        """Turn the encoding into plain JSON values, which :meth:`from_json` reads.
 
         Raises:
             BadInput: If a space is neither Box nor Discrete.

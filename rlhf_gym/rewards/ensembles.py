@@ -19,7 +19,7 @@ from rlhf_gym.segments import Array
 
 
 class Normalisation(NamedTuple):
-    """What stands between encoded steps and what is paid."""
+    """Means and scales of inputs and rewards, by which members' outputs become the reward paid."""
 
     input_mean: Array
     """Shape (D,)."""
@@ -36,7 +36,7 @@ class Ensemble(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, inputs: Tensor) -> Tensor:
-        """Each member's own reward.
+        """Compute each member's own reward.
 
         Args:
             inputs: Standardised, shape (..., D).
@@ -128,7 +128,7 @@ class BatchedMLP(Ensemble):
 
 @final
 class Modules(Ensemble):
-    """Networks of any form, evaluated one after the other, in evaluation mode: no dropout, no batch statistics.
+    """Evaluate networks of any form one after the other, in evaluation mode: no dropout, no batch statistics.
 
     Args:
         members: M modules from (..., D) to (...,) or (..., 1).

@@ -1,4 +1,4 @@
-"""A reward model as files: what it is as JSON, its weights as safetensors."""
+"""A reward model as files: its description as JSON, its weights as safetensors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def encoding_of(
     observation_space: spaces.Space[Any] | None,
     action_space: spaces.Space[Any] | None,
 ) -> Encoding:
-    """The encoding that ``model.json`` describes, of the given spaces if there are any.
+    """Make the encoding that ``model.json`` describes, of the given spaces if there are any.
 
     Raises:
         BadInput: If there are none, here or there.

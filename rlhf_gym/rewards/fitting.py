@@ -29,7 +29,7 @@ AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
 
 @dataclass(frozen=True)
 class RewardFit:
-    """How a fit went; losses and accuracies are means over members, nan where there was nothing to take them from.
+    """Losses and accuracies of a fit, means over members; nan where there were no choices.
 
     Beyond 1,024 choices they are those of 1,024, evenly spread.
 
@@ -67,7 +67,7 @@ def fit_reward_model(
     learning_rate: float = 3e-3,
     l2: float = 1e-3,
     l2_sample: int = 128,
-    random_share: float = 0.0,
+    label_noise: float = 0.0,
 ) -> RewardFit:
     """Go on fitting a reward model to all choices so far.
 
@@ -89,7 +89,7 @@ def fit_reward_model(
         learning_rate: Of Adam.
         l2: Weight decay to start from: the share by which weights shrink in each gradient step; 0 is none, for good.
         l2_sample: Choices, drawn anew each time, that the step of the weight decay is taken on; likewise.
-        random_share: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
+        label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
 
     Raises:
         BadInput: If there is no choice.
@@ -104,7 +104,7 @@ def fit_reward_model(
     fewer = 2 * n / int(data.offered.sum())
     batch_size, l2_sample = (max(1, round(size * fewer)) for size in (batch_size, l2_sample))
     model.freeze_inputs(_lived_inputs(data))
-    likelihood = _Likelihood(model, data, random_share)
+    likelihood = _Likelihood(model, data, label_noise)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     decaying = model.ensemble.decaying
     optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
@@ -130,32 +130,32 @@ def fit_reward_model(
 
 @final
 class _Likelihood:
-    """What a model makes of the choices, and how probable that makes the answers."""
+    """Likelihood of the choices under a model."""
 
-    def __init__(self, model: RewardModel, data: Dataset, random_share: float) -> None:
-        self.model, self.data, self.random_share = model, data, random_share
+    def __init__(self, model: RewardModel, data: Dataset, label_noise: float) -> None:
+        self.model, self.data, self.label_noise = model, data, label_noise
         # Standardised once, unless there is far more than a fit will look at.
         self._standardised = model.standardise(data.inputs) if len(data) <= FIGURES_MOST else None
 
     def losses(self, batch: Tensor) -> Tensor:
-        """Negative log-likelihood of some choices, with gradients, shape (M, N)."""
+        """Compute the negative log-likelihood of some choices, with gradients, shape (M, N)."""
         rows, offered = self.data.rows[batch], self.data.offered[batch]
         returns = _spread(self._returns(rows[offered]), offered)
-        return choice_loss(returns, self.data.targets[batch], offered, random_share=self.random_share)
+        return choice_loss(returns, self.data.targets[batch], offered, label_noise=self.label_noise)
 
     @torch.no_grad()
     def measured(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss and accuracy of many choices, without gradients, both of shape (M, N)."""
+        """Measure loss and accuracy of many choices, without gradients, both of shape (M, N)."""
         offered, targets = self.data.offered[batch], self.data.targets[batch]
         distinct, places = torch.unique(self.data.rows[batch][offered], return_inverse=True)
         at_once = max(1, AT_ONCE // self.data.lived.shape[1])
         each = torch.cat([self._returns(rows) for rows in distinct.split(at_once)], dim=1)
         returns = _spread(each[:, places], offered)
-        loss = choice_loss(returns, targets, offered, random_share=self.random_share)
+        loss = choice_loss(returns, targets, offered, label_noise=self.label_noise)
         return loss, accuracy(returns, targets, offered)
 
     def _returns(self, rows: Tensor) -> Tensor:
-        """Each member's learned sum over the lived steps of some segments, shape (M, rows)."""
+        """Sum each member's rewards over the lived steps of some segments, shape (M, rows)."""
         if self._standardised is not None:
             inputs = self._standardised[rows]
         else:
@@ -165,7 +165,7 @@ class _Likelihood:
 
 
 def _spread(returns: Tensor, offered: Tensor) -> Tensor:
-    """Returns of the options that are offered, shape (M, options), in their places, shape (M, N, K)."""
+    """Put the offered options' returns, shape (M, options), in their places, shape (M, N, K)."""
     if returns.shape[1] == offered.numel():
         return returns.reshape(-1, *offered.shape)
     places = returns.new_zeros(len(returns), *offered.shape)
@@ -182,12 +182,12 @@ def _lived_inputs(data: Dataset) -> Tensor:
 
 
 def _evenly(n: int, most: int) -> Tensor:
-    """Indices 0..n-1, or `most` of them, evenly spread."""
+    """Pick indices 0..n-1, or `most` of them, evenly spread."""
     return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).round().long()
 
 
 def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """Endless passes over 0..n-1 in random order."""
+    """Pass over 0..n-1 in random order, endlessly."""
     while True:
         order = torch.from_numpy(rng.permutation(n))
         for start in range(0, n - size + 1, size):
@@ -195,12 +195,12 @@ def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean for each member, nan where a member has no weight, shape (M,)."""
+    """Compute each member's weighted mean, nan where a member has no weight, shape (M,)."""
     return (values * weights).sum(dim=1) / weights.sum(dim=1)
 
 
 def _figures(likelihood: _Likelihood, weights: Tensor) -> tuple[float, float, float, float]:
-    """Training and held-out loss, training and held-out accuracy."""
+    """Compute training and held-out loss, training and held-out accuracy."""
     some = _evenly(weights.shape[1], FIGURES_MOST)
     weights = weights[:, some]
     heldout = (weights == 0).float()
@@ -211,7 +211,7 @@ def _figures(likelihood: _Likelihood, weights: Tensor) -> tuple[float, float, fl
 def _adapted(
     l2: float, likelihood: _Likelihood, sample: Tensor, decaying: Sequence[Tensor], *, heldout: Tensor
 ) -> float:
-    """A tenth more weight decay if that would have lowered the held-out loss, a tenth less if it would have raised it.
+    """Change weight decay by a tenth, in the direction that would have lowered the held-out loss.
 
     Luketina et al. 2016, reduced to its sign.
     """

@@ -1,4 +1,4 @@
-"""A reward model over a whole run, with what its fits hand on to one another."""
+"""A reward model over a whole run, with the state that its fits share."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class RewardLearner:
 
     @torch.inference_mode()
     def step_rewards(self, observations: Array, actions: Array, next_observations: Array) -> Array:
-        """Each member's own reward of each step, from whose sums any segment can be scored.
+        """Compute each member's own reward of each step; a segment's score is their sum.
 
         Args:
             observations: Shape (S, *obs).
@@ -99,12 +99,12 @@ class RewardLearner:
         return np.asarray(torch.cat([self.model(part) for part in torch.split(inputs, AT_ONCE)], dim=1).numpy())
 
     def save(self, directory: Path) -> None:
-        """Write the model as :meth:`RewardModel.save`, and beside it what the next fit starts from."""
+        """Write the model as :meth:`RewardModel.save`, and beside it the state of its fits."""
         self.model.save(directory)
         (directory / LEARNER).write_text(json.dumps({"version": self.version, "l2": self.l2}) + "\n")
 
     def restore(self, directory: Path) -> None:
-        """Become, in place, what :meth:`save` wrote; of an earlier version's directory, the model.
+        """Restore in place what :meth:`save` wrote; of an earlier version's directory, the model.
 
         Raises:
             BadInput: If the model there is another one.
@@ -128,7 +128,7 @@ class RewardLearner:
 def _encoded(
     model: RewardModel, trajectories: Sequence[Trajectory | Segment], *, most: int | None = None
 ) -> torch.Tensor:
-    """Encoded steps in a row, shape (S, D); beyond `most` that many, evenly spread."""
+    """Encode steps in a row, shape (S, D); of more than `most` steps that many, evenly spread."""
     steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in trajectories]
     arrays = [np.concatenate(parts) for parts in zip(*steps, strict=True)]
     if most is not None and len(arrays[1]) > most:  # more would cost time and change nothing

@@ -1,4 +1,4 @@
-"""How probable an answer is, given learned rewards."""
+"""The likelihood of answers, given learned rewards."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def choice_loss(returns: Tensor, targets: Tensor, offered: Tensor, *, random_share: float = 0.0) -> Tensor:
-    """Negative log-likelihood of Boltzmann choices (Luce 1959; Jeon, Milli & Dragan 2020).
+def choice_loss(returns: Tensor, targets: Tensor, offered: Tensor, *, label_noise: float = 0.0) -> Tensor:
+    """Compute the negative log-likelihood of Boltzmann choices (Luce 1959; Jeon, Milli & Dragan 2020).
 
     An option is chosen with probability proportional to the exponential of its return, which for two options is
-    Bradley & Terry 1952 as Christiano et al. 2017 use it (eq. 1). With `random_share` e the teacher is taken to choose
+    Bradley & Terry 1952 as Christiano et al. 2017 use it (eq. 1). With `label_noise` e the teacher is taken to choose
     at random with probability e, P' = (1 - e) P + e / K, which caps what one wrong answer can cost (their section
     2.2.3, e = 0.1).
 
@@ -21,26 +21,26 @@ def choice_loss(returns: Tensor, targets: Tensor, offered: Tensor, *, random_sha
         returns: Undiscounted learned sums of N choices' K options, shape (M, N, K).
         targets: Probability with which each option was chosen, shape (N, K); 0 where none was offered.
         offered: Whether there is an option, bool, shape (N, K): choices of fewer than K are padded.
-        random_share: e, from 0 to 1.
+        label_noise: e, from 0 to 1.
 
     Returns:
         Shape (M, N).
     """
     if not offered.all():
         returns = returns.masked_fill(~offered, torch.finfo(returns.dtype).min)  # not -inf: 0 times it is nan
-    if returns.shape[-1] == 2 and random_share == 0:  # as below, to rounding, in half the time
+    if returns.shape[-1] == 2 and label_noise == 0:  # as below, to rounding, in half the time
         log_odds = returns[..., 0] - returns[..., 1]
         return F.binary_cross_entropy_with_logits(log_odds, targets[:, 0].expand_as(log_odds), reduction="none")
     log_probabilities = F.log_softmax(returns, dim=-1)
-    if random_share > 0:
-        honest = math.log1p(-random_share) if random_share < 1 else -math.inf
-        at_random = (random_share / offered.sum(dim=-1, keepdim=True)).log()
+    if label_noise > 0:
+        honest = math.log1p(-label_noise) if label_noise < 1 else -math.inf
+        at_random = (label_noise / offered.sum(dim=-1, keepdim=True)).log()
         log_probabilities = torch.logaddexp(honest + log_probabilities, at_random)
     return -(targets * log_probabilities).sum(dim=-1)
 
 
 def accuracy(returns: Tensor, targets: Tensor, offered: Tensor) -> Tensor:
-    """Probability that each answer is the model's own, if that picks the highest return, and among equals at random.
+    """Compute how probably a model that picks the highest return, among equals at random, gives each answer.
 
     Args:
         returns: Shape (M, N, K), as :func:`choice_loss` takes it.

@@ -1,4 +1,4 @@
-"""The reward model: an ensemble, what its networks see, and what size its rewards have."""
+"""The reward model: an ensemble, its inputs, and the scale of its rewards."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ class RewardModel(nn.Module):
         self.register_buffer("output_shift", torch.zeros(ensemble_size))
 
     def encode(self, observations: Array, actions: Array, next_observations: Array) -> Tensor:
-        """What the networks see, not yet standardised, shape (..., D); arguments as :class:`Encoding` takes them."""
+        """Encode steps, not yet standardised, shape (..., D); arguments as :class:`Encoding` takes them."""
         return torch.from_numpy(self.encoding(observations, actions, next_observations))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Each member's own reward, neither scaled nor shifted: the one the likelihood is about.
+        """Compute each member's own reward, neither scaled nor shifted: the one in the likelihood.
 
         Args:
             inputs: From :meth:`encode`, shape (..., D).
@@ -83,11 +83,11 @@ class RewardModel(nn.Module):
         return rewards
 
     def standardise(self, inputs: Tensor) -> Tensor:
-        """Inputs with the frozen mean and standard deviation taken out, same shape."""
+        """Standardise inputs by the frozen mean and standard deviation, same shape."""
         return (inputs - self.input_mean) / self.input_std
 
     def reward_function(self) -> RewardOfSteps:
-        """Copy what the agent is paid: the mean over members of their normalised rewards, as they are now.
+        """Copy the agent's reward function: the mean over members of their normalised rewards, as they are now.
 
         A later fit doesn't change it, as no advantage may mix two rewards.
         """
@@ -96,7 +96,7 @@ class RewardModel(nn.Module):
 
     @torch.inference_mode()
     def returns(self, steps: Steps) -> Array:
-        """Each member's undiscounted sum over the lived steps, as :meth:`forward` has it, shape (M, N)."""
+        """Sum each member's rewards (:meth:`forward`) over the lived steps, undiscounted, shape (M, N)."""
         inputs = self.encode(steps.observations, steps.actions, steps.next_observations)
         rewards = self(inputs) * torch.from_numpy(steps.weights)
         return np.asarray(rewards.sum(dim=-1).numpy())

@@ -35,7 +35,7 @@ def mlp(size: int, *, hidden: Sequence[int] = (64, 64)) -> nn.Module:
 
 
 def name_of(network: str | Network) -> str:
-    """The name under which :func:`load_network` finds a network again."""
+    """Name a network as :func:`load_network` finds it again."""
     if isinstance(network, str):
         return network
     return "mlp" if network is mlp else dotted_name(network) or f"{GIVEN}{getattr(network, '__name__', 'network')}"

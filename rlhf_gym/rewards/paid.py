@@ -1,4 +1,4 @@
-"""What is paid for steps: a model's rewards, and reward functions made of others."""
+"""Reward functions: a model's rewards, and functions made of others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlhf_gym.segments import Array, RewardFunction
 
 @final
 class RewardOfSteps:
-    """What is paid for steps (:meth:`RewardModel.reward_function`).
+    """A function from steps to rewards (:meth:`RewardModel.reward_function`).
 
     Args:
         encoding: From steps to features.
@@ -45,7 +45,7 @@ class RewardOfSteps:
 
 
 def scaled(pay: RewardFunction, *, zero: float = 0.0, unit: float = 1.0) -> RewardFunction:
-    """Pay another size: (reward - zero) / unit.
+    """Shift and scale a reward function: (reward - zero) / unit.
 
     Args:
         pay: What is paid otherwise.

@@ -1,4 +1,4 @@
-"""Sources of reward: what the agent is paid. Each is a factory that returns what pays from now on."""
+"""Sources of the agent's reward. Each is a factory that returns the reward function from now on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Goal = Callable[[Array, Array, Array], Array]
 
 
 class Situation(NamedTuple):
-    """What a source may look at."""
+    """The inputs of a source."""
 
     learned: RewardFunction
     """The reward model's rewards, as they are now."""
@@ -26,7 +26,7 @@ class Situation(NamedTuple):
 
 
 class Paid(NamedTuple):
-    """What is paid: (reward - zero) / unit."""
+    """The agent's reward: (reward - zero) / unit."""
 
     reward_function: RewardFunction | None
     """None is the environment's own reward."""
@@ -38,7 +38,7 @@ Source = Callable[[Situation], Paid]
 
 
 def learned() -> Source:
-    """Pay what the reward model gives."""
+    """Pay the reward model's reward."""
     return lambda situation: Paid(situation.learned)
 
 
@@ -48,7 +48,7 @@ def true() -> Source:
 
 
 def normalised_true() -> Source:
-    """Pay the true reward at the size that a learned one has: unit size over the steps done lately."""
+    """Pay the normalised true reward: unit size, as a learned one has, over the latest steps."""
 
     def source(situation: Situation) -> Paid:
         zero, unit = _size(_true_rewards(situation), shift=situation.shift)
@@ -83,6 +83,6 @@ def _true_rewards(situation: Situation) -> Array:
 
 
 def _size(rewards: Array, *, shift: bool) -> tuple[float, float]:
-    """What to subtract, and to divide by, for mean 0 (where it may be shifted) and unit size."""
+    """Compute the shift and scale for mean 0 (where rewards may be shifted) and unit size."""
     zero = float(rewards.mean()) if shift else 0.0
     return zero, max(float(np.sqrt(np.square(rewards - zero).mean())), 1e-6)

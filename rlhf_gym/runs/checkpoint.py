@@ -1,4 +1,4 @@
-"""Checkpoints: what a run needs to go on after its last finished round, apart from settings and preferences."""
+"""Checkpoints: the state from which a run goes on after its last finished round."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARRAYS = ("observations", "actions", "rewards")
 
 
 def save_checkpoint(directory: Path, finished: int, method: Method, recorder: Recorder, watch: Stopwatch) -> None:
-    """Write where a run stands beside older ones, all but one of which then go; whatever stops this, one is whole.
+    """Write a checkpoint, then delete all older ones but one; if writing is cut off, an older one is complete.
 
     Args:
         directory: Of the run's checkpoints.
@@ -54,7 +54,7 @@ def save_checkpoint(directory: Path, finished: int, method: Method, recorder: Re
 
 
 def restore_checkpoint(directory: Path, method: Method, recorder: Recorder) -> Stopwatch | None:
-    """Take up the last checkpoint, in place.
+    """Restore the last checkpoint, in place.
 
     Args:
         directory: Where :func:`save_checkpoint` wrote.
@@ -83,7 +83,7 @@ def restore_checkpoint(directory: Path, method: Method, recorder: Recorder) -> S
 
 
 def next_round(directory: Path) -> int:
-    """The round that comes after the last checkpoint in a directory, 0 if there is none."""
+    """Find the round that comes after the last checkpoint in a directory, 0 if there is none."""
     return max((int(place.name) + 1 for place in _places(directory)), default=0)
 
 

@@ -43,10 +43,10 @@ class Run:
 
 @final
 class FolderLock:
-    """Keeps everyone else from locking a folder, until it is closed or the process ends.
+    """A lock of a folder, held until it is closed or the process ends.
 
     Raises:
-        OSError: BlockingIOError if somebody else has it locked.
+        OSError: BlockingIOError if another process has it locked.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,14 +61,14 @@ class FolderLock:
             raise
 
     def close(self) -> None:
-        """Let others in; harmless if done twice."""
+        """Release the lock; harmless if done twice."""
         if fcntl is not None:
             self._close()
 
 
 @final
 class RunDirectory:
-    """Where a run writes its files.
+    """The directory in which a run writes its files.
 
     Args:
         path: A directory that doesn't hold a run yet; made if it is missing.
@@ -98,7 +98,7 @@ class RunDirectory:
         return self.path / name
 
     def _lock_alone(self) -> None:
-        """Keep other trainers out until :meth:`close`, or until this process ends in whatever way.
+        """Keep other trainers out until :meth:`close`, or until this process ends in any way.
 
         Raises:
             BadInput: If another one is in.
@@ -109,11 +109,11 @@ class RunDirectory:
             raise BadInput(f"run_dir {self.path} is being trained by another process; end that one first") from error
 
     def close(self) -> None:
-        """Let others in; harmless if done twice."""
+        """Release the lock; harmless if done twice."""
         self._lock.close()
 
     def discard(self) -> None:
-        """Remove what a run that came to nothing has written."""
+        """Remove the files of a run that failed at its start."""
         self.close()
         for name in (*FILES, *(f"preferences.db-{kind}" for kind in ("wal", "shm"))):
             (self.path / name).unlink(missing_ok=True)
@@ -128,7 +128,7 @@ class RunDirectory:
 
 
 def unfinished_run(path: str | Path) -> RLHFConfig:
-    """Settings of a run that can be resumed.
+    """Read the settings of a run that can be resumed.
 
     Raises:
         BadInput: If the directory holds no run, or a finished one.

@@ -1,4 +1,4 @@
-"""A run's life on disk: checkpoints while it goes on, and what is kept when it is done."""
+"""A run on disk: checkpoints while it goes on, and the files of a finished run."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Checkpoints:
         self._run, self._often, self._last = run, often, time.monotonic()
 
     def save(self, finished: int, method: Method, recorder: Recorder, watch: Stopwatch) -> None:
-        """Leave a checkpoint after a round, if one is due."""
+        """Write a checkpoint after a round, if one is due."""
         if self._run and (self._often or time.monotonic() - self._last >= CHECKPOINT_SECONDS):
             self._last = time.monotonic()
             save_checkpoint(self._run / CHECKPOINTS, finished, method, recorder, watch)
 
     def restore(self, method: Method, recorder: Recorder) -> Stopwatch:
-        """Take up the last one, in place, and forget the rounds after it; returns the times so far."""
+        """Restore the last one, in place, and drop the rounds after it; returns the times so far."""
         if self._run is None:
             return Stopwatch()
         directory = self._run / CHECKPOINTS
@@ -53,7 +53,7 @@ class Checkpoints:
 
 @final
 class SavedRun:
-    """A run as it is kept: settings, policy, reward model and preferences, each in a file of its own.
+    """A saved run: settings, policy, reward model and preferences, each in a file of its own.
 
     Args:
         path: Its directory.
@@ -70,7 +70,7 @@ class SavedRun:
         Args:
             config: Settings.
             method: Policy and reward model.
-            preferences: Every answer that stands.
+            preferences: Every current answer.
             run: The run's own directory, whose store is there already.
 
         Raises:
@@ -99,7 +99,7 @@ class SavedRun:
         return config.replace(run_dir=None, feedback={"store": None, "preferences": None})
 
     def read_into(self, method: Method, store: PreferenceStore) -> None:
-        """Have a method become what was saved, and a store hold what was answered.
+        """Restore a method and a store from what was saved.
 
         Raises:
             BadInput: If the database is damaged, or policy or reward model are of another environment.

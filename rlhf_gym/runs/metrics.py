@@ -50,7 +50,7 @@ class Round:
 
     @property
     def headline(self) -> dict[str, str]:
-        """What a progress bar shows: labels and returns."""
+        """Labels and returns, for a progress bar."""
         goal = {} if math.isnan(self.goal_return) else {"goal_return": f"{self.goal_return:.1f}"}
         return {"labels": str(self.labels), "true_return": f"{self.true_return:.1f}", **goal}
 
@@ -67,7 +67,7 @@ def add_round(path: Path, done: Round) -> None:
 
 
 def forget_rounds_from(path: Path, number: int) -> None:
-    """Leave out the rounds that a resumed run goes through once more."""
+    """Drop the rounds that a resumed run repeats."""
     new = path.with_suffix(".new")
     if path.exists():
         header, *rows = path.read_text().splitlines(keepends=True) or [""]
@@ -79,7 +79,7 @@ def forget_rounds_from(path: Path, number: int) -> None:
 
 
 def _header(path: Path) -> list[str]:
-    """Names of the columns; none if there is no file yet."""
+    """Read the names of the columns; none if there is no file yet."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -87,7 +87,7 @@ def _header(path: Path) -> list[str]:
 
 
 def metrics_so_far(path: str | Path) -> list[dict[str, float]]:
-    """Rows of ``metrics.csv`` of a run that may still be going on; none before its first round."""
+    """Read the rows of ``metrics.csv`` of a run that may still be going on; none before its first round."""
     try:
         text = (Path(path) / "metrics.csv").read_text()
     except FileNotFoundError:

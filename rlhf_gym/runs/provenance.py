@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, commit, machine, memory."""
+"""Provenance of a result: versions, commit, machine, memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def provenance(command: str | None = None, *, own: Mapping[str, str] | None = No
 
 
 def peak_rss_mb() -> float:
-    """Most memory this process has held so far, in MB."""
+    """Measure the most memory this process has held so far, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak / 2**20 if sys.platform == "darwin" else peak / 2**10)
 
@@ -49,7 +49,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the code that runs, '+dirty' if it was changed since; None outside a checkout."""
+    """Find the commit of the running code, '+dirty' if it was changed since; None outside a checkout."""
     here = Path(__file__)
     git = ["git", "-C", str(here.parent)]
     try:

@@ -1,4 +1,4 @@
-"""Where the wall time goes."""
+"""The wall time of a run, by part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import final
 
 @final
 class Stopwatch:
-    """Wall time since the start, and what of it went where.
+    """Wall time since the start, in total and by part.
 
     Args:
         parts: Seconds that had gone where before.
@@ -29,7 +29,7 @@ class Stopwatch:
 
     @contextmanager
     def timing(self, part: str) -> Iterator[None]:
-        """Count what happens inside towards a part."""
+        """Count the time inside the `with` towards a part."""
         started = time.perf_counter()
         try:
             yield

@@ -1,4 +1,4 @@
-"""Where queries and answers are kept: trainer, prompts and pages meet here and nowhere else."""
+"""The preference store, which connects trainer, prompts and pages."""
 
 from rlhf_gym.store.answers import Counts, GivenAnswer, UnknownQuery
 from rlhf_gym.store.preference_store import PreferenceStore

@@ -1,4 +1,4 @@
-"""What the store says about answers, and which of them stand."""
+"""Answers in the store, and which of them are current: neither replaced nor withdrawn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class UnknownQuery(BadInput):
 
 
 class Counts(NamedTuple):
-    """How far the asking has come, all at one moment."""
+    """Numbers of queries and answers, all as of one moment."""
 
     asked: int
     """Queries."""
@@ -27,23 +27,23 @@ class Counts(NamedTuple):
     ties: int
     """TIE, among them."""
     skips: int
-    """SKIP that stands; no labels."""
+    """Current answers that are SKIP; no labels."""
     dropped: int
     """Queries that were withdrawn and that nobody has answered; `asked` counts them too."""
     open: int
-    """Queries that wait for somebody's answer."""
+    """Queries that wait for an answer."""
     awaited: int
     """Answers that the open ones wait for, all together."""
 
 
 @dataclass(frozen=True)
 class GivenAnswer:
-    """One thing that somebody once said to a query, whether or not it still stands.
+    """One answer to a query, current or not.
 
     Args:
         query_id: Which query.
-        who: Who said it.
-        answer: What was said; None withdrew what the same person had said before.
+        who: The person or teacher.
+        answer: The answer; None withdrew the same person's answer before it.
         shown_at: When the query was shown, seconds since 1970; None where nobody looked.
         answered_at: When the answer came, likewise.
     """
@@ -56,7 +56,7 @@ class GivenAnswer:
 
 
 class AnswerSince(NamedTuple):
-    """One thing that was said, in the order of answering, without its query's segments."""
+    """One answer with its number in the order of answering, without its query's segments."""
 
     number: int
     """Higher than that of any answer before it."""
@@ -73,27 +73,27 @@ class AnswerSince(NamedTuple):
 
 
 def stands() -> ColumnElement[bool]:
-    """Whether an answer is the last its giver gave to the query, and no withdrawal."""
+    """Test whether an answer is its person's last to the query, and no withdrawal."""
     later = ANSWERS.alias("later")
     same = (later.c.query_id == ANSWERS.c.query_id) & (later.c.who == ANSWERS.c.who)
     return ANSWERS.c.answer.is_not(None) & ~exists().where(same, later.c.number > ANSWERS.c.number)
 
 
 def given() -> Select[Any]:
-    """Every answer in order, with its query's kind and how many options that has."""
+    """Select every answer in order, with its query's kind and number of options."""
     options = number_of_options().label("options")
     asked = select(ANSWERS, QUERIES.c.kind, options).join(QUERIES, QUERIES.c.id == ANSWERS.c.query_id)
     return asked.order_by(ANSWERS.c.number)
 
 
 def number_of_options() -> ColumnElement[int]:
-    """How many options a query has."""
+    """Count the options of a query."""
     options = select(func.count()).select_from(OPTIONS).where(OPTIONS.c.query_id == QUERIES.c.id)
     return options.correlate(QUERIES).scalar_subquery()
 
 
 def is_answered() -> ColumnElement[bool]:
-    """Whether anybody's answer to a query stands."""
+    """Test whether a query has a current answer."""
     return exists().where(ANSWERS.c.query_id == QUERIES.c.id, stands())
 
 
@@ -103,14 +103,14 @@ def _n_answers() -> ColumnElement[int]:
 
 
 def is_open() -> ColumnElement[bool]:
-    """Whether a query waits for an answer: fewer people's stand than it wants, and it wasn't dropped."""
+    """Test whether a query waits for an answer: fewer people have answered than it needs, and it isn't withdrawn."""
     # Counting takes longer than looking whether there is one, which is enough for most.
     is_dropped = exists().where(DROPPED.c.query_id == QUERIES.c.id)
     return (~is_answered() | ((QUERIES.c.people > 1) & (_n_answers() < QUERIES.c.people))) & ~is_dropped
 
 
 def tally(kinds: Collection[str] | None = None) -> Select[Any]:
-    """What :class:`Counts` holds, in one statement: so no answer that comes meanwhile is seen by a part of it alone."""
+    """Select all of :class:`Counts` in one statement, so that all of it sees the same answers."""
     return _TALLY if kinds is None else _TALLY.where(QUERIES.c.kind.in_(kinds))
 
 

@@ -49,7 +49,7 @@ def open_database(url: str | Path) -> Engine:
 
 @contextmanager
 def damage_explained(engine: Engine) -> Iterator[None]:
-    """Turn the discovery that a file is damaged into one line that names it."""
+    """Turn the error of a damaged file into one line that names it."""
     try:
         yield
     except (DatabaseError, SafetensorError, Damaged) as error:
@@ -66,7 +66,7 @@ def damage_explained(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def writing_alone(engine: Engine, *, lasting: bool = True) -> Iterator[Connection]:
-    """A transaction that starts when no other writer is in one; the rest wait.
+    """Begin a transaction that keeps other writers waiting.
 
     So what it reads still holds when it writes, and rows are numbered in the order in which they come to be seen.
 
@@ -125,7 +125,7 @@ def _options(place: URL) -> dict[str, Any]:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    """What each connection to SQLite has to be told anew."""
+    """Set up each connection to SQLite."""
     try:
         # FULL: a committed answer survives a power cut, too. It costs a commit about 4 ms on a disk (NORMAL: 0.01 ms),
         # which a person doesn't feel, and a run of 40 commits spends 0.2 s on it.
@@ -183,7 +183,7 @@ def _make(engine: Engine) -> None:
 
 
 def place(engine: Engine) -> str:
-    """Path of the file, or URL without its password."""
+    """Name the database: path of the file, or URL without its password."""
     url = engine.url
     if engine.dialect.name == "sqlite":
         return str(url.database)

@@ -1,4 +1,4 @@
-"""What versions 1 to 3 of the tables hold, moved over to today's: functions on a connection that writes alone.
+"""Migration of versions 1 to 3 of the tables: functions on a connection that writes alone.
 
 In them a query was a row with both its segments. Version 1 had no `repeats`, `people`, leases and dropped queries, and
 version 2 no `people`.
@@ -23,7 +23,7 @@ _AT_ONCE = 200  # queries in memory
 
 
 def move_over(connection: Connection) -> None:
-    """Bring a database of an earlier version to today's tables; nothing is lost, and all of it is one transaction."""
+    """Migrate a database of an earlier version to today's tables, in one transaction; nothing is lost."""
     there = inspect(connection)
     tables = [table for table in (QUERIES, ANSWERS, LEASES, DROPPED) if there.has_table(table.name)]
     for table in tables:
@@ -51,7 +51,7 @@ def _move_queries(connection: Connection) -> None:
 
 
 def _parts(connection: Connection) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """Rows of the earlier table, some at a time, in order."""
+    """Read the rows of the earlier table in order, some at a time."""
     some = text("SELECT * FROM earlier_queries WHERE number > :last ORDER BY number LIMIT :n")
     last = -1
     while rows := [dict(row._mapping) for row in connection.execute(some, {"last": last, "n": _AT_ONCE})]:

@@ -1,8 +1,8 @@
-"""Who looks at which query, and which queries were withdrawn: functions on a connection that writes alone.
+"""Leases of queries by people, and withdrawn queries: functions on a connection that writes alone.
 
 A lease is a row; of several of one person on one query, the last one counts. It says for how long it keeps one of the
-places that a query has, as many as it wants people's answers, from being given to somebody else. It doesn't say who may
-answer: whoever was shown a query may, even after the lease has run out.
+places that a query has, one for each answer it needs, from being given to another person. It doesn't say who may
+answer: a person who was shown a query may, even after the lease has run out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LEASE = 120.0
 def claim(
     connection: Connection, who: str, *, n: int, lease: float, kinds: Collection[str] | None = None
 ) -> list[Row[Any]]:
-    """Rows of up to `n` open queries, reserved for `who` from now on; see `PreferenceStore.claim`."""
+    """Reserve up to `n` open queries for `who`, and return their rows; see `PreferenceStore.claim`."""
     now = _now(connection)
     found: list[Row[Any]] = []
     for oldest in _FOR_ME:
@@ -55,13 +55,13 @@ def release(connection: Connection, who: str) -> None:
 
 
 def holders(connection: Connection, query_id: str) -> set[str]:
-    """For whom a query is reserved now."""
+    """List the people for whom a query is reserved now."""
     reserved = select(LEASES.c.who).where(LEASES.c.query_id == query_id, _holds())
     return set(connection.scalars(reserved, {"now": _now(connection)}))
 
 
 def give_back(connection: Connection, query_ids: Sequence[str], who: str) -> None:
-    """Reserve queries whose answer was taken back for who took it back, save those that others have by now."""
+    """Reserve queries for the person who took their answer back, but for those that others hold by now."""
     if query_ids:
         now = _now(connection)
         free = [id_ for id_ in query_ids if connection.scalar(_IS_FREE, {"who": who, "now": now, "id": id_})]
@@ -69,7 +69,7 @@ def give_back(connection: Connection, query_ids: Sequence[str], who: str) -> Non
 
 
 def drop(connection: Connection, query_ids: Iterable[str]) -> int:
-    """Withdraw those of the queries that are open, and that nobody looks at.
+    """Withdraw those of the queries that are open, and that nobody holds.
 
     Returns:
         How many.
@@ -82,7 +82,7 @@ def drop(connection: Connection, query_ids: Iterable[str]) -> int:
 
 
 def _holds() -> ColumnElement[bool]:
-    """Whether a lease is its person's last on its query, and hasn't run out."""
+    """Test whether a lease is its person's last on its query, and hasn't run out."""
     later = LEASES.alias("later")
     same = (later.c.query_id == LEASES.c.query_id) & (later.c.who == LEASES.c.who)
     return (LEASES.c.until > _NOW) & ~exists().where(same, later.c.number > LEASES.c.number)
@@ -93,14 +93,14 @@ def _is_held(*by: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _has_a_place() -> ColumnElement[bool]:
-    """Whether the others who have answered a query or look at it are fewer than it wants."""
+    """Test whether fewer other people have answered or hold the query than it needs."""
     answered = _count(ANSWERS, ANSWERS.c.query_id == QUERIES.c.id, ANSWERS.c.who != _WHO, stands())
     looking = _count(LEASES, LEASES.c.query_id == QUERIES.c.id, LEASES.c.who != _WHO, _holds(), ~_has_answered())
     return answered + looking < QUERIES.c.people
 
 
 def _has_answered() -> ColumnElement[bool]:
-    """Whether an answer to the query of a lease, by its person, stands."""
+    """Test whether the person of a lease has a current answer to its query."""
     same = (ANSWERS.c.query_id == LEASES.c.query_id) & (ANSWERS.c.who == LEASES.c.who)
     return exists().where(same, stands())
 
@@ -110,9 +110,9 @@ def _count(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[int]
 
 
 def _for_me() -> tuple[Select[Any], Select[Any]]:
-    """The oldest open queries that somebody holds already, and those with a place for them."""
+    """Select the oldest open queries that a person holds already, and those with a place for them."""
     mine = QUERIES.c.id.in_(_MINE)
-    # What nobody looks at has a place as long as it is open: that is told faster than by counting.
+    # An open query that nobody holds has a place: this test is faster than counting.
     free = ~_is_held() | ((QUERIES.c.people > 1) & ~mine & _has_a_place())
     answered = exists().where(ANSWERS.c.query_id == QUERIES.c.id, ANSWERS.c.who == _WHO, stands())
     oldest = select(QUERIES).where(is_open(), ~answered).order_by(QUERIES.c.number).limit(bindparam("n", type_=Integer))

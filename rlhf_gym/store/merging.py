@@ -1,4 +1,4 @@
-"""Taking preferences over into a store from elsewhere: functions on a connection that writes alone."""
+"""Merging of preferences into a store: functions on a connection that writes alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ANSWER = ("query_id", "who", "answer", "shown_at", "answered_at")
 def add(
     connection: Connection, queries: Sequence[Written], preferences: Sequence[Preference], at_hand: AtHand
 ) -> tuple[list[Written], int]:
-    """Write those that aren't there yet; see `PreferenceStore.add`.
+    """Write the preferences that are new; see `PreferenceStore.add`.
 
     Args:
         connection: Writes alone.
@@ -43,7 +43,7 @@ def add(
 
 
 def _new_queries(connection: Connection, queries: Iterable[Written]) -> list[Written]:
-    """Those whose id isn't there, once each; the others must be what is there."""
+    """Find queries with a new id, once each; the others must equal the stored ones."""
     by_id: dict[str, Written] = {}
     for one in queries:
         if _content(first := by_id.setdefault(one.query.id, one)) != _content(one):
@@ -56,7 +56,7 @@ def _new_queries(connection: Connection, queries: Iterable[Written]) -> list[Wri
 
 
 def _new_answers(connection: Connection, preferences: Iterable[Preference], now: float) -> list[dict[str, Any]]:
-    """Rows of the answers that aren't there; the others must say what is there."""
+    """Make rows of the new answers; the others must equal the stored ones."""
     rows = [_answer_to_row(preference) for preference in preferences]
     standing = select(*(ANSWERS.c[name] for name in _ANSWER)).where(stands())
     ids = list(dict.fromkeys(row["query_id"] for row in rows))
@@ -76,12 +76,12 @@ def _new_answers(connection: Connection, preferences: Iterable[Preference], now:
 
 
 def _content(one: Written) -> tuple[Any, ...]:
-    """All that a query holds, in a form that `==` compares bit for bit."""
+    """Bring all that a query holds to a form that `==` compares bit for bit."""
     return (*one.row.values(), *one.digests)
 
 
 def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """The content of those queries that are there, by id."""
+    """Read the content of the stored ones among the queries, by id."""
     columns = [QUERIES.c[name] for name in QUERY_FIELDS]
     rows = {row.id: tuple(row) for row in in_parts(connection, select(*columns), QUERIES.c.id, ids)}
     return {id_: (*rows[id_], *mine) for id_, mine in digests_of(connection, list(rows)).items()}

@@ -22,7 +22,7 @@ class Damaged(ValueError):
 
 
 def pack(arrays: Mapping[str, Array], what: str) -> bytes:
-    """Arrays by name as bytes; integers that fit in one byte each take no more.
+    """Pack arrays by name into bytes; integers that fit in one byte each take no more.
 
     Args:
         arrays: Of booleans, integers or floats of up to 64 bits.
@@ -53,12 +53,12 @@ def _little(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], str] | None:
 
 @lru_cache(maxsize=1024)
 def _header(described: tuple[tuple[str, str, str, tuple[int, ...]], ...]) -> bytes:
-    """The line that says what the arrays are: most segments of a run have the same."""
+    """Write the line that describes the arrays: most segments of a run have the same."""
     return json.dumps(described).encode() + b"\n"
 
 
 def unpack(packed: bytes) -> dict[str, Array]:
-    """What :func:`pack` was given, read-only.
+    """Unpack the arrays that :func:`pack` was given, read-only.
 
     Raises:
         Damaged: If the bytes hold no arrays.
@@ -78,7 +78,7 @@ def unpack(packed: bytes) -> dict[str, Array]:
 
 
 def _narrowed(array: Array) -> Array:
-    """Most actions are 0 or 1, in 64 bits."""
+    """Narrow integers to one byte where they fit: most actions are 0 or 1, in 64 bits."""
     if array.dtype.kind not in "iu" or array.dtype.itemsize == 1:
         return array
     small: Array = array.astype(np.int8)

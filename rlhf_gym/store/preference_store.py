@@ -38,16 +38,15 @@ Item = TypeVar("Item")
 
 @final
 class PreferenceStore:
-    """Queries and their answers in a database: the trainer posts, whoever is there answers, the trainer reads.
+    """Queries and their answers in a database: the trainer posts, people answer, the trainer reads.
 
-    Nothing is ever overwritten. Every answer is a row of its own, and what a person said last about a query is what
-    counts: an answer that is sent twice counts once. A query is for one person unless posted for more. More people than
-    it is for may still answer it, as happens when one is thinking while the lease runs out and the query goes to
-    another: all their answers stand, and count as so many labels. Whatever a method has written is committed when it
-    returns, and safe from a power cut (but for leases).
+    Nothing is ever overwritten. Every answer is a row of its own, and a person's last answer to a query is the current
+    one: an answer that is sent twice counts once. A query is for one person unless posted for more. If a lease expires
+    and a second person answers too, both answers are kept and both count as labels. A method's writes are committed
+    when it returns, and safe from a power cut (but for leases).
 
-    A segment is stored once, whatever it appears in. A query that somebody still holds, having posted or read it, is
-    given out again as it is, and nothing of it is read: what is new costs, and what is known doesn't.
+    A segment is stored once, in however many queries it appears. A query object that is still referenced is returned
+    again without reading the database: only new queries cost time.
 
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file; made if it isn't there. The default
@@ -115,7 +114,7 @@ class PreferenceStore:
         shown_at: float | None = None,
         answered_at: float | None = None,
     ) -> None:
-        """Write down what somebody said to a query, whether or not it is leased to them, or was dropped meanwhile.
+        """Record a person's answer to a query, even without a lease, or after the query was withdrawn.
 
         Args:
             query_id: Which query.
@@ -159,7 +158,7 @@ class PreferenceStore:
             leases.give_back(connection, withdrawn, teacher)
 
     def add(self, preferences: Sequence[Preference]) -> int:
-        """Take preferences over from elsewhere, queries with their answers: all of them, or none if one is refused.
+        """Add preferences from elsewhere, queries with their answers: all of them, or none if one is refused.
 
         What is there already, bit for bit, is left as it is, so that adding twice changes nothing.
 
@@ -179,7 +178,7 @@ class PreferenceStore:
     def claim(
         self, person: str, *, n: int = 1, lease: float = leases.LEASE, kinds: Collection[str] | None = None
     ) -> list[Query]:
-        """Up to `n` open queries, reserved for a person: nobody takes their place there until the lease runs out.
+        """Reserve up to `n` open queries for a person, until the lease runs out.
 
         Args:
             person: For whom.
@@ -203,17 +202,17 @@ class PreferenceStore:
             return read(connection, rows, self._at_hand)
 
     def release(self, person: str) -> None:
-        """Give back what `person` holds and hasn't answered."""
+        """Release the queries that `person` holds and hasn't answered."""
         with self._writing(lasting=False) as connection:
             leases.release(connection, person)
 
     def holders(self, query_id: str) -> set[str]:
-        """Who holds a query, answered or not: those whose lease on it lasts."""
+        """List the people with a lease on a query, answered or not."""
         with damage_explained(self._engine), self._engine.connect() as connection:
             return leases.holders(connection, query_id)
 
     def wanted(self, query_id: str) -> int:
-        """How many people's answers a query wants in all.
+        """Get the number of people whose answers a query needs.
 
         Raises:
             UnknownQuery: If there is no such query.
@@ -226,7 +225,7 @@ class PreferenceStore:
     def drop(self, query_ids: Iterable[str]) -> int:
         """Withdraw open queries, such as stale ones.
 
-        Those that have all their answers are left alone, and so are those that somebody holds who hasn't answered: drop
+        Those that have all their answers are left alone, and so are those held by a person who hasn't answered: drop
         them later. Answers that are there still count, and so does one that comes all the same.
 
         Returns:
@@ -241,7 +240,7 @@ class PreferenceStore:
             return leases.drop(connection, query_ids)
 
     def query(self, query_id: str) -> Query:
-        """The query of that id.
+        """Look a query up by its id.
 
         Raises:
             UnknownQuery: If there is none.
@@ -250,7 +249,7 @@ class PreferenceStore:
         return query
 
     def queries(self, ids: Sequence[str]) -> list[Query]:
-        """The queries of these ids, in one read, in the order of the ids.
+        """Look queries up by their ids, in one read, in the order of the ids.
 
         Raises:
             UnknownQuery: If there is none of an id.
@@ -263,29 +262,29 @@ class PreferenceStore:
         return [found[id_] for id_ in ids]
 
     def pending(self, limit: int | None = None) -> list[Query]:
-        """The oldest open queries, leased or not, in order of posting; at most `limit` of them."""
+        """List the oldest open queries, leased or not, in order of posting; at most `limit` of them."""
         oldest = select(QUERIES).where(is_open()).order_by(QUERIES.c.number).limit(limit)
         with self._reading() as connection:
             return read(connection, connection.execute(oldest), self._at_hand)
 
     def open_ids(self, limit: int | None = None) -> list[str]:
-        """The ids of what :meth:`pending` gives."""
+        """List the ids of the queries of :meth:`pending`."""
         oldest = select(QUERIES.c.id).where(is_open()).order_by(QUERIES.c.number).limit(limit)
         return self._rows(oldest, lambda row: str(row.id))
 
     def preferences(self) -> list[Preference]:
-        """Every answer that stands, SKIP included, with its query, in order of answering."""
+        """List every current answer, SKIP included, with its query, in order of answering."""
         return self._preferences(_PREFERENCES.order_by(ANSWERS.c.number))
 
     def answers_since(self, number: int = 0) -> list[AnswerSince]:
-        """What was said after the answer of that number, withdrawals included, in order of answering; 0 is everything.
+        """List the answers after the one of this number, withdrawals included, in order; 0 lists all.
 
         It costs what is new, for it holds no segments: look those up that you don't know with :meth:`queries`.
         """
         return self._rows(_GIVEN.where(ANSWERS.c.number > number), row_to_answer_since)
 
     def last_answered(self, person: str, *, kinds: Collection[str] | None = None) -> Preference | None:
-        """What `person` answered last of all that stands; None if nothing does. To undo it, record None for its query.
+        """Find `person`'s last current answer; None if there is none. To undo it, record None for its query.
 
         Args:
             person: Who.
@@ -295,17 +294,17 @@ class PreferenceStore:
         return next(iter(self._preferences(last if kinds is None else last.where(QUERIES.c.kind.in_(kinds)))), None)
 
     def standing(self, query_id: str) -> dict[str, Said]:
-        """The answers to one query that stand, by who gave them."""
+        """Look up the current answers to one query, by person."""
         there = self._rows(_GIVEN.where(ANSWERS.c.query_id == query_id, stands()), row_to_answer_since)
         return {said.person: said.answer for said in there if said.answer is not None}
 
     def history(self, person: str | None = None) -> list[GivenAnswer]:
-        """Every answer ever given, by `person` or by anybody, withdrawals included, in order of answering."""
+        """List every answer ever given, by `person` or by anybody, withdrawals included, in order of answering."""
         said = _GIVEN if person is None else _GIVEN.where(ANSWERS.c.who == person)
         return self._rows(said, row_to_given_answer)
 
     def counts(self, kinds: Collection[str] | None = None) -> Counts:
-        """How many queries were asked, how they were answered, and what is still waited for.
+        """Count queries asked, their answers, and the answers still awaited.
 
         Args:
             kinds: Count queries of these kinds alone; None is all.
@@ -314,7 +313,7 @@ class PreferenceStore:
         return counts
 
     def close(self) -> None:
-        """Let go of the database; harmless if done twice."""
+        """Close the database; harmless if done twice."""
         self._close()
 
     def __enter__(self) -> PreferenceStore:
@@ -347,7 +346,7 @@ class PreferenceStore:
             return [row_to_preference(row, queries[row.id]) for row in rows]
 
     def _shapes(self, ids: Sequence[str]) -> list[tuple[str, int]]:
-        """The kind of each query, and how many options it has."""
+        """Look up the kind of each query, and its number of options."""
         known = {id_: query for id_ in ids if (query := self._at_hand.queries.get(id_)) is not None}
         shapes = {id_: (query.kind, len(query.options)) for id_, query in known.items()}
         asked = select(QUERIES.c.id, QUERIES.c.kind, number_of_options().label("options"))

@@ -21,7 +21,7 @@ _AT_ONCE = 500  # values that one statement asks for: databases have their limit
 
 @dataclass(frozen=True, eq=False)
 class AtHand:
-    """Queries by id and segments by digest that are stored and that somebody still holds: none is decoded again."""
+    """Stored queries by id and segments by digest that are still referenced: none is decoded again."""
 
     queries: WeakValueDictionary[str, Query] = field(default_factory=WeakValueDictionary)
     segments: WeakValueDictionary[str, Segment] = field(default_factory=WeakValueDictionary)
@@ -29,7 +29,7 @@ class AtHand:
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """A query as it is written: a row of its own, and one for each of its segments."""
+    """The rows of a query: one of its own, and one for each of its segments."""
 
     query: Query
     row: dict[str, Any]
@@ -42,7 +42,7 @@ class Written:
 
 
 def written(query: Query, texts: dict[int, str] | None = None) -> Written:
-    """Put all of a query into rows, before any of them is in the database.
+    """Make all rows of a query, before any of them is in the database.
 
     Args:
         query: Which one.
@@ -86,7 +86,7 @@ def write(
 
 
 def keep_at_hand(queries: Iterable[Written], at_hand: AtHand) -> None:
-    """Remember what was written and committed, save what its owner could still change."""
+    """Remember committed queries, but for those that their owner could still change."""
     for one in queries:
         fixed = list(map(_is_fixed, one.query.options))
         for segment, digest, is_fixed in zip(one.query.options, one.digests, fixed, strict=True):
@@ -97,7 +97,7 @@ def keep_at_hand(queries: Iterable[Written], at_hand: AtHand) -> None:
 
 
 def read(connection: Connection, rows: Iterable[Row[Any]], at_hand: AtHand) -> list[Query]:
-    """The queries of rows of `queries`, each segment decoded once, if at all.
+    """Read the queries of rows of `queries`, each segment decoded once, if at all.
 
     Args:
         connection: Any.
@@ -114,7 +114,7 @@ def read(connection: Connection, rows: Iterable[Row[Any]], at_hand: AtHand) -> l
 
 
 def digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The digests of the options of queries, by place."""
+    """Look up the digests of the options of queries, by place."""
     places: dict[str, dict[int, str]] = {id_: {} for id_ in ids}
     for row in in_parts(connection, select(OPTIONS), OPTIONS.c.query_id, ids):
         places[row.query_id][row.place] = row.segment
@@ -124,7 +124,7 @@ def digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[st
 def in_parts(
     connection: Connection, statement: Select[Any], column: ColumnElement[Any], values: Sequence[str]
 ) -> Iterator[Row[Any]]:
-    """Rows of a statement in which a column is one of the values, however many they are."""
+    """Read the rows in which a column is one of the values, some values at a time."""
     for start in range(0, len(values), _AT_ONCE):
         yield from connection.execute(statement.where(column.in_(values[start : start + _AT_ONCE])))
 

@@ -23,34 +23,34 @@ ARRAYS = ("observations", "actions", "rewards", "earlier_actions")
 
 
 def query_to_row(query: Query) -> dict[str, Any]:
-    """All that a query holds besides its options; NaN, which SQLite can't hold, is None."""
+    """Make a row of a query without its options; NaN, which SQLite can't hold, becomes None."""
     return {name: _plain(getattr(query, name), kind) for name, kind in QUERY_FIELDS.items()}
 
 
 def row_to_query(row: Row[Any], options: Sequence[Segment]) -> Query:
-    """What :func:`query_to_row` was given, with its options."""
+    """Make the query of a row, with its options."""
     fields = {name: getattr(row, name) for name in QUERY_FIELDS}
     return Query(tuple(options), **{**fields, "value": math.nan if row.value is None else row.value})
 
 
 def row_to_preference(row: Row[Any], query: Query) -> Preference:
-    """From the row of an answer, and its query."""
+    """Make a preference from the row of an answer, and its query."""
     answer = find_kind(query.kind).parse(row.answer, len(query.options))
     return Preference(query, answer, row.who, row.shown_at, row.answered_at)
 
 
 def row_to_given_answer(row: Row[Any]) -> GivenAnswer:
-    """From the row of an answer, with its query's `kind` and how many `options` it has."""
+    """Make a given answer from its row, with its query's `kind` and number of `options`."""
     return GivenAnswer(row.query_id, row.who, _answer(row), row.shown_at, row.answered_at)
 
 
 def row_to_answer_since(row: Row[Any]) -> AnswerSince:
-    """Likewise."""
+    """Make a numbered answer from its row, likewise."""
     return AnswerSince(row.number, row.query_id, row.who, _answer(row), row.shown_at, row.answered_at)
 
 
 def segment_to_row(segment: Segment, name: str = "segment", texts: dict[int, str] | None = None) -> dict[str, Any]:
-    """A row that needs nothing else, named by its `digest`: segments that are alike bit for bit are one row.
+    """Make a row of a segment, named by its `digest`: segments that are equal bit for bit are one row.
 
     Args:
         segment: Which one.
@@ -72,12 +72,12 @@ def segment_to_row(segment: Segment, name: str = "segment", texts: dict[int, str
 
 
 def row_to_segment(row: Any) -> Segment:
-    """What :func:`segment_to_row` was given; arrays are read-only."""
+    """Make the segment of a row; arrays are read-only."""
     return _segment(unpack(row.arrays), row)
 
 
 def earlier_row_to_segment(row: Any) -> Segment:
-    """What versions 1 to 3 of the tables hold, `arrays` in safetensors; likewise."""
+    """Make the segment of a row of versions 1 to 3, whose `arrays` are in safetensors; likewise."""
     return _segment(load(row.arrays), row)
 
 
@@ -93,7 +93,7 @@ def _origin_text(origin: Origin, texts: dict[int, str]) -> str:
 
 
 def origin_to_json(origin: Origin) -> str:
-    """As text, for a database's own JSON type may refuse infinity, which environments take as a bound."""
+    """Turn an origin into text: a database's own JSON type may refuse infinity, which bounds may be."""
     fields = {
         "env_id": origin.env_id,
         "seed": int(origin.seed),
@@ -109,7 +109,7 @@ def origin_to_json(origin: Origin) -> str:
 
 
 def origin_from_json(text: str) -> Origin:
-    """What :func:`origin_to_json` was given."""
+    """Make the origin that :func:`origin_to_json` was given."""
     return Origin(**json.loads(text))
 
 

@@ -1,4 +1,4 @@
-"""Who answers queries, and by what.
+"""Teachers, and the values by which they answer.
 
 A teacher of your own can be held against the public suite in :mod:`rlhf_gym.contracts`.
 """

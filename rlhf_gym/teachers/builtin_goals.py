@@ -1,4 +1,4 @@
-"""Goals that come with the package, by name: what one may want of Gymnasium's tasks that their rewards don't say.
+"""Goals that come with the package, by name: behaviour in Gymnasium's tasks that their rewards don't ask for.
 
 Every goal reads the observation after each step, shape (S, n), as the environment gives it by default, and gives one
 reward per step, shape (S,); actions don't matter. A segment is worth the sum over its lived steps, and what follows a
@@ -72,7 +72,7 @@ def mountain_car_progress(observations: Array, actions: Array, next_observations
     Returns:
         Minus the energy it lacks, as a share of all it could lack: from -1, at rest in the valley, to 0, where coasting
         on leads over the top. A sum is the number of steps, each counted by that share. Meant with termination, at the
-        top, after which nothing is paid: whoever has the energy gets there, and whoever hangs about below goes on
+        top, after which nothing is paid: a policy with the energy gets there, and one that lingers below goes on
         paying, so that there is nothing to gain by not finishing. In fixed horizon the top's 0 is the best there is.
     """
     x, v = _of("MountainCar-v0 or MountainCarContinuous-v0", 2, next_observations).T
@@ -173,7 +173,7 @@ WALKER_TURNS = (1, -1, -1, -1)
 
 
 def _end_height(start: Array, angles: Array, bones: Sequence[tuple[float, float]]) -> Array:
-    """Height of the end of a chain of bones.
+    """Compute the height of the end of a chain of bones.
 
     Args:
         start: Height at which it begins, metres, shape (S,).
@@ -186,7 +186,7 @@ def _end_height(start: Array, angles: Array, bones: Sequence[tuple[float, float]
 
 
 def _held_up(foot: Array, other: Array) -> Array:
-    """How far a foot is above the other, as a share of 0.2 m, -1 to 1."""
+    """Compute how far a foot is above the other, as a share of 0.2 m, -1 to 1."""
     share: Array = np.clip((foot - other) / 0.2, -1, 1)
     return share
 

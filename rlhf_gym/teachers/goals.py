@@ -18,7 +18,7 @@ to another."""
 
 
 def load_goal(name: str) -> Goal:
-    """The built-in goal of that name (:mod:`rlhf_gym.teachers.builtin_goals`), or what `module:function` names.
+    """Load the built-in goal of that name (:mod:`rlhf_gym.teachers.builtin_goals`), or a `module:function`.
 
     Raises:
         BadInput: If the name is malformed or unknown, the module can't be imported, or it holds no such function.
@@ -47,7 +47,7 @@ class NotFinite(BadInput):
         super().__init__(self.told(None if segment is None else f"segment {segment}"))
 
     def told(self, where: str | None) -> str:
-        """The message, with the segment called by another name."""
+        """Rewrite the message with another name for the segment."""
         of = "" if where is None else f" of {where}"
         return (
             f"{self.gives} for step {self.step}{of}; rewards must be finite, or sums can't be compared: mend what "
@@ -56,7 +56,7 @@ class NotFinite(BadInput):
 
 
 def goal_rewards(goal: Goal, observations: Array, actions: Array, next_observations: Array) -> NDArray[np.float64]:
-    """What a goal gives for S steps, checked.
+    """Compute a goal's rewards of S steps, and check them.
 
     Args:
         goal: The function; it sees the arrays read-only.
@@ -82,7 +82,7 @@ def goal_rewards(goal: Goal, observations: Array, actions: Array, next_observati
 
 
 def finite(rewards: Array, who_gives: str) -> NDArray[np.float64]:
-    """`rewards` in double precision, shape (S,); NaN or infinity is refused by the number of its step."""
+    """Refuse NaN or infinity by the number of its step; returns `rewards` in double precision, shape (S,)."""
     bad = np.flatnonzero(~np.isfinite(rewards))
     if bad.size:
         raise NotFinite(f"{who_gives} {rewards[bad[0]]}", int(bad[0]))

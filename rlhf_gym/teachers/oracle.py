@@ -1,4 +1,4 @@
-"""The oracle: a teacher without flaws, who knows the true reward, a goal, or what else segments are worth."""
+"""The oracle: a teacher without errors, who knows the true reward, a goal, or other values of segments."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from rlhf_gym.teachers.values import Values, goal_returns, true_returns
 
 @final
 class OracleTeacher(Teacher):
-    """Says what follows from the worth of the segments, by the query's kind: equal worth is a tie.
+    """Answer by the segments' values, as the query's kind asks: equal values are a tie.
 
     Worth is the undiscounted sum of rewards over the lived steps. Sums are exact
     (:func:`rlhf_gym.teachers.true_returns`), so a constant reward ties wherever equally many steps were lived. There is
     no tolerance beyond that: sums that differ at all are not a tie.
 
     Args:
-        goal: Judge by the sum of this in place of the environment's reward.
-        values: Judge by this in place of a sum of rewards.
+        goal: Compare by the sum of this in place of the environment's reward.
+        values: Compare by this in place of a sum of rewards.
 
     Raises:
         BadInput: If both are given; and from `answer`, if a reward or a worth is NaN or infinite (the message names
@@ -50,7 +50,7 @@ class OracleTeacher(Teacher):
         return [find_kind(query.kind).answer(worth.tolist()) for query, worth in zip(queries, worths, strict=True)]
 
     def _worth(self, queries: Sequence[Query]) -> Array:
-        """What every option of every query is worth, in a row."""
+        """Compute the values of all options of all queries, in a row."""
         names = [f"the {name} segment of query {query.id!r}" for query in queries for name in query.names]
         try:
             worth = np.asarray(self.values([segment for query in queries for segment in query.options]))

@@ -1,4 +1,4 @@
-"""People as a teacher: the trainer posts and waits; whoever labels meets it in the store alone."""
+"""People as a teacher: the trainer posts and waits; people meet it in the store alone."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class People(Teacher):
         return [last[query.id] for query in queries]
 
     def wait(self, *, open_at_most: int = 0) -> None:
-        """Return as soon as no more than so many queries of the store are open."""
+        """Wait until at most `open_at_most` queries of the store are open."""
         while len(self._store.open_ids(limit=open_at_most + 1)) > open_at_most:
             self._waiting()
 
     def wait_for(self, answers: int) -> None:
-        """Return as soon as so many of the answers that are awaited now have come, or all of them."""
+        """Wait until `answers` of the answers awaited now have come, or all of them."""
         left = max(0, self._store.counts().awaited - answers)
         while self._store.counts().awaited > left:
             self._waiting()

@@ -14,7 +14,7 @@ from rlhf_gym.teachers.teacher import Teacher
 
 @final
 class RandomTeacher(Teacher):
-    """Answers by chance, whatever was asked: LEFT or RIGHT by the toss of a coin, any order of more with equal odds.
+    """Answer at random: LEFT or RIGHT with equal odds, of more options every order with equal odds.
 
     Args:
         seed: Of the coin.
@@ -30,7 +30,7 @@ class RandomTeacher(Teacher):
         return [find_kind(query.kind).answer(self._worth(len(query.options))) for query in queries]
 
     def _worth(self, options: int) -> list[float]:
-        """Of each option, by chance; one toss decides between two."""
+        """Draw a value for each option; one draw decides between two."""
         if options == 2:
             return [1.0, 0.0] if self._rng.random() < 0.5 else [0.0, 1.0]
         return [float(worth) for worth in self._rng.random(options)]

@@ -1,4 +1,4 @@
-"""What a teacher is."""
+"""The interface of a teacher."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rlhf_gym.preferences import Query, Said
 
 
 class Teacher(ABC):
-    """Answers queries; judged by `answer` alone."""
+    """Anything that answers queries."""
 
     name: str
     """Under which answers are kept in the preference store."""

@@ -1,4 +1,4 @@
-"""What segments are worth to a teacher: the true return, or a goal's."""
+"""Values of segments to a teacher: the true return, or a goal's."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _sums(segments: Sequence[Segment], rewards: Array) -> Array:
 
 @contextmanager
 def _steps_named(segments: Sequence[Segment]) -> Iterator[None]:
-    """Say of a bad reward which segment's it is."""
+    """Name the segment of a bad reward."""
     try:
         yield
     except NotFinite as error:

@@ -1,4 +1,4 @@
-"""What `rlhf-gym` can do, by the word for it."""
+"""The verbs of `rlhf-gym`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What several verbs are given: a run directory, and the store that belongs to it."""
+"""Arguments of several verbs: a run directory, and the store that belongs to it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ RunDir = Annotated[Path, Positional, arg(metavar="DIR")]
 
 
 def config_of(run_dir: Path) -> RLHFConfig | None:
-    """Settings of the run in a directory, None if it holds none."""
+    """Read the settings of the run in a directory, None if it holds none."""
     file = run_dir / "config.yaml"
     return RLHFConfig.from_yaml(file) if file.is_file() else None
 
 
 def store_of(run_dir: Path, url: str | None = None) -> PreferenceStore:
-    """The store of a run, which has to be there already.
+    """Open the store of a run, which has to exist.
 
     Args:
         run_dir: The run directory.

@@ -58,7 +58,7 @@ class Label:
 
     @contextmanager
     def desk(self) -> Iterator[Desk]:
-        """Where people sit down to answer."""
+        """Make the desk at which people answer."""
         from rlhf_gym.labelling import ClipCache, Desk
         from rlhf_gym.labelling.faces import SHOWS
 
@@ -67,7 +67,7 @@ class Label:
             store_of(self.run_dir, self.store) as store,
             ClipCache(self.run_dir / "clips", width=self.width, draw=self.draw, films=not self.web) as clips,
         ):
-            clips.ahead(store.pending(2))  # whoever comes first needn't wait for the drawing to begin
+            clips.ahead(store.pending(2))  # the first person needn't wait for the drawing to begin
             instructions = self.instructions or (config.feedback.instructions if config else "")
             labels, kinds = config.labels if config else None, ("comparison",) if self.web else SHOWS
             yield Desk(store, clips, labels=labels, instructions=instructions, kinds=kinds)
@@ -84,7 +84,7 @@ class Label:
                 return
             from rlhf_gym.labelling.terminal import prompt
 
-            # Whoever sits there sees new queries come; what is piped in ends with the ones there are.
+            # A person there sees new queries come; piped answers end with the present queries.
             given = prompt(desk, who=self.name, wait=sys.stdin.isatty())
             print(f"{given} answers, all kept")
 
@@ -101,7 +101,7 @@ class Quality:
     """Print JSON."""
 
     def run(self) -> None:
-        """Read the answers, judge them, print."""
+        """Read the answers, assess them, print."""
         from rlhf_gym.labelling.desk import judge
 
         with store_of(self.run_dir, self.store) as store:
@@ -116,7 +116,7 @@ def _end_with_input() -> None:
 
 
 def _serve(desk: Desk, asked: Label) -> None:
-    """The labelling page, until interrupted."""
+    """Serve the labelling page until interrupted."""
     from rlhf_gym.labelling.page import is_loopback, make_app, serve
     from rlhf_gym.runs import metrics_so_far
 
@@ -138,7 +138,7 @@ def _line_of_its_own(asked: Label) -> str:
 
 
 def _token(run_dir: Path) -> str:
-    """The run's token: the same whenever the page is started again, so that nobody is locked out."""
+    """Read or make the run's token: the same when the page is started again, so that nobody is locked out."""
     from rlhf_gym.labelling.page import new_token
 
     file = run_dir / "token"

@@ -117,7 +117,7 @@ class Plot:
 
 
 def true_return(found: Mapping[str, Any]) -> str:
-    """The true return of an evaluation, and the goal's if there is one, in words."""
+    """Put the true return of an evaluation, and the goal's if there is one, in words."""
     mean, std, n = (found[name] for name in ("true_return_mean", "true_return_std", "n_eval_episodes"))
     goal = found["goal_return_mean"]
     return f"true return {mean:.1f} ± {std:.1f} (mean and standard deviation of {n} episodes)" + (
@@ -126,7 +126,7 @@ def true_return(found: Mapping[str, Any]) -> str:
 
 
 def _goal_return(goal: str | None, episodes: Sequence[Trajectory]) -> float | None:
-    """What the episodes are worth by the run's goal, None if it has none."""
+    """Average the episodes' returns by the run's goal, None if it has none."""
     from rlhf_gym.evaluation import goal_return
     from rlhf_gym.teachers import load_goal
 
@@ -168,7 +168,7 @@ def _spaces_of_earlier_versions(run_dir: Path, config: RLHFConfig) -> tuple[Any,
 
 
 def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:
-    """A run's settings, and episodes of its policy on the unmodified environment."""
+    """Read a run's settings, and play episodes of its policy on the unmodified environment."""
     for name, value, least in (("n_episodes", n_episodes, 1), ("seed", seed, 0)):
         if value < least:
             raise BadInput(f"{name} is {value}; use at least {least}")

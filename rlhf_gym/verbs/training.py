@@ -47,7 +47,7 @@ class Train:
     """YAML file of settings, such as config.yaml in a run directory."""
 
     def run(self) -> None:
-        """Train, judge, leave a run directory, and say what came of it."""
+        """Train, evaluate, write the run directory, and print the result."""
         from rlhf_gym.rlhf import RLHF
 
         config = replace(self.settings, run_dir=self.settings.run_dir or default_run_dir(self.settings))
@@ -65,7 +65,7 @@ class Resume:
     """Its run directory."""
 
     def run(self) -> None:
-        """Train on, judge, leave the files a finished run has, and say what came of it."""
+        """Train on, evaluate, write the files of a finished run, and print the result."""
         from rlhf_gym.rlhf import RLHF
         from rlhf_gym.runs import unfinished_run
 
@@ -75,7 +75,7 @@ class Resume:
 
 
 def default_run_dir(config: RLHFConfig) -> str:
-    """Where a run goes that names no directory: told apart by what people vary most."""
+    """Name the directory of a run that names none, by the settings that people vary most."""
     reward = config.reward
     source = source_entry(reward.source)
     options = {**source.options, **reward.source_options}
@@ -90,7 +90,7 @@ def _as_file(name: str) -> str:
 
 
 def _learn(rlhf: RLHF) -> None:
-    """Run what is left of the loop, and say what came of it."""
+    """Run the remaining rounds, and print the result."""
     config = rlhf.config
     try:
         summary = rlhf.learn(progress=not teacher_entry(config.teacher).waits)
@@ -106,7 +106,7 @@ def _learn(rlhf: RLHF) -> None:
 
 @contextmanager
 def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
-    """What people answer at while the run is on: this terminal, a page, or whatever they bring."""
+    """Offer people a way to answer while the run is on: this terminal, a page, or none."""
     from rlhf_gym.teachers import pause
 
     teacher = teacher_entry(config.teacher)
@@ -124,7 +124,7 @@ def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
 
 @contextmanager
 def _prompt_here(label: Label) -> Iterator[Waiting]:
-    """Put what is open to whoever sits at this terminal; to quit the prompt is to interrupt the run."""
+    """Put open queries to the person at this terminal; quitting the prompt interrupts the run."""
     from rlhf_gym.labelling.terminal import prompt
     from rlhf_gym.teachers import pause
 
@@ -135,7 +135,7 @@ def _prompt_here(label: Label) -> Iterator[Waiting]:
             if not desks:  # there is no store before the run begins
                 desks.append(stack.enter_context(label.desk()))
             prompt(desks[0], who=label.name, on_quit=interrupt)
-            pause()  # somebody else may hold what is still open
+            pause()  # another person may hold the queries still open
 
         def interrupt() -> None:
             raise KeyboardInterrupt
@@ -170,7 +170,7 @@ def _page_beside(run_dir: Path, password: dict[str, str]) -> Iterator[Waiting]:
 
 
 def _end(page: subprocess.Popen[bytes]) -> None:
-    """Have a page close what it has opened, the process that draws above all; where that takes too long, end it."""
+    """Let a page close its drawing process and files; if that takes too long, end it."""
     try:
         page.communicate(timeout=PAGE_ENDS_WITHIN)  # which closes its input
     except subprocess.TimeoutExpired:
@@ -179,7 +179,7 @@ def _end(page: subprocess.Popen[bytes]) -> None:
 
 
 def _free_port() -> int:
-    """The page's usual port, or any that is free where that is taken."""
+    """Find a free port: the page's usual one, if it can be had."""
     for port in (Label.port, 0):
         try:
             # As the page will bind it: a port that only old connections hold, as after a kill, counts as free.

@@ -68,7 +68,7 @@ def fit(
 ) -> RewardFit:
     rng = np.random.default_rng(7)
     bootstrap = bootstrap or Bootstrap(model.ensemble_size, seed=8)
-    plain = {"steps": 40, "batch_size": 16, "learning_rate": 0.01, "l2": 1e-3, "random_share": 0.1}
+    plain = {"steps": 40, "batch_size": 16, "learning_rate": 0.01, "l2": 1e-3, "label_noise": 0.1}
     return fit_reward_model(model, choices(kept), bootstrap=bootstrap, rng=rng, **(plain | settings))
 
 
@@ -170,7 +170,7 @@ def test_ties_pull_two_segments_together() -> None:
     fitted, tied = fresh(1), fresh(1)
     for model, said in ((fitted, kept), (tied, answered(kept, Answer.TIE))):
         fit(model, kept, steps=100)
-        fit(model, said, steps=100, random_share=0)
+        fit(model, said, steps=100, label_noise=0)
     steps = pad([side for p in kept for side in (p.query.left, p.query.right)])
     apart = [np.abs(np.diff(model.returns(steps)[0].reshape(-1, 2), axis=1)).mean() for model in (fitted, tied)]
     assert apart[1] < 0.2 * apart[0]
@@ -208,7 +208,7 @@ def test_losses_and_accuracies_are_weighted_means_by_hand() -> None:
     model, kept = fresh(2), preferences(12)
     kept[3:5] = answered(kept[3:5], Answer.TIE)
     weights = np.array([[2, 0, 1, 1, 0, 3, 0, 1, 1, 0, 2, 1], [0, 1, 1, 0, 0, 1, 2, 0, 1, 1, 0, 0]])
-    result = fit(model, kept, bootstrap=Fixed(weights), learning_rate=0, l2=0, steps=1, random_share=0.1)
+    result = fit(model, kept, bootstrap=Fixed(weights), learning_rate=0, l2=0, steps=1, label_noise=0.1)
     returns = model.returns(pad([side for p in kept for side in (p.query.left, p.query.right)])).astype(float)
     logits, targets = returns[:, ::2] - returns[:, 1::2], np.array([p.answer.target for p in kept])
     left = 0.9 / (1 + np.exp(-logits)) + 0.05

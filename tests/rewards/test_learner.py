@@ -17,7 +17,7 @@ from rlhf_gym.rewards import learner as rewards_learner
 from rlhf_gym.segments import Array, Ending, Segment, Steps, Trajectory, pad
 
 TWO = spaces.Box(-np.inf, np.inf, (2,))
-SETTINGS: dict[str, Any] = {"steps": 20, "batch_size": 8, "learning_rate": 0.01, "random_share": 0.1}
+SETTINGS: dict[str, Any] = {"steps": 20, "batch_size": 8, "learning_rate": 0.01, "label_noise": 0.1}
 
 
 def episodes(n: int = 4, *, seed: int = 0) -> list[Trajectory]:

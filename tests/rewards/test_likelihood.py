@@ -18,13 +18,13 @@ def sigmoid(logit: float) -> float:
     return 1 / (1 + math.exp(-logit))
 
 
-def between_two(logits: Tensor, targets: Tensor, *, random_share: float = 0.0) -> Tensor:
+def between_two(logits: Tensor, targets: Tensor, *, label_noise: float = 0.0) -> Tensor:
     """Loss of choices between two, by the log-odds that left is preferred; both of shape (N,) or (M, N)."""
     returns = torch.stack([logits, torch.zeros_like(logits)], dim=-1)
     both = torch.stack([targets, 1 - targets], dim=-1)
     if alone := returns.ndim == 2:
         returns = returns[None]
-    loss = choice_loss(returns, both, torch.ones(both.shape, dtype=torch.bool), random_share=random_share)
+    loss = choice_loss(returns, both, torch.ones(both.shape, dtype=torch.bool), label_noise=label_noise)
     return loss[0] if alone else loss
 
 
@@ -68,21 +68,21 @@ def test_with_a_tenth_of_random_answers_left_has_probability_nine_tenths_p_plus_
         (0.0, -math.log(1 - probability)),
         (0.5, -0.5 * math.log(probability) - 0.5 * math.log(1 - probability)),
     ]:
-        loss = between_two(torch.tensor([logit]), torch.tensor([target]), random_share=0.1)
+        loss = between_two(torch.tensor([logit]), torch.tensor([target]), label_noise=0.1)
         assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
-def losses_and_gradients(logits: list[float], target: float, random_share: float) -> tuple[Tensor, Tensor]:
+def losses_and_gradients(logits: list[float], target: float, label_noise: float) -> tuple[Tensor, Tensor]:
     points = torch.tensor(logits, requires_grad=True)
-    losses = between_two(points, torch.full_like(points, target), random_share=random_share)
+    losses = between_two(points, torch.full_like(points, target), label_noise=label_noise)
     (gradients,) = torch.autograd.grad(losses.sum(), points)
     return losses.detach(), gradients
 
 
-@pytest.mark.parametrize("random_share", [0, 0.1, 1])
+@pytest.mark.parametrize("label_noise", [0, 0.1, 1])
 @pytest.mark.parametrize("target", [0.0, 0.5, 1.0])
-def test_the_loss_and_its_gradient_are_finite_at_extreme_log_odds(random_share: float, target: float) -> None:
-    losses, gradients = losses_and_gradients([-1000.0, -100.0, 0.0, 100.0, 1000.0], target, random_share)
+def test_the_loss_and_its_gradient_are_finite_at_extreme_log_odds(label_noise: float, target: float) -> None:
+    losses, gradients = losses_and_gradients([-1000.0, -100.0, 0.0, 100.0, 1000.0], target, label_noise)
     assert losses.isfinite().all() and gradients.isfinite().all()
 
 
@@ -104,11 +104,11 @@ def test_if_all_answers_are_random_nothing_can_be_learned_from_them() -> None:
     assert gradients.tolist() == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("random_share", [0, 0.1])
-def test_targets_are_shared_among_members(random_share: float) -> None:
+@pytest.mark.parametrize("label_noise", [0, 0.1])
+def test_targets_are_shared_among_members(label_noise: float) -> None:
     logits, targets = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([1.0, 0, 0.5, 1])
-    losses = between_two(logits, targets, random_share=random_share)
-    each = [between_two(member, targets, random_share=random_share) for member in logits]
+    losses = between_two(logits, targets, label_noise=label_noise)
+    each = [between_two(member, targets, label_noise=label_noise) for member in logits]
     assert torch.equal(losses, torch.stack(each))
 
 
@@ -124,7 +124,7 @@ def test_of_three_options_each_has_its_exponential_share() -> None:
         target = torch.eye(3)[i : i + 1]
         loss = choice_loss(returns, target, torch.ones(1, 3, dtype=torch.bool))
         assert loss.tolist() == [[pytest.approx(-math.log(share), rel=1e-6)]]
-        erring = choice_loss(returns, target, torch.ones(1, 3, dtype=torch.bool), random_share=0.3)
+        erring = choice_loss(returns, target, torch.ones(1, 3, dtype=torch.bool), label_noise=0.3)
         assert erring.item() == pytest.approx(-math.log(0.7 * share + 0.1), rel=1e-6)
 
 
@@ -145,25 +145,25 @@ def test_a_ranking_of_three_is_plackett_luce() -> None:
     assert loss[0].tolist() == pytest.approx([-math.log(first), -math.log(second)], rel=1e-6)
 
 
-@pytest.mark.parametrize("random_share", [0, 0.1, 1])
-def test_what_is_not_offered_is_as_if_it_were_not_there(random_share: float) -> None:
+@pytest.mark.parametrize("label_noise", [0, 0.1, 1])
+def test_what_is_not_offered_is_as_if_it_were_not_there(label_noise: float) -> None:
     generator = torch.Generator().manual_seed(0)
     returns, targets = torch.randn(2, 6, 2, generator=generator), torch.tensor([[1.0, 0.0]] * 5 + [[0.5, 0.5]])
     padded = torch.cat([returns, 100 * torch.randn(2, 6, 2, generator=generator)], dim=-1).requires_grad_()
     offered = torch.tensor([[True, True, False, False]]).repeat(6, 1)
-    losses = choice_loss(padded, torch.cat([targets, torch.zeros(6, 2)], dim=1), offered, random_share=random_share)
-    plain = choice_loss(returns, targets, offered[:, :2], random_share=random_share)
+    losses = choice_loss(padded, torch.cat([targets, torch.zeros(6, 2)], dim=1), offered, label_noise=label_noise)
+    plain = choice_loss(returns, targets, offered[:, :2], label_noise=label_noise)
     torch.testing.assert_close(losses, plain, rtol=1e-5, atol=1e-6)  # of two and of four options: to rounding
     (gradients,) = torch.autograd.grad(losses.sum(), padded)
     assert gradients.isfinite().all() and (gradients[..., 2:] == 0).all()
 
 
-@pytest.mark.parametrize("random_share", [0, 0.1, 1])
+@pytest.mark.parametrize("label_noise", [0, 0.1, 1])
 @pytest.mark.parametrize("k", [2, 3])
-def test_a_choice_among_one_option_tells_nothing(k: int, random_share: float) -> None:
+def test_a_choice_among_one_option_tells_nothing(k: int, label_noise: float) -> None:
     returns = torch.tensor([[[-5.0, 3.0, 1.0][:k]]], requires_grad=True)
     offered, target = torch.tensor([[True, False, False][:k]]), torch.tensor([[1.0, 0.0, 0.0][:k]])
-    loss = choice_loss(returns, target, offered, random_share=random_share)
+    loss = choice_loss(returns, target, offered, label_noise=label_noise)
     (gradients,) = torch.autograd.grad(loss.sum(), returns)
     assert loss.tolist() == [[pytest.approx(0, abs=1e-6)]] and not gradients.any()
 

@@ -52,7 +52,7 @@ def rank_correlation(actions: spaces.Space[Any], *, seed: int, shuffled: bool) -
         batch_size=32,
         learning_rate=3e-3,
         l2=1e-3,
-        random_share=0.1,
+        label_noise=0.1,
     )
     held_out = sample_segments(trajectories(actions, rng), length=10, n=200, rng=rng)
     learned = model.returns(pad(held_out)).mean(axis=0)

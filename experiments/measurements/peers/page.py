@@ -71,7 +71,7 @@ seen. That row is our choice and not its documentation's. What PPO reaches there
 
 
 def page(path: Path, *, testing: bool = False) -> str:
-    """All tables, how to read them, and the settings.
+    """Write all tables, how to read them, and the settings.
 
     Raises:
         ValueError: If there are no rows.
@@ -100,7 +100,7 @@ def answer(rows: Sequence[Row], testing: bool = False) -> str:
 
 
 def latest(rows: Sequence[Row]) -> list[Row]:
-    """Of rows that differ in `repeat` alone the latest."""
+    """Pick the latest of rows that differ in `repeat` alone."""
     ordered = sorted(rows, key=lambda row: int(row["repeat"]))
     return list({(row["task"], row["who"], row["seed"]): row for row in ordered}.values())
 
@@ -118,12 +118,12 @@ def ratios(rows: Sequence[Row], who: str, to: str, column: str) -> list[float]:
 
 
 def undisturbed(row: Row) -> bool:
-    """Whether a run had a core to itself."""
+    """Test whether a run had a core to itself."""
     return float(row["cpu_seconds"]) >= UNDISTURBED * float(row["wall_seconds"])
 
 
 def table(task: Task, rows: Sequence[Row]) -> Iterator[str]:
-    """One line for each who has run the task."""
+    """Write one line for each stack that has run the task."""
     yield f"| | {' | '.join(COLUMNS)} |"
     yield "|---" * (len(COLUMNS) + 1) + "|"
     for who in task.runs:
@@ -134,7 +134,7 @@ def table(task: Task, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def faster(rows: Sequence[Row]) -> Iterator[str]:
-    """How many times as long imitation takes, pair by pair; nothing where no pair was finished."""
+    """Say how many times as long imitation takes, pair by pair; empty where no pair was finished."""
     if over := ratios(rows, "imitation", "rlhf_gym", "cpu_seconds"):
         lowest, highest = min(over), max(over)
         yield f"imitation takes {median(over):.1f} ({lowest:.1f} to {highest:.1f}) times the CPU seconds of rlhf_gym.\n"

@@ -71,7 +71,7 @@ Execute = Callable[[Job], Mapping[str, Any]]
 
 
 def tasks(testing: bool) -> Mapping[str, Task]:
-    """The tasks, or those made to take seconds."""
+    """List the tasks, or their short versions for tests."""
     return TESTING if testing else TASKS
 
 
@@ -93,7 +93,7 @@ def in_fresh_process(job: Job, *, peer_python: Path) -> dict[str, Any]:
 def chosen(
     *, only: Sequence[str] = (), who: Sequence[str] = (), seeds: Sequence[int] = (), repeat: int = 0, testing: bool
 ) -> list[Job]:
-    """The runs asked for. Those of a task and seed follow each other, and who goes first changes with the seed.
+    """List the runs asked for. Those of a task and seed follow each other; which goes first changes with the seed.
 
     Raises:
         ValueError: On a name or seed that isn't there.
@@ -120,7 +120,7 @@ def chosen(
 
 
 def without_row(jobs: Sequence[Job], path: Path) -> list[Job]:
-    """The runs without a row.
+    """Find the runs without a row.
 
     Raises:
         ValueError: If one has a row of other settings.
@@ -147,7 +147,7 @@ def same_settings(then: Any, now: Any, default: Any) -> bool:
 
 
 def row(job: Job, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's row; what a failed run doesn't have stays empty."""
+    """Make a run's row; figures that a failed run lacks stay empty."""
     return {
         "task": job.task,
         "who": job.who,

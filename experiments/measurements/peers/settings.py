@@ -105,7 +105,7 @@ SCRIPT: Mapping[str, Any] = {
     "normalize_reward": True,  # NormalizedRewardNet with RunningNorm
     "exploration_frac": 0.0,
     # By default answers are drawn from a softmax of the returns, which is wrong now and then. Here the teacher makes no
-    # mistakes, as ours: who answers is part of the task and not of the method.
+    # mistakes, as ours: the teacher is part of the task and not of the method.
     "temperature": 0,
     "reward_epochs": 3,
     "comparisons": {

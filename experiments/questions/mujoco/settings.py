@@ -1,4 +1,4 @@
-"""Every setting of the MuJoCo experiment, as data: the presets, with so many labels or a control's reward."""
+"""Every setting of the MuJoCo experiment, as data: the presets, with 50 or 100 labels or a control's reward."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _settings(task: str) -> dict[str, Setting]:
 
 
 def _fixed(task: str) -> dict[str, Setting]:
-    """Learned where falling ends nothing."""
+    """Make the setting that learns in a fixed horizon, where falling ends nothing."""
     shared = {"env_id": TASKS[task], "total_timesteps": STEPS, "env": {"fixed_horizon": 1000}}
     learned = {f"{task}_fixed_100": Setting("100 labels", merge(shared, {"labels": 100}), SEEDS)}
     return learned | {

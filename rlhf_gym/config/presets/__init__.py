@@ -9,7 +9,7 @@ import yaml
 
 
 def preset(env_id: str) -> dict[str, Any]:
-    """The tuned settings of an environment, empty where there are none; names with a leading dot are shared parts."""
+    """Read the tuned settings of an environment, empty where there are none; a leading dot marks shared parts."""
     for file in sorted(resources.files("rlhf_gym.config.presets").iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".yaml"):
             found: dict[str, Any] | None = yaml.safe_load(file.read_text()).get(str(env_id))

@@ -40,7 +40,7 @@ Curve = Callable[[], Sequence[Mapping[str, float]]]
 
 
 def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> FastAPI:
-    """The page over a desk.
+    """Make the page over a desk.
 
     Args:
         desk: Where queries come from and answers go.
@@ -86,7 +86,7 @@ def _asking(desk: Desk) -> APIRouter:
 
     @routes.post("/answers", responses=refusals(404, 409))
     def answer(given: GivenAnswerMessage) -> ProgressMessage:
-        """Write an answer down; it is safe when this returns. Saying it again, or otherwise, replaces it."""
+        """Record an answer; it is safe when this returns. A second answer replaces it."""
         shown_at = None if given.seconds is None else time.time() - given.seconds
         desk.answer(given.who, given.query_id, given.meaning, shown_at)
         return _progress(desk, given.who)
@@ -170,7 +170,7 @@ def _file(file: Path) -> Callable[[], FileResponse]:
 
 
 def _undrawable(_: Request, error: Exception) -> Response:
-    """What may be told of why there is no clip."""
+    """Say why there is no clip, as far as a client may know."""
     assert isinstance(error, ClipError)  # noqa: S101
     if not error.details:
         return _refusal(409, error.told)
@@ -179,7 +179,7 @@ def _undrawable(_: Request, error: Exception) -> Response:
 
 
 def _broken(_: Request, error: Exception) -> Response:
-    """A store that is damaged says where it is, which is for the log alone."""
+    """Log where a damaged store is; the client is not told."""
     LOG.error("%s", error, exc_info=error)
     return _refusal(500, "the store can't be used just now; the server's log says why")
 
@@ -189,7 +189,7 @@ def _refusal(status: int, detail: str) -> Response:
 
 
 def _misread(_: Request, error: Exception) -> Response:
-    """What is wrong with a request, without repeating it: infinity and half characters can't be sent back."""
+    """Say what is wrong with a request, without repeating it: infinity and half characters can't be sent back."""
     wrong = error.errors() if isinstance(error, RequestValidationError) else []
     told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
     return _refusal(422, told.encode("ascii", "replace").decode())

@@ -1,4 +1,4 @@
-"""Who may come in: a token where one is set, and no other web site in anybody's name."""
+"""Access to the page: a token where one is set, and no requests from other web sites."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READING = ("GET", "HEAD")
 
 
 class Guard:
-    """In front of everything the app serves.
+    """Check every request before the app serves it.
 
     Without a token only requests that name this machine's own address are let in: a page elsewhere whose name was
     pointed at 127.0.0.1 names another. With one, each needs it, as a cookie or as ``Authorization: Bearer``; the cookie
@@ -100,7 +100,7 @@ class Guard:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own, which no other machine reaches."""
+    """Test whether a name or address is this machine's own, which no other machine reaches."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -112,7 +112,7 @@ def _told(status: int, detail: str) -> Response:
 
 
 def _name(host: str) -> str:
-    """Of ``name:port``, or ``[address]:port``, the name."""
+    """Extract the name of ``name:port``, or ``[address]:port``."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

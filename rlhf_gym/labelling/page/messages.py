@@ -1,4 +1,4 @@
-"""What goes over the wire, strictly checked."""
+"""Messages of the REST API, strictly checked."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Side = Literal["left", "right"]
 
 
 class Message(BaseModel):
-    """Nothing beyond its fields, and nothing converted."""
+    """A message: no unknown fields, no conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Person(Message):
-    """Who asks."""
+    """The person who asks."""
 
     who: Name
 
 
 class GivenAnswerMessage(Message):
-    """What somebody says to a query."""
+    """A person's answer to a query."""
 
     who: Name
     query_id: QueryId
@@ -48,7 +48,7 @@ class GivenAnswerMessage(Message):
 class ProgressMessage(Message):
     """How far it has come. A skip is no label."""
 
-    answered: int = Field(description="Labels that stand, whoever gave them.")
+    answered: int = Field(description="Current labels of all people together.")
     by_you: int = Field(description="Those of one person.")
     labels: int | None = Field(description="The budget; null where there is none.")
     waiting: int = Field(description="Queries that wait for an answer.")
@@ -56,7 +56,7 @@ class ProgressMessage(Message):
 
 
 class NextMessage(Message):
-    """What to answer now."""
+    """The query to answer now."""
 
     query_id: str | None = Field(description="Null where nothing is to be asked just now: ask again in a second.")
     ahead: list[str] = Field(description="Ids of the queries that come after, for loading their clips meanwhile.")
@@ -65,7 +65,7 @@ class NextMessage(Message):
 
 
 class UndoneMessage(Message):
-    """What was taken back."""
+    """The answer taken back."""
 
     query_id: str | None = Field(description="To be answered again; null where there was nothing to take back.")
     progress: ProgressMessage

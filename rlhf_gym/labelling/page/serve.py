@@ -14,7 +14,7 @@ from rlhf_gym.errors import BadInput
 
 
 def new_token() -> str:
-    """A secret for a page that others can reach."""
+    """Make a secret for a page that other machines can reach."""
     return secrets.token_urlsafe(24)
 
 
@@ -34,7 +34,7 @@ def serve(app: FastAPI, *, host: str, port: int, started: Callable[[str], None])
         name = socket.gethostname() if host in ("0.0.0.0", "::") else host
         shown = f"[{name}]" if ":" in name else name
         started(f"http://{shown}:{bound.getsockname()[1]}/")
-        # No access log: it would hold the token of whoever opens the page for the first time.
+        # No access log: it would hold the token of each person's first request.
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
         )

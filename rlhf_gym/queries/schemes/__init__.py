@@ -1,1 +1,1 @@
-"""Query schemes, a file each: which of the candidates are most worth asking."""
+"""Query schemes, a file each: they choose the candidates most worth asking."""

@@ -1,4 +1,4 @@
-"""The disagreement scheme: what the members of the ensemble are least of one mind about."""
+"""The disagreement scheme: ask where the ensemble's members differ most."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def disagreement() -> Scheme:
 
 
 def spread(probabilities: Array) -> Array:
-    """Standard deviation over members of P(best), the mean over a query's options; for a pair, of P(left preferred).
+    """Compute the standard deviation of P(best) over members, the mean over a query's options.
 
     Args:
         probabilities: Shape (M, N, K).

@@ -1,4 +1,4 @@
-"""What a query scheme is, and how a value for each candidate makes one."""
+"""The interface of a query scheme, and schemes made from a value for each candidate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ of them, in the scheme's own unit."""
 
 
 def by_value(value: Callable[[Candidates], Array]) -> Scheme:
-    """Make a scheme of a value for each candidate: the highest are chosen, equal ones in random order.
+    """Make a scheme from a value for each candidate: choose the highest, equal ones in random order.
 
     Args:
         value: From N candidates to values, shape (N,).
@@ -36,6 +36,6 @@ def by_value(value: Callable[[Candidates], Array]) -> Scheme:
 
 
 def best(values: Array, n: int, *, rng: np.random.Generator) -> Array:
-    """Indices of the `n` highest values, equal ones in random order."""
+    """Find the indices of the `n` highest values, equal ones in random order."""
     order = rng.permutation(len(values))
     return order[np.argsort(-values[order], kind="stable")[:n]]

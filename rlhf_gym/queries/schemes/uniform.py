@@ -1,4 +1,4 @@
-"""The uniform scheme: all candidates are worth the same."""
+"""The uniform scheme: every candidate is equally likely."""
 
 from __future__ import annotations
 

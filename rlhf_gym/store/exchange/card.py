@@ -1,4 +1,4 @@
-"""What a reader of an exported data set is told first: `README.md`, as Hugging Face reads it."""
+"""The data card of an exported data set: `README.md`, as Hugging Face reads it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Made with rlhf_gym. Before you publish it: name a licence, and see that everybod
 
 
 def data_card(preferences: Sequence[Preference], data_file: str) -> str:
-    """The text of `README.md`, its settings for the Hub above it.
+    """Write the text of `README.md`, its settings for the Hub above it.
 
     Args:
         preferences: At least one.
@@ -71,14 +71,14 @@ def data_card(preferences: Sequence[Preference], data_file: str) -> str:
 
 
 def _said(preferences: Sequence[Preference]) -> str:
-    """How often each answer was given; rankings, of which hardly two are alike, are counted together."""
+    """Count how often each answer was given; rankings, of which hardly two are alike, together."""
     names = [*(answer.value for answer in Answer), "ranking"]
     said = Counter(p.answer.value if isinstance(p.answer, Answer) else "ranking" for p in preferences)
     return ", ".join(f"{said[name]} {name}" for name in names if said[name])
 
 
 def _size(n: int) -> str:
-    """As the Hub sorts data sets."""
+    """Name the size class as the Hub does."""
     below = next(
         (name for most, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")) if n < most), None
     )

@@ -67,7 +67,7 @@ def export(store: PreferenceStore, directory: str | Path, *, spaces: Spaces | No
 
 
 def import_preferences(path: str | Path, store: PreferenceStore) -> int:
-    """Read preferences into a store: all of them, or none if one is refused. Those already there are left alone.
+    """Read preferences into a store: all of them, or none if one is refused; known ones are left alone.
 
     Args:
         path: As :func:`read_preferences` takes it.
@@ -84,7 +84,7 @@ def import_preferences(path: str | Path, store: PreferenceStore) -> int:
 
 
 def read_preferences(path: str | Path) -> list[Preference]:
-    """Exported preferences, bit for bit, in order of answering.
+    """Read exported preferences, bit for bit, in order of answering.
 
     Args:
         path: A folder that :func:`export` wrote, or a .jsonl or .parquet file of its kind, which is held against the
@@ -111,7 +111,7 @@ def read_preferences(path: str | Path) -> list[Preference]:
 
 
 def read_spaces(path: str | Path) -> Spaces:
-    """The spaces of observations and actions of an export.
+    """Read the spaces of observations and actions of an export.
 
     Args:
         path: The folder.
@@ -134,7 +134,7 @@ def _table(preferences: list[Preference]) -> Any:
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
-    """What `manifest.json` says, nothing if there is none."""
+    """Read `manifest.json`, empty if there is none."""
     file = directory / MANIFEST
     if not file.exists():
         return {}

@@ -26,7 +26,7 @@ def write_json_lines(preferences: Iterable[Preference], path: Path) -> None:
 
 
 def read_json_lines(path: Path) -> Iterator[Preference]:
-    """What :func:`write_json_lines` wrote, now or in format 1.
+    """Read what :func:`write_json_lines` wrote, in this format or in format 1.
 
     Raises:
         BadInput: If a line is damaged; the message names it.

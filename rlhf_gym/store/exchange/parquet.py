@@ -37,7 +37,7 @@ _TYPES = {
 
 
 def to_table(preferences: Sequence[Preference]) -> Any:
-    """A table of one row for each preference.
+    """Make a table of one row for each preference.
 
     Raises:
         BadInput: If an array has another dtype or inner shape in one query than in another.
@@ -57,7 +57,7 @@ def write_parquet(table: Any, path: Path) -> None:
 
 
 def read_parquet(path: Path) -> list[Preference]:
-    """What :func:`write_parquet` wrote, now or in format 1.
+    """Read what :func:`write_parquet` wrote, in this format or in format 1.
 
     Raises:
         BadInput: If it is damaged.

@@ -35,7 +35,7 @@ _SEGMENT = {"terminated": bool, "origin": str | None}
 
 
 def preference_to_record(preference: Preference) -> Record:
-    """All that a preference holds; segments under `options`, their origins as JSON."""
+    """Turn a preference into a record; segments under `options`, their origins as JSON."""
     query = preference.query
     return {
         "options": [_segment_to_record(segment) for segment in query.options],
@@ -47,7 +47,7 @@ def preference_to_record(preference: Preference) -> Record:
 
 
 def record_to_preference(record: Record) -> Preference:
-    """What :func:`preference_to_record` was given.
+    """Turn a record back into the preference.
 
     Raises:
         KeyError: If something is missing.
@@ -66,7 +66,7 @@ def record_to_preference(record: Record) -> Preference:
 
 
 def as_format_2(record: Record) -> Record:
-    """A record of either format, as one of format 2."""
+    """Bring a record of either format to format 2."""
     if SIDES[0] not in record:
         return record
     rest = {name: value for name, value in record.items() if name not in SIDES}
@@ -75,7 +75,7 @@ def as_format_2(record: Record) -> Record:
 
 @contextmanager
 def damage(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong in reading into one line that names what is read."""
+    """Turn any error while reading into one line that names the file."""
     try:
         yield
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -111,6 +111,6 @@ def _checked(record: Record, kinds: dict[str, Any]) -> Record:
 
 
 def _allowed(kind: Any) -> tuple[type, ...]:
-    """The types that a value of such a field may have; a float may be written as a whole number."""
+    """Find the types that a value of such a field may have; a float may be written as a whole number."""
     kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
     return (*kinds, int) if float in kinds else kinds
