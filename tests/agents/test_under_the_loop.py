@@ -21,8 +21,10 @@ OPTIONS: dict[str, Any] = {"learning_starts": 100, "buffer_size": 1000, "batch_s
 @pytest.fixture(params=[("CartPole-v1", "dqn"), ("Pendulum-v1", "sac")], ids=["dqn", "sac"])
 def rlhf(request: pytest.FixtureRequest) -> Iterator[RLHF]:
     env_id, algo = request.param
-    config = RLHFConfig(env_id=env_id, algo=algo, labels=12, total_timesteps=1000, segment_length=10).replace(
-        query={"rounds": 3, "warm_up_steps": 100}, agent={"n_envs": 2, "net_arch": [16], "options": OPTIONS}
+    config = RLHFConfig(env_id=env_id, algo=algo, labels=12, segment_length=10).replace(
+        total_timesteps=1000,
+        query={"rounds": 3, "warm_up_steps": 100},
+        agent={"n_envs": 2, "net_arch": [16], "options": OPTIONS},
     )
     with closing(RLHF(config)) as made:
         yield made

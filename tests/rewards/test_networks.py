@@ -202,7 +202,7 @@ def test_a_network_that_is_missing_where_it_is_read_is_named_in_one_line(my_modu
     RewardModel(TWO, LEFT_RIGHT, network=f"{my_module}:MyNet").save(tmp_path / "kept")
     text = (tmp_path / "kept" / "model.json").read_text()
     (tmp_path / "kept" / "model.json").write_text(text.replace(my_module, "gone"))
-    with pytest.raises(ValueError, match="network is 'gone:MyNet', which can't be imported") as refused:
+    with pytest.raises(ValueError, match="reward.network is 'gone:MyNet' but there is no module 'gone'") as refused:
         RewardModel.load(tmp_path / "kept")
     assert "\n" not in str(refused.value)
     RewardModel.load(tmp_path / "kept", network=__import__(my_module).MyNet)
@@ -233,7 +233,7 @@ def test_weights_of_another_network_are_refused_in_one_line(tmp_path: Path) -> N
         ("mpl", {}, "network is 'mpl'; did you mean mlp"),
         ("mlp", {"hiden": (3,)}, "network mlp has no option hiden; did you mean hidden?"),
         (Quadratic, {"width": 3}, "has no option width; it takes none"),
-        ("MODULE:Nothing", {}, "can't be imported"),
+        ("MODULE:Nothing", {}, "has no 'Nothing'; it has: MyNet"),
         ("MODULE:not_a_network", {}, "which is 3; expected a function of the number of inputs"),
         (lambda size: 7, {}, "made 7; expected a torch module with parameters"),
         (lambda size: nn.ReLU(), {}, "expected a torch module with parameters to learn"),

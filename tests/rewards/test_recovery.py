@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Preference
-from rlhf_gym.queries import sample_queries
+from rlhf_gym.queries import sample_candidates
 from rlhf_gym.rewards import Bootstrap, RewardModel, fit_reward_model
 from rlhf_gym.segments import Array, Ending, Trajectory, pad, sample_segments
 from rlhf_gym.teachers import OracleTeacher
@@ -38,7 +38,7 @@ def trajectories(actions: spaces.Space[Any], rng: np.random.Generator) -> list[T
 def rank_correlation(actions: spaces.Space[Any], *, seed: int, shuffled: bool) -> float:
     """Spearman's rho of true and learned returns of 200 held-out segments, after a fit to 400 answers."""
     rng = np.random.default_rng(seed)
-    queries = sample_queries(trajectories(actions, rng), length=10, n=400, rng=rng)
+    queries = sample_candidates(trajectories(actions, rng), length=10, n=400, rng=rng).queries()
     answers = OracleTeacher().answer(queries)
     if shuffled:
         answers = [answers[i] for i in rng.permutation(400)]
