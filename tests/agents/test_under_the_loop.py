@@ -46,11 +46,11 @@ def test_every_round_replays_what_its_own_reward_model_pays(rlhf: RLHF) -> None:
     assert rlhf.labels == 12 and agent.steps == 896 and len(set(paid)) == 3
 
 
-def test_a_foreign_agent_is_not_slipped_under_the_loop_unnoticed(rlhf: RLHF) -> None:
+def test_a_foreign_agent_is_not_slipped_under_the_loop_unnoticed(rlhf: RLHF, monkeypatch: pytest.MonkeyPatch) -> None:
     foreign: Any = (DQN if rlhf.config.algo == "dqn" else SAC)("MlpPolicy", rlhf.venv)
     with pytest.raises(AttributeError, match="agent"):
         rlhf.agent = foreign
-    rlhf.method.agent = foreign
+    monkeypatch.setattr(rlhf.method, "agent", foreign)
     with pytest.raises(AttributeError):
         rlhf.improve(16)
 
