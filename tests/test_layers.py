@@ -46,7 +46,9 @@ MAY_IMPORT = {
     "plots": {"stats", "runs", "config", "registry", "errors"},
     "answers": {"preferences", "kinds", "store", "teachers", "errors"},
     "parts": {"segments", "preferences", "config", "envs", "queries", "teachers", "methods", "runs", "answers"},
+    "taught_by": {"preferences", "config", "registry", "errors", "envs", "store", "teachers", "runs"},
     "assembly": {
+        "taught_by",
         "segments",
         "preferences",
         "kinds",
