@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.preferences import Answer, Preference, Query
-from rlhf_gym.segments import Segment, Trajectory
 
 if TYPE_CHECKING:
+    from rlhf_gym.preferences import Answer, Preference, Query
     from rlhf_gym.rlhf import RLHF
     from rlhf_gym.runs import Round
+    from rlhf_gym.segments import Segment, Trajectory
 
 __all__ = ["RLHF", "Answer", "Preference", "Query", "RLHFConfig", "Round", "Segment", "Trajectory"]
 
+_LATER = {
+    **dict.fromkeys(("Answer", "Preference", "Query"), "rlhf_gym.preferences"),
+    **dict.fromkeys(("Segment", "Trajectory"), "rlhf_gym.segments"),
+    "RLHF": "rlhf_gym.rlhf",
+    "Round": "rlhf_gym.runs",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Import the main loop when it is first used: Torch takes seconds, and `rlhf-gym --help` needs none."""
-    if name not in ("RLHF", "Round"):
+    """Import what takes long (NumPy, torch) when it is first asked for: `rlhf-gym --help` doesn't wait for it."""
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from rlhf_gym import rlhf
-
-    return getattr(rlhf, name)
+    return getattr(import_module(_LATER[name]), name)
