@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rlhf_gym.kinds import find_kind
@@ -66,3 +68,13 @@ def must(met: bool, demand: str) -> None:
     """Raise AssertionError with `demand` if it isn't met; unlike `assert`, under `python -O` too."""
     if not met:
         raise AssertionError(demand)
+
+
+def refuses(act: Callable[[], object], what: str) -> None:
+    """Raise AssertionError unless `act` raises a ValueError of one line."""
+    try:
+        act()
+    except ValueError as error:
+        must("\n" not in str(error), f"one line says why {what} is refused")
+    else:
+        raise AssertionError(f"{what} is refused with a ValueError")

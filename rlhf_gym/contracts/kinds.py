@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from rlhf_gym.contracts.examples import example_queries, must
-from rlhf_gym.kinds import Kind, find_kind
-from rlhf_gym.preferences import Answer, Choice, Preference, Said
+from rlhf_gym.contracts.examples import example_queries, must, refuses
+from rlhf_gym.kinds import find_kind
+from rlhf_gym.preferences import Answer, Choice, Preference
 
 
 def check_kind(name: str) -> None:
@@ -43,8 +41,8 @@ def refuses_what_is_no_answer(name: str) -> None:
     """In one line."""
     kind = find_kind(name)
     for strange in ("", "perhaps", "null", "[0,0,0]", "[[]]", '{"segment": 1}'):
-        _refuses(lambda strange=strange: kind.parse(strange, kind.options[0]), repr(strange))  # type: ignore[misc]
-    _refuses(lambda: kind.text("perhaps"), "'perhaps'")  # type: ignore[arg-type]
+        refuses(lambda strange=strange: kind.parse(strange, kind.options[0]), repr(strange))  # type: ignore[misc]
+    refuses(lambda: kind.text("perhaps"), "'perhaps'")  # type: ignore[arg-type]
 
 
 def refuses_answers_to_other_numbers_of_options(name: str) -> None:
@@ -52,7 +50,7 @@ def refuses_answers_to_other_numbers_of_options(name: str) -> None:
     kind = find_kind(name)
     for options, other in zip(kind.options, kind.options[1:], strict=False):
         text = kind.text(kind.answer(_worths(options)[0]))
-        _refuses(lambda other=other, text=text: kind.parse(text, other), f"{text} to {other} options")  # type: ignore[misc]
+        refuses(lambda other=other, text=text: kind.parse(text, other), f"{text} to {other} options")  # type: ignore[misc]
 
 
 def makes_choices_among_what_was_shown(name: str) -> None:
@@ -117,12 +115,3 @@ def _errorless(name: str) -> list[tuple[Preference, list[float]]]:
 
 def _choices(preference: Preference) -> list[Choice]:
     return find_kind(preference.query.kind).choices(preference)
-
-
-def _refuses(act: Callable[[], Kind | Said | str], what: str) -> None:
-    try:
-        act()
-    except ValueError as error:
-        must("\n" not in str(error), f"one line says why {what} is refused")
-    else:
-        raise AssertionError(f"{what} is refused with a ValueError")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -11,6 +12,8 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
 
 if TYPE_CHECKING:
+    from gymnasium import Space
+
     from rlhf_gym.store import PreferenceStore
 
 RunDir = Annotated[Path, Positional, arg(metavar="DIR")]
@@ -41,3 +44,12 @@ def store_of(run_dir: Path, url: str | None = None) -> PreferenceStore:
     if path and not Path(path).is_file():
         raise BadInput(f"store {url} is a file that isn't there; name the one that the run writes to")
     return PreferenceStore(url or file)
+
+
+def spaces_of(config: RLHFConfig) -> tuple[Space[Any], Space[Any]]:
+    """Of observations and actions of a run's environment."""
+    from rlhf_gym.envs import make_env
+    from rlhf_gym.segments import Origin
+
+    with closing(make_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))) as env:
+        return env.observation_space, env.action_space

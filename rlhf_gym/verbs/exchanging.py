@@ -6,20 +6,17 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
-from rlhf_gym.verbs.arguments import RunDir, config_of, store_of
+from rlhf_gym.verbs.arguments import RunDir, config_of, spaces_of, store_of
 
 if TYPE_CHECKING:
-    from gymnasium import Space
-
     from rlhf_gym.preferences import Preference
 
 
@@ -40,7 +37,7 @@ class Export:
 
         config, output = RLHFConfig.from_yaml(self.run_dir / "config.yaml"), self.output or self.run_dir / "export"
         with store_of(self.run_dir) as store:
-            n = export(store, output, spaces=_spaces(config), parquet=not self.no_parquet)
+            n = export(store, output, spaces=spaces_of(config), parquet=not self.no_parquet)
         print(f"wrote {n} preferences into {output}; to read them: rlhf-gym import {output} --store URL")
 
 
@@ -70,18 +67,9 @@ class Import:
         print(f"{new} preferences are new, {len(preferences) - new} were there already")
 
 
-def _spaces(config: RLHFConfig) -> tuple[Space[Any], Space[Any]]:
-    """Of observations and actions of a run's environment."""
-    from rlhf_gym.envs import make_env
-    from rlhf_gym.segments import Origin
-
-    with closing(make_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))) as env:
-        return env.observation_space, env.action_space
-
-
 def _check_fit(preferences: Iterable[Preference], config: RLHFConfig) -> None:
     """Refuse preferences about another environment's observations or actions than a run's."""
-    observation, action = (space.shape for space in _spaces(config))
+    observation, action = (space.shape for space in spaces_of(config))
     for query in (preference.query for preference in preferences):
         for side, segment in (("left", query.left), ("right", query.right)):
             for name, array, shape in (

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from tyro.conf import Positional, arg
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import check_name, make
-from rlhf_gym.verbs.arguments import RunDir
+from rlhf_gym.verbs.arguments import RunDir, spaces_of
 
 if TYPE_CHECKING:
     from rlhf_gym.segments import Trajectory
@@ -160,11 +159,7 @@ def _spaces_of_earlier_versions(run_dir: Path, config: RLHFConfig) -> tuple[Any,
     """Of observations and actions, where the reward model's own file doesn't hold them."""
     if "observation_space" in json.loads((run_dir / "reward_model" / "model.json").read_text()):
         return ()
-    from rlhf_gym.envs import make_env
-    from rlhf_gym.segments import Origin
-
-    with closing(make_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))) as env:
-        return env.observation_space, env.action_space
+    return spaces_of(config)
 
 
 def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:
