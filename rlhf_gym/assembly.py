@@ -143,7 +143,7 @@ def make_policy(config: RLHFConfig, venv: VecLearnedReward, rng: np.random.Gener
         venv,
         seed=int(rng.integers(2**31)),
         total_timesteps=config.total_timesteps - config.warm_up_steps,
-        **pick(config.agent, "schedule net_arch normalize_observations options"),
+        **pick(config.agent, "schedule net_arch normalize_observations normalize_rewards options"),
     )
 
 

@@ -28,6 +28,7 @@ def make_agent(
     schedule: Schedule = "constant",
     net_arch: Sequence[int] | None = None,
     normalize_observations: bool | None = None,
+    normalize_rewards: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> Agent:
     """Make the agent that learns by an algorithm of SB3.
@@ -40,6 +41,7 @@ def make_agent(
         schedule: Of the learning rate and, where the algorithm has one, the clip range.
         net_arch: Hidden units of the networks; None is the algorithm's own choice.
         normalize_observations: Have an on-policy algorithm's policy normalise what it is given; None does.
+        normalize_rewards: Have an on-policy algorithm divide its rewards by the size of the return.
         options: SB3's own keywords.
 
     Raises:
@@ -55,7 +57,12 @@ def make_agent(
     arguments: dict[str, Any] = {"seed": seed, "total_timesteps": total_timesteps, "schedule": schedule}
     arguments |= {"options": options} if net_arch is None else {"options": options, "net_arch": net_arch}
     if issubclass(sb3_class, OnPolicyAlgorithm):
-        return OnPolicyAgent(sb3_class, venv, normalize_observations=normalize_observations is not False, **arguments)
+        arguments |= {"normalize_observations": normalize_observations is not False}
+        return OnPolicyAgent(sb3_class, venv, normalize_rewards=normalize_rewards, **arguments)
+    if normalize_rewards:
+        raise BadInput(
+            f"normalize_rewards is on and algo is {algo}, which learns from rewards that were paid long ago; turn it off"
+        )
     if normalize_observations:
         raise BadInput(
             f"normalize_observations is on and algo is {algo}, whose replayed observations would change under it; "

@@ -9,12 +9,13 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import set_random_seed
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from rlhf_gym.agents.agent import Agent, Schedule, falling
 from rlhf_gym.agents.normalisation import NormalizedObservations, UpdateStatistics
 from rlhf_gym.agents.options import build, check_options
 
+GAMMA = 0.99  # SB3's default of every on-policy algorithm
 OPTIMIZER = {"eps": 1e-5, "fused": True}  # Adam as SB3 has it; fused, its step takes a third of the time
 
 
@@ -31,6 +32,7 @@ class OnPolicyAgent(Agent):
         schedule: Of the learning rate and, where the algorithm has one, the clip range.
         net_arch: Hidden units of policy and value networks.
         normalize_observations: Have the policy normalise what it is given (:class:`NormalizedObservations`).
+        normalize_rewards: Have SB3's VecNormalize divide rewards by the standard deviation of the discounted return.
         options: SB3's own keywords, and `log_std_init`, the log standard deviation of continuous actions at the start.
 
     Raises:
@@ -49,6 +51,7 @@ class OnPolicyAgent(Agent):
         schedule: Schedule = "constant",
         net_arch: Sequence[int] = (64, 64),
         normalize_observations: bool = False,
+        normalize_rewards: bool = False,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         settings = dict(options or {})
@@ -61,6 +64,8 @@ class OnPolicyAgent(Agent):
             policy_kwargs["optimizer_kwargs"] = dict(OPTIMIZER)
         if normalize_observations:
             policy_kwargs["features_extractor_class"] = NormalizedObservations
+        if normalize_rewards:
+            venv = VecNormalize(venv, norm_obs=False, gamma=settings.get("gamma", GAMMA))
         sb3 = build(sb3_class, venv, policy_kwargs=policy_kwargs, **settings)
         super().__init__(sb3, total_timesteps=total_timesteps, schedule=schedule)
         self._clip_range = float(sb3.clip_range(1.0)) if hasattr(sb3, "clip_range") else None

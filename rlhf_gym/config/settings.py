@@ -149,6 +149,9 @@ class AgentConfig:
     normalize_observations: bool | None = None
     """Give an on-policy algorithm's policy observations of mean 0 and standard deviation 1, by running statistics that
     are saved with it; None does. The reward model always gets them raw."""
+    normalize_rewards: bool = False
+    """Divide what an on-policy algorithm is paid by the running standard deviation of its discounted return, whatever
+    the reward: Stable-Baselines3's VecNormalize."""
     schedule: Literal["constant", "linear"] = "constant"
     """`linear` takes learning rate and clip range to 0 over the whole run."""
     torch_threads: Annotated[int, AtLeast1] = 1
