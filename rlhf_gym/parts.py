@@ -71,7 +71,7 @@ class Parts:
 
         Where an episode has terminated, the reward's sign says whether living is good, and must be kept.
         """
-        auto = self.config.reward.shift == "auto"
+        auto = self.config.reward.shift != "never"
         if self.recorder.steps:
             return Lately(self.recorder.trajectories(), auto and not self.recorder.terminations)
         seen = [segment for preference in self.answers.preferences for segment in preference.query.options]

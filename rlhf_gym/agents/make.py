@@ -60,9 +60,7 @@ def make_agent(
         arguments |= {"normalize_observations": normalize_observations is not False}
         return OnPolicyAgent(sb3_class, venv, normalize_rewards=normalize_rewards, **arguments)
     if normalize_rewards:
-        raise BadInput(
-            f"normalize_rewards is on and algo is {algo}, which learns from rewards that were paid long ago; turn it off"
-        )
+        raise BadInput(f"normalize_rewards is on and algo is {algo}, which replays rewards paid long ago; turn it off")
     if normalize_observations:
         raise BadInput(
             f"normalize_observations is on and algo is {algo}, whose replayed observations would change under it; "
