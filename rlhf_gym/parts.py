@@ -89,7 +89,7 @@ class Parts:
         return Lately(seen, auto and not any(segment.terminated for segment in seen))
 
     def choose(self, n: int) -> list[Query]:
-        """Choose the next `n` queries, planned repeats and checks among them.
+        """Choose the next `n` queries, planned repeats, checks and held-out ones among them.
 
         Raises:
             BadInput: If fewer can be asked.
@@ -126,9 +126,8 @@ class Parts:
             **how,
         )
         step, version = method.agent.steps, method.version
-        new = [replace(query, policy_step=step, reward_version=version) for query in [*chosen, *heldout]]
-        new, heldout = new[: len(chosen)], new[len(chosen) :]
-        return mix(new, [*planned, *heldout], rng=rng)
+        queries = mix(chosen, [*planned, *heldout], rng=rng)
+        return [q if q.repeats else replace(q, policy_step=step, reward_version=version) for q in queries]
 
     @contextmanager
     def discarded_if_empty(self) -> Iterator[None]:
