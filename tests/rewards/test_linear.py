@@ -1,0 +1,145 @@
+"""The linear part of a reward model: its features, its fit, what is paid, files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.preferences import Choice
+from rlhf_gym.rewards import RewardLearner, RewardModel
+from rlhf_gym.rewards.features import Features
+from rlhf_gym.segments import Array, Ending, Segment, Trajectory
+
+BOX = spaces.Box(-np.inf, np.inf, (4,)), spaces.Box(-1, 1, (2,))
+RNG = np.random.default_rng(0)
+
+
+def trajectories(n: int, reward: Any, rng: np.random.Generator, steps: int = 10) -> list[Trajectory]:
+    """Random steps, paid by a function of observations and actions."""
+    made = []
+    for _ in range(n):
+        observations, actions = rng.normal(size=(steps + 1, 4)), rng.uniform(-1, 1, (steps, 2))
+        made.append(Trajectory(observations, actions, reward(observations[:-1], actions), Ending.TRUNCATED))
+    return made
+
+
+def answered(seen: list[Trajectory]) -> list[Choice]:
+    """Compare one trajectory with the next, without error."""
+    segments = [trajectory.cut(0, 10) for trajectory in seen]
+    return [choice(a, b, str(i)) for i, (a, b) in enumerate(zip(segments[::2], segments[1::2], strict=True))]
+
+
+def choice(left: Segment, right: Segment, group: str) -> Choice:
+    """Make the choice of an errorless teacher."""
+    better = float(left.true_return > right.true_return)
+    return Choice((left, right), (better, 1 - better), group)
+
+
+def paraboloid(observations: Array, actions: Array) -> Array:
+    """Near the origin in two coordinates of four, and without effort."""
+    return -(observations[:, 0] ** 2) - observations[:, 1] ** 2 - (actions**2).sum(axis=1)
+
+
+def learned(form: Any, reward: Any, labels: int = 50, **model: Any) -> tuple[RewardLearner, float]:
+    """Fit to a number of answers; the correlation of what is then paid with the true reward."""
+    rng = np.random.default_rng(1)
+    settings = {"ensemble_size": 0, "linear": form, **model}
+    learner = RewardLearner(RewardModel(*BOX, **settings), rng=rng, l2=1e-3, calibrate=True)
+    learner.fit(answered(trajectories(2 * labels, reward, rng)))
+    fresh = trajectories(40, reward, rng)
+    learner.rescale(fresh, shift=True)
+    paid = [learner.model.reward_function()(t.observations[:-1], t.actions, t.observations[1:]) for t in fresh]
+    return learner, float(np.corrcoef(np.concatenate(paid), np.concatenate([t.rewards for t in fresh]))[0, 1])
+
+
+def test_features_are_inputs_squares_of_the_state_effort_and_one() -> None:
+    features = Features(RewardModel(*BOX).encoding, "quadratic")
+    found = features(torch.tensor([[1.0, 2.0, 0.0, 0.0, 0.5, -0.5]]), torch.tensor([3.0]))
+    root = 2**-0.5
+    assert found[0].tolist() == pytest.approx([1, 2, 0, 0, 0.5, -0.5, 0, 3 * root, -root, -root, 3, 1])
+    assert features.names(["a", "b", "c", "d", "u", "v"])[5:] == [
+        "v", "a squared", "b squared", "c squared", "d squared", "effort, -|a|^2", "living",
+    ]  # fmt: skip
+    assert Features(RewardModel(*BOX).encoding, "linear").size == 7
+
+
+def test_a_discrete_action_has_no_effort() -> None:
+    encoding = RewardModel(BOX[0], spaces.Discrete(3)).encoding
+    assert Features(encoding, "quadratic").size == 4 + 3 + 4 + 1
+
+
+def test_fifty_answers_about_a_paraboloid_are_enough_for_the_quadratic_form_and_not_for_the_linear_one() -> None:
+    assert learned("quadratic", paraboloid)[1] > 0.9
+    assert abs(learned("linear", paraboloid)[1]) < 0.5
+
+
+def test_networks_learn_what_the_linear_part_leaves_over() -> None:
+    def kinked(observations: Array, actions: Array) -> Array:
+        return 3 * np.abs(observations[:, 2]) + observations[:, 3]
+
+    settings: dict[str, Any] = {"labels": 300, "ensemble_size": 3, "hidden": (32, 32)}
+    alone, both = learned("linear", kinked, labels=300), learned("linear", kinked, **settings)
+    assert both[0].model.shares[1] > 0
+    assert alone[1] < 0.6
+
+
+def test_weights_are_listed_by_name_the_largest_first() -> None:
+    learner, _ = learned("quadratic", lambda observations, actions: 5 * observations[:, 2])
+    weights = learner.model.weights_by_name(["x", "y", "speed", "z"], ["left", "right"])
+    assert weights is not None and weights[0].name == "speed"
+    assert weights[0].value > 2 * weights[0].error > 0
+    assert RewardModel(*BOX).weights_by_name(["x", "y", "speed", "z"], ["left", "right"]) is None
+
+
+@pytest.mark.parametrize("pessimism", [0.0, 1.0])
+@pytest.mark.parametrize("ensemble_size", [0, 3])
+def test_what_is_paid_is_the_mean_over_members_less_their_deviations(pessimism: float, ensemble_size: int) -> None:
+    learner, _ = learned("quadratic", paraboloid, pessimism=pessimism, ensemble_size=ensemble_size, clip=2.0)
+    model, inputs = learner.model, torch.from_numpy(RNG.normal(size=(50, 6)).astype(np.float32) * 3)
+    members = (model(inputs) * model.output_scale[:, None] + model.output_shift[:, None]).detach()
+    expected = members.mean(dim=0) - pessimism * members.std(dim=0, correction=0)
+    paid = model.reward_function()(inputs[:, :4].numpy(), inputs[:, 4:].numpy(), inputs[:, :4].numpy())
+    assert paid == pytest.approx((expected * model.paid_scale + model.paid_shift).numpy(), abs=0.02)
+
+
+def test_rewards_on_the_latest_steps_have_mean_0_and_unit_size_and_living_on_top() -> None:
+    learner, _ = learned("quadratic", paraboloid, pessimism=0.5)
+    fresh = trajectories(20, paraboloid, np.random.default_rng(5))
+    inputs = torch.cat([learner.model.encode(t.observations[:-1], t.actions, t.observations[1:]) for t in fresh])
+    learner.model.rescale(inputs, shift=True, living=0.7)
+    pay = learner.model.reward_function()
+    paid = np.concatenate([pay(t.observations[:-1], t.actions, t.observations[1:]) for t in fresh])
+    assert (paid.mean(), paid.std()) == pytest.approx((0.7, 1.0), abs=1e-3)
+
+
+def test_a_model_with_a_linear_part_comes_back_from_disk_bit_for_bit(tmp_path: Path) -> None:
+    learner, _ = learned("quadratic", paraboloid, ensemble_size=2, observe="0,1", clip=5.0, pessimism=0.5)
+    learner.save(tmp_path)
+    loaded = RewardModel.load(tmp_path)
+    assert (loaded.encoding.observe, loaded.clip, loaded.pessimism, loaded.members) == ("0,1", 5.0, 0.5, 16)
+    steps = RNG.normal(size=(9, 4)).astype(np.float32), RNG.normal(size=(9, 2)).astype(np.float32)
+    assert np.array_equal(loaded.reward_function()(*steps, steps[0]), learner.model.reward_function()(*steps, steps[0]))
+
+
+def test_a_model_of_nothing_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"ensemble_size is 0 and there is no reward.linear; use"):
+        RewardModel(*BOX, ensemble_size=0)
+
+
+def test_coordinates_left_out_play_no_part() -> None:
+    model = learned("quadratic", paraboloid, observe="0:2", ensemble_size=2)[0].model
+    steps, actions = RNG.normal(size=(9, 4)).astype(np.float32), RNG.normal(size=(9, 2)).astype(np.float32)
+    other = steps.copy()
+    other[:, 2:] += 5
+    pay = model.reward_function()
+    assert np.array_equal(pay(steps, actions, steps), pay(other, actions, other))
+
+
+@pytest.mark.parametrize("wanted", ["4", "0:5", "x", "3:2", ""])
+def test_coordinates_that_the_observation_has_not_are_named(wanted: str) -> None:
+    with pytest.raises(BadInput, match=r"reward.observe is .* the observation has 4, 0 to 3: use"):
+        RewardModel(*BOX, observe=wanted)
