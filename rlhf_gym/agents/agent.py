@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
@@ -93,6 +94,22 @@ class Agent(ABC):
             Actions, shape (*act) or (n, *act), and a state that isn't used.
         """
         return self.sb3.predict(observations, deterministic=deterministic)
+
+    @abstractmethod
+    def act(self, observations: Array, noise: Array, *, rng: np.random.Generator) -> Array:
+        """Choose actions with more or less exploration noise than the policy's own.
+
+        Args:
+            observations: Shape (n, *obs).
+            noise: A factor of the noise for each, shape (n,): 0 acts without exploring, 1 is the policy's own.
+            rng: Source of the noise; what SB3 draws doesn't change.
+
+        Returns:
+            Actions in the action space, shape (n, *act).
+
+        Raises:
+            BadInput: If the algorithm explores in a way that can't be scaled.
+        """
 
     def pay(self, reward_function: RewardFunction | None, zero: float = 0.0, unit: float = 1.0) -> None:
         """Pay (reward - zero) / unit from the next step on.

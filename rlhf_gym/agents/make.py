@@ -61,7 +61,7 @@ def make_agent(
         return OnPolicyAgent(sb3_class, venv, normalize_rewards=normalize_rewards, **arguments)
     if normalize_rewards:
         raise BadInput(
-            f"normalize_rewards is on and algo is {algo}, which learns from rewards that were paid long ago; turn it off"
+            f"normalize_rewards is on and algo is {algo}, which learns from rewards paid long ago; turn it off"
         )
     if normalize_observations:
         raise BadInput(

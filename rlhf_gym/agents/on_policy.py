@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
+import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -12,8 +13,10 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from rlhf_gym.agents.agent import Agent, Schedule, falling
+from rlhf_gym.agents.exploring import act_on_policy
 from rlhf_gym.agents.normalisation import NormalizedObservations, UpdateStatistics
 from rlhf_gym.agents.options import build, check_options
+from rlhf_gym.segments import Array
 
 GAMMA = 0.99  # SB3's default of every on-policy algorithm
 OPTIMIZER = {"eps": 1e-5, "fused": True}  # Adam as SB3 has it; fused, its step takes a third of the time
@@ -74,6 +77,10 @@ class OnPolicyAgent(Agent):
     def portion(self) -> int:
         """A rollout: `n_steps` of each environment."""
         return self.sb3.n_envs * self.sb3.n_steps
+
+    def act(self, observations: Array, noise: Array, *, rng: np.random.Generator) -> Array:
+        """See :meth:`Agent.act`."""
+        return act_on_policy(self.sb3, observations, noise, rng)
 
     def _prepare(self, end: int, left: float) -> BaseCallback | None:
         if self._clip_range is not None:

@@ -65,6 +65,13 @@ class QueryConfig:
     """Environment steps of the untrained policy before any policy update; they count as steps of the run."""
     memory_steps: Annotated[int, AtLeast1] = 16_384
     """Most recent environment steps that queries are cut from."""
+    shown: Annotated[float, Fraction] = 0.0
+    """Share of the run's environment steps that are played to be shown, with other exploration noise than the policy's
+    own and in environments of their own; nothing is learned from them. They have the same share of `memory_steps`, and
+    of a run whose rounds are longer than that, as many are played as are remembered."""
+    noise_levels: Annotated[tuple[float, ...], AtLeast0] = (0.0, 2.0)
+    """Factors of the policy's exploration noise in the steps played to be shown, one environment each: 0 is the
+    deterministic policy, 1 the one that learns."""
     repeats: Annotated[float, Fraction] = 0.0
     """Share of the queries that were answered before and are asked again, every second one mirrored: for people, whose
     consistency and side bias `rlhf-gym quality` then knows. They count as labels."""
