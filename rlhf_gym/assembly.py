@@ -166,6 +166,7 @@ def make_policy(config: RLHFConfig, venv: VecLearnedReward, rng: np.random.Gener
         seed=int(rng.integers(2**31)),
         total_timesteps=config.total_timesteps - config.warm_up_steps,
         **pick(config.agent, "schedule net_arch normalize_observations normalize_rewards options"),
+        **pick(config.agent, "return_statistics critic_after_fit"),
     )
 
 

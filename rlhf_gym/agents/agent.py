@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper, unwrap_vec_wrapper
 from rlhf_gym.agents.state import POLICY, restore_state, write_state
 from rlhf_gym.envs import RewardFunction, VecLearnedReward
 from rlhf_gym.errors import BadInput
-from rlhf_gym.segments import Array
+from rlhf_gym.segments import Array, Segment, Trajectory
 
 Schedule = Literal["constant", "linear"]
 REPLAY_SETTINGS = ("replay_buffer_class", "replay_buffer_kwargs")  # ours: policy.zip loads with SB3 alone
@@ -126,6 +126,14 @@ class Agent(ABC):
         """
         payer = self._payer()
         payer.reward_function, payer.zero, payer.unit = reward_function, zero, unit
+
+    def reward_changed(self, trajectories: Sequence[Trajectory | Segment]) -> None:
+        """Adapt to the reward function, which has just been replaced by a new fit's; by itself, an agent needn't.
+
+        Args:
+            trajectories: The policy's latest ones.
+        """
+        return None
 
     def _payer(self) -> VecLearnedReward:
         payer = unwrap_vec_wrapper(self.sb3.env, VecLearnedReward) if isinstance(self.sb3.env, VecEnvWrapper) else None

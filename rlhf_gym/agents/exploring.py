@@ -38,7 +38,7 @@ def act_on_policy(sb3: OnPolicyAlgorithm, observations: Array, noise: Array, rng
     if type(distribution) is DiagGaussianDistribution and isinstance(space, spaces.Box):
         mean, std = distribution.distribution.mean.numpy(), distribution.distribution.stddev.numpy()
         actions = (mean + noise[:, None] * std * _normal(rng, mean)).reshape(-1, *space.shape)
-        return np.asarray(np.clip(actions, space.low, space.high))
+        return np.asarray(np.clip(actions, space.low, space.high), space.dtype)
     if type(distribution) is CategoricalDistribution:
         logits = distribution.distribution.logits.numpy()
         # The largest of logits plus Gumbel noise is a draw from their softmax (Gumbel 1954).
@@ -60,16 +60,17 @@ def act_off_policy(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, r
     space, policy = sb3.action_space, sb3.policy
     early = sb3.num_timesteps < sb3.learning_starts
     if isinstance(space, spaces.Discrete):
-        random = rng.random(len(noise)) < (noise > 0 if early else noise * getattr(sb3, "exploration_rate", 0.0))
-        return np.where(
-            random, rng.integers(space.n, size=len(noise)), policy.predict(observations, deterministic=True)[0]
-        )
+        if not hasattr(sb3, "exploration_rate"):
+            raise _unscalable(sb3, "explores by no epsilon; use dqn")
+        random = rng.random(len(noise)) < (noise > 0 if early else noise * sb3.exploration_rate)
+        greedy = policy.predict(observations, deterministic=True)[0]
+        return np.where(random, rng.integers(space.n, size=len(noise)), greedy)
     assert isinstance(space, spaces.Box)
     actions = policy.unscale_action(_scaled(sb3, observations, noise, rng))
     if early:
         random = (noise > 0).reshape(-1, *[1] * len(space.shape))
         actions = np.where(random, rng.uniform(space.low, space.high, size=actions.shape), actions)
-    return np.asarray(actions)
+    return np.asarray(actions, space.dtype)
 
 
 def _scaled(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, rng: np.random.Generator) -> Array:
@@ -82,7 +83,7 @@ def _scaled(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, rng: np.
         actions = torch.tanh(mean + torch.from_numpy(noise)[:, None] * own).numpy()
     elif isinstance(sb3.action_noise, NormalActionNoise):
         mean = policy.actor(tensor).numpy()
-        own = sb3.action_noise._mu + sb3.action_noise._sigma * _normal(rng, mean)
+        own = np.float32(sb3.action_noise._mu) + np.float32(sb3.action_noise._sigma) * _normal(rng, mean)
         actions = np.clip(mean + noise[:, None] * own, -1, 1)
     else:
         raise _unscalable(sb3, "has no noise that can be scaled; set agent.options.action_noise to a number")

@@ -159,6 +159,13 @@ class AgentConfig:
     normalize_rewards: bool = False
     """Divide what an on-policy algorithm is paid by the running standard deviation of its discounted return, whatever
     the reward: Stable-Baselines3's VecNormalize."""
+    return_statistics: Literal["keep", "restart"] = "keep"
+    """What becomes of that standard deviation after a new fit of the reward: `restart` computes it from what the new
+    reward pays for the latest steps."""
+    critic_after_fit: Literal["keep", "rescale", "reset", "warm_up"] = "keep"
+    """What becomes of the value function of PPO or A2C after a new fit of the reward: `rescale` fits a V + b to the new
+    reward's returns (after PopArt, van Hasselt et al. 2016), `reset` initialises it anew, `warm_up` rescales it and
+    then regresses it on the new reward's lambda-returns; each on the latest steps, the policy left as it is."""
     schedule: Literal["constant", "linear"] = "constant"
     """`linear` takes learning rate and clip range to 0 over the whole run."""
     torch_threads: Annotated[int, AtLeast1] = 1
