@@ -15,7 +15,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
 CriticAfterFit = Literal["keep", "rescale", "reset", "warm_up"]
-WARM_UP_EPOCHS, WARM_UP_BATCH = 10, 256
+WARM_UP_EPOCHS, WARM_UP_BATCH = 5, 512
 
 
 class Paid(NamedTuple):
@@ -76,13 +76,13 @@ def warm_up(sb3: OnPolicyAlgorithm, paid: Sequence[Paid], rng: np.random.Generat
     """
     rescale(sb3, paid, rng)
     policy: Any = sb3.policy
-    observations = np.concatenate([p.observations[:-1] for p in paid])
+    observations = policy.obs_to_tensor(np.concatenate([p.observations[:-1] for p in paid]))[0]
     optimizer = torch.optim.Adam(_parameters(sb3), lr=policy.optimizer.param_groups[0]["lr"], fused=True)
     for _ in range(WARM_UP_EPOCHS):
         returns = lambda_returns(_values(sb3, paid), paid, sb3.gamma, sb3.gae_lambda)
         targets = torch.from_numpy(np.concatenate(returns).astype(np.float32))
         for batch in np.array_split(rng.permutation(len(targets)), max(1, len(targets) // WARM_UP_BATCH)):
-            values = policy.predict_values(policy.obs_to_tensor(observations[batch])[0])
+            values = policy.predict_values(observations[batch])
             optimizer.zero_grad()
             nn.functional.mse_loss(values.flatten(), targets[batch]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()

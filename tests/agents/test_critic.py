@@ -137,7 +137,7 @@ def test_the_changed_value_function_fits_the_new_reward_better_and_the_warmed_up
         agent, trajectories = trained(change=change)
         agent.reward_changed(trajectories)
         errors.append(error(agent, trajectories))
-    assert errors[0] > 2 * errors[1] > 2.1 * errors[2]
+    assert errors[0] > 2 * errors[1] and errors[1] > errors[2]
 
 
 def test_rescaled_values_are_an_affine_function_of_what_they_were() -> None:
