@@ -193,16 +193,25 @@ def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: 
         venv.observation_space,
         venv.action_space,
         seed=int(rng["model"].integers(2**31)),
-        **pick(config.reward, "ensemble_size network inputs"),
+        **pick(config.reward, "ensemble_size network inputs observe clip linear pessimism"),
         **config.reward.network_options,
     )
-    settings = pick(config.reward, "steps batch_size learning_rate l2 l2_sample label_noise")
+    settings = pick(
+        config.reward,
+        "steps batch_size learning_rate adam_epsilon l2 l2_sample label_noise label_smoothing calibrate",
+    )
     method: Method = make(
         "method",
         config.method,
         {},
         agent=agent,
-        learner=RewardLearner(model, rng=rng["reward"], **settings),
+        learner=RewardLearner(
+            model,
+            rng=rng["reward"],
+            folds=config.reward.bootstrap == "folds",
+            living=config.reward.shift == "living",
+            **settings,
+        ),
         source=make("reward.source", config.reward.source, config.reward.source_options),
         goal=partial(goal_rewards, goal) if goal else None,
     )

@@ -93,7 +93,7 @@ class Parts:
         A loaded run has its queries alone. Where an episode has terminated, the reward's sign says whether living is
         good, and must be kept.
         """
-        auto = self.config.reward.shift == "auto"
+        auto = self.config.reward.shift != "never"
         if self.recorder.steps:
             return Lately(self.recorder.trajectories(), auto and not any(r.terminations for r in self.recorders))
         seen = [segment for preference in self.answers.preferences for segment in preference.query.options]

@@ -70,9 +70,7 @@ def make_agent(
         if value != "keep":
             raise BadInput(f"{name} is {value} and algo is {algo}, which is not on-policy; use keep")
     if normalize_rewards:
-        raise BadInput(
-            f"normalize_rewards is on and algo is {algo}, which learns from rewards paid long ago; turn it off"
-        )
+        raise BadInput(f"normalize_rewards is on and algo is {algo}, which replays rewards paid long ago; turn it off")
     if normalize_observations:
         raise BadInput(
             f"normalize_observations is on and algo is {algo}, whose replayed observations would change under it; "

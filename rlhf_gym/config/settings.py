@@ -119,16 +119,25 @@ class RewardConfig:
     never fitted; a constant."""
     source_options: Options = field(default_factory=dict)
     """The source's own parameters; constant: `value` (1)."""
-    ensemble_size: Annotated[int, AtLeast1] = 3
-    """Networks in the ensemble (Christiano et al. 2017)."""
+    linear: Literal["linear", "quadratic"] | None = None
+    """A Bayesian part, linear in features, which the networks then complete: `linear` in the inputs, or in their
+    squares and the action's effort, too. Few answers say much if the reward has this form, which MuJoCo's have."""
+    ensemble_size: Annotated[int, AtLeast0] = 3
+    """Networks in the ensemble (Christiano et al. 2017); 0 leaves them out, where there is a linear part."""
     network: Annotated[str, Named("reward.network"), _one_of("reward.network")] = "mlp"
     """Each network: a function of the number of inputs that returns a torch module."""
     network_options: Options = field(default_factory=dict)
     """The network's own parameters; mlp: `hidden`, units of its hidden layers ([64, 64], Christiano et al. 2017)."""
     inputs: Literal["observation", "observation_action", "transition"] = "observation_action"
-    """What the networks see: s, (s, a), or (s, a, s')."""
+    """What is seen: s, (s, a), or (s, a, s')."""
+    observe: str | None = None
+    """Coordinates of the observation that are seen, counted from 0, such as "0:27" or "0,3,5:9"; None is all."""
+    clip: Annotated[float | None, AtLeast0] = None
+    """Hold standardised inputs within this many standard deviations; None doesn't."""
     learning_rate: Annotated[float, AtLeast0] = 3e-3
     """Adam's step size."""
+    adam_epsilon: Annotated[float, AtLeast0] = 1e-8
+    """Adam's epsilon: at 0.01 an input whose gradient is small gets a small weight, too."""
     steps: Annotated[int, AtLeast1] = 60
     """Gradient steps of each fit."""
     batch_size: Annotated[int, AtLeast1] = 16
@@ -141,8 +150,18 @@ class RewardConfig:
     label_noise: Annotated[float, Fraction] = 0.0
     """Share of answers the likelihood takes to be random. Christiano et al. 2017 take 0.1, for people; with an
     errorless teacher it only slows learning from the answers the model gets wrong."""
-    shift: Literal["auto", "never"] = "auto"
-    """Subtract the mean reward: `auto` does where no episode has ever terminated, and only there."""
+    label_smoothing: Annotated[float, Fraction] = 0.0
+    """Share of each answer that is spread over all options, so that no fit grows surer than that."""
+    bootstrap: Literal["poisson", "folds"] = "poisson"
+    """Which answers each network is fitted to: random weights, a third of which are 0, or all but one fold of three."""
+    calibrate: bool = False
+    """Weigh linear part and networks by what they foretell of answers they weren't fitted to; of networks alone, find
+    their temperature."""
+    pessimism: Annotated[float, AtLeast0] = 0.0
+    """Pay the members' mean less this many of their standard deviations."""
+    shift: Literal["living", "auto", "never"] = "auto"
+    """Subtract the mean reward. `auto` does where no episode has ever terminated, and only there. `living` always does,
+    and adds what a lived step is worth, by the answers to queries whose options lived for different times."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class LearnedRewardMethod(Method):
 
     def fit(self, choices: Sequence[Choice], lately: Lately) -> RewardFit:
         """See :meth:`Method.fit`."""
-        fit = self.learner.fit(choices)
+        fit = self.learner.fit(choices, lately.trajectories)
         self.learner.rescale(lately.trajectories, shift=lately.shift)
         return fit
 

@@ -14,20 +14,24 @@ from rlhf_gym.segments import Array
 
 @final
 class Bootstrap:
-    """Each member's weight of each choice: Poisson(1), and always the same one.
+    """Each member's weight of each choice, and always the same one.
 
-    Redrawn at every fit, the members' data would even out over a run. A weight of 0 (of probability 1/e) makes the
-    choice one of that member's held-out ones, for good. A weight is drawn from the seed and from the choice's group, so
-    that it survives an interruption, and an answer that is taken back; a query that is repeated, or answered by several
-    people, is held out as a whole.
+    Poisson(1), as a bootstrap has it; or, in folds, 0 for one member in turn (of three, if there are fewer) and 1 for
+    the others, so that each choice is used by several members and held out by one.
+
+    Redrawn at every fit, the members' data would even out over a run. A weight of 0 makes the choice one of that
+    member's held-out ones, for good. A weight is drawn from the seed and from the choice's group, so that it survives
+    an interruption, and an answer that is taken back; a query that is repeated, or answered by several people, is held
+    out as a whole.
 
     Args:
         ensemble_size: M.
         seed: Of all draws.
+        folds: Whether to hold out in folds.
     """
 
-    def __init__(self, ensemble_size: int, *, seed: int) -> None:
-        self._ensemble_size, self._seed = ensemble_size, seed
+    def __init__(self, ensemble_size: int, *, seed: int, folds: bool = False) -> None:
+        self._ensemble_size, self._seed, self._folds = ensemble_size, seed, folds
         self._drawn: dict[str, Array] = {}
 
     def weights(self, choices: Sequence[Choice]) -> Array:
@@ -38,5 +42,8 @@ class Bootstrap:
         if group not in self._drawn:
             digest = hashlib.blake2b(group.encode(), digest_size=16).digest()
             rng = np.random.default_rng([self._seed, int.from_bytes(digest, "little")])
-            self._drawn[group] = rng.poisson(1.0, size=self._ensemble_size)
+            self._drawn[group] = self._in_folds(rng) if self._folds else rng.poisson(1.0, size=self._ensemble_size)
         return self._drawn[group]
+
+    def _in_folds(self, rng: np.random.Generator) -> Array:
+        return np.asarray(np.arange(self._ensemble_size) != rng.integers(max(self._ensemble_size, 3)), np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -25,19 +25,27 @@ class Encoding:
         observation_space: Box of any shape, or Discrete, seen as its number.
         action_space: Discrete, seen one-hot, or Box.
         inputs: s, (s, a) or (s, a, s').
+        observe: The coordinates of the flattened observation that are seen, such as "0:27" or "0,3,5:9", counted from
+            0; None is all.
 
     Attributes:
         size: D, the length of the vector.
+        action_columns: Where in it the action is.
+        continuous_actions: Whether that is an action's coordinates, and no one-hot number.
 
     Raises:
-        BadInput: On other inputs.
+        BadInput: On other inputs, or coordinates that the observation hasn't.
     """
 
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
     inputs: Inputs = "observation_action"
+    observe: str | None = None
     observation_shape: tuple[int, ...] = field(init=False, repr=False, compare=False)
     size: int = field(init=False, repr=False, compare=False)
+    action_columns: slice = field(init=False, repr=False, compare=False)
+    continuous_actions: bool = field(init=False, repr=False, compare=False)
+    _seen: Array | None = field(init=False, repr=False, compare=False)
     _actions: Array | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -45,12 +53,20 @@ class Encoding:
             raise BadInput(f"inputs is {self.inputs!r}; use one of {', '.join(get_args(Inputs))}")
         shape, action = tuple(self.observation_space.shape or ()), self.action_space
         discrete = isinstance(action, spaces.Discrete)
-        size = math.prod(shape) * (2 if self.inputs == "transition" else 1)
-        if self.inputs != "observation":
-            size += int(action.n) if discrete else math.prod(action.shape or ())  # type: ignore[attr-defined]
-        object.__setattr__(self, "observation_shape", shape)
-        object.__setattr__(self, "size", size)
-        object.__setattr__(self, "_actions", action.start + np.arange(action.n) if discrete else None)  # type: ignore[attr-defined]
+        seen = None if self.observe is None else _coordinates(self.observe, math.prod(shape))
+        state = math.prod(shape) if seen is None else len(seen)
+        acts = int(action.n) if discrete else math.prod(action.shape or ())  # type: ignore[attr-defined]
+        acts = 0 if self.inputs == "observation" else acts
+        made = {
+            "observation_shape": shape,
+            "size": state * (2 if self.inputs == "transition" else 1) + acts,
+            "action_columns": slice(state, state + acts),
+            "continuous_actions": not discrete and acts > 0,
+            "_seen": seen,
+            "_actions": action.start + np.arange(action.n) if discrete else None,  # type: ignore[attr-defined]
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
 
     def __call__(self, observations: Array, actions: Array, next_observations: Array) -> Array:
         """Encode steps; nothing is standardised yet.
@@ -64,13 +80,22 @@ class Encoding:
             float32, shape (..., D).
         """
         lead = observations.shape[: observations.ndim - len(self.observation_shape)]
-        parts = [observations.reshape(*lead, -1)]
+        parts = [self._look_at(observations.reshape(*lead, -1))]
         if self.inputs != "observation":
             one_hot = self._actions is not None
             parts.append(actions.reshape(*lead, 1) == self._actions if one_hot else actions.reshape(*lead, -1))
         if self.inputs == "transition":
-            parts.append(next_observations.reshape(*lead, -1))
+            parts.append(self._look_at(next_observations.reshape(*lead, -1)))
         return np.concatenate(parts, axis=-1, dtype=np.float32, casting="unsafe")
+
+    def names(self, observations: Sequence[str], actions: Sequence[str]) -> list[str]:
+        """Name the D features, given names of all the observation's coordinates, and of the action's."""
+        seen = observations if self._seen is None else [observations[i] for i in self._seen]
+        after = [f"next {name}" for name in seen] if self.inputs == "transition" else []
+        return [*seen, *(actions if self.inputs != "observation" else ()), *after]
+
+    def _look_at(self, flat: Array) -> Array:
+        return flat if self._seen is None else flat[..., self._seen]
 
     def to_json(self) -> dict[str, Any]:
         """Turn the encoding into plain JSON values, which :meth:`from_json` reads.
@@ -79,7 +104,8 @@ class Encoding:
             BadInput: If a space is neither Box nor Discrete.
         """
         both = {"observation_space": self.observation_space, "action_space": self.action_space}
-        return {"inputs": self.inputs, **{name: space_to_json(space) for name, space in both.items()}}
+        seen = {} if self.observe is None else {"observe": self.observe}
+        return {"inputs": self.inputs, **seen, **{name: space_to_json(space) for name, space in both.items()}}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Encoding:
@@ -90,4 +116,22 @@ class Encoding:
             KeyError: If something is missing.
         """
         observation_space, action_space = map(space_from_json, (content["observation_space"], content["action_space"]))
-        return cls(observation_space, action_space, content["inputs"])
+        return cls(observation_space, action_space, content["inputs"], content.get("observe"))
+
+
+def _coordinates(wanted: str, size: int) -> Array:
+    """Read "0,3,5:9" as numbers of coordinates, each below `size`, ascending."""
+    numbers: set[int] = set()
+    for part in wanted.split(","):
+        first, colon, end = (text.strip() for text in part.partition(":"))
+        try:
+            found = range(int(first or 0), int(end or size)) if colon else [int(first)]
+        except ValueError:
+            found = []
+        if not len(found) or min(found) < 0 or max(found) >= size:
+            raise BadInput(
+                f"reward.observe is {wanted!r}, of which {part.strip()!r} names no coordinate; the observation has "
+                f'{size}, 0 to {size - 1}: use numbers and ranges of them, such as "0:{size}"'
+            )
+        numbers |= set(found)
+    return np.array(sorted(numbers))

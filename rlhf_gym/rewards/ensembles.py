@@ -6,7 +6,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -16,19 +16,6 @@ from torch.nn import functional as F
 from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.networks import Network, load_network, mlp
 from rlhf_gym.segments import Array
-
-
-class Normalisation(NamedTuple):
-    """Means and scales of inputs and rewards, by which members' outputs become the reward paid."""
-
-    input_mean: Array
-    """Shape (D,)."""
-    input_std: Array
-    """Shape (D,)."""
-    output_scale: Array
-    """Of each member, shape (M,)."""
-    output_shift: Array
-    """Added after scaling, shape (M,)."""
 
 
 class Ensemble(nn.Module, ABC):
@@ -51,12 +38,11 @@ class Ensemble(nn.Module, ABC):
         """Parameters that weight decay shrinks: weights, not biases."""
 
     @abstractmethod
-    def numpy_function(self, normalisation: Normalisation) -> Callable[[Array], Array]:
+    def numpy_function(self) -> Callable[[Array], Array]:
         """Copy the members as they are now into a function that doesn't follow the model.
 
         Returns:
-            From encoded steps, not standardised, shape (S, D), to the mean over members of their normalised rewards,
-            float32, shape (S,).
+            From standardised steps, shape (S, D), to each member's own reward, float32, shape (M, S).
         """
 
 
@@ -100,28 +86,21 @@ class BatchedMLP(Ensemble):
         """The weights of all layers."""
         return list(self.weights)
 
-    def numpy_function(self, normalisation: Normalisation) -> Callable[[Array], Array]:
+    def numpy_function(self) -> Callable[[Array], Array]:
         """As :meth:`Ensemble.numpy_function`, in NumPy.
 
         It is called for a handful of steps at a time, where torch spends most of its time on getting started (8 times
         as long for 8 steps).
         """
-        mean, std, scale, shift = normalisation
         weights, biases = ([p.detach().numpy().copy() for p in ps] for ps in (self.weights, self.biases))
-        # Scales and means that a step would have to work out again are worked into the weights.
-        weights[0] = weights[0] / std[:, None]
-        biases[0] = biases[0] - mean @ weights[0][:, None]
-        share = scale[:, None, None] / self.ensemble_size
-        weights[-1] = weights[-1] * share
-        constant = (biases.pop() * share).sum() + shift.mean()
 
         def rewards(inputs: Array) -> Array:
             hidden = inputs
-            for weight, bias in zip(weights[:-1], biases, strict=True):
+            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
                 hidden = hidden @ weight
                 hidden += bias
                 np.maximum(hidden, 0.01 * hidden, out=hidden)
-            return np.asarray(np.add.reduce(hidden @ weights[-1])[:, 0] + constant)
+            return np.asarray((hidden @ weights[-1] + biases[-1])[..., 0])
 
         return rewards
 
@@ -151,15 +130,13 @@ class Modules(Ensemble):
         """Matrices and all that has more axes; vectors are biases, or scales of a normalisation."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad and parameter.ndim > 1]
 
-    def numpy_function(self, normalisation: Normalisation) -> Callable[[Array], Array]:
+    def numpy_function(self) -> Callable[[Array], Array]:
         """As :meth:`Ensemble.numpy_function`, in torch."""
         members = copy.deepcopy(self).requires_grad_(False)
-        mean, std, scale, shift = (torch.from_numpy(np.array(array)) for array in normalisation)
 
         @torch.inference_mode()
         def rewards(inputs: Array) -> Array:
-            each = members((torch.from_numpy(inputs) - mean) / std)
-            return np.asarray((each * scale[:, None] + shift[:, None]).mean(dim=0).numpy())
+            return np.asarray(members(torch.from_numpy(inputs)).numpy())
 
         return rewards
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from gymnasium import spaces
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -14,8 +15,18 @@ from torch import Tensor
 from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.encoding import Encoding
 
-STATISTICS = ("input_mean", "input_std", "output_scale", "output_shift")
-"""Arrays of a model that are no network's."""
+
+def statistics(size: int, members: int) -> dict[str, Tensor]:
+    """Make the arrays of a model that belong to no part of it, as they are before the first fit."""
+    return {
+        "input_mean": torch.zeros(size),
+        "input_std": torch.ones(size),
+        "output_scale": torch.ones(members),
+        "output_shift": torch.zeros(members),
+        "shares": torch.ones(2),  # of linear part and networks
+        "paid_scale": torch.ones(()),
+        "paid_shift": torch.zeros(()),
+    }
 
 
 def write_model(directory: Path, described: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
@@ -31,10 +42,11 @@ def read_model(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read what :func:`write_model` wrote, also in earlier versions, which knew one network and wrote no spaces."""
     described = json.loads((directory / "model.json").read_text())
     weights: dict[str, Tensor] = load_file(directory / "model.safetensors")
-    if "network" in described:
-        return described, weights
-    weights = {name if name in STATISTICS else f"ensemble.{name}": value for name, value in weights.items()}
-    return {**described, "network": "mlp", "options": {"hidden": described["hidden"]}}, weights
+    known = statistics(*weights["input_mean"].shape, *weights["output_scale"].shape)
+    if "network" not in described:
+        weights = {name if name in known else f"ensemble.{name}": value for name, value in weights.items()}
+        described = {**described, "network": "mlp", "options": {"hidden": described["hidden"]}}
+    return described, {**known, **weights}
 
 
 def encoding_of(
@@ -49,7 +61,7 @@ def encoding_of(
         BadInput: If there are none, here or there.
     """
     if observation_space is not None and action_space is not None:
-        return Encoding(observation_space, action_space, described["inputs"])
+        return Encoding(observation_space, action_space, described["inputs"], described.get("observe"))
     if "observation_space" not in described:
         raise BadInput(
             f"reward model {directory} was written by an earlier version, without its spaces; use "

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,15 +15,23 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards.bootstrap import Bootstrap
 from rlhf_gym.rewards.dataset import Dataset
-from rlhf_gym.rewards.likelihood import accuracy, choice_loss
+from rlhf_gym.rewards.descent import Likelihood, descend
+from rlhf_gym.rewards.likelihood import accuracy, choice_loss, smooth
 from rlhf_gym.rewards.model import RewardModel
+from rlhf_gym.rewards.stacking import stacked
 
-# Weights shrink by this share in each gradient step.
-L2_LEAST, L2_MOST = 1e-5, 1e-2
-ADAPT_EVERY = 10  # steps
 FIGURES_MOST = 1024  # choices that figures are taken from: more would cost time and change them by less than chance
+SEGMENTS_AT_ONCE = 64  # evaluated in one go, which bounds the memory it takes
 STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
-AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
+
+
+class LeftOut(NamedTuple):
+    """What options are worth by a reward that was fitted without their own choices."""
+
+    choices: Tensor
+    """Numbers of the choices that there is such a reward for, shape (n,)."""
+    returns: Tensor
+    """Shape (n, K)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class RewardFit:
         l2: Weight decay at the end.
         steps: Gradient steps taken.
         seconds: Wall time.
+        left_out: What the options of the choices are worth by the rest of the answers.
     """
 
     n: int
@@ -53,6 +61,7 @@ class RewardFit:
     l2: float
     steps: int
     seconds: float
+    left_out: LeftOut | None = field(default=None, repr=False, compare=False)
 
 
 def fit_reward_model(
@@ -62,18 +71,25 @@ def fit_reward_model(
     bootstrap: Bootstrap,
     rng: np.random.Generator,
     data: Dataset | None = None,
+    latest: Tensor | None = None,
     steps: int = 60,
     batch_size: int = 16,
     learning_rate: float = 3e-3,
+    adam_epsilon: float = 1e-8,
     l2: float = 1e-3,
     l2_sample: int = 128,
     label_noise: float = 0.0,
+    label_smoothing: float = 0.0,
+    calibrate: bool = False,
 ) -> RewardFit:
     """Go on fitting a reward model to all choices so far.
 
-    Weight decay follows the held-out loss: each member's held-out choices are those its bootstrap weighs 0, and
-    every tenth step the decay rises if smaller weights would lower the loss on them, and falls if larger ones would
-    (the sign of the one-step hypergradient; Luketina et al. 2016, Scalable gradient-based tuning of continuous
+    A linear part is fitted anew, to all choices; its rewards without each choice are known in closed form, and they are
+    what the networks go on from, so that they learn what it leaves over and not what it has by heart.
+
+    The networks' weight decay follows the held-out loss: each member's held-out choices are those its bootstrap weighs
+    0, and every tenth step the decay rises if smaller weights would lower the loss on them, and falls if larger ones
+    would (the sign of the one-step hypergradient; Luketina et al. 2016, Scalable gradient-based tuning of continuous
     regularization hyperparameters). Biases don't decay: the pull is towards a constant reward, not towards zero.
     The rule of Christiano et al. 2017, a held-out loss of 1.1 to 1.5 times the training loss, was tried first: with
     tens of labels that ratio is rarely reached by anything but a constant.
@@ -82,14 +98,20 @@ def fit_reward_model(
         model: Changed in place; its input statistics are frozen anew, its outputs are not rescaled.
         choices: N of them, as :func:`rlhf_gym.kinds.choices` makes them of preferences.
         bootstrap: The members' weights, kept by the caller over the whole run.
-        rng: Source of the batches.
+        rng: Source of the batches, and of the draws from the linear part's posterior.
         data: Encoded segments, kept by the caller between fits; None encodes all of them.
+        latest: Encoded steps of the present policy, which input statistics are taken from beside the choices' own,
+            shape (S, D).
         steps: Gradient steps.
         batch_size: Choices between two in each; among more options fewer, so that a step costs the same.
         learning_rate: Of Adam.
+        adam_epsilon: Of Adam.
         l2: Weight decay to start from: the share by which weights shrink in each gradient step; 0 is none, for good.
         l2_sample: Choices, drawn anew each time, that the step of the weight decay is taken on; likewise.
-        label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
+        label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`; a linear part takes it as label smoothing.
+        label_smoothing: See :func:`rlhf_gym.rewards.likelihood.smooth`.
+        calibrate: Whether to weigh linear part and networks by what they foretell of held-out answers (:func:`rlhf_gym
+            .rewards.stacking.stacked`); of networks alone that is a temperature.
 
     Raises:
         BadInput: If there is no choice.
@@ -97,80 +119,101 @@ def fit_reward_model(
     started = time.perf_counter()
     if not choices:
         raise BadInput("there are no choices to fit to; expected at least one answer that isn't SKIP")
-    n = len(choices)
-    weights = torch.from_numpy(bootstrap.weights(choices)).float()
     data = Dataset(model.encoding) if data is None else data
     data.update(choices)
-    fewer = 2 * n / int(data.offered.sum())
-    batch_size, l2_sample = (max(1, round(size * fewer)) for size in (batch_size, l2_sample))
-    model.freeze_inputs(_lived_inputs(data))
-    likelihood = _Likelihood(model, data, label_noise)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    decaying = model.ensemble.decaying
-    optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
-    batches = _batches(n, min(batch_size, n), rng)
-    for step in range(steps):
-        batch = next(batches)
-        losses = likelihood.losses(batch)
-        # A member may weigh all of a batch 0; its loss is then 0, where a mean would be 0/0.
-        loss = ((losses * weights[:, batch]).sum(dim=1) / weights[:, batch].sum(dim=1).clamp_min(1)).sum()
-        for parameter in parameters:
-            parameter.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        if decaying:
-            with torch.no_grad():
-                torch._foreach_mul_(decaying, 1 - l2)
-        if decaying and l2 > 0 and step % ADAPT_EVERY == ADAPT_EVERY - 1:
-            sample = torch.from_numpy(rng.permutation(n)[:l2_sample]) if n > l2_sample else torch.arange(n)
-            l2 = _adapted(l2, likelihood, sample, decaying, heldout=weights[:, sample] == 0)
-    figures = _figures(likelihood, weights)
-    return RewardFit(n, *figures, l2=l2, steps=steps, seconds=time.perf_counter() - started)
+    lived = _lived_inputs(data)
+    model.freeze_inputs(lived if latest is None else torch.cat([lived, latest]))
+    some = _evenly(len(choices), FIGURES_MOST)
+    linear = networks = weights = None
+    if model.linear:
+        targets = smooth(data.targets, data.offered, label_smoothing + label_noise)
+        linear = model.linear.fit(data, model.standardise, targets=targets, rng=rng)
+    if model.ensemble is not None:
+        weights = torch.from_numpy(bootstrap.weights(choices)).float()
+        likelihood = Likelihood(
+            model.ensemble,
+            data,
+            model.standardise,
+            targets=smooth(data.targets, data.offered, label_smoothing),
+            given=linear,
+            label_noise=label_noise,
+        )
+        fewer = 2 * len(choices) / int(data.offered.sum())
+        l2 = descend(
+            likelihood,
+            weights,
+            rng=rng,
+            steps=steps,
+            batch_size=max(1, round(batch_size * fewer)),
+            learning_rate=learning_rate,
+            adam_epsilon=adam_epsilon,
+            l2=l2,
+            l2_sample=max(1, round(l2_sample * fewer)),
+        )
+        networks, weights = likelihood.returns(some), weights[:, some]
+    left_out = _left_out(model, data, some, linear, networks, weights, calibrate)
+    if linear is None and networks is not None and weights is not None:
+        figures = _members_figures(data, some, networks, weights, label_noise)
+    else:
+        figures = _figures(model, data, some, left_out, label_noise)
+    return RewardFit(len(choices), *figures, l2, steps, time.perf_counter() - started, left_out)
 
 
-@final
-class _Likelihood:
-    """Likelihood of the choices under a model."""
-
-    def __init__(self, model: RewardModel, data: Dataset, label_noise: float) -> None:
-        self.model, self.data, self.label_noise = model, data, label_noise
-        # Standardised once, unless there is far more than a fit will look at.
-        self._standardised = model.standardise(data.inputs) if len(data) <= FIGURES_MOST else None
-
-    def losses(self, batch: Tensor) -> Tensor:
-        """Compute the negative log-likelihood of some choices, with gradients, shape (M, N)."""
-        rows, offered = self.data.rows[batch], self.data.offered[batch]
-        returns = _spread(self._returns(rows[offered]), offered)
-        return choice_loss(returns, self.data.targets[batch], offered, label_noise=self.label_noise)
-
-    @torch.no_grad()
-    def measured(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Measure loss and accuracy of many choices, without gradients, both of shape (M, N)."""
-        offered, targets = self.data.offered[batch], self.data.targets[batch]
-        distinct, places = torch.unique(self.data.rows[batch][offered], return_inverse=True)
-        at_once = max(1, AT_ONCE // self.data.lived.shape[1])
-        each = torch.cat([self._returns(rows) for rows in distinct.split(at_once)], dim=1)
-        returns = _spread(each[:, places], offered)
-        loss = choice_loss(returns, targets, offered, label_noise=self.label_noise)
-        return loss, accuracy(returns, targets, offered)
-
-    def _returns(self, rows: Tensor) -> Tensor:
-        """Sum each member's rewards over the lived steps of some segments, shape (M, rows)."""
-        if self._standardised is not None:
-            inputs = self._standardised[rows]
-        else:
-            inputs = self.model.standardise(self.data.inputs[rows])
-        rewards: Tensor = self.model.ensemble(inputs) * self.data.lived[rows]
-        return rewards.sum(dim=-1)
+def _left_out(
+    model: RewardModel,
+    data: Dataset,
+    some: Tensor,
+    linear: Tensor | None,
+    networks: Tensor | None,
+    weights: Tensor | None,
+    calibrate: bool,
+) -> LeftOut:
+    """Put together what the parts give options without their own choices, and set the parts' shares by it."""
+    parts, known = [], torch.ones(len(some), dtype=torch.bool)
+    if networks is not None and weights is not None:
+        heldout = (weights == 0).float()
+        known = heldout.sum(dim=0) > 0
+        parts = [(networks * heldout[..., None]).sum(dim=0)[known] / heldout.sum(dim=0)[known, None]]
+    choices = some[known]
+    if linear is not None:
+        parts = [linear[choices], *parts]
+    shares = torch.ones(len(parts))
+    if calibrate and len(choices):
+        expected = np.array([1.0, 0.0])[: len(parts)]
+        shares = torch.from_numpy(stacked(torch.stack(parts), data.targets[choices], data.offered[choices], expected))
+        shares = shares.float()
+    model.shares.copy_(shares if len(shares) == 2 else shares.expand(2))
+    return LeftOut(choices, (shares[:, None, None] * torch.stack(parts)).sum(dim=0))
 
 
-def _spread(returns: Tensor, offered: Tensor) -> Tensor:
-    """Put the offered options' returns, shape (M, options), in their places, shape (M, N, K)."""
-    if returns.shape[1] == offered.numel():
-        return returns.reshape(-1, *offered.shape)
-    places = returns.new_zeros(len(returns), *offered.shape)
-    places[:, offered] = returns
-    return places
+@torch.no_grad()
+def _figures(
+    model: RewardModel, data: Dataset, some: Tensor, left_out: LeftOut, label_noise: float
+) -> tuple[float, float, float, float]:
+    """Compute training and held-out loss, training and held-out accuracy, of the mean over members."""
+    offered = data.offered[some]
+    fitted = torch.zeros(offered.shape)
+    rows = data.rows[some][offered]
+    each = [model(data.inputs[part]).mean(dim=0) * data.lived[part] for part in torch.split(rows, SEGMENTS_AT_ONCE)]
+    fitted[offered] = torch.cat(each).sum(dim=-1)
+    pairs = [(some, fitted), left_out]
+    losses, accuracies = [], []
+    for choices, returns in pairs:
+        about = (returns[None], data.targets[choices], data.offered[choices])
+        losses.append(choice_loss(*about, label_noise=label_noise).mean().item())
+        accuracies.append(accuracy(*about).mean().item())
+    return losses[0], losses[1], accuracies[0], accuracies[1]
+
+
+def _members_figures(
+    data: Dataset, some: Tensor, returns: Tensor, weights: Tensor, label_noise: float
+) -> tuple[float, float, float, float]:
+    """Compute the same of each network alone, shape of returns (M, n, K); then take the mean over them."""
+    targets, offered = data.targets[some], data.offered[some]
+    measured = choice_loss(returns, targets, offered, label_noise=label_noise), accuracy(returns, targets, offered)
+    heldout = (weights == 0).float()
+    figures = [_mean(values, w).nanmean().item() for values in measured for w in (weights, heldout)]
+    return figures[0], figures[1], figures[2], figures[3]
 
 
 def _lived_inputs(data: Dataset) -> Tensor:
@@ -186,37 +229,6 @@ def _evenly(n: int, most: int) -> Tensor:
     return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).round().long()
 
 
-def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """Pass over 0..n-1 in random order, endlessly."""
-    while True:
-        order = torch.from_numpy(rng.permutation(n))
-        for start in range(0, n - size + 1, size):
-            yield order[start : start + size]
-
-
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
     """Compute each member's weighted mean, nan where a member has no weight, shape (M,)."""
     return (values * weights).sum(dim=1) / weights.sum(dim=1)
-
-
-def _figures(likelihood: _Likelihood, weights: Tensor) -> tuple[float, float, float, float]:
-    """Compute training and held-out loss, training and held-out accuracy."""
-    some = _evenly(weights.shape[1], FIGURES_MOST)
-    weights = weights[:, some]
-    heldout = (weights == 0).float()
-    figures = [_mean(values, w).nanmean().item() for values in likelihood.measured(some) for w in (weights, heldout)]
-    return figures[0], figures[1], figures[2], figures[3]
-
-
-def _adapted(
-    l2: float, likelihood: _Likelihood, sample: Tensor, decaying: Sequence[Tensor], *, heldout: Tensor
-) -> float:
-    """Change weight decay by a tenth, in the direction that would have lowered the held-out loss.
-
-    Luketina et al. 2016, reduced to its sign.
-    """
-    loss = (likelihood.losses(sample) * heldout).sum()
-    gradients = torch.autograd.grad(loss, decaying, allow_unused=True)
-    # How the held-out loss changes as all weights grow: positive means that they had better shrink.
-    growth = sum(float((g * w.detach()).sum()) for g, w in zip(gradients, decaying, strict=True) if g is not None)
-    return min(max(l2 * math.exp(0.1 * np.sign(growth)), L2_LEAST), L2_MOST)

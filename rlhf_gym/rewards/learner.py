@@ -14,7 +14,8 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards.bootstrap import Bootstrap
 from rlhf_gym.rewards.dataset import Dataset
-from rlhf_gym.rewards.fitting import RewardFit, fit_reward_model
+from rlhf_gym.rewards.fitting import LeftOut, RewardFit, fit_reward_model
+from rlhf_gym.rewards.living import worth_of_living
 from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.segments import Array, Segment, Trajectory
 
@@ -31,6 +32,8 @@ class RewardLearner:
         model: Changed in place.
         rng: Source of bootstrap weights and batches.
         l2: Weight decay to start from; every fit starts from where the last one left it.
+        folds: Whether members hold choices out in folds (:class:`Bootstrap`).
+        living: Whether rewards that are shifted to mean 0 get a worth of living (:func:`worth_of_living`).
         **settings: Of :func:`rlhf_gym.rewards.fit_reward_model`.
 
     Attributes:
@@ -38,18 +41,29 @@ class RewardLearner:
         l2: Weight decay that the next fit starts from.
     """
 
-    def __init__(self, model: RewardModel, *, rng: np.random.Generator, l2: float, **settings: float) -> None:
+    def __init__(
+        self,
+        model: RewardModel,
+        *,
+        rng: np.random.Generator,
+        l2: float,
+        folds: bool = False,
+        living: bool = False,
+        **settings: float,
+    ) -> None:
         self.model, self.version = model, 0
-        self.l2, self._rng, self._settings = l2, rng, settings
-        self._bootstrap = Bootstrap(model.ensemble_size, seed=int(rng.integers(2**63)))
+        self.l2, self._rng, self._living, self._settings = l2, rng, living, settings
+        self._bootstrap = Bootstrap(model.ensemble_size, seed=int(rng.integers(2**63)), folds=folds)
         self._data = Dataset(model.encoding)
+        self._left_out: LeftOut | None = None
 
-    def fit(self, choices: Sequence[Choice]) -> RewardFit:
+    def fit(self, choices: Sequence[Choice], lately: Sequence[Trajectory | Segment] = ()) -> RewardFit:
         """Go on fitting to all choices so far.
 
         Args:
             choices: What answers imply (:func:`rlhf_gym.kinds.choices`); segments that were there at the last fit, the
                 very same objects, are not encoded again.
+            lately: What the policy did lately: what standardises the inputs beside the choices' own steps.
 
         Raises:
             BadInput: If there is no choice.
@@ -60,10 +74,11 @@ class RewardLearner:
             bootstrap=self._bootstrap,
             rng=self._rng,
             data=self._data,
+            latest=_encoded(self.model, lately, most=SCALE_STEPS) if lately else None,
             l2=self.l2,
             **self._settings,  # type: ignore[arg-type]
         )
-        self.l2 = fit.l2
+        self.l2, self._left_out = fit.l2, fit.left_out
         self.version += 1
         return fit
 
@@ -81,7 +96,22 @@ class RewardLearner:
         inputs = _encoded(self.model, trajectories, most=SCALE_STEPS)
         if self.version == 0:
             self.model.freeze_inputs(inputs)
-        self.model.rescale(inputs, shift=shift)
+        if self._living:
+            self.model.rescale(inputs, shift=True, living=self._worth_of_living(inputs))
+        else:
+            self.model.rescale(inputs, shift=shift)
+
+    @torch.inference_mode()
+    def _worth_of_living(self, inputs: torch.Tensor) -> float:
+        """Find it for rewards of mean 0 over these steps, shape (S, D); 0 where no answer tells."""
+        if self._left_out is None:
+            return 0.0
+        std, mean = torch.std_mean(self.model(inputs).mean(dim=0), correction=0)
+        choices, returns = self._left_out
+        data = self._data
+        lived = data.lived.sum(dim=1)[data.rows[choices]]
+        arrays = returns - mean * lived, std * lived, data.targets[choices], data.offered[choices]
+        return worth_of_living(*(array.numpy() for array in arrays))
 
     @torch.inference_mode()
     def step_rewards(self, observations: Array, actions: Array, next_observations: Array) -> Array:

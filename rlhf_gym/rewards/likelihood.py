@@ -39,6 +39,21 @@ def choice_loss(returns: Tensor, targets: Tensor, offered: Tensor, *, label_nois
     return -(targets * log_probabilities).sum(dim=-1)
 
 
+def smooth(targets: Tensor, offered: Tensor, by: float) -> Tensor:
+    """Smooth labels: take every answer to be another one with a small probability, spread evenly over the options.
+
+    Then no logit is fitted beyond log((2 - e) / e), however far apart the options are (Szegedy et al. 2016, section 7).
+
+    Args:
+        targets: Probability with which each option was chosen, shape (N, K).
+        offered: Whether there is an option, bool, shape (N, K).
+        by: e, from 0 to 1; 0 leaves the targets.
+    """
+    if not by:
+        return targets
+    return (1 - by) * targets + by * offered / offered.sum(dim=1, keepdim=True)
+
+
 def accuracy(returns: Tensor, targets: Tensor, offered: Tensor) -> Tensor:
     """Compute how probably a model that picks the highest return, among equals at random, gives each answer.
 

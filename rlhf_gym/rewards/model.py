@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -12,37 +13,53 @@ from torch import Tensor, nn
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.encoding import Encoding, Inputs
-from rlhf_gym.rewards.ensembles import Normalisation, make_ensemble
-from rlhf_gym.rewards.files import STATISTICS, encoding_of, read_model, write_model
+from rlhf_gym.rewards.ensembles import make_ensemble
+from rlhf_gym.rewards.features import Form
+from rlhf_gym.rewards.files import encoding_of, read_model, statistics, write_model
+from rlhf_gym.rewards.linear import LinearPart, Weight
 from rlhf_gym.rewards.networks import Network, name_of
+from rlhf_gym.rewards.normalised import paid_by, pessimistic
 from rlhf_gym.rewards.paid import RewardOfSteps
 from rlhf_gym.segments import Array, Steps
 
 
 @final
 class RewardModel(nn.Module):
-    """Ensemble of M networks (observation, action) -> reward, as in Christiano et al. 2017, section 2.2.3.
+    """Rewards (observation, action) -> reward, several of them: members, which agree as far as the answers go.
 
-    Inputs are standardised with statistics that are frozen between fits; each member's output is scaled (and, where
-    that is harmless, shifted) on its own before the members are averaged.
+    An ensemble of M networks (Christiano et al. 2017, section 2.2.3), or a linear part, of which draws from a posterior
+    are members, or their sum: then networks learn what the linear part leaves over.
+
+    Inputs are standardised with statistics that are frozen between fits. A network's output is scaled (and, where that
+    is harmless, shifted) on its own before members are averaged; draws of a linear part have one scale.
 
     Args:
         observation_space: Box of any shape; observations are flattened.
         action_space: Discrete (one-hot) or Box.
-        ensemble_size: M.
-        inputs: What the networks see: s, (s, a) or (s, a, s').
+        ensemble_size: M; 0 leaves the networks out.
+        inputs: What is seen: s, (s, a) or (s, a, s').
+        observe: Coordinates of the observation that are seen, such as "0:27"; None is all.
+        clip: Standardised inputs are held within as many standard deviations; None doesn't.
+        linear: Features of the linear part; None leaves it out.
+        pessimism: Standard deviations over members that are taken off what is paid.
         network: A registered name, `module:function`, or a function D -> module (:mod:`rlhf_gym.rewards.networks`).
         seed: Of the initial weights.
         **options: Of the network, such as `hidden=(64, 64)` of an mlp.
 
+    Attributes:
+        members: How many rewards there are.
+
     Raises:
-        BadInput: If there is no such network, or it has no such option.
+        BadInput: If there is no such network, it has no such option, or nothing is left to learn.
     """
 
     input_mean: Tensor
     input_std: Tensor
     output_scale: Tensor
     output_shift: Tensor
+    shares: Tensor
+    paid_scale: Tensor
+    paid_shift: Tensor
 
     def __init__(
         self,
@@ -51,20 +68,30 @@ class RewardModel(nn.Module):
         *,
         ensemble_size: int = 3,
         inputs: Inputs = "observation_action",
+        observe: str | None = None,
+        clip: float | None = None,
+        linear: Form | None = None,
+        pessimism: float = 0.0,
         network: str | Network = "mlp",
         seed: int = 0,
         **options: Any,
     ) -> None:
         super().__init__()
-        self.encoding = Encoding(observation_space, action_space, inputs)
+        if not ensemble_size and not linear:
+            raise BadInput("reward.ensemble_size is 0 and there is no reward.linear; use at least one of them")
+        self.encoding = Encoding(observation_space, action_space, inputs, observe)
         self.ensemble_size, self.network, self.options = ensemble_size, name_of(network), options
-        self.ensemble = make_ensemble(
-            network, self.encoding.size, ensemble_size=ensemble_size, options=options, seed=seed
+        self.clip, self.pessimism = clip, pessimism
+        self.linear = LinearPart(self.encoding, linear) if linear else None
+        size = self.encoding.size
+        self.ensemble = (
+            make_ensemble(network, size, ensemble_size=ensemble_size, options=options, seed=seed)
+            if ensemble_size
+            else None
         )
-        self.register_buffer("input_mean", torch.zeros(self.encoding.size))
-        self.register_buffer("input_std", torch.ones(self.encoding.size))
-        self.register_buffer("output_scale", torch.ones(ensemble_size))
-        self.register_buffer("output_shift", torch.zeros(ensemble_size))
+        self.members = self.linear.members if self.linear else ensemble_size
+        for name, value in statistics(size, self.members).items():
+            self.register_buffer(name, value)
 
     def encode(self, observations: Array, actions: Array, next_observations: Array) -> Tensor:
         """Encode steps, not yet standardised, shape (..., D); arguments as :class:`Encoding` takes them."""
@@ -77,26 +104,36 @@ class RewardModel(nn.Module):
             inputs: From :meth:`encode`, shape (..., D).
 
         Returns:
-            Shape (M, ...).
+            Shape (members, ...).
         """
-        rewards: Tensor = self.ensemble(self.standardise(inputs))
+        standardised = self.standardise(inputs)
+        if self.linear is None:
+            return self._networks(standardised)
+        rewards: Tensor = self.shares[0] * self.linear(inputs, standardised)
+        if self.ensemble is not None:
+            rewards = rewards + self._networks(standardised)[torch.arange(self.members) % self.ensemble_size]
+        return rewards
+
+    def _networks(self, standardised: Tensor) -> Tensor:
+        assert self.ensemble is not None
+        rewards: Tensor = self.shares[1] * self.ensemble(standardised)
         return rewards
 
     def standardise(self, inputs: Tensor) -> Tensor:
-        """Standardise inputs by the frozen mean and standard deviation, same shape."""
-        return (inputs - self.input_mean) / self.input_std
+        """Standardise inputs by the frozen mean and standard deviation, and clip them, same shape."""
+        standardised = (inputs - self.input_mean) / self.input_std
+        return standardised if self.clip is None else standardised.clamp(-self.clip, self.clip)
 
     def reward_function(self) -> RewardOfSteps:
-        """Copy the agent's reward function: the mean over members of their normalised rewards, as they are now.
+        """Copy the agent's reward function, as it is now: the mean over members of their normalised rewards.
 
-        A later fit doesn't change it, as no advantage may mix two rewards.
+        Less `pessimism` standard deviations. A later fit doesn't change it, as no advantage may mix two rewards.
         """
-        statistics = (getattr(self, name).numpy().copy() for name in STATISTICS)
-        return RewardOfSteps(self.encoding, self.ensemble.numpy_function(Normalisation(*statistics)))
+        return RewardOfSteps(self.encoding, paid_by(self))
 
     @torch.inference_mode()
     def returns(self, steps: Steps) -> Array:
-        """Sum each member's rewards (:meth:`forward`) over the lived steps, undiscounted, shape (M, N)."""
+        """Sum each member's rewards (:meth:`forward`) over the lived steps, undiscounted, shape (members, N)."""
         inputs = self.encode(steps.observations, steps.actions, steps.next_observations)
         rewards = self(inputs) * torch.from_numpy(steps.weights)
         return np.asarray(rewards.sum(dim=-1).numpy())
@@ -107,21 +144,41 @@ class RewardModel(nn.Module):
         std, mean = torch.std_mean(inputs, dim=0, correction=0)
         self.input_mean.copy_(mean)
         self.input_std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
+        if self.linear:
+            self.linear.freeze(inputs)
 
     @torch.no_grad()
-    def rescale(self, inputs: Tensor, *, shift: bool) -> None:
-        """Scale each member so that its rewards on these steps, shape (S, D), have unit size.
+    def rescale(self, inputs: Tensor, *, shift: bool, living: float | None = None) -> None:
+        """Scale the rewards so that those of these steps, shape (S, D), have unit size.
 
         Args:
             inputs: From :meth:`encode`.
             shift: True makes mean 0 and standard deviation 1. False only scales, to root mean square 1, and so keeps
                 the sign: where episodes terminate, the sign says whether living is good.
+            living: What is then added to every step's; None leaves it.
         """
         rewards = self(inputs)
-        mean = rewards.mean(dim=1) if shift else torch.zeros(self.ensemble_size)
-        size = (rewards - mean[:, None]).square().mean(dim=1).sqrt()
+        alike = rewards.mean(dim=0, keepdim=True) if self.linear else rewards
+        mean = alike.mean(dim=1) if shift else torch.zeros(len(alike))
+        size = (alike - mean[:, None]).square().mean(dim=1).sqrt()
         self.output_scale.copy_(1 / size.clamp_min(1e-6))
-        self.output_shift.copy_(-mean * self.output_scale)
+        self.output_shift.copy_(-mean / size.clamp_min(1e-6))
+        self.paid_scale.fill_(1.0)
+        self.paid_shift.fill_(0.0)
+        if shift and (self.pessimism or living is not None):
+            normalised = rewards * self.output_scale[:, None] + self.output_shift[:, None]
+            std, mean = torch.std_mean(pessimistic(normalised, self.pessimism), correction=0)
+            self.paid_scale.copy_(1 / std.clamp_min(1e-6))
+            self.paid_shift.copy_((living or 0.0) - mean * self.paid_scale)
+
+    def weights_by_name(self, observations: Sequence[str], actions: Sequence[str]) -> list[Weight] | None:
+        """List the linear part's weights, the largest first; None if there is no linear part.
+
+        Args:
+            observations: Names of the observation's coordinates, all of them.
+            actions: Names of the actions' coordinates, or of the actions.
+        """
+        return self.linear.by_name(self.encoding.names(observations, actions)) if self.linear else None
 
     def save(self, directory: str | Path) -> None:
         """Write ``model.safetensors`` and ``model.json``, which is all that :meth:`load` needs."""
@@ -129,6 +186,9 @@ class RewardModel(nn.Module):
             "ensemble_size": self.ensemble_size,
             "network": self.network,
             "options": self.options,
+            "clip": self.clip,
+            "linear": self.linear.form if self.linear else None,
+            "pessimism": self.pessimism,
             **self.encoding.to_json(),
         }
         write_model(Path(directory), described, self.state_dict())
@@ -161,7 +221,9 @@ class RewardModel(nn.Module):
             encoding.action_space,
             ensemble_size=described["ensemble_size"],
             inputs=encoding.inputs,
+            observe=encoding.observe,
             network=network or described["network"],
+            **{name: described[name] for name in ("clip", "linear", "pessimism") if name in described},
             **described["options"],
         )
         try:

@@ -1,0 +1,157 @@
+"""The fit of reward networks: gradient descent on the likelihood of choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlhf_gym.rewards.dataset import Dataset
+from rlhf_gym.rewards.ensembles import Ensemble
+from rlhf_gym.rewards.likelihood import choice_loss
+
+# Weights shrink by this share in each gradient step.
+L2_LEAST, L2_MOST = 1e-5, 1e-2
+ADAPT_EVERY = 10  # steps
+KEPT_MOST = 1024  # choices whose inputs are standardised once, for all steps: of more, a fit looks at few
+AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
+
+
+def descend(
+    likelihood: Likelihood,
+    weights: Tensor,
+    *,
+    rng: np.random.Generator,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    adam_epsilon: float,
+    l2: float,
+    l2_sample: int,
+) -> float:
+    """Take gradient steps, each on a batch of choices, and let the weight decay follow the held-out loss.
+
+    Args:
+        likelihood: Of the choices; its networks are changed in place.
+        weights: Of each choice in each member's loss, shape (M, N); where it is 0, the choice is held out.
+        rng: Source of the batches.
+        steps: Gradient steps.
+        batch_size: Choices in each.
+        learning_rate: Of Adam.
+        adam_epsilon: Of Adam: gradients much smaller than this move nothing.
+        l2: Weight decay to start from: the share by which weights shrink in each gradient step; 0 is none, for good.
+        l2_sample: Choices, drawn anew each time, that the step of the weight decay is taken on.
+
+    Returns:
+        The weight decay at the end.
+    """
+    n, networks = weights.shape[1], likelihood.networks
+    parameters = [parameter for parameter in networks.parameters() if parameter.requires_grad]
+    decaying = networks.decaying
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate, eps=adam_epsilon, fused=True)
+    batches = _batches(n, min(batch_size, n), rng)
+    for step in range(steps):
+        batch = next(batches)
+        losses = likelihood.losses(batch)
+        # A member may weigh all of a batch 0; its loss is then 0, where a mean would be 0/0.
+        loss = ((losses * weights[:, batch]).sum(dim=1) / weights[:, batch].sum(dim=1).clamp_min(1)).sum()
+        for parameter in parameters:
+            parameter.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if decaying:
+            with torch.no_grad():
+                torch._foreach_mul_(decaying, 1 - l2)
+        if decaying and l2 > 0 and step % ADAPT_EVERY == ADAPT_EVERY - 1:
+            sample = torch.from_numpy(rng.permutation(n)[:l2_sample]) if n > l2_sample else torch.arange(n)
+            l2 = _adapted(l2, likelihood, sample, decaying, heldout=weights[:, sample] == 0)
+    return l2
+
+
+@final
+class Likelihood:
+    """Likelihood of the choices under an ensemble.
+
+    Args:
+        networks: The ensemble.
+        data: N choices.
+        standardise: From inputs to the networks' own.
+        targets: Probability with which each option is to be taken as chosen, shape (N, K).
+        given: What each option is worth beside the networks, shape (N, K); None is nothing.
+        label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
+    """
+
+    def __init__(
+        self,
+        networks: Ensemble,
+        data: Dataset,
+        standardise: Callable[[Tensor], Tensor],
+        *,
+        targets: Tensor,
+        given: Tensor | None = None,
+        label_noise: float = 0.0,
+    ) -> None:
+        self.networks, self.data, self.label_noise, self.targets = networks, data, label_noise, targets
+        self._standardise, self._given = standardise, given
+        self._standardised = standardise(data.inputs) if len(data) <= KEPT_MOST else None
+
+    def losses(self, batch: Tensor) -> Tensor:
+        """Compute the negative log-likelihood of some choices, with gradients, shape (M, N)."""
+        rows, offered = self.data.rows[batch], self.data.offered[batch]
+        returns = _spread(self._returns(rows[offered]), offered)
+        if self._given is not None:
+            returns = returns + self._given[batch]
+        return choice_loss(returns, self.targets[batch], offered, label_noise=self.label_noise)
+
+    @torch.no_grad()
+    def returns(self, some: Tensor) -> Tensor:
+        """Compute what each member gives each option of many choices, without gradients, shape (M, N, K)."""
+        offered = self.data.offered[some]
+        distinct, places = torch.unique(self.data.rows[some][offered], return_inverse=True)
+        at_once = max(1, AT_ONCE // self.data.lived.shape[1])
+        each = torch.cat([self._returns(rows) for rows in distinct.split(at_once)], dim=1)
+        return _spread(each[:, places], offered)
+
+    def _returns(self, rows: Tensor) -> Tensor:
+        """Sum each member's rewards over the lived steps of some segments, shape (M, rows)."""
+        if self._standardised is not None:
+            inputs = self._standardised[rows]
+        else:
+            inputs = self._standardise(self.data.inputs[rows])
+        rewards: Tensor = self.networks(inputs) * self.data.lived[rows]
+        return rewards.sum(dim=-1)
+
+
+def _spread(returns: Tensor, offered: Tensor) -> Tensor:
+    """Put the offered options' returns, shape (M, options), in their places, shape (M, N, K)."""
+    if returns.shape[1] == offered.numel():
+        return returns.reshape(-1, *offered.shape)
+    places = returns.new_zeros(len(returns), *offered.shape)
+    places[:, offered] = returns
+    return places
+
+
+def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
+    """Pass over 0..n-1 in random order, endlessly."""
+    while True:
+        order = torch.from_numpy(rng.permutation(n))
+        for start in range(0, n - size + 1, size):
+            yield order[start : start + size]
+
+
+def _adapted(
+    l2: float, likelihood: Likelihood, sample: Tensor, decaying: Sequence[Tensor], *, heldout: Tensor
+) -> float:
+    """Change weight decay by a tenth, in the direction that would have lowered the held-out loss.
+
+    Luketina et al. 2016, reduced to its sign.
+    """
+    loss = (likelihood.losses(sample) * heldout).sum()
+    gradients = torch.autograd.grad(loss, decaying, allow_unused=True)
+    # How the held-out loss changes as all weights grow: positive means that they had better shrink.
+    growth = sum(float((g * w.detach()).sum()) for g, w in zip(gradients, decaying, strict=True) if g is not None)
+    return min(max(l2 * math.exp(0.1 * np.sign(growth)), L2_LEAST), L2_MOST)

@@ -1,0 +1,69 @@
+"""Features of a step in which the Bayesian part of a reward is linear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlhf_gym.rewards.encoding import Encoding
+from rlhf_gym.segments import Array
+
+Form = Literal["linear", "quadratic"]
+SCALES = {"state": 1.0, "state squares": 0.3, "actions": 0.1, "effort": 1.0, "living": 1.0}
+"""Groups of features, and how much each is thought to matter before any answer: its standard deviation as a whole."""
+
+
+class Features:
+    """Linear: z, the standardised inputs, and 1. Quadratic: their squares, too, and the effort of an action.
+
+    The squares of an action's coordinates come as one feature, minus their sum: effort is a norm. What doesn't depend
+    on how inputs are standardised has no learned part; statistics of the effort are handed over.
+
+    Args:
+        encoding: The inputs.
+        form: Which features.
+    """
+
+    def __init__(self, encoding: Encoding, form: Form) -> None:
+        actions = encoding.action_columns
+        self.inputs = encoding.size
+        is_action = np.isin(np.arange(encoding.size), np.arange(encoding.size)[actions])
+        self.squared = np.flatnonzero(~is_action) if form == "quadratic" else np.zeros(0, np.int64)
+        self.has_effort = form == "quadratic" and encoding.continuous_actions
+        kinds = np.where(is_action, "actions", "state").tolist()
+        kinds += ["state squares"] * len(self.squared) + ["effort"] * self.has_effort + ["living"]
+        names = list(SCALES)
+        self.groups = np.array([names.index(kind) for kind in kinds])
+        self.size = len(kinds)
+
+    def __call__(self, standardised: Tensor, efforts: Tensor) -> Tensor:
+        """Compute the features of steps.
+
+        Args:
+            standardised: Inputs, shape (..., D).
+            efforts: Standardised, shape (...,); unused where there is none.
+
+        Returns:
+            Shape (..., F); the last is 1.
+        """
+        parts = [standardised]
+        if len(self.squared):
+            parts.append((standardised[..., self.squared].square() - 1) / math.sqrt(2))
+        if self.has_effort:
+            parts.append(efforts[..., None])
+        return torch.cat([*parts, torch.ones_like(standardised[..., :1])], dim=-1)
+
+    def names(self, inputs: Sequence[str]) -> list[str]:
+        """Name each feature, given names of the inputs."""
+        squares = [f"{inputs[int(i)]} squared" for i in self.squared]
+        return [*inputs, *squares, *["effort, -|a|^2"] * self.has_effort, "living"]
+
+
+def effort(inputs: Array | Tensor, columns: slice) -> Array | Tensor:
+    """Compute minus the sum of squares of the actions' coordinates, shape (...,)."""
+    return -(inputs[..., columns] ** 2).sum(-1)

@@ -1,0 +1,140 @@
+"""The linear part of a reward: weights of features, known as well as the answers allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rlhf_gym.rewards.dataset import Dataset
+from rlhf_gym.rewards.encoding import Encoding
+from rlhf_gym.rewards.features import SCALES, Features, Form, effort
+from rlhf_gym.rewards.posterior import break_up, fit_posterior
+from rlhf_gym.segments import Array
+
+SAMPLES = 16
+AT_ONCE = 1024  # segments whose features are summed up in one go, which bounds the memory it takes
+Standardise = Callable[[Tensor], Tensor]
+
+
+class Weight(NamedTuple):
+    """What a reward gives for one standard deviation of a feature, in the answers' log-odds per step."""
+
+    name: str
+    value: float
+    error: float
+
+
+@final
+class LinearPart(nn.Module):
+    """A reward that is linear in features, with a posterior over its weights.
+
+    Few features matter (a Cauchy prior), and effort is a norm: an inductive bias, and a strong one. The rewards of
+    MuJoCo's tasks are of this form, as Christiano et al. 2017 say of them in footnote 7 and make no use of.
+
+    Args:
+        encoding: The inputs.
+        form: Which features.
+
+    Attributes:
+        members: Draws from the posterior, S.
+    """
+
+    mean: Tensor
+    draws: Tensor
+    errors: Tensor
+    effort_statistics: Tensor
+
+    def __init__(self, encoding: Encoding, form: Form) -> None:
+        super().__init__()
+        self.form = form
+        self.features, self.members, self._columns = Features(encoding, form), SAMPLES, encoding.action_columns
+        self.register_buffer("mean", torch.zeros(self.features.size))
+        self.register_buffer("draws", torch.zeros(SAMPLES, self.features.size))
+        self.register_buffer("errors", torch.zeros(self.features.size))
+        self.register_buffer("effort_statistics", torch.tensor([0.0, 1.0]))
+
+    def of(self, inputs: Tensor, standardised: Tensor) -> Tensor:
+        """Compute the features of steps, shape (..., F); both arguments have shape (..., D)."""
+        mean, std = self.effort_statistics
+        return self.features(standardised, (effort(inputs, self._columns) - mean) / std)
+
+    def forward(self, inputs: Tensor, standardised: Tensor) -> Tensor:
+        """Compute the reward that each draw gives, shape (S, ...)."""
+        return torch.movedim(self.of(inputs, standardised) @ self.draws.T, -1, 0)
+
+    @torch.no_grad()
+    def freeze(self, inputs: Tensor) -> None:
+        """Take the effort's statistics from these steps, shape (S, D)."""
+        std, mean = torch.std_mean(effort(inputs, self._columns), correction=0)  # type: ignore[arg-type]
+        self.effort_statistics.copy_(torch.stack([mean, std if std > 1e-6 else torch.ones(())]))
+
+    @torch.no_grad()
+    def fit(self, data: Dataset, standardise: Standardise, *, targets: Tensor, rng: np.random.Generator) -> Tensor:
+        """Fit to choices.
+
+        Args:
+            data: N choices.
+            standardise: From inputs to standardised ones.
+            targets: Probability with which each option is to be taken as chosen, shape (N, K).
+            rng: Source of the draws.
+
+        Returns:
+            What each option is worth by the answers to all other choices, shape (N, K): leave-one-out.
+        """
+        sums = self._sums(data, standardise)
+        rows, offered = data.rows.numpy(), data.offered.numpy()
+        pairs = break_up(sums, rows, offered, targets.double().numpy())
+        posterior = fit_posterior(pairs, self.features.groups, np.array(list(SCALES.values())))
+        length = math.sqrt(data.lived.shape[1])  # a weight is of a sum over a segment, a reward of a step
+        self.mean.copy_(torch.from_numpy(posterior.mean / length))
+        self.draws.copy_(torch.from_numpy(posterior.samples(self.members, rng=rng) / length))
+        self.errors.copy_(torch.from_numpy(np.sqrt(posterior.variance.clip(0)) / length))
+        without = posterior.left_out(pairs, len(rows))
+        return torch.from_numpy(np.einsum("nkf,nf->nk", sums[rows], without)).float()
+
+    def _sums(self, data: Dataset, standardise: Standardise) -> Array:
+        """Sum the features over each segment's lived steps, and divide by the root of its length, shape (R, F)."""
+        parts = [
+            (self.of(inputs, standardise(inputs)) * lived[..., None]).sum(dim=1)
+            for inputs, lived in zip(torch.split(data.inputs, AT_ONCE), torch.split(data.lived, AT_ONCE), strict=True)
+        ]
+        return np.asarray(torch.cat(parts).double().numpy() / math.sqrt(data.lived.shape[1]))
+
+    def numpy_function(self, *, each: bool) -> Callable[[Array, Array], Array]:
+        """Copy the rewards as they are now, in NumPy: from inputs, raw and standardised, shape (S, D).
+
+        Args:
+            each: Whether to give every draw's, shape (members, S), instead of their mean's, shape (1, S).
+        """
+        weights = (self.draws if each else self.mean[None]).T.numpy().copy()
+        d, squares, columns = self.features.inputs, self.features.squared, self._columns
+        straight, square = weights[:d], weights[d : d + len(squares)] / np.float32(math.sqrt(2))
+        constant = weights[-1] - square.sum(axis=0)
+        mean, std = self.effort_statistics.numpy().copy()
+        has_effort = self.features.has_effort
+        by_effort = weights[-2] / std
+        constant = constant - has_effort * mean * by_effort
+
+        def rewards(inputs: Array, standardised: Array) -> Array:
+            found = standardised @ straight + constant
+            if len(squares):
+                found += standardised[:, squares] ** 2 @ square
+            if has_effort:
+                found += effort(inputs, columns)[:, None] * by_effort
+            return np.asarray(found.T)
+
+        return rewards
+
+    def by_name(self, inputs: Sequence[str]) -> list[Weight]:
+        """List the weights, the largest first.
+
+        Args:
+            inputs: Names of the D inputs.
+        """
+        named = zip(self.features.names(inputs), self.mean.tolist(), self.errors.tolist(), strict=True)
+        return sorted((Weight(*one) for one in named), key=lambda weight: -abs(weight.value))

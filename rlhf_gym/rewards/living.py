@@ -1,0 +1,37 @@
+"""The worth of living: what a step is worth because it is lived at all."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from rlhf_gym.segments import Array
+
+MOST = 1.5
+
+
+def worth_of_living(returns: Array, lived: Array, targets: Array, offered: Array) -> float:
+    """Find the worth of a lived step, in standard deviations of what steps are worth otherwise.
+
+    Between segments that are lived through to the end, a constant reward makes no difference: only answers to queries
+    whose options lived for different numbers of steps tell anything of it. It has a standard normal prior and is held
+    between -1.5 and 1.5; without such answers it is 0.
+
+    Args:
+        returns: Sum of rewards of mean 0 over each option, as the answers to other queries have it, shape (N, K).
+        lived: Standard deviation of those rewards, times the steps that the option lived, shape (N, K).
+        targets: Probability with which each option was chosen, shape (N, K).
+        offered: Whether there is an option, bool, shape (N, K).
+    """
+    apart = np.ptp(np.where(offered, lived, lived[:, :1]), axis=1) > 0
+    if not apart.any():
+        return 0.0
+    returns, lived, targets, offered = returns[apart], lived[apart], targets[apart], offered[apart]
+
+    def loss(worth: float) -> float:
+        logits = np.where(offered, returns + worth * lived, -np.inf)
+        said = targets > 0
+        return 0.5 * worth**2 - float((targets[said] * log_softmax(logits, axis=1)[said]).sum())
+
+    return float(minimize_scalar(loss, bounds=(-MOST, MOST), method="bounded").x)

@@ -1,0 +1,72 @@
+"""What a reward model pays: its members' rewards, normalised, averaged, and taken pessimistically."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from rlhf_gym.segments import Array
+
+if TYPE_CHECKING:
+    from rlhf_gym.rewards.model import RewardModel
+
+
+def pessimistic(members: Tensor, by: float) -> Tensor:
+    """Take the mean over members, shape (M, S) to (S,), less so many of their standard deviations."""
+    mean = members.mean(dim=0)
+    return mean - by * members.std(dim=0, correction=0) if by else mean
+
+
+def paid_by(model: RewardModel) -> Callable[[Array], Array]:
+    """Copy a model into a function that doesn't follow it.
+
+    In NumPy: it is called for a handful of steps at a time, where torch spends most of its time on getting started.
+
+    Returns:
+        From encoded steps, shape (S, D), to what is paid for them, float32, shape (S,).
+    """
+    mean, spread = model.input_mean.numpy().copy(), 1 / model.input_std.numpy()
+    alike = 1 if model.linear else model.members
+    scale, shift = (getattr(model, name).numpy()[:alike, None].copy() for name in ("output_scale", "output_shift"))
+    paid_scale, paid_shift = np.float32(model.paid_scale), np.float32(model.paid_shift)
+    clip = None if model.clip is None else np.float32(model.clip)
+    members, pessimism = _members(model), np.float32(model.pessimism)
+
+    def rewards(inputs: Array) -> Array:
+        standardised = (inputs - mean) * spread
+        if clip is not None:
+            np.minimum(standardised, clip, out=standardised)
+            np.maximum(standardised, -clip, out=standardised)
+        each = members(inputs, standardised) * scale + shift
+        paid = each.mean(axis=0)
+        if pessimism:
+            paid = paid - pessimism * each.std(axis=0)
+        return np.asarray(paid * paid_scale + paid_shift, np.float32)
+
+    return rewards
+
+
+def _members(model: RewardModel) -> Callable[[Array, Array], Array]:
+    """Copy what gives each member's own reward, from inputs, raw and standardised, shape (S, D), to (members, S).
+
+    Where nothing but their mean is needed, one row stands for all draws of a linear part.
+    """
+    linear_share, network_share = model.shares.numpy().copy()
+    networks = model.ensemble.numpy_function() if model.ensemble else None
+    if model.linear is None:
+        assert networks is not None
+        return lambda inputs, standardised: network_share * networks(standardised)
+    linear = model.linear.numpy_function(each=model.pessimism > 0)
+    if networks is None:
+        return lambda inputs, standardised: linear_share * linear(inputs, standardised)
+    at = np.arange(model.members) % model.ensemble_size
+
+    def both(inputs: Array, standardised: Array) -> Array:
+        nets = network_share * networks(standardised)
+        rewards = linear_share * linear(inputs, standardised)
+        return np.asarray(rewards + (nets[at] if len(rewards) > 1 else nets.mean(axis=0)))
+
+    return both

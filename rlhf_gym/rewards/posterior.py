@@ -1,0 +1,253 @@
+"""Bayesian logistic regression from few answers: a posterior over the weights of features that a segment sums up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import expit
+
+from rlhf_gym.segments import Array
+
+SCALE_LEAST, SCALE_MOST = 0.03, 10.0
+WIDEST = 100.0  # times its group's variance: separable answers would widen a weight's prior without end
+EM_MOST, NEWTON_MOST = 15, 30
+EVIDENCE_MOST = 256  # pairs that the groups' scales are found with; of more, as many, evenly spread
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """P comparisons of two options' features.
+
+    Args:
+        differences: Features of the one less those of the other, shape (P, F).
+        targets: Probability that the one was preferred, shape (P,).
+        weights: Of each pair in the likelihood, shape (P,).
+        choice: Number of the choice that each pair is of, ascending, shape (P,).
+    """
+
+    differences: Array
+    targets: Array
+    weights: Array
+    choice: Array
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, some: Array) -> Pairs:
+        """Select some of them."""
+        return Pairs(self.differences[some], self.targets[some], self.weights[some], self.choice[some])
+
+
+def break_up(features: Array, rows: Array, offered: Array, targets: Array) -> Pairs:
+    """Break choices up into pairs of an option that may have been chosen and another one.
+
+    Bradley-Terry on broken rankings is as good as Plackett-Luce where answers are few (2/K is the weight at which
+    both carry the same Fisher information among equals); for two options nothing changes.
+
+    Args:
+        features: Sums over each segment, shape (R, F).
+        rows: Row of each option's segment, shape (N, K).
+        offered: Whether there is an option, bool, shape (N, K).
+        targets: Probability with which each option was chosen, shape (N, K).
+    """
+    one, other = np.triu_indices(rows.shape[1], k=1)
+    there = offered[:, one] & offered[:, other]
+    mass = np.where(there, targets[:, one] + targets[:, other], 0.0)
+    choice, pair = np.nonzero(mass > 0)
+    left, right = (rows[choice, side[pair]] for side in (one, other))
+    mass = mass[choice, pair]
+    return Pairs(
+        features[left] - features[right],
+        targets[choice, one[pair]] / mass,
+        mass * 2 / offered.sum(axis=1)[choice],
+        choice,
+    )
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Laplace's approximation at the mode of standard normal weights.
+
+    Args:
+        inputs: Shape (P, r).
+        mode: Shape (r,).
+        precision: Of the normal distribution around it, shape (r, r).
+        residuals: Weighted target less predicted probability of each pair, shape (P,).
+        curvature: Weighted p (1 - p) of each pair, shape (P,).
+        evidence: Log marginal likelihood.
+    """
+
+    inputs: Array
+    mode: Array
+    precision: Array
+    residuals: Array
+    curvature: Array
+    evidence: float
+
+    @cached_property
+    def covariance(self) -> Array:
+        """Shape (r, r)."""
+        return np.linalg.inv(self.precision)
+
+
+def laplace(inputs: Array, targets: Array, weights: Array) -> Mode:
+    """Find the mode under a standard normal prior by Newton's method, halving steps that don't lead down."""
+
+    def loss(mode: Array) -> float:
+        logits = inputs @ mode
+        return float((weights * (np.logaddexp(0, logits) - targets * logits)).sum() + 0.5 * mode @ mode)
+
+    mode, eye = np.zeros(inputs.shape[1]), np.eye(inputs.shape[1])
+    now = loss(mode)
+    for _ in range(NEWTON_MOST):
+        p = expit(inputs @ mode)
+        residuals, curvature = weights * (targets - p), weights * p * (1 - p)
+        precision = eye + inputs.T @ (curvature[:, None] * inputs)
+        step = np.linalg.solve(precision, inputs.T @ residuals - mode)
+        share = 1.0
+        while (after := loss(mode + share * step)) > now + 1e-12 and share > 1e-4:
+            share /= 2
+        mode, gained, now = mode + share * step, now - after, after
+        if gained < 1e-6:
+            break
+    return Mode(inputs, mode, precision, residuals, curvature, -now - 0.5 * float(np.linalg.slogdet(precision)[1]))
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A normal distribution of F weights.
+
+    Args:
+        mean: Shape (F,).
+        prior: Variance of each weight before the answers, shape (F,).
+        scales: Of each group, as evidence chose it, shape (G,).
+        basis: Directions that the answers are about, in weights of unit prior, orthonormal, shape (F, r).
+        at: What is known of them.
+    """
+
+    mean: Array
+    prior: Array
+    scales: Array
+    basis: Array
+    at: Mode
+
+    def samples(self, n: int, *, rng: np.random.Generator) -> Array:
+        """Draw weights, shape (n, F): in pairs that lie opposite each other, so that their mean is the posterior's.
+
+        Args:
+            n: An even number.
+            rng: Source of the draw.
+        """
+        free = rng.standard_normal((n // 2, len(self.mean)))
+        known = rng.standard_normal((n // 2, len(self.at.mode))) @ np.linalg.cholesky(self.at.covariance).T
+        deviations = (free - free @ self.basis @ self.basis.T + known @ self.basis.T) * np.sqrt(self.prior)
+        return np.concatenate([self.mean + deviations, self.mean - deviations])
+
+    @cached_property
+    def variance(self) -> Array:
+        """Of each weight, shape (F,)."""
+        learned = np.eye(len(self.at.mode)) - self.at.covariance
+        return np.asarray(self.prior * (1 - np.einsum("fr,rs,fs->f", self.basis, learned, self.basis)))
+
+    def left_out(self, pairs: Pairs, n: int) -> Array:
+        """Estimate the mean without each choice, shape (n, F): one Newton step from the mode of all.
+
+        Args:
+            pairs: What the posterior was fitted to.
+            n: Choices.
+        """
+        at, starts = self.at, np.searchsorted(pairs.choice, np.arange(n + 1))
+        spread = at.inputs @ at.covariance  # H^-1 z of each pair
+        modes = np.tile(at.mode, (n, 1))
+        alone = np.flatnonzero(np.diff(starts) == 1)
+        pair = starts[alone]
+        leverage = at.curvature[pair] * np.einsum("pr,pr->p", at.inputs[pair], spread[pair])
+        modes[alone] -= (at.residuals[pair] / (1 - leverage))[:, None] * spread[pair]
+        for i in np.flatnonzero(np.diff(starts) > 1):
+            own, solved = (rows[starts[i] : starts[i + 1]] for rows in (at.inputs, spread))
+            curvature, residuals = (rows[starts[i] : starts[i + 1]] for rows in (at.curvature, at.residuals))
+            inner = np.eye(len(own)) - curvature[:, None] * (own @ solved.T)  # Woodbury
+            modes[i] -= np.linalg.solve(inner, residuals) @ solved
+        return np.asarray((modes @ self.basis.T) * np.sqrt(self.prior))
+
+
+def fit_posterior(pairs: Pairs, groups: Array, scales: Array) -> Posterior:
+    """Fit weights with a heavy-tailed prior: few of them matter.
+
+    Each weight has a Cauchy prior, a normal one of unknown variance, which expectation-maximisation finds; the widths
+    of the groups come from the evidence of normal priors (MacKay 1992, Bayesian interpolation), and are held near the
+    given ones by a log-normal prior of width 1.
+
+    Args:
+        pairs: P of them.
+        groups: Number of each feature's group, shape (F,).
+        scales: Standard deviation of a whole group's sum, before any answer, shape (G,).
+    """
+    sizes = np.bincount(groups, minlength=len(scales))
+    scales = _scales(pairs, groups, scales / np.sqrt(sizes.clip(1)), scales)
+    narrow = (scales**2 / sizes.clip(1))[groups]
+    prior = narrow
+    for _ in range(EM_MOST):
+        found = _at(pairs, prior)
+        posterior = Posterior(found.basis @ found.at.mode * np.sqrt(prior), prior, scales, found.basis, found.at)
+        wider = np.minimum((narrow + posterior.mean**2 + posterior.variance) / 2, WIDEST * narrow)
+        if np.abs(np.log(wider / prior)).max() < 0.02:
+            break
+        prior = wider
+    return posterior
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    basis: Array
+    at: Mode
+
+
+def _at(pairs: Pairs, prior: Array) -> _Reduced:
+    """Find the mode in as many dimensions as there are pairs or features, whichever are fewer."""
+    scaled = pairs.differences * np.sqrt(prior)
+    if len(pairs) < scaled.shape[1]:
+        values, vectors = _positive(scaled @ scaled.T)
+        basis = scaled.T @ (vectors / np.sqrt(values))
+        inputs = vectors * np.sqrt(values)
+    else:
+        basis = _positive(scaled.T @ scaled)[1]
+        inputs = scaled @ basis
+    return _Reduced(basis, laplace(inputs, pairs.targets, pairs.weights))
+
+
+def _positive(gram: Array) -> tuple[Array, Array]:
+    """Decompose a Gram matrix, without the directions that rounding alone fills."""
+    values, vectors = np.linalg.eigh(gram)
+    kept = values > 1e-9 * max(values[-1], 1e-300)
+    return values[kept], vectors[:, kept]
+
+
+def _scales(pairs: Pairs, groups: Array, each: Array, scales: Array) -> Array:
+    """Double or halve the groups' scales, one after the other, for as long as the evidence rises."""
+    some = pairs
+    if len(pairs) > EVIDENCE_MOST:
+        some = pairs[np.linspace(0, len(pairs) - 1, EVIDENCE_MOST).astype(int)]
+    by_group = [some.differences[:, groups == group] * width for group, width in enumerate(each)]
+    grams = np.stack([inputs @ inputs.T for inputs in by_group])  # at the given scales
+
+    def evidence(shifts: Array) -> float:
+        values, vectors = _positive(np.tensordot(np.exp(2 * shifts), grams, axes=1))
+        at = laplace(vectors * np.sqrt(values), some.targets, some.weights)
+        return at.evidence - 0.5 * float(shifts @ shifts)
+
+    least, most = np.log(SCALE_LEAST / scales), np.log(SCALE_MOST / scales)
+    shifts = np.zeros(len(scales))
+    best = evidence(shifts)
+    for _ in range(2):
+        for group in np.flatnonzero([inputs.any() for inputs in by_group]):
+            for direction in (np.log(2), -np.log(2)):
+                while True:
+                    tried = shifts.copy()
+                    tried[group] = np.clip(tried[group] + direction, least[group], most[group])
+                    if (found := evidence(tried)) <= best:
+                        break
+                    shifts, best = tried, found
+    return np.asarray(scales * np.exp(shifts))
