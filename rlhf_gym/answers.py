@@ -12,7 +12,7 @@ from typing import final
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import choices
-from rlhf_gym.preferences import Answer, Choice, Preference, Query, Said
+from rlhf_gym.preferences import HELDOUT, Answer, Choice, Preference, Query, Said
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import People, Teacher
 
@@ -90,6 +90,20 @@ class Answers:
         """Number of current answers; a skip is no label."""
         self._read()
         return sum(preference.answer is not Answer.SKIP for preference in self._given.values())
+
+    @property
+    def asked(self) -> list[Query]:
+        """Every query asked so far, the open ones included, and those that the run began with."""
+        self._read()
+        self._look_up(self.store.open_ids())
+        return list(self._queries.values())
+
+    @property
+    def asked_here(self) -> list[Query]:
+        """Those of them that the run did not begin with."""
+        labels = [p.query.id for p in self.preferences if p.answer is not Answer.SKIP]
+        began_with = set(labels[: self._before])
+        return [query for query in self.asked if query.id not in began_with]
 
     @property
     def open(self) -> list[Query]:
@@ -176,7 +190,7 @@ class Answers:
     def enough_new(self) -> bool:
         """Whether enough answers are new, or taken back, since the last :meth:`fitted` for fitting again."""
         enough = self.meanwhile.refit if self.meanwhile and self.fits else 1
-        changed = sum(self._said(key) != was for key, was in self._at_last_fit.items()) if self.labels else 0
+        changed = sum(self._said(key) != was for key, was in self._at_last_fit.items()) if self.choices else 0
         return changed >= enough
 
     def fitted(self) -> None:
@@ -248,6 +262,8 @@ class Answers:
             self._queries |= {query.id: query for query in self.store.queries(unknown)}
 
     def _said(self, key: Key) -> Said | None:
-        """Look up the current answer; None for nothing or a skip."""
+        """Look up the current answer that is fitted to; None for nothing, a skip, or a held-out query's."""
         preference = self._given.get(key)
-        return None if preference is None or preference.answer is Answer.SKIP else preference.answer
+        if preference is None or preference.answer is Answer.SKIP or preference.query.why == HELDOUT:
+            return None
+        return preference.answer

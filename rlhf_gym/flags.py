@@ -84,7 +84,8 @@ def _unbox(box: str) -> str:
     message = " ".join(message.partition("Got errors:")[0].split()).rstrip(".")
     message = re.sub(r"^Error parsing (?:[A-Z]\w+: )?", "", message)  # flags keep their name, dataclasses don't
     message = re.sub(r": (?:invalid literal for int|could not convert string to float).*: (?='.*'$)", " is ", message)
-    flags = ", ".join(line.strip() for line in hints.splitlines() if line.strip().startswith("--"))
+    found = re.finditer(r"^( +)--.*(?:\n\1[^ -].*)*", hints, re.MULTILINE)  # a long one goes on, indented alike
+    flags = ", ".join("".join(map(str.strip, flag[0].splitlines())) for flag in found)
     if not flags:
         return message + ";"
     return message + (f"; expected {flags};" if "Argument helptext" in hints else f"; did you mean {flags}?")

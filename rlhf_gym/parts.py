@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,17 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward
 from rlhf_gym.methods import Lately, Method
 from rlhf_gym.preferences import Query
-from rlhf_gym.queries import Part, Scheme, choose_queries, make_planned, mix
+from rlhf_gym.queries import (
+    Part,
+    Scheme,
+    choose_queries,
+    due,
+    is_heldout,
+    make_heldout,
+    make_planned,
+    mix,
+    runs_into_termination,
+)
 from rlhf_gym.runs import RunDirectory
 from rlhf_gym.segments import Trajectory
 from rlhf_gym.teachers import Goal
@@ -100,13 +111,14 @@ class Parts:
         return Lately(seen, auto and not any(segment.terminated for segment in seen))
 
     def choose(self, n: int) -> list[Query]:
-        """Choose the next `n` queries, planned repeats and checks among them.
+        """Choose the next `n` queries, planned repeats, checks and held-out ones among them.
 
         Raises:
             BadInput: If fewer can be asked.
         """
         settings, method, rng = self.config.query, self.method, self.rng["queries"]
         trajectories, fitted = self.collect(), self.method.version > 0
+        asked, here = self.answers.asked, self.answers.asked_here
         length, candidates = self.config.segment_length, settings.candidates_per_query
         planned = make_planned(
             self.answers.preferences,
@@ -117,23 +129,27 @@ class Parts:
             length=length,
             candidates_per_query=candidates,
             step_scores=method.step_scores,
+            asked=asked,
             rng=rng,
         )
-        new = choose_queries(
+        how: dict[str, Any] = {"length": length, "options": self.options, "kind": self.config.kind, "rng": rng}
+        n_heldout = min(due(here, n, settings.heldout, is_heldout), n - len(planned))
+        heldout = make_heldout(trajectories, n_heldout, asked=[*asked, *planned], **how)
+        chosen = choose_queries(
             trajectories,
-            length=length,
-            n=n - len(planned),
+            n=n - len(planned) - len(heldout),
             scheme=self.scheme if fitted else None,
             name=settings.scheme,
             candidates_per_query=candidates,
-            options=self.options,
-            kind=self.config.kind,
             step_scores=method.step_scores,
             encode=method.encode,
-            rng=rng,
+            asked=[*asked, *planned, *heldout],
+            terminated=due(here, n, settings.terminated, runs_into_termination),
+            **how,
         )
         step, version = method.agent.steps, method.version
-        return mix([replace(query, policy_step=step, reward_version=version) for query in new], planned, rng=rng)
+        queries = mix(chosen, [*planned, *heldout], rng=rng)
+        return [q if q.repeats else replace(q, policy_step=step, reward_version=version) for q in queries]
 
     @contextmanager
     def discarded_if_empty(self) -> Iterator[None]:

@@ -76,6 +76,8 @@ REPEAT, MIRRORED, CHECK = "repeat", "mirrored", "check"
 A repeat names in `Query.repeats` the query that it asks again; so does a mirrored one, whose options come in reverse.
 A check is a pair whose better side is obvious: its `Query.value` is above 0 where that is the left one.
 """
+HELDOUT = "heldout"
+"""Reason for asking a query that was drawn uniformly, and whose answer no reward is ever fitted to."""
 
 
 def option_names(options: int) -> tuple[str, ...]:

@@ -105,10 +105,18 @@ KINDS = {
 SCHEMES = {
     "uniform": Entry("rlhf_gym.queries.schemes.uniform:uniform"),
     "disagreement": Entry("rlhf_gym.queries.schemes.disagreement:disagreement"),
+    "entropy": Entry("rlhf_gym.queries.schemes.entropy:entropy"),
+    "coverage": Entry("rlhf_gym.queries.schemes.coverage:coverage"),
+    "disagreement_coverage": Entry("rlhf_gym.queries.schemes.coverage:disagreement_coverage"),
+    "entropy_coverage": Entry("rlhf_gym.queries.schemes.coverage:entropy_coverage"),
+    "mutual_information": Entry("rlhf_gym.queries.schemes.mutual_information:mutual_information"),
+    "value_disagreement": Entry("rlhf_gym.queries.schemes.value_disagreement:value_disagreement"),
+    "outside_coverage": Entry("rlhf_gym.queries.schemes.outside_coverage:outside_coverage"),
 }
 SCHEDULES = {
     "constant": Entry("rlhf_gym.queries.schedules:constant"),
     "christiano": Entry("rlhf_gym.queries.schedules:christiano"),
+    "front_loaded": Entry("rlhf_gym.queries.schedules:front_loaded"),
 }
 NETWORKS = {
     "mlp": Entry("rlhf_gym.rewards.networks:mlp"),

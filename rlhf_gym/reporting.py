@@ -13,6 +13,7 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.evaluation import Predict, goal_return, play
 from rlhf_gym.parts import Parts
 from rlhf_gym.preferences import Answer, Preference
+from rlhf_gym.quality import heldout_figures
 from rlhf_gym.queries import StepScores, probabilities_of
 from rlhf_gym.queries.schemes.disagreement import spread
 from rlhf_gym.registry import source_entry
@@ -50,6 +51,7 @@ def report_round(
         goal_return=_goal_return(parts, len(episodes)),
         **fit_figures(fit),
         **answer_figures(new, parts.method.step_scores),
+        **heldout_figures(preferences, parts.method.step_scores),
         seconds=watch.seconds,
     )
     if parts.run:

@@ -231,8 +231,8 @@ def count_windows(trajectories: Sequence[Trajectory], length: int) -> Array:
     if counts.sum() == 0:
         longest = max((len(trajectory) for trajectory in trajectories), default=0)
         raise BadInput(
-            f"segment_length is {length} but the longest stretch of an episode seen so far has {longest} steps; "
-            f"use segment_length <= {max(longest, 1)} or watch more steps (query.warm_up_steps)"
+            f"segment_length is {length} but the longest stretch of an episode seen so far has {longest} steps; use "
+            f"segment_length <= {max(longest, 1)} or watch more steps: query.warm_up_steps >= {length} x agent.n_envs"
         )
     return counts
 

@@ -20,6 +20,7 @@ from rlhf_gym.config.passwords import password_variable
 from rlhf_gym.contracts import same_query
 from rlhf_gym.evaluation import mean_return, play
 from rlhf_gym.flags import settings_before_flags
+from rlhf_gym.registry import SCHEMES
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.exchange import export, read_spaces
 from rlhf_gym.verbs.looking import Evaluate
@@ -209,8 +210,8 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("train --agent.gamma many", "rlhf-gym: agent.options.gamma is 'many'; expected a number"),
         ("train --labels", "Missing value for argument '--labels'"),
         ("train --labesl 20", "did you mean --labels INT?"),
-        ("train --query.scheem uniform", "did you mean --query.scheme uniform|disagreement|MODULE:NAME"),
-        ("train --query.scheme best", "query.scheme is 'best'; expected one of uniform, disagreement, or module:name"),
+        ("train --query.scheem uniform", f"did you mean --query.scheme {'|'.join(SCHEMES)}|MODULE:NAME"),
+        ("train --query.scheme best", f"query.scheme is 'best'; expected one of {', '.join(SCHEMES)}, or module:name"),
         ("train CartPole-v1", "CartPole-v1; see rlhf-gym train --help"),
         ("train --env-kwargs 5", "5 is no object such as"),
         ("train --env-kwargs {x", "{x is no object such as"),

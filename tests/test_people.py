@@ -107,13 +107,15 @@ def test_a_run_doesnt_begin_on_another_runs_store(tmp_path: Path) -> None:
 
 
 def test_planned_repeats_and_checks_are_asked_at_their_share(tmp_path: Path) -> None:
-    settings = config(tmp_path, labels=40, query={"rounds": 4, "repeats": 0.2, "checks": 0.1})
+    settings = config(tmp_path, labels=40, query={"rounds": 4, "repeats": 0.2, "checks": 0.1, "heldout": 0.1})
     with closing(RLHF(settings, waiting=person(tmp_path, n=5))) as rlhf:
         rlhf.learn()
         why = [preference.query.why for preference in rlhf.preferences]
     assert len(why) == 40
     assert why.count("repeat") + why.count("mirrored") == 8
     assert 1 <= why.count("check") <= 4  # none before there is a reward model that could tell
+    assert why.count("heldout") == 4 and len(rlhf.answers.choices) == 36
+    assert {p.query.policy_step > 0 for p in rlhf.preferences if p.query.why == "check"} == {True}
     originals = {preference.query.id for preference in rlhf.preferences}
     assert {p.query.repeats for p in rlhf.preferences if p.query.repeats} <= originals
 

@@ -57,6 +57,7 @@ def check_together(config: Any) -> None:
         BadInput: Naming the settings.
     """
     _check_labels(config)
+    _check_planned(config.query)
     _check_steps(config)
     _check_teacher(config)
     if not config.query.noise_levels:
@@ -68,6 +69,15 @@ def _check_labels(config: Any) -> None:
     if config.labels < (1 if asks else 0):
         least = "1, or feedback.preferences to learn from, or reward.source other than learned" if asks else "0"
         raise BadInput(f"labels is {config.labels}; use at least {least}")
+
+
+def _check_planned(query: Any) -> None:
+    planned = query.repeats + query.checks + query.heldout
+    if query.heldout and not planned < 1:
+        raise BadInput(
+            f"query.heldout is {query.heldout}, which with query.repeats and query.checks makes {planned:g} of the "
+            "queries, and leaves none to fit to; use less than 1 together"
+        )
 
 
 def _check_steps(config: Any) -> None:

@@ -49,7 +49,9 @@ class QueryConfig:
     scheme: Annotated[str, Named("query.scheme"), _one_of("query.scheme")] = "disagreement"
     """How queries are chosen among candidates; before the first fit the choice is uniform."""
     scheme_options: Options = field(default_factory=dict)
-    """The scheme's own parameters."""
+    """The scheme's own parameters; disagreement_coverage and entropy_coverage: `pool`, candidates for each query that
+    are kept by their value (5); value_disagreement: `gamma` (0.99); outside_coverage: `share` of the queries from
+    outside (0.5), and `border`, a quantile of how far asked options are from each other (0.95)."""
     options: Annotated[int | None, AtLeast(2)] = None
     """Segments that a query shows; None takes the fewest that the kind of feedback allows."""
     candidates_per_query: Annotated[int, AtLeast1] = 10
@@ -58,7 +60,8 @@ class QueryConfig:
     """How the labels are spread over the rounds."""
     schedule_options: Options = field(default_factory=dict)
     """The schedule's own parameters; christiano: `first_fraction`, the share of the labels asked before any policy
-    update (0.25), and `halving_steps`, environment steps after which labels are asked for half as often (2e6)."""
+    update (0.25), and `halving_steps`, environment steps after which labels are asked for half as often (2e6);
+    front_loaded: `first_fraction` (0.25), and `by`, the share of the rounds in which all are asked for (0.5)."""
     rounds: Annotated[int, AtLeast1] = 20
     """Rounds of collect, ask, answer, fit, improve."""
     warm_up_steps: Annotated[int, AtLeast1] = 1024
@@ -77,6 +80,12 @@ class QueryConfig:
     consistency and side bias `rlhf-gym quality` then knows. They count as labels."""
     checks: Annotated[float, Fraction] = 0.0
     """Share of the queries whose answer is obvious to the reward model, to see whether people attend; likewise."""
+    heldout: Annotated[float, Fraction] = 0.0
+    """Share of the queries that are drawn uniformly, whatever the scheme, and never fitted to: an unbiased held-out
+    set, whose figures are `reward_accuracy_uniform` and `reward_loss_uniform`. They count as labels."""
+    terminated: Annotated[float, Fraction] = 0.0
+    """Share of the queries in which an option runs into a termination, at least, as far as there are such segments; 0
+    takes them as they come."""
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from rlhf_gym.contracts.examples import must
 from rlhf_gym.queries import Candidates, Scheme, sample_candidates
-from rlhf_gym.segments import Array, Ending, Trajectory
+from rlhf_gym.segments import Array, Ending, Origin, Trajectory
 
 
 def check_scheme(scheme: Scheme) -> None:
-    """Check what chooses among candidates, on such as the loop passes: one member and several, pairs and more.
+    """Check what chooses among candidates, on such as the loop passes.
+
+    One member and several, pairs and more, some candidates and no more than are to be chosen, with queries asked before
+    and without.
 
     Args:
         scheme: What a registered factory returns.
@@ -18,8 +24,9 @@ def check_scheme(scheme: Scheme) -> None:
     Raises:
         AssertionError: Naming the rule that is broken.
     """
-    for members, options, n in ((1, 2, 1), (3, 2, 4), (3, 2, 12), (5, 4, 4)):
-        candidates = _candidates(members, options)
+    cases = ((1, 2, 1, 0), (3, 2, 4, 5), (3, 2, 12, 0), (3, 3, 4, 1), (3, 3, 12, 5), (5, 4, 4, 3), (5, 2, 11, 3))
+    for members, options, n, asked in cases:
+        candidates = _candidates(members, options, asked=asked)
         before = [candidates.windows.copy(), candidates.scores.copy(), candidates.features.copy()]
         chosen = _indices(scheme, candidates, n)
         must(chosen.shape == (n,), f"as many are chosen as asked for: expected {n}, got {chosen.shape}")
@@ -29,8 +36,8 @@ def check_scheme(scheme: Scheme) -> None:
         after = [candidates.windows, candidates.scores, candidates.features]
         must(all(map(np.array_equal, before, after)), "what is given is not changed")
         must((chosen == _indices(scheme, candidates, n)).all(), "the same generator chooses the same")
-    certain = _candidates(2, 2, size=1e6)  # members who are certain, to the last bit
-    must(len(set(_indices(scheme, certain, 4).tolist())) == 4, "certain members are chosen among, too")
+    for extreme in (_candidates(2, 2, size=1e6), _candidates(3, 3, size=0.0)):  # to the last bit
+        must(len(set(_indices(scheme, extreme, 4).tolist())) == 4, "members certain of all or nothing are chosen among")
 
 
 def check_value(scheme: Scheme) -> None:
@@ -43,7 +50,7 @@ def check_value(scheme: Scheme) -> None:
     best = _indices(scheme, candidates, 1)[0]
     order = np.random.default_rng(1).permutation(len(candidates))
     must(order[_indices(scheme, candidates[order], 1)[0]] == best, "a value depends on its own candidate alone")
-    mirrored = _with_windows(candidates, candidates.windows[:, ::-1])
+    mirrored = replace(candidates, windows=candidates.windows[:, ::-1])
     must(_indices(scheme, mirrored, 1)[0] == best, "left and right are alike")
 
 
@@ -52,25 +59,26 @@ def _indices(scheme: Scheme, candidates: Candidates, n: int) -> Array:
     return np.asarray(chosen[0] if isinstance(chosen, tuple) else chosen)
 
 
-def _candidates(members: int, options: int, *, size: float = 1.0) -> Candidates:
+def _candidates(members: int, options: int, *, size: float = 1.0, asked: int = 0) -> Candidates:
     """Of episodes of float32, as environments give them, scored by linear members."""
     rng = np.random.default_rng(members)
     ends = (Ending.TERMINATED, Ending.TRUNCATED, Ending.UNFINISHED)
     episodes = [
-        Trajectory(rng.normal(size=(21, 3)).astype(np.float32), rng.integers(2, size=20), np.zeros(20), end)
-        for end in ends
+        Trajectory(
+            rng.normal(size=(21, 3)).astype(np.float32),
+            rng.integers(2, size=20),
+            np.zeros(20),
+            end,
+            Origin("Example-v0", seed),
+        )
+        for seed, end in enumerate(ends)
     ]
     weights = (size * rng.normal(size=(3, members))).astype(np.float32)
+    how: dict[str, Any] = {"length": 5, "options": options, "rng": rng}
     return sample_candidates(
         episodes,
-        length=5,
         n=12,
-        options=options,
-        rng=rng,
+        asked=sample_candidates(episodes, n=asked, **how).queries(),
         step_scores=lambda observations, *_: (observations @ weights).T,
+        **how,
     )
-
-
-def _with_windows(candidates: Candidates, windows: Array) -> Candidates:
-    where = (candidates.trajectories, candidates.length, windows, candidates.ids)
-    return Candidates(*where, candidates.kind, candidates.step_scores, candidates.encode)

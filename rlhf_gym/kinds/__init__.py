@@ -7,7 +7,7 @@ from functools import cache
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.kind import Kind
-from rlhf_gym.preferences import Answer, Choice, Preference, Query, Said
+from rlhf_gym.preferences import HELDOUT, Answer, Choice, Preference, Query, Said
 from rlhf_gym.registry import check_is, load
 
 
@@ -53,11 +53,11 @@ def answer_text(answer: Said, *, kind: str, options: int, query_id: str) -> str:
 
 
 def choices(preferences: Iterable[Preference]) -> list[Choice]:
-    """Turn answers into the choices to fit; skipped queries imply none."""
+    """Turn answers into the choices to fit; skipped queries imply none, and held-out ones are left out."""
     return [
         choice
         for preference in preferences
-        if preference.answer is not Answer.SKIP
+        if preference.answer is not Answer.SKIP and preference.query.why != HELDOUT
         for choice in find_kind(preference.query.kind).choices(preference)
     ]
 

@@ -1,6 +1,7 @@
 """Quality of the answers."""
 
 from rlhf_gym.quality.assessment import assess
+from rlhf_gym.quality.heldout import heldout_figures
 from rlhf_gym.quality.report import PersonQuality, QualityReport, Share
 
-__all__ = ["PersonQuality", "QualityReport", "Share", "assess"]
+__all__ = ["PersonQuality", "QualityReport", "Share", "assess", "heldout_figures"]

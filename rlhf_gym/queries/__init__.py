@@ -1,9 +1,19 @@
 """Choice of queries, and how many are asked per round."""
 
-from rlhf_gym.queries.candidates import Candidates, StepScores, count_queries, probabilities_of, sample_candidates
+from rlhf_gym.queries.candidates import Candidates, StepScores, probabilities_of, returns_of
 from rlhf_gym.queries.choosing import choose_queries
-from rlhf_gym.queries.planned import make_checks, make_planned, make_repeats, mix
-from rlhf_gym.queries.schedules import Part, Schedule, apportion, christiano, constant, plan
+from rlhf_gym.queries.planned import (
+    due,
+    is_heldout,
+    make_checks,
+    make_heldout,
+    make_planned,
+    make_repeats,
+    mix,
+    runs_into_termination,
+)
+from rlhf_gym.queries.sampling import count_queries, sample_candidates
+from rlhf_gym.queries.schedules import Part, Schedule, apportion, christiano, constant, front_loaded, plan
 from rlhf_gym.queries.schemes.scheme import Scheme, best, by_value
 
 __all__ = [
@@ -19,11 +29,17 @@ __all__ = [
     "christiano",
     "constant",
     "count_queries",
+    "due",
+    "front_loaded",
+    "is_heldout",
     "make_checks",
+    "make_heldout",
     "make_planned",
     "make_repeats",
     "mix",
     "plan",
     "probabilities_of",
+    "returns_of",
+    "runs_into_termination",
     "sample_candidates",
 ]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.special import softmax
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.preferences import Query
-from rlhf_gym.segments import Array, Trajectory, count_windows, cut_windows
+from rlhf_gym.preferences import HELDOUT, Query
+from rlhf_gym.segments import Array, Segment, Trajectory, count_windows, cut_windows
 
 StepScores = Callable[[Array, Array, Array], Array]
 """Observations (S, *obs), actions (S, *act) and next observations (S, *obs) -> each member's score of each step,
@@ -33,6 +32,7 @@ class Candidates:
         kind: Of feedback.
         step_scores: What each member of the reward model gives a step; None before there is one.
         encode: What the reward model sees of a step; None leaves flattened observations.
+        asked: Queries of the run so far.
     """
 
     trajectories: Sequence[Trajectory]
@@ -42,15 +42,14 @@ class Candidates:
     kind: str = "comparison"
     step_scores: StepScores | None = None
     encode: Encode | None = None
+    asked: Sequence[Query] = ()
 
     def __len__(self) -> int:
         return len(self.windows)
 
     def __getitem__(self, indices: Sequence[int] | Array) -> Candidates:
         """Select some of them."""
-        ids = [self.ids[i] for i in indices]
-        where = (self.trajectories, self.length, self.windows[np.asarray(indices, np.int64)], ids)
-        return Candidates(*where, self.kind, self.step_scores, self.encode)
+        return replace(self, windows=self.windows[np.asarray(indices, np.int64)], ids=[self.ids[i] for i in indices])
 
     def queries(self) -> list[Query]:
         """Cut out the segments, and make queries of the candidates."""
@@ -65,9 +64,22 @@ class Candidates:
         Raises:
             BadInput: If there is no reward model yet.
         """
-        if self.step_scores is None:
-            raise BadInput("candidates have no scores before the first fit; use the uniform scheme until then")
-        return np.stack([self._sums(member) for member in self.step_scores(*self._steps)])
+        return np.stack([self._sums(member) for member in self._step_scores])
+
+    def values(self, gamma: float) -> Array:
+        """Compute each member's discounted return from an option's start to the last recorded step of its episode.
+
+        Args:
+            gamma: Discount of a step, from 0 to 1.
+
+        Returns:
+            Shape (M, N, K).
+
+        Raises:
+            BadInput: If there is no reward model yet.
+        """
+        lengths = [len(trajectory) for trajectory in self.trajectories]
+        return np.asarray(discounted(self._step_scores, lengths, gamma)[:, self._bounds[0]])
 
     @cached_property
     def probabilities(self) -> Array:
@@ -76,11 +88,49 @@ class Candidates:
 
     @cached_property
     def features(self) -> Array:
-        """Mean of the reward model's inputs over an option's lived steps, shape (N, K, D)."""
-        encode = self.encode or (lambda observations, *_: observations.reshape(len(observations), -1))
-        sums = np.stack([self._sums(column) for column in encode(*self._steps).T], axis=-1)
+        """Mean of the reward model's inputs over an option's lived steps, shape (N, K, D).
+
+        Raises:
+            BadInput: If the reward model sees nothing.
+        """
+        sums = np.stack([self._sums(column) for column in self._encoded(*self._steps).T], axis=-1)
         first, end = self._bounds
         return np.asarray(sums / (end - first)[..., None])
+
+    @cached_property
+    def asked_features(self) -> Array:
+        """The same of the options asked so far, shape (A, K, D).
+
+        Held-out queries aren't among them, as nothing is fitted to these, nor are queries of another number of options.
+
+        Raises:
+            BadInput: If the reward model sees nothing.
+        """
+        k = self.windows.shape[1]
+        fitted = [query for query in self.asked if query.why != HELDOUT and len(query.options) == k]
+        segments = [segment for query in fitted for segment in query.options]
+        if not segments:
+            return np.zeros((0, *self.features.shape[1:]))
+        sums, lived = _summed(self._encoded(*_all_steps(segments)).T, segments)
+        return np.asarray((sums / lived).T.reshape(len(fitted), k, -1))
+
+    def _encoded(self, observations: Array, actions: Array, following: Array) -> Array:
+        """What the reward model sees of each step, shape (S, D)."""
+        encode = self.encode or (lambda observations, *_: observations.reshape(len(observations), -1))
+        seen = encode(observations, actions, following)
+        if seen.ndim != 2 or not seen.shape[1]:
+            raise BadInput(
+                f"candidates have no features: the reward model's inputs have shape {seen.shape}; expected (steps, "
+                "inputs), or use a query.scheme that needs none, such as disagreement"
+            )
+        return seen
+
+    @cached_property
+    def _step_scores(self) -> Array:
+        """Score of every recorded step by each member, shape (M, S)."""
+        if self.step_scores is None:
+            raise BadInput("candidates have no scores before the first fit; use the uniform scheme until then")
+        return self.step_scores(*self._steps)
 
     def _sums(self, values: Array) -> Array:
         """Sum per-step values over each option's lived steps, shape (N, K)."""
@@ -91,9 +141,7 @@ class Candidates:
     @cached_property
     def _steps(self) -> tuple[Array, Array, Array]:
         """Observations, actions and next observations of all trajectories, one after the other."""
-        steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in self.trajectories]
-        observations, actions, following = (np.concatenate(arrays) for arrays in zip(*steps, strict=True))
-        return observations, actions, following
+        return _all_steps(self.trajectories)
 
     @cached_property
     def _counts(self) -> Array:
@@ -116,76 +164,45 @@ def probabilities_of(queries: Sequence[Query], step_scores: StepScores) -> Array
         queries: N of them, at least one.
         step_scores: What each member of the reward model gives a step.
     """
+    returns = returns_of(queries, step_scores)
+    return np.asarray(softmax(returns.reshape(len(returns), len(queries), -1), axis=-1))
+
+
+def returns_of(queries: Sequence[Query], step_scores: StepScores) -> Array:
+    """Compute each member's learned return of every option, query by query, shape (M, options of all)."""
     segments = [segment for query in queries for segment in query.options]
-    observations, actions, following = (
-        np.concatenate(arrays)
-        for arrays in zip(*((s.observations[:-1], s.actions, s.observations[1:]) for s in segments), strict=True)
-    )
-    starts = np.cumsum([0, *(segment.lived for segment in segments[:-1])])
-    sums = np.add.reduceat(step_scores(observations, actions, following), starts, axis=1)
-    return np.asarray(softmax(sums.reshape(len(sums), len(queries), -1), axis=-1))
+    return _summed(step_scores(*_all_steps(segments)), segments)[0]
 
 
-def count_queries(trajectories: Sequence[Trajectory], length: int, options: int = 2) -> int:
-    """Count the different queries of K options that :func:`sample_candidates` could draw, in any order."""
-    return math.comb(int(count_windows(trajectories, length).sum()), options)
-
-
-def sample_candidates(
-    trajectories: Sequence[Trajectory],
-    *,
-    length: int,
-    n: int,
-    rng: np.random.Generator,
-    options: int = 2,
-    kind: str = "comparison",
-    step_scores: StepScores | None = None,
-    encode: Encode | None = None,
-) -> Candidates:
-    """Draw `n` queries of K different windows, uniformly; no pair of windows comes twice.
+def discounted(values: Array, lengths: Sequence[int], gamma: float) -> Array:
+    """Sum per-step values from each step to the end of its trajectory, discounted.
 
     Args:
-        trajectories: Where to cut the segments.
-        length: Steps of a segment.
-        n: How many queries.
-        rng: Source of the draw and of the queries' ids.
-        options: K.
-        kind: Of feedback.
-        step_scores: As :class:`Candidates` takes it.
-        encode: Likewise.
+        values: Of trajectories one after the other, shape (M, S).
+        lengths: Of the trajectories, summing to S.
+        gamma: Discount of a step.
 
-    Raises:
-        BadInput: If there are fewer than `n` such queries.
+    Returns:
+        Shape (M, S).
     """
-    windows = int(count_windows(trajectories, length).sum())
-    there = math.comb(windows, options)
-    if n > there:
-        what = "pairs" if options == 2 else f"groups of {options}"
-        raise BadInput(
-            f"{n} queries were to be asked at once, but {windows} segments of segment_length {length} make {there} "
-            f"{what}; use fewer labels, more query.rounds, or more query.warm_up_steps"
-        )
-    drawn = _pairs(windows, n, rng) if options == 2 else _groups(windows, n, options, rng)
-    drawn_ids = rng.bytes(16 * n)
-    ids = [drawn_ids[i : i + 16].hex() for i in range(0, 16 * n, 16)]
-    return Candidates(trajectories, length, drawn, ids, kind, step_scores, encode)
+    steps, ends = np.arange(values.shape[1]), np.repeat(np.cumsum(lengths), lengths)
+    sums, span = values.astype(np.float64), 1
+    while span < max(lengths):  # sums over a span become sums over twice that
+        later = steps + span
+        inside = later < ends
+        sums += np.where(inside, gamma**span * sums[:, np.where(inside, later, 0)], 0.0)
+        span *= 2
+    return np.asarray(sums)
 
 
-def _pairs(windows: int, n: int, rng: np.random.Generator) -> Array:
-    """Draw different pairs, shape (n, 2)."""
-    numbers = rng.choice(windows * (windows - 1) // 2, size=n, replace=False)
-    # Pair k of the triangle 0 <= j < i: i(i-1)/2 <= k. Rounding can put i one off, so it is put right.
-    i = ((1 + np.sqrt(1 + 8 * numbers)) / 2).astype(np.int64)
-    i -= i * (i - 1) // 2 > numbers
-    i += i * (i + 1) // 2 <= numbers
-    j = numbers - i * (i - 1) // 2
-    swap = rng.random(n) < 0.5  # or the later window would always be on the same side
-    return np.stack([np.where(swap, i, j), np.where(swap, j, i)], axis=1)
+def _all_steps(pieces: Sequence[Trajectory | Segment]) -> tuple[Array, Array, Array]:
+    """Observations, actions and next observations of all pieces, one after the other."""
+    steps = [(piece.observations[:-1], piece.actions, piece.observations[1:]) for piece in pieces]
+    observations, actions, following = (np.concatenate(arrays) for arrays in zip(*steps, strict=True))
+    return observations, actions, following
 
 
-def _groups(windows: int, n: int, options: int, rng: np.random.Generator) -> Array:
-    """Draw rows of different windows, shape (n, K)."""
-    drawn = rng.integers(windows, size=(n, options))
-    while (twice := (np.diff(np.sort(drawn, axis=1), axis=1) == 0).any(axis=1)).any():
-        drawn[twice] = rng.integers(windows, size=(int(twice.sum()), options))
-    return drawn
+def _summed(values: Array, segments: Sequence[Segment]) -> tuple[Array, Array]:
+    """Sum per-step values, shape (M, S), over each segment; also returns how many steps each lived."""
+    lived = np.array([segment.lived for segment in segments])
+    return np.add.reduceat(values, np.cumsum(lived) - lived, axis=1), lived

@@ -10,7 +10,8 @@ import numpy as np
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Query
-from rlhf_gym.queries.candidates import count_queries, sample_candidates
+from rlhf_gym.queries.planned import mix
+from rlhf_gym.queries.sampling import Groups, candidates_of
 from rlhf_gym.queries.schemes.scheme import Scheme
 from rlhf_gym.segments import Array, Trajectory
 
@@ -25,9 +26,11 @@ def choose_queries(
     rng: np.random.Generator,
     name: str = "uniform",
     options: int = 2,
+    asked: Sequence[Query] = (),
+    terminated: int = 0,
     **candidates: Any,
 ) -> list[Query]:
-    """Choose the `n` queries most worth asking, out of a uniform sample.
+    """Choose the `n` queries most worth asking, out of a uniform sample; none of them was asked before.
 
     Args:
         trajectories: Where to cut the segments.
@@ -38,21 +41,30 @@ def choose_queries(
         rng: Source of the sample.
         name: Of the scheme, as the queries say why they were chosen.
         options: Segments of each query.
-        **candidates: As :func:`sample_candidates` takes it.
+        asked: Queries of the run so far.
+        terminated: How many at least are to have an option that runs into a termination; fewer where there aren't
+            enough such windows. The scheme chooses these first, among such queries alone.
+        **candidates: `kind`, `step_scores` and `encode`, as :func:`sample_candidates` takes them.
 
     Raises:
         BadInput: If fewer than `n` queries can be asked, or the scheme chooses others than it should.
     """
-    if n == 0:
-        return []
-    wanted = n * candidates_per_query if scheme else n
-    size = max(n, min(wanted, count_queries(trajectories, length, options)))
-    sample = sample_candidates(trajectories, length=length, n=size, rng=rng, options=options, **candidates)
-    if scheme is None or size == n:
-        return sample.queries()
-    indices, values = _checked(scheme(sample, n, rng), n, size, name)
-    queries = sample[indices].queries()
-    return [replace(query, why=name, value=float(value)) for query, value in zip(queries, values, strict=True)]
+
+    def choose(groups: Groups, n: int) -> list[Query]:
+        if n == 0:
+            return []
+        size = max(n, min(n * candidates_per_query if scheme else n, groups.count))
+        sample = candidates_of(groups, size, rng, **candidates)
+        if scheme is None or size == n:
+            return sample.queries()
+        indices, values = _checked(scheme(sample, n, rng), n, size, name)
+        queries = sample[indices].queries()
+        return [replace(query, why=name, value=float(value)) for query, value in zip(queries, values, strict=True)]
+
+    ending = Groups(trajectories, length, options, asked, terminated=True)
+    first = choose(ending, min(n, terminated, ending.count) if terminated else 0)
+    others = Groups(trajectories, length, options, [*asked, *first])
+    return mix(choose(others, n - len(first)), first, rng=rng)
 
 
 def _checked(chosen: Any, n: int, size: int, name: str) -> tuple[Array, Array]:

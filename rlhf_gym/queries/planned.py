@@ -1,17 +1,19 @@
-"""Quality-control queries: repeats, mirrored repeats, and attention checks whose answer is obvious."""
+"""Planned queries: repeats, mirrored repeats, attention checks whose answer is obvious, and held-out ones."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
-from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Preference, Query
-from rlhf_gym.queries.candidates import StepScores, count_queries, sample_candidates
+from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, REPEAT, Answer, Preference, Query
+from rlhf_gym.queries.candidates import StepScores
+from rlhf_gym.queries.sampling import count_queries, sample_candidates
 from rlhf_gym.queries.schemes.scheme import best
 from rlhf_gym.segments import Trajectory
 
@@ -19,7 +21,7 @@ from rlhf_gym.segments import Trajectory
 def make_repeats(preferences: Sequence[Preference], n: int, *, rng: np.random.Generator) -> list[Query]:
     """Ask answered queries once more, every second one with left and right exchanged.
 
-    A query is repeated once at most; skipped ones, repeats and checks are not repeated.
+    A query is repeated once at most; skipped ones, repeats, checks and held-out ones are not repeated.
 
     Args:
         preferences: What was answered so far.
@@ -37,7 +39,7 @@ def make_repeats(preferences: Sequence[Preference], n: int, *, rng: np.random.Ge
     return [_again(left[i], (k + first_mirrored) % 2 == 0, id_=rng.bytes(16).hex()) for k, i in enumerate(drawn)]
 
 
-_PLANNED = {REPEAT, MIRRORED, CHECK}
+_PLANNED = {REPEAT, MIRRORED, CHECK, HELDOUT}
 
 
 def _again(query: Query, mirror: bool, *, id_: str) -> Query:
@@ -54,6 +56,7 @@ def make_checks(
     candidates_per_query: int,
     step_scores: StepScores,
     rng: np.random.Generator,
+    asked: Sequence[Query] = (),
 ) -> list[Query]:
     """Make attention checks: pairs whose better side is obvious to the reward model.
 
@@ -64,6 +67,7 @@ def make_checks(
         candidates_per_query: Sampled for each one chosen; fewer where there aren't enough pairs.
         step_scores: Each member's score of each step.
         rng: Source of the sample.
+        asked: Queries of the run so far, which aren't made again.
 
     Returns:
         `n` queries or fewer, those about which the least certain member is most certain, and only such that all members
@@ -72,10 +76,12 @@ def make_checks(
     Raises:
         BadInput: If no segment can be cut.
     """
-    sampled = min(n * candidates_per_query, count_queries(trajectories, length))
+    sampled = min(n * candidates_per_query, count_queries(trajectories, length, asked=asked))
     if not sampled:
         return []
-    candidates = sample_candidates(trajectories, length=length, n=sampled, rng=rng, step_scores=step_scores)
+    candidates = sample_candidates(
+        trajectories, length=length, n=sampled, rng=rng, asked=asked, step_scores=step_scores
+    )
     leaning = 2 * expit(candidates.scores[:, :, 0] - candidates.scores[:, :, 1]) - 1
     lowest, highest = leaning.min(axis=0), leaning.max(axis=0)
     values = np.where(lowest > 0, lowest, np.where(highest < 0, highest, 0.0))
@@ -111,6 +117,43 @@ def make_planned(
     planned = make_repeats(preferences, again, rng=rng) if again else []
     planned += make_checks(trajectories, n=obvious, rng=rng, **how) if obvious else []
     return planned[:n]
+
+
+def make_heldout(trajectories: Sequence[Trajectory], n: int, **how: Any) -> list[Query]:
+    """Draw `n` queries uniformly, which no reward is fitted to.
+
+    Args:
+        trajectories: Where to cut the segments.
+        n: How many.
+        **how: As :func:`sample_candidates` takes it.
+
+    Raises:
+        BadInput: If fewer can be asked.
+    """
+    return [replace(q, why=HELDOUT) for q in sample_candidates(trajectories, n=n, **how).queries()] if n else []
+
+
+def is_heldout(query: Query) -> bool:
+    """Whether no reward is fitted to it."""
+    return query.why == HELDOUT
+
+
+def runs_into_termination(query: Query) -> bool:
+    """Whether one of its options does."""
+    return any(option.terminated for option in query.options)
+
+
+def due(asked: Sequence[Query], n: int, share: float, counts: Callable[[Query], bool]) -> int:
+    """Compute how many of the next `n` queries have to be of some sort, so that these have their share of all.
+
+    Args:
+        asked: Queries of the run so far.
+        n: Queries to be asked.
+        share: From 0 to 1.
+        counts: Whether a query is of the sort.
+    """
+    owed = math.floor(share * (len(asked) + n) + 1e-9)  # 0.29 of 100 is 28.999...
+    return max(0, min(n, owed - sum(map(counts, asked))))
 
 
 def mix(new: Sequence[Query], planned: Sequence[Query], *, rng: np.random.Generator) -> list[Query]:

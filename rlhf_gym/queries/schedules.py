@@ -102,6 +102,31 @@ def christiano(first_fraction: float = 0.25, halving_steps: float = 2_000_000) -
     return schedule
 
 
+def front_loaded(first_fraction: float = 0.25, by: float = 0.5) -> Schedule:
+    """Ask for a share before any policy update, then at a rate that falls linearly to 0.
+
+    Args:
+        first_fraction: Share of the first round.
+        by: Share of the rounds, which last as long as each other, by whose end all labels are asked for; 0 asks for
+            all of them in the first round.
+
+    Raises:
+        BadInput: If a share isn't from 0 to 1.
+    """
+    for name, share in (("first_fraction", first_fraction), ("by", by)):
+        if not 0 <= share <= 1:
+            raise BadInput(f"query.schedule_options.{name} is {share}; use a number from 0 to 1")
+
+    def schedule(labels: int, steps: Array) -> list[int]:
+        rates = np.maximum(by * len(steps) - np.arange(1, len(steps)), 0.0)
+        if not rates.any():
+            return [labels] + [0] * (len(steps) - 1)
+        first = round(labels * first_fraction)
+        return [first, *apportion(labels - first, rates)]
+
+    return schedule
+
+
 def apportion(labels: int, weights: Array) -> list[int]:
     """Split `labels` into whole numbers proportional to `weights`, as even as can be at every point in time."""
     cumulative = np.cumsum(weights) / np.sum(weights)

@@ -30,6 +30,8 @@ class Round:
             preferred).
         tie_rate: Share of this round's answers that are ties.
         seconds: Wall time since the run began.
+        reward_loss_uniform: Loss of the members' mean probability on the held-out queries' answers (`query.heldout`).
+        reward_accuracy_uniform: Share of them that the members' mean return gives.
     """
 
     round: int
@@ -47,6 +49,8 @@ class Round:
     disagreement: float
     tie_rate: float
     seconds: float
+    reward_loss_uniform: float = math.nan
+    reward_accuracy_uniform: float = math.nan
 
     @property
     def headline(self) -> dict[str, str]:

@@ -1,18 +1,22 @@
 import numpy as np
 import pytest
 
-from rlhf_gym.queries import apportion, christiano, constant, plan
+from rlhf_gym.queries import apportion, christiano, constant, front_loaded, plan
 from rlhf_gym.registry import SCHEDULES, make
 
 BUDGETS = [1, 2, 3, 7, 20, 50, 99, 100, 1000, 12_345]
 ROUNDS = [1, 2, 3, 5, 10, 37, 250]
+OPTIONS = {
+    "christiano": [{"first_fraction": f} for f in (0.0, 0.25, 0.5, 1.0)],
+    "front_loaded": [{"first_fraction": f, "by": by} for f in (0.0, 0.25, 1.0) for by in (0.0, 0.1, 0.5, 1.0)],
+}
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_every_schedule_spends_its_budget_exactly(name, rounds):
     for labels in BUDGETS:
-        for options in [{"first_fraction": f} for f in (0.0, 0.25, 0.5, 1.0)] if name == "christiano" else [{}]:
+        for options in OPTIONS.get(name, [{}]):
             spent = make("query.schedule", name, options)(labels, 2048 * np.arange(rounds))
             assert (len(spent), sum(spent), min(spent) >= 0) == (rounds, labels, True)
             assert all(type(n) is int for n in spent)  # written to YAML and CSV as they are
@@ -53,6 +57,25 @@ def test_a_short_half_life_asks_early():
     assert christiano(0.0, 20)(14, np.array([0, 0, 20, 60])) == [0, 8, 4, 2]
 
 
+def test_front_loaded_asks_all_by_the_given_share_of_the_rounds_at_a_rate_that_falls_linearly():
+    # Of 24, 6 at first; 18 at rates 3, 2, 1 in the rounds that begin before half of 8.
+    assert front_loaded()(24, 1000 * np.arange(8)) == [6, 9, 6, 3, 0, 0, 0, 0]
+    # By the end of five of five, rates 4, 3, 2, 1.
+    assert front_loaded(0.0, 1.0)(20, np.zeros(5)) == [0, 8, 6, 4, 2]
+
+
+@pytest.mark.parametrize("rounds", range(1, 30))
+@pytest.mark.parametrize("by", [0.0, 0.2, 0.5, 0.9, 1.0])
+def test_front_loaded_asks_nothing_in_rounds_that_begin_later(rounds, by):
+    spent = front_loaded(by=by)(1000, np.zeros(rounds))
+    assert not any(n for i, n in enumerate(spent) if i >= max(1, by * rounds))
+
+
+def test_front_loaded_asks_all_at_once_where_no_other_round_is_early_enough():
+    assert front_loaded(0.25, 0.0)(8, np.zeros(4)) == [8, 0, 0, 0]
+    assert front_loaded(0.25, 0.5)(8, np.zeros(2)) == [8, 0]
+
+
 # The plan of a run
 
 
@@ -79,6 +102,13 @@ def test_every_round_after_the_last_label_is_a_last_one():
 def test_a_run_that_is_too_short_for_one_portion_is_refused():
     with pytest.raises(ValueError, match="total_timesteps is 299; use at least 300: 200 .* portion of 100"):
         plan(5, total_timesteps=299, warm_up_steps=200, portion=100, rounds=3, schedule=constant())
+
+
+@pytest.mark.parametrize("options", [{"first_fraction": -0.1}, {"by": 1.5}, {"by": float("nan")}])
+def test_options_of_front_loaded_out_of_range_are_refused(options):
+    [(name, value)] = options.items()
+    with pytest.raises(ValueError, match=f"schedule_options.{name} is {value}; use a number from 0 to 1"):
+        front_loaded(**options)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ def test_every_registered_scheme_keeps_the_contract(name):
     check_scheme(make("query.scheme", name, {}))
 
 
-def test_disagreement_values_a_candidate_by_itself():
-    check_value(make("query.scheme", "disagreement", {}))
+@pytest.mark.parametrize("name", ["disagreement", "entropy", "mutual_information", "value_disagreement"])
+def test_a_scheme_of_scores_values_a_candidate_by_itself(name):
+    check_value(make("query.scheme", name, {}))
 
 
 def test_a_scheme_of_features_keeps_the_contract():
@@ -29,6 +30,7 @@ def test_a_scheme_of_features_keeps_the_contract():
         (lambda c, n, rng: np.arange(n) + len(c), "from 0 to N - 1"),
         (lambda c, n, rng: (c.scores.sort(axis=1), np.arange(n))[1], "is not changed"),
         (lambda c, n, rng: np.random.default_rng().permutation(len(c))[:n], "the same generator"),
+        (lambda c, n, rng: np.arange(n) if c.scores.any() else np.zeros(n, int), "all or nothing"),
     ],
 )
 def test_a_scheme_that_breaks_a_rule_is_told_which(scheme, rule):

@@ -1,0 +1,54 @@
+"""Quality of the reward model, by the answers to held-out queries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import log_expit, logsumexp
+
+from rlhf_gym.preferences import HELDOUT, Answer, Preference
+from rlhf_gym.quality.agreement import pairs
+from rlhf_gym.queries import StepScores, returns_of
+from rlhf_gym.segments import Array
+
+MOST = 1024  # queries, evenly spread: more would cost time and change the figures by less than chance
+
+
+def heldout_figures(preferences: Sequence[Preference], step_scores: StepScores) -> dict[str, float]:
+    """Compute loss and accuracy of a reward model on the answers to held-out queries, which were drawn uniformly.
+
+    An answer counts as its judgements of two options: a comparison is one, a ranking of k options k (k - 1) / 2. They
+    are as good a sample as the policy at the time of asking gave.
+
+    Args:
+        preferences: Answers, such as a run's; those to other queries are left out, and skips.
+        step_scores: What each member of the reward model gives a step.
+
+    Returns:
+        `reward_loss_uniform`, the mean negative log of the members' mean probability, and `reward_accuracy_uniform`,
+        how often their mean return is ahead where the answer says so, ties of either as one half; nan without answers.
+    """
+    heldout = [p for p in preferences if p.query.why == HELDOUT and p.answer is not Answer.SKIP]
+    if not heldout:
+        return {"reward_loss_uniform": math.nan, "reward_accuracy_uniform": math.nan}
+    some = np.linspace(0, len(heldout) - 1, min(len(heldout), MOST)).round().astype(int)
+    ahead, targets = _judgements([heldout[i] for i in some], step_scores)
+    logs = [logsumexp(log_expit(sign * ahead), axis=0) - math.log(len(ahead)) for sign in (1, -1)]
+    given = np.heaviside(ahead.mean(axis=0), 0.5)
+    return {
+        "reward_loss_uniform": float(-np.mean(targets * logs[0] + (1 - targets) * logs[1])),
+        "reward_accuracy_uniform": float(np.mean(targets * given + (1 - targets) * (1 - given))),
+    }
+
+
+def _judgements(preferences: Sequence[Preference], step_scores: StepScores) -> tuple[Array, Array]:
+    """How far each member sees the first of two options ahead, shape (M, J), and the target of each, shape (J,)."""
+    returns, first, judged = returns_of([p.query for p in preferences], step_scores), 0, []
+    for preference in preferences:
+        options = len(preference.query.options)
+        judged += [(first + i, first + j, said.target) for (i, j), said in pairs(preference.answer, options).items()]
+        first += options
+    one, other, targets = (np.array(column) for column in zip(*judged, strict=True))
+    return returns[:, one] - returns[:, other], targets

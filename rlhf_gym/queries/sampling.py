@@ -1,0 +1,198 @@
+"""A uniform sample of the queries that can still be asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.preferences import Query
+from rlhf_gym.queries.candidates import Candidates
+from rlhf_gym.segments import Array, Ending, Trajectory, count_windows
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The groups of K different windows that make a query, in any order.
+
+    A group that was asked before isn't among them. Windows are known again by the episode's seed and their start;
+    those of an episode without an :class:`Origin` aren't.
+
+    Args:
+        trajectories: Where the windows are.
+        length: Steps of a window.
+        options: K.
+        asked: Queries of the run so far.
+        terminated: Whether one window at least has to run into a termination.
+    """
+
+    trajectories: Sequence[Trajectory]
+    length: int
+    options: int = 2
+    asked: Sequence[Query] = ()
+    terminated: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        groups = math.comb(self.windows, self.options)
+        if self.terminated:
+            groups -= math.comb(self.windows - len(self._ending), self.options)
+        return groups - len(self.taken)
+
+    @cached_property
+    def windows(self) -> int:
+        """How many windows there are."""
+        return int(self._counts.sum())
+
+    @cached_property
+    def taken(self) -> Array:
+        """Those that were asked before and could be drawn again, their windows' numbers ascending, shape (A, K)."""
+        place = {t.origin.seed: i for i, t in enumerate(self.trajectories) if t.origin}
+        numbers = [self._numbers(query, place) for query in self.asked if len(query.options) == self.options]
+        there = [sorted(group) for group in numbers if len(group) == self.options]
+        taken = np.unique(np.array(there, np.int64).reshape(-1, self.options), axis=0)
+        return taken[np.isin(taken, self._ending).any(axis=1)] if self.terminated else taken
+
+    def draw(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw `n` of them, at most `count`, in random order within each; shape (n, K).
+
+        Each is equally likely, except that with `terminated` those of several such windows come more often.
+        """
+        if self.terminated:
+            return rng.permuted(_rejecting(self._ending_groups, n, rng, self.taken), axis=1)
+        if self.options == 2:
+            return _pairs(self.windows, n, rng, self.taken)
+        return _rejecting(lambda n, rng: rng.integers(self.windows, size=(n, self.options)), n, rng, self.taken)
+
+    def _ending_groups(self, n: int, rng: np.random.Generator) -> Array:
+        others = rng.integers(self.windows, size=(n, self.options - 1))
+        return np.column_stack([rng.choice(self._ending, size=n), others])
+
+    @cached_property
+    def _counts(self) -> Array:
+        return count_windows(self.trajectories, self.length)
+
+    @cached_property
+    def _starts(self) -> Array:
+        """Number of each trajectory's first window."""
+        return np.asarray(np.cumsum(self._counts) - self._counts)
+
+    @cached_property
+    def _ending(self) -> Array:
+        """Numbers of the windows that run into a termination."""
+        ended = [i for i, t in enumerate(self.trajectories) if t.ending is Ending.TERMINATED]
+        after = self._starts + self._counts
+        numbers = [np.arange(max(self._starts[i], after[i] - self.length), after[i]) for i in ended]
+        return np.concatenate([np.zeros(0, np.int64), *numbers])
+
+    def _numbers(self, query: Query, place: Mapping[int, int]) -> set[int]:
+        """Numbers of the windows that a query's options were cut from, of those that are still there."""
+        seeds = [(option, place.get(option.origin.seed)) for option in query.options if option.origin]
+        return {
+            int(self._starts[i]) + option.start
+            for option, i in seeds
+            if i is not None and option.length == self.length and option.start < self._counts[i]
+        }
+
+
+def count_queries(trajectories: Sequence[Trajectory], length: int, options: int = 2, **which: Any) -> int:
+    """Count the different queries of K options that :func:`sample_candidates` could draw, in any order.
+
+    Args:
+        trajectories: Where to cut the segments.
+        length: Steps of a segment.
+        options: K.
+        **which: `asked` and `terminated`, as :class:`Groups` takes them.
+    """
+    return Groups(trajectories, length, options, **which).count
+
+
+def sample_candidates(
+    trajectories: Sequence[Trajectory],
+    *,
+    length: int,
+    n: int,
+    rng: np.random.Generator,
+    options: int = 2,
+    asked: Sequence[Query] = (),
+    terminated: bool = False,
+    **how: Any,
+) -> Candidates:
+    """Draw `n` queries of K different windows, uniformly; no group of windows comes twice, in any order.
+
+    Args:
+        trajectories: Where to cut the segments.
+        length: Steps of a segment.
+        n: How many queries.
+        rng: Source of the draw and of the queries' ids.
+        options: K.
+        asked: Queries of the run so far, which aren't drawn again.
+        terminated: Whether one option at least has to run into a termination.
+        **how: `kind`, `step_scores` and `encode`, as :class:`Candidates` takes them.
+
+    Raises:
+        BadInput: If there are fewer than `n` such queries.
+    """
+    return candidates_of(Groups(trajectories, length, options, asked, terminated), n, rng, **how)
+
+
+def candidates_of(groups: Groups, n: int, rng: np.random.Generator, **how: Any) -> Candidates:
+    """Draw `n` of these groups, as :func:`sample_candidates` does."""
+    if n > groups.count:
+        what = "pairs" if groups.options == 2 else f"groups of {groups.options}"
+        before = f" that weren't asked before ({len(groups.taken)} were)" if len(groups.taken) else ""
+        raise BadInput(
+            f"{n} queries were to be asked at once, but {groups.windows} segments of segment_length {groups.length} "
+            f"make {groups.count} {what}{before}; use fewer labels, more query.rounds, or more query.warm_up_steps"
+        )
+    drawn = groups.draw(n, rng)
+    drawn_ids = rng.bytes(16 * n)
+    ids = [drawn_ids[i : i + 16].hex() for i in range(0, 16 * n, 16)]
+    return Candidates(groups.trajectories, groups.length, drawn, ids, asked=groups.asked, **how)
+
+
+def _pairs(windows: int, n: int, rng: np.random.Generator, taken: Array) -> Array:
+    """Draw different pairs that aren't taken, shape (n, 2)."""
+    numbers = _without(windows * (windows - 1) // 2, n, rng, taken[:, 1] * (taken[:, 1] - 1) // 2 + taken[:, 0])
+    # Pair k of the triangle 0 <= j < i: i(i-1)/2 <= k. Rounding can put i one off, so it is put right.
+    i = ((1 + np.sqrt(1 + 8 * numbers)) / 2).astype(np.int64)
+    i -= i * (i - 1) // 2 > numbers
+    i += i * (i + 1) // 2 <= numbers
+    j = numbers - i * (i - 1) // 2
+    swap = rng.random(n) < 0.5  # or the later window would always be on the same side
+    return np.stack([np.where(swap, i, j), np.where(swap, j, i)], axis=1)
+
+
+def _without(population: int, n: int, rng: np.random.Generator, taken: Array) -> Array:
+    """Draw different numbers below `population` that aren't taken, uniformly, shape (n,)."""
+    numbers = rng.choice(population, size=n, replace=False)
+    hits = np.isin(numbers, taken)
+    if hits.any():
+        gone = np.union1d(numbers, taken)
+        free = rng.choice(population - len(gone), size=int(hits.sum()), replace=False)
+        numbers[hits] = free + np.searchsorted(gone - np.arange(len(gone)), free, side="right")
+    return numbers
+
+
+def _rejecting(
+    draw: Callable[[int, np.random.Generator], Array], n: int, rng: np.random.Generator, taken: Array
+) -> Array:
+    """Draw rows of different numbers, none of them taken or the same as another in any order, shape (n, K)."""
+    rows = draw(n, rng)
+    while (again := _again(rows, taken)).any():
+        rows[again] = draw(int(again.sum()), rng)
+    return rows
+
+
+def _again(rows: Array, taken: Array) -> Array:
+    """Which rows have a number twice, or the numbers of an earlier row or of a taken one; shape (n,)."""
+    ascending = np.sort(rows, axis=1)
+    _, first = np.unique(np.concatenate([taken, ascending]), axis=0, return_index=True)
+    new = np.isin(np.arange(len(taken), len(taken) + len(rows)), first)
+    return np.asarray(~new | (np.diff(ascending, axis=1) == 0).any(axis=1))

@@ -1,0 +1,77 @@
+"""The mutual information scheme: ask what tells the members apart, and no two queries that tell the same."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import entr, softmax
+
+from rlhf_gym.queries.candidates import Candidates
+from rlhf_gym.queries.schemes.scheme import Scheme, best
+from rlhf_gym.segments import Array
+
+NOTHING = 1e-9  # nats; rounding leaves less
+
+
+def mutual_information() -> Scheme:
+    """Choose a batch by the information between answers and members (BALD, Houlsby et al. 2011).
+
+    For preferences: Biyik & Sadigh 2018. The batch is chosen greedily. After each choice the members' scores are
+    conditioned on its own, as a Gaussian of the members' covariance would be: what the chosen query's scores explain
+    linearly is taken out of all others, so that a copy of it has nothing left to tell. M members differ in at most
+    M - 1 independent ways; when these are used up, the rest is chosen as if nothing had been.
+
+    A choice's value is the information it has after those before it, in nats.
+    """
+
+    def scheme(candidates: Candidates, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        scores, chosen, values = candidates.scores, np.zeros(n, np.int64), np.zeros(n)
+        left = scores
+        for i in range(n):
+            worth = _of_others(left, chosen[:i])
+            if worth.max() <= NOTHING:
+                left = scores
+                worth = _of_others(left, chosen[:i])
+            [chosen[i]] = best(worth, 1, rng=rng)
+            values[i] = worth[chosen[i]]
+            left = conditioned(left, chosen[i])
+        return chosen, values
+
+    return scheme
+
+
+def _of_others(scores: Array, chosen: Array) -> Array:
+    """The information of each query, and minus infinity of those chosen."""
+    worth = information(scores)
+    worth[chosen] = -np.inf
+    return worth
+
+
+def information(scores: Array) -> Array:
+    """Compute the mutual information between the answer and the member: H(mean P) - mean H(P), in nats.
+
+    Args:
+        scores: Shape (M, N, K).
+
+    Returns:
+        Shape (N,).
+    """
+    probabilities = softmax(scores, axis=-1)
+    of_mean, of_each = entr(probabilities.mean(axis=0)).sum(axis=-1), entr(probabilities).sum(axis=-1)
+    return np.asarray(np.maximum(of_mean - of_each.mean(axis=0), 0.0))
+
+
+def conditioned(scores: Array, query: int) -> Array:
+    """Take out of all scores what those of one query explain, linearly over the members.
+
+    Args:
+        scores: Shape (M, N, K).
+        query: Index of the query.
+
+    Returns:
+        Shape (M, N, K); of the query itself, every member has the mean of the members.
+    """
+    between = scores - scores.mean(axis=-1, keepdims=True)  # only differences between options matter
+    mean = between.mean(axis=0)
+    ways, sizes, _ = np.linalg.svd(between[:, query] - mean[query], full_matrices=False)
+    ways = ways[:, sizes > 1e-9 * sizes[0]]  # in which the members differ about the query, orthonormal, (M, rank)
+    return np.asarray(between - np.tensordot(ways @ ways.T, between - mean, axes=1))
