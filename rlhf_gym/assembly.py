@@ -13,7 +13,7 @@ import torch
 from rlhf_gym.agents import Agent, make_agent
 from rlhf_gym.answers import Answers, Meanwhile
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.envs import Recorder, VecLearnedReward, make_vec_env
+from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward, make_vec_env
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Method
@@ -36,7 +36,7 @@ from rlhf_gym.teachers import (
     pause,
 )
 
-STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation")
+STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation", "shown")
 
 
 def assemble(
@@ -71,6 +71,7 @@ def assemble(
     recorder = make_recorder(config, rng["envs"])
     venv = VecLearnedReward(recorder)
     agent = make_policy(config, venv, rng["agent"])
+    shown = make_shown(config, agent, rng["shown"])
     parts = make_plan(config, agent.portion)
     scheme, options = make_scheme(config), options_per_query(config)
     method = make_method(config, agent, venv, goal, base)
@@ -93,7 +94,7 @@ def assemble(
             run.discard()
         raise
     seed = int(base["evaluation"].integers(2**31))
-    return Parts(config, goal, recorder, venv, method, parts, scheme, options, run, answers, finished, rng, seed)
+    return Parts(config, goal, recorder, shown, venv, method, parts, scheme, options, run, answers, finished, rng, seed)
 
 
 def random_streams(*seed: int) -> Streams:
@@ -113,12 +114,8 @@ def make_recorder(config: RLHFConfig, rng: np.random.Generator) -> Recorder:
     Raises:
         BadInput: If episodes have no limit, or none is as long as a segment.
     """
-    recorder = make_vec_env(
-        Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon),
-        n_envs=config.agent.n_envs,
-        memory_steps=config.query.memory_steps,
-        rng=rng,
-    )
+    memory = config.query.memory_steps - _shown_memory(config)
+    recorder = make_vec_env(_origin(config), n_envs=config.agent.n_envs, memory_steps=memory, rng=rng)
     spec = recorder.get_attr("spec", 0)[0]
     limit = spec.max_episode_steps if spec else None
     if limit is None:
@@ -135,6 +132,31 @@ def make_recorder(config: RLHFConfig, rng: np.random.Generator) -> Recorder:
     return recorder
 
 
+def make_shown(config: RLHFConfig, agent: Agent, rng: np.random.Generator) -> ShownSteps | None:
+    """Make the environments whose steps are played to be shown; None where there are to be none.
+
+    Raises:
+        BadInput: If the agent's exploration noise can't be scaled.
+    """
+    levels, memory = config.query.noise_levels, _shown_memory(config)
+    if not memory:
+        return None
+    nothing = np.zeros((len(levels), *(agent.sb3.observation_space.shape or ())), np.float32)
+    agent.act(nothing, np.array(levels, np.float32), rng=rng)  # or it would be refused after the warm-up
+    recorder = make_vec_env(_origin(config), n_envs=len(levels), memory_steps=memory, rng=rng)
+    return ShownSteps(recorder, levels)
+
+
+def _origin(config: RLHFConfig) -> Origin:
+    return Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon)
+
+
+def _shown_memory(config: RLHFConfig) -> int:
+    """Count the steps played to be shown that are remembered; 0 where nothing is asked."""
+    asks = config.labels and source_entry(config.reward.source).labels
+    return round(config.query.shown * config.query.memory_steps) if asks else 0
+
+
 def make_policy(config: RLHFConfig, venv: VecLearnedReward, rng: np.random.Generator) -> Agent:
     """Make the agent; nothing is logged yet."""
     torch.set_num_threads(config.agent.torch_threads)
@@ -144,12 +166,15 @@ def make_policy(config: RLHFConfig, venv: VecLearnedReward, rng: np.random.Gener
         seed=int(rng.integers(2**31)),
         total_timesteps=config.total_timesteps - config.warm_up_steps,
         **pick(config.agent, "schedule net_arch normalize_observations normalize_rewards options"),
+        **pick(config.agent, "return_statistics critic_after_fit"),
     )
 
 
 def make_plan(config: RLHFConfig, portion: int) -> list[Part]:
     """Plan every round of a run whose agent trains in portions of `portion` steps."""
     schedule = make("query.schedule", config.query.schedule, config.query.schedule_options)
+    envs, memory = len(config.query.noise_levels), _shown_memory(config)
+    shown = min(int(config.query.shown * config.total_timesteps), memory * config.query.rounds)
     return plan(
         config.labels if source_entry(config.reward.source).labels else 0,
         total_timesteps=config.total_timesteps,
@@ -157,6 +182,8 @@ def make_plan(config: RLHFConfig, portion: int) -> list[Part]:
         portion=portion,
         rounds=config.query.rounds,
         schedule=schedule,
+        shown_steps=shown // envs * envs,
+        shown_envs=envs,
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rlhf_gym.answers import Answers
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.envs import Recorder, VecLearnedReward
+from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward
 from rlhf_gym.methods import Lately, Method
 from rlhf_gym.preferences import Query
 from rlhf_gym.queries import (
@@ -40,7 +41,8 @@ class Parts:
         config: All settings, which name what was handed over as Python objects.
         goal: The teacher's reward function; None where that is the environment's own.
         recorder: The environments, and what happened in them lately.
-        venv: The same, paid by the method.
+        shown: Steps played to be shown alone; None without any.
+        venv: The same as `recorder`, paid by the method.
         method: Turns answers into a better policy.
         plan: What each round is to do.
         scheme: Chooses queries; None is uniform.
@@ -55,6 +57,7 @@ class Parts:
     config: RLHFConfig
     goal: Goal | None
     recorder: Recorder
+    shown: ShownSteps | None
     venv: VecLearnedReward
     method: Method
     plan: list[Part]
@@ -66,8 +69,18 @@ class Parts:
     rng: Streams
     evaluation_seed: int
 
+    @property
+    def recorders(self) -> list[Recorder]:
+        """Of the steps learned from, and of those played to be shown if there are any."""
+        return [self.recorder, *([self.shown.recorder] if self.shown else [])]
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps so far, all of them."""
+        return sum(recorder.steps for recorder in self.recorders)
+
     def collect(self) -> list[Trajectory]:
-        """Collect the latest trajectories; before any policy update, do the warm-up first."""
+        """Collect the latest trajectories; first do the warm-up and play what is to be shown, unless that was done."""
         if self.config.warm_up_steps and not self.recorder.steps:
             observations = self.venv.reset()
             while self.recorder.steps < self.config.warm_up_steps:
@@ -75,16 +88,25 @@ class Parts:
                 observations = self.venv.step(actions)[0]
             self.venv.pop_episodes()  # nothing learned was paid in them, so no round reports them
             self.method.begin(self.lately())
-        return self.recorder.trajectories()
+        if self.shown:
+            act = partial(self.method.agent.act, rng=self.rng["shown"])
+            self.shown.play(act, until=self._part_now().shown)
+        return [trajectory for recorder in self.recorders for trajectory in recorder.trajectories()]
+
+    def _part_now(self) -> Part:
+        """Find the latest round that begins where the agent is."""
+        begins = np.cumsum([0, *(part.steps for part in self.plan[:-1])])
+        return self.plan[int(np.searchsorted(begins, self.method.agent.steps, side="right")) - 1]
 
     def lately(self) -> Lately:
-        """Collect the latest trajectories, and whether rewards may be shifted; a loaded run has its queries alone.
+        """Collect the latest trajectories learned from, and whether rewards may be shifted.
 
-        Where an episode has terminated, the reward's sign says whether living is good, and must be kept.
+        A loaded run has its queries alone. Where an episode has terminated, the reward's sign says whether living is
+        good, and must be kept.
         """
         auto = self.config.reward.shift != "never"
         if self.recorder.steps:
-            return Lately(self.recorder.trajectories(), auto and not self.recorder.terminations)
+            return Lately(self.recorder.trajectories(), auto and not any(r.terminations for r in self.recorders))
         seen = [segment for preference in self.answers.preferences for segment in preference.query.options]
         return Lately(seen, auto and not any(segment.terminated for segment in seen))
 
@@ -146,6 +168,8 @@ class Parts:
         """Close TensorBoard's file, the environments, the store and the directory."""
         self.method.agent.close()
         self.venv.close()
+        if self.shown:
+            self.shown.close()
         self.answers.close()
         if self.run:
             self.run.close()

@@ -44,7 +44,7 @@ def report_round(
     episodes = parts.venv.pop_episodes()
     done = Round(
         round=number,
-        env_steps=parts.recorder.steps,
+        env_steps=parts.env_steps,
         labels=sum(p.answer is not Answer.SKIP for p in preferences),
         asked=len(preferences),
         **episode_figures(episodes),
@@ -73,11 +73,11 @@ def summary(parts: Parts, fit: RewardFit | None, watch: Stopwatch) -> dict[str, 
         "reward_source": config.reward.source,
         "labels": answers.labels,
         "asked": len(answers.preferences),
-        "total_timesteps": parts.recorder.steps,
+        "total_timesteps": parts.env_steps,
         **return_figures(episodes, parts.goal),
         # JSON knows no nan, which it is where nothing was held out.
         "reward_accuracy_heldout": accuracy if math.isfinite(accuracy) else None,
-        **time_figures(watch.seconds, watch.parts, parts.recorder.steps),
+        **time_figures(watch.seconds, watch.parts, parts.env_steps),
         "peak_rss_mb": peak_rss_mb(),
     }
 

@@ -40,7 +40,7 @@ class RLHF:
     teacher = property(attrgetter("answers.teacher"), doc="The teacher, or how people answer.")
     store = property(attrgetter("answers.store"), doc="Where queries are posted and answers kept.")
     tell = property(attrgetter("answers.tell"), doc="Keep the answers to queries that :meth:`ask` posted.")
-    env_steps = property(attrgetter("recorder.steps"), doc="Environment steps so far, the warm-up's included.")
+    env_steps = property(attrgetter("_parts.env_steps"), doc="Environment steps so far, the warm-up's included.")
 
     def __init__(self, config: RLHFConfig, **given: Any) -> None:
         parts = self._parts = assemble(config, **given)
@@ -62,7 +62,7 @@ class RLHF:
         """
         rlhf = cls(unfinished_run(directory), resume=True, **given)
         try:
-            rlhf.stopwatch = rlhf._checkpoints.restore(rlhf.method, rlhf.recorder)
+            rlhf.stopwatch = rlhf._checkpoints.restore(rlhf.method, rlhf._parts.recorders)
         except BaseException:
             rlhf.close()
             raise
@@ -96,12 +96,12 @@ class RLHF:
             fit = self.fit_reward() if self.answers.enough_new else None
             self.improve(part.steps)
             done = report_round(self._parts, part.round, known, fit, self.stopwatch)
-            self._checkpoints.save(part.round, self.method, self.recorder, self.stopwatch)
+            self._checkpoints.save(part.round, self.method, self._parts.recorders, self.stopwatch)
             yield done
 
     def learn(self, *, progress: bool = False) -> dict[str, Any]:
         """Run all rounds, with a progress bar or without, then evaluate; returns what ``summary.json`` holds."""
-        steps = self.config.warm_up_steps + sum(part.steps for part in self.plan)
+        steps = self.config.warm_up_steps + self.plan[-1].shown + sum(part.steps for part in self.plan)
         with self._parts.discarded_if_empty(), tqdm(total=steps, unit="step", disable=not progress, leave=False) as bar:
             for done in self.rounds():
                 bar.set_postfix(done.headline)

@@ -88,6 +88,11 @@ class Trajectory:
         """Sum of the environment's own rewards."""
         return float(self.rewards.sum())
 
+    @property
+    def terminated(self) -> bool:
+        """Whether the last step ended the episode for good."""
+        return self.ending is Ending.TERMINATED
+
     def windows(self, length: int) -> int:
         """Count the segments of `length` steps that can be cut (see :func:`sample_segments` for the rule)."""
         if self.ending is Ending.TERMINATED:

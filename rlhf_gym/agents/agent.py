@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
@@ -16,7 +17,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper, unwrap_vec_wrapper
 from rlhf_gym.agents.state import POLICY, restore_state, write_state
 from rlhf_gym.envs import RewardFunction, VecLearnedReward
 from rlhf_gym.errors import BadInput
-from rlhf_gym.segments import Array
+from rlhf_gym.segments import Array, Segment, Trajectory
 
 Schedule = Literal["constant", "linear"]
 REPLAY_SETTINGS = ("replay_buffer_class", "replay_buffer_kwargs")  # ours: policy.zip loads with SB3 alone
@@ -94,6 +95,22 @@ class Agent(ABC):
         """
         return self.sb3.predict(observations, deterministic=deterministic)
 
+    @abstractmethod
+    def act(self, observations: Array, noise: Array, *, rng: np.random.Generator) -> Array:
+        """Choose actions with more or less exploration noise than the policy's own.
+
+        Args:
+            observations: Shape (n, *obs).
+            noise: A factor of the noise for each, shape (n,): 0 acts without exploring, 1 is the policy's own.
+            rng: Source of the noise; what SB3 draws doesn't change.
+
+        Returns:
+            Actions in the action space, shape (n, *act).
+
+        Raises:
+            BadInput: If the algorithm explores in a way that can't be scaled.
+        """
+
     def pay(self, reward_function: RewardFunction | None, zero: float = 0.0, unit: float = 1.0) -> None:
         """Pay (reward - zero) / unit from the next step on.
 
@@ -109,6 +126,14 @@ class Agent(ABC):
         """
         payer = self._payer()
         payer.reward_function, payer.zero, payer.unit = reward_function, zero, unit
+
+    def reward_changed(self, trajectories: Sequence[Trajectory | Segment]) -> None:
+        """Adapt to the reward function, which has just been replaced by a new fit's; by itself, an agent needn't.
+
+        Args:
+            trajectories: The policy's latest ones.
+        """
+        return None
 
     def _payer(self) -> VecLearnedReward:
         payer = unwrap_vec_wrapper(self.sb3.env, VecLearnedReward) if isinstance(self.sb3.env, VecEnvWrapper) else None

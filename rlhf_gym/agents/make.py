@@ -12,9 +12,11 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhf_gym.agents.agent import Agent, Schedule
+from rlhf_gym.agents.critic import CriticAfterFit
 from rlhf_gym.agents.off_policy import OffPolicyAgent
 from rlhf_gym.agents.on_policy import OnPolicyAgent
 from rlhf_gym.agents.options import check_observations, takes_actions
+from rlhf_gym.agents.return_statistics import StatisticsAfterFit
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import AGENTS, load
 
@@ -29,6 +31,8 @@ def make_agent(
     net_arch: Sequence[int] | None = None,
     normalize_observations: bool | None = None,
     normalize_rewards: bool = False,
+    return_statistics: StatisticsAfterFit = "keep",
+    critic_after_fit: CriticAfterFit = "keep",
     options: Mapping[str, Any] | None = None,
 ) -> Agent:
     """Make the agent that learns by an algorithm of SB3.
@@ -42,6 +46,8 @@ def make_agent(
         net_arch: Hidden units of the networks; None is the algorithm's own choice.
         normalize_observations: Have an on-policy algorithm's policy normalise what it is given; None does.
         normalize_rewards: Have an on-policy algorithm divide its rewards by the size of the return.
+        return_statistics: What happens to that size where the reward function has changed.
+        critic_after_fit: What happens to an on-policy algorithm's value function there.
         options: SB3's own keywords.
 
     Raises:
@@ -58,7 +64,11 @@ def make_agent(
     arguments |= {"options": options} if net_arch is None else {"options": options, "net_arch": net_arch}
     if issubclass(sb3_class, OnPolicyAlgorithm):
         arguments |= {"normalize_observations": normalize_observations is not False}
-        return OnPolicyAgent(sb3_class, venv, normalize_rewards=normalize_rewards, **arguments)
+        arguments |= {"normalize_rewards": normalize_rewards, "return_statistics": return_statistics}
+        return OnPolicyAgent(sb3_class, venv, critic_after_fit=critic_after_fit, **arguments)
+    for name, value in (("return_statistics", return_statistics), ("critic_after_fit", critic_after_fit)):
+        if value != "keep":
+            raise BadInput(f"{name} is {value} and algo is {algo}, which is not on-policy; use keep")
     if normalize_rewards:
         raise BadInput(f"normalize_rewards is on and algo is {algo}, which replays rewards paid long ago; turn it off")
     if normalize_observations:

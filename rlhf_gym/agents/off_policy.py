@@ -16,6 +16,7 @@ from stable_baselines3.common.utils import LinearSchedule, set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhf_gym.agents.agent import Agent, Schedule
+from rlhf_gym.agents.exploring import act_off_policy
 from rlhf_gym.agents.options import RESERVED, build, check_options
 from rlhf_gym.agents.relabelling import RelabelledReplay
 from rlhf_gym.agents.state import restore_replay, write_replay
@@ -95,6 +96,10 @@ class OffPolicyAgent(Agent):
         if np.ndim(observations) == len(self.sb3.observation_space.shape or ()):
             return np.asarray(space.sample()), None
         return np.array([space.sample() for _ in observations]), None
+
+    def act(self, observations: Array, noise: Array, *, rng: np.random.Generator) -> Array:
+        """See :meth:`Agent.act`; at random until `learning_starts`, where the factor is above 0."""
+        return act_off_policy(self.sb3, observations, noise, rng)
 
     def pay(self, reward_function: RewardFunction | None, zero: float = 0.0, unit: float = 1.0) -> None:
         """Pay as :meth:`Agent.pay`, and for every transition sampled again.

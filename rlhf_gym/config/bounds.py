@@ -60,6 +60,8 @@ def check_together(config: Any) -> None:
     _check_planned(config.query)
     _check_steps(config)
     _check_teacher(config)
+    if not config.query.noise_levels:
+        raise BadInput("query.noise_levels is empty; use one factor or more, such as 0 2, and query.shown 0 for none")
 
 
 def _check_labels(config: Any) -> None:

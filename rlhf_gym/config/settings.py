@@ -68,6 +68,13 @@ class QueryConfig:
     """Environment steps of the untrained policy before any policy update; they count as steps of the run."""
     memory_steps: Annotated[int, AtLeast1] = 16_384
     """Most recent environment steps that queries are cut from."""
+    shown: Annotated[float, Fraction] = 0.0
+    """Share of the run's environment steps that are played to be shown, with other exploration noise than the policy's
+    own and in environments of their own; nothing is learned from them. They have the same share of `memory_steps`, and
+    of a run whose rounds are longer than that, as many are played as are remembered."""
+    noise_levels: Annotated[tuple[float, ...], AtLeast0] = (0.0, 2.0)
+    """Factors of the policy's exploration noise in the steps played to be shown, one environment each: 0 is the
+    deterministic policy, 1 the one that learns."""
     repeats: Annotated[float, Fraction] = 0.0
     """Share of the queries that were answered before and are asked again, every second one mirrored: for people, whose
     consistency and side bias `rlhf-gym quality` then knows. They count as labels."""
@@ -180,6 +187,13 @@ class AgentConfig:
     normalize_rewards: bool = False
     """Divide what an on-policy algorithm is paid by the running standard deviation of its discounted return, whatever
     the reward: Stable-Baselines3's VecNormalize."""
+    return_statistics: Literal["keep", "restart"] = "keep"
+    """What becomes of that standard deviation after a new fit of the reward: `restart` computes it from what the new
+    reward pays for the latest steps."""
+    critic_after_fit: Literal["keep", "rescale", "reset", "warm_up"] = "keep"
+    """What becomes of the value function of PPO or A2C after a new fit of the reward: `rescale` fits a V + b to the new
+    reward's returns (after PopArt, van Hasselt et al. 2016), `reset` initialises it anew, `warm_up` rescales it and
+    then regresses it on the new reward's lambda-returns; each on the latest steps, the policy left as it is."""
     schedule: Literal["constant", "linear"] = "constant"
     """`linear` takes learning rate and clip range to 0 over the whole run."""
     torch_threads: Annotated[int, AtLeast1] = 1

@@ -24,28 +24,30 @@ N_ENVS = 2
 LEARNS_WITHIN = 200  # environment steps; SB3's off-policy algorithms collect 100 first
 
 
-def check_agent(algo: str, **options: Any) -> None:
+def check_agent(algo: str, *, normalize_rewards: bool = False, **options: Any) -> None:
     """Hold an algorithm against every one of AGENT_RULES, on CartPole or, if it can't, on Pendulum.
 
     Args:
         algo: A registered name, or `module:Class`.
+        normalize_rewards: As :func:`make_agent` takes it.
         **options: The algorithm's own.
 
     Raises:
         AssertionError: Saying what isn't met.
     """
-    make = make_in_small_environments(algo, **options)
+    make = make_in_small_environments(algo, normalize_rewards=normalize_rewards, **options)
     for rule in AGENT_RULES:
         rule(make)
 
 
-def make_in_small_environments(algo: str, **options: Any) -> MakeAgent:
+def make_in_small_environments(algo: str, *, normalize_rewards: bool = False, **options: Any) -> MakeAgent:
     """Make an agent for the rules, in two environments of CartPole or, if it can't act there, of Pendulum."""
 
     def make_in(env_id: str, seed: int) -> Agent:
         recorder = make_vec_env(Origin(env_id, 0), n_envs=N_ENVS, memory_steps=10, rng=np.random.default_rng(0))
         venv = VecLearnedReward(recorder)
-        return make_agent(algo, venv, seed=seed, total_timesteps=100_000, net_arch=(16,), options=options)
+        settings: dict[str, Any] = {"net_arch": (16,), "normalize_rewards": normalize_rewards, "options": options}
+        return make_agent(algo, venv, seed=seed, total_timesteps=100_000, **settings)
 
     try:
         make_in("CartPole-v1", 0)
@@ -84,6 +86,27 @@ def acts_on_one_observation_and_on_many(make: MakeAgent) -> None:
         must(all(_contains(space, action) for action in batch), "actions lie in the action space")
     again = (agent.predict(many)[0], agent.predict(many)[0])
     must(np.array_equal(*again), "without exploring, the same observations get the same actions")
+
+
+def explores_as_much_as_it_is_told(make: MakeAgent) -> None:
+    """So that comparisons can be about effort; an algorithm whose noise can't be scaled says so."""
+    agent = make(0)
+    many = _observations(agent, 50)
+    space = agent.sb3.action_space
+
+    def act(factor: float, seed: int = 0) -> Array:
+        return agent.act(many, np.full(50, factor, np.float32), rng=np.random.default_rng(seed))
+
+    try:
+        calm, lively = act(0.0), act(2.0)
+    except ValueError as error:
+        must("set " in str(error) or "use " in str(error), f"the refusal says what to do, not {error}")
+        return
+    must(np.array_equal(calm, agent.predict(many)[0]), "without noise it acts as it is evaluated")
+    must(np.array_equal(lively, act(2.0)) and not np.array_equal(lively, act(2.0, seed=1)), "noise is drawn from rng")
+    must(all(_contains(space, action) for action in lively), "actions lie in the action space, with any noise")
+    mixed = agent.act(many, np.array([0, 2] * 25, np.float32), rng=np.random.default_rng(0))
+    must(np.array_equal(mixed[::2], calm[::2]), "each observation has a factor of its own")
 
 
 def learns(make: MakeAgent) -> None:
@@ -125,7 +148,8 @@ def goes_on_from_its_state_in_place(make: MakeAgent) -> None:
     must(other.steps == agent.steps, f"it goes on after {agent.steps} steps, not after {other.steps}")
     must(_same(_weights(agent), _weights(other)), "it has the weights that were saved")
     saved = _weights(agent)
-    agent.sb3.set_env(make(2).sb3.env)  # type: ignore[arg-type]  # new episodes, as the restored one has
+    _payer(agent).venv = _payer(make(2)).venv  # new episodes, as the restored one has
+    agent.sb3._last_obs = None
     for each in (agent, other):
         each.pay(_Constant(1.0))
         _seed(each, 5)
@@ -153,6 +177,7 @@ def learns_from_a_new_reward_at_once(make: MakeAgent) -> None:
 AGENT_RULES = (
     moves_in_whole_portions,
     acts_on_one_observation_and_on_many,
+    explores_as_much_as_it_is_told,
     learns,
     leaves_a_policy_that_sb3_loads,
     goes_on_from_its_state_in_place,
@@ -180,6 +205,13 @@ class _Unpicklable(_Constant):
 
     def __reduce__(self) -> str:
         raise AssertionError("policy.zip holds the policy, not the reward function")
+
+
+def _payer(agent: Agent) -> VecLearnedReward:
+    env: Any = agent.sb3.env
+    while not isinstance(env, VecLearnedReward):
+        env = env.venv
+    return env
 
 
 def _train(agent: Agent) -> None:

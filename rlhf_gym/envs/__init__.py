@@ -6,6 +6,7 @@ from rlhf_gym.envs.learned_reward import Episode, LearnedReward, VecLearnedRewar
 from rlhf_gym.envs.make import SeededEpisodes, make_env, make_vec_env
 from rlhf_gym.envs.recorder import Recorder
 from rlhf_gym.envs.replay import replay
+from rlhf_gym.envs.shown import ShownSteps
 from rlhf_gym.segments import RewardFunction
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Recorder",
     "RewardFunction",
     "SeededEpisodes",
+    "ShownSteps",
     "VecLearnedReward",
     "VectorLearnedReward",
     "frames_per_second",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, SupportsFloat, final
 
 import gymnasium
@@ -12,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from rlhf_gym.envs.recorder import endings
-from rlhf_gym.segments import Array, RewardFunction
+from rlhf_gym.segments import Array, RewardFunction, Segment, Trajectory
 
 
 @final
@@ -145,8 +146,7 @@ class VecLearnedReward(VecEnvWrapper):
             next_observations, terminated = endings(observations, dones, infos)  # type: ignore[arg-type]
             paid = self.reward_function(self._observations, self._actions, next_observations, terminated)  # type: ignore[arg-type]
             rewards = np.array(paid, np.float32)  # a copy: SB3's PPO adds to the array it is given
-        if (self.zero, self.unit) != (0, 1):
-            rewards = (rewards - np.float32(self.zero)) / np.float32(self.unit)
+        rewards = self._scaled(rewards)
         for info, true_reward in zip(infos, true_rewards.tolist(), strict=True):
             info["true_reward"] = true_reward
         self._observations = observations
@@ -160,7 +160,28 @@ class VecLearnedReward(VecEnvWrapper):
             self._returns[:, i] = 0
         return observations, rewards, dones, infos
 
+    def pay_again(self, trajectories: Sequence[Trajectory | Segment]) -> list[Array]:
+        """Compute what is paid now for steps that were made before, shape (L,) of each trajectory."""
+        if self.reward_function is None:
+            return [self._scaled(t.rewards) for t in trajectories]
+        steps = [(t.observations[:-1], t.actions, t.observations[1:], _terminated(t)) for t in trajectories]
+        paid = self.reward_function(*(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
+        rewards = self._scaled(np.array(paid, np.float32))
+        return np.split(rewards, np.cumsum([len(t.actions) for t in trajectories])[:-1])
+
+    def _scaled(self, rewards: Array) -> Array:
+        if (self.zero, self.unit) == (0, 1):
+            return rewards
+        return np.asarray((rewards - np.float32(self.zero)) / np.float32(self.unit))
+
     def pop_episodes(self) -> list[Episode]:
         """Return the episodes finished since the last call."""
         episodes, self._episodes = self._episodes, []
         return episodes
+
+
+def _terminated(trajectory: Trajectory | Segment) -> Array:
+    """Whether each step ended the episode for good, shape (L,)."""
+    terminated = np.zeros(len(trajectory.actions), bool)
+    terminated[-1] = trajectory.terminated
+    return terminated

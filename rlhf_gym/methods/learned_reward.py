@@ -33,6 +33,7 @@ class LearnedRewardMethod(Method):
     def __init__(self, agent: Agent, learner: RewardLearner, source: Source, goal: Goal | None) -> None:
         self.agent, self.learner, self._source, self._goal = agent, learner, source, goal
         self._pay(Lately((), shift=False))  # from the start, or the true reward would be paid
+        self._paid = self.version
 
     def begin(self, lately: Lately) -> None:
         """See :meth:`Method.begin`."""
@@ -47,6 +48,9 @@ class LearnedRewardMethod(Method):
     def improve(self, steps: int, lately: Lately) -> None:
         """See :meth:`Method.improve`; the reward stays the same until the next call."""
         self._pay(lately)
+        if self.version != self._paid and self.agent.steps:
+            self.agent.reward_changed(lately.trajectories)
+        self._paid = self.version
         self.agent.improve(steps)
 
     def step_scores(self, observations: Array, actions: Array, next_observations: Array) -> Array:
@@ -72,6 +76,7 @@ class LearnedRewardMethod(Method):
         self.agent.restore(directory)
         self.learner.restore(directory / REWARD)
         self._pay(Lately((), shift=False))
+        self._paid = self.version
 
     def _pay(self, lately: Lately) -> None:
         learned = self.learner.model.reward_function()

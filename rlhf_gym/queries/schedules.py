@@ -25,10 +25,20 @@ class Part(NamedTuple):
     """Environment steps to learn for."""
     last: bool
     """Whether no later round asks for more labels."""
+    shown: int = 0
+    """Steps played to be shown, and not learned from, that there shall be by its questions, earlier ones included."""
 
 
 def plan(
-    labels: int, *, total_timesteps: int, warm_up_steps: int, portion: int, rounds: int, schedule: Schedule
+    labels: int,
+    *,
+    total_timesteps: int,
+    warm_up_steps: int,
+    portion: int,
+    rounds: int,
+    schedule: Schedule,
+    shown_steps: int = 0,
+    shown_envs: int = 1,
 ) -> list[Part]:
     """Plan labels and steps of every round; a run has no more rounds than portions.
 
@@ -39,20 +49,26 @@ def plan(
         portion: Steps that the agent moves in.
         rounds: How many, at most.
         schedule: Spreads the labels.
+        shown_steps: Of the environment steps, those played to be shown; spread over the rounds that ask.
+        shown_envs: Environments that make them together.
 
     Raises:
         BadInput: If not even one portion fits.
     """
-    portions = (total_timesteps - warm_up_steps) // portion
+    portions = (total_timesteps - warm_up_steps - shown_steps) // portion
     if portions < 1:
+        said = f", {shown_steps} to be shown" if shown_steps else ""
         raise BadInput(
-            f"total_timesteps is {total_timesteps}; use at least {warm_up_steps + portion}: {warm_up_steps} steps "
-            f"before any policy update and one portion of {portion}"
+            f"total_timesteps is {total_timesteps}; use at least {warm_up_steps + shown_steps + portion}: "
+            f"{warm_up_steps} steps before any policy update{said} and one portion of {portion}"
         )
     borders = np.linspace(0, portions, min(rounds, portions) + 1).round().astype(int)
-    wanted = np.cumsum(schedule(labels, warm_up_steps + borders[:-1] * portion)).tolist()
+    done = warm_up_steps + borders[:-1] * portion + np.arange(len(borders) - 1) * shown_steps // (len(borders) - 1)
+    wanted = np.cumsum(schedule(labels, done)).tolist()
+    asking = np.cumsum(np.diff(wanted, prepend=0) > 0)
+    shown = (shown_steps * asking // max(asking[-1], 1) // shown_envs * shown_envs).tolist()
     steps = (np.diff(borders) * portion).tolist()
-    return [Part(i, wanted[i], steps[i], wanted[i] == wanted[-1]) for i in range(len(steps))]
+    return [Part(i, wanted[i], steps[i], wanted[i] == wanted[-1], shown[i]) for i in range(len(steps))]
 
 
 def constant() -> Schedule:

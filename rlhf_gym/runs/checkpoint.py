@@ -20,17 +20,20 @@ from rlhf_gym.runs.stopwatch import Stopwatch
 from rlhf_gym.segments import Ending, Origin, Trajectory
 
 CHECKPOINTS = "checkpoints"
+TRAJECTORIES = ("trajectories.safetensors", "shown.safetensors")
 ARRAYS = ("observations", "actions", "rewards")
 
 
-def save_checkpoint(directory: Path, finished: int, method: Method, recorder: Recorder, watch: Stopwatch) -> None:
+def save_checkpoint(
+    directory: Path, finished: int, method: Method, recorders: Sequence[Recorder], watch: Stopwatch
+) -> None:
     """Write a checkpoint, then delete all older ones but one; if writing is cut off, an older one is complete.
 
     Args:
         directory: Of the run's checkpoints.
         finished: The round that was finished.
         method: Writes its own state.
-        recorder: Its trajectories and counts are written.
+        recorders: Their trajectories and counts are written: of the steps learned from, and of those shown alone.
         watch: Likewise its times.
     """
     new, place = directory / "new", directory / f"{finished:06d}"
@@ -38,28 +41,21 @@ def save_checkpoint(directory: Path, finished: int, method: Method, recorder: Re
         shutil.rmtree(leftover, ignore_errors=True)
     new.mkdir(parents=True)
     method.save_state(new)
-    trajectories = recorder.trajectories()
-    save_file(_arrays(trajectories), new / "trajectories.safetensors")
-    state = {
-        "env_steps": recorder.steps,
-        "terminations": recorder.terminations,
-        "parts": dict(watch.parts),
-        "seconds": watch.seconds,
-        "episodes": [{"ending": t.ending.value, "origin": t.origin and asdict(t.origin)} for t in trajectories],
-    }
+    first, *shown = [_write(recorder, new / file) for recorder, file in zip(recorders, TRAJECTORIES, strict=False)]
+    state = {**first, "shown": shown, "parts": dict(watch.parts), "seconds": watch.seconds}
     (new / "state.json").write_text(json.dumps(state))
     new.rename(place)
     for old in _places(directory)[:-2]:  # a power cut may take the last one with it
         shutil.rmtree(old, ignore_errors=True)
 
 
-def restore_checkpoint(directory: Path, method: Method, recorder: Recorder) -> Stopwatch | None:
+def restore_checkpoint(directory: Path, method: Method, recorders: Sequence[Recorder]) -> Stopwatch | None:
     """Restore the last checkpoint, in place.
 
     Args:
         directory: Where :func:`save_checkpoint` wrote.
         method: Becomes what it was.
-        recorder: Likewise.
+        recorders: Likewise.
 
     Returns:
         The times so far; None if there is no checkpoint.
@@ -72,9 +68,12 @@ def restore_checkpoint(directory: Path, method: Method, recorder: Recorder) -> S
     place = places[-1]
     try:
         state = json.loads((place / "state.json").read_text())
-        trajectories = _trajectories(state["episodes"], load_file(place / "trajectories.safetensors"))
+        kept = [state, *state.get("shown", ())]  # earlier versions showed nothing but what was learned from
+        arrays = [load_file(place / file) for _, file in zip(kept, TRAJECTORIES, strict=False)]
         method.restore(place)
-        recorder.restore(trajectories, steps=state["env_steps"], terminations=state["terminations"])
+        for recorder, counts, steps in zip(recorders, kept, arrays, strict=False):
+            trajectories = _trajectories(counts["episodes"], steps)
+            recorder.restore(trajectories, steps=counts["env_steps"], terminations=counts["terminations"])
         return Stopwatch(state["parts"], state["seconds"])
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise BadInput(
@@ -89,6 +88,14 @@ def next_round(directory: Path) -> int:
 
 def _places(directory: Path) -> list[Path]:
     return sorted(place for place in directory.glob("*") if place.name.isdigit())
+
+
+def _write(recorder: Recorder, file: Path) -> dict[str, Any]:
+    """Write what a recorder keeps; returns its counts and what is no array."""
+    trajectories = recorder.trajectories()
+    save_file(_arrays(trajectories), file)
+    episodes = [{"ending": t.ending.value, "origin": t.origin and asdict(t.origin)} for t in trajectories]
+    return {"env_steps": recorder.steps, "terminations": recorder.terminations, "episodes": episodes}
 
 
 def _arrays(trajectories: Sequence[Trajectory]) -> dict[str, Any]:

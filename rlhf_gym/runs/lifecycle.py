@@ -35,18 +35,18 @@ class Checkpoints:
     def __init__(self, run: RunDirectory | None, *, often: bool) -> None:
         self._run, self._often, self._last = run, often, time.monotonic()
 
-    def save(self, finished: int, method: Method, recorder: Recorder, watch: Stopwatch) -> None:
+    def save(self, finished: int, method: Method, recorders: Sequence[Recorder], watch: Stopwatch) -> None:
         """Write a checkpoint after a round, if one is due."""
         if self._run and (self._often or time.monotonic() - self._last >= CHECKPOINT_SECONDS):
             self._last = time.monotonic()
-            save_checkpoint(self._run / CHECKPOINTS, finished, method, recorder, watch)
+            save_checkpoint(self._run / CHECKPOINTS, finished, method, recorders, watch)
 
-    def restore(self, method: Method, recorder: Recorder) -> Stopwatch:
+    def restore(self, method: Method, recorders: Sequence[Recorder]) -> Stopwatch:
         """Restore the last one, in place, and drop the rounds after it; returns the times so far."""
         if self._run is None:
             return Stopwatch()
         directory = self._run / CHECKPOINTS
-        watch = restore_checkpoint(directory, method, recorder)
+        watch = restore_checkpoint(directory, method, recorders)
         forget_rounds_from(self._run / "metrics.csv", next_round(directory))
         return watch or Stopwatch()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from stable_baselines3 import DQN
@@ -9,7 +10,13 @@ from stable_baselines3.common.buffers import ReplayBuffer
 
 from rlhf_gym.agents import OffPolicyAgent
 from rlhf_gym.contracts import AGENT_RULES, check_agent, make_in_small_environments
-from rlhf_gym.contracts.agents import MakeAgent
+from rlhf_gym.contracts.agents import (
+    MakeAgent,
+    explores_as_much_as_it_is_told,
+    goes_on_from_its_state_in_place,
+    learns_from_a_new_reward_at_once,
+    leaves_a_policy_that_sb3_loads,
+)
 from rlhf_gym.registry import AGENTS
 
 QUICK = {"ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 2}}
@@ -24,6 +31,31 @@ def one_thread() -> None:
 @pytest.mark.parametrize("algo", AGENTS)
 def test_agent_keeps_the_contract(algo: str, rule: Callable[[MakeAgent], None]) -> None:
     rule(make_in_small_environments(algo, **QUICK.get(algo, {})))
+
+
+@pytest.mark.parametrize(
+    "rule", [goes_on_from_its_state_in_place, leaves_a_policy_that_sb3_loads, learns_from_a_new_reward_at_once]
+)
+@pytest.mark.parametrize("algo", ["ppo", "a2c"])
+def test_an_agent_with_normalized_rewards_keeps_the_contract(algo: str, rule: Callable[[MakeAgent], None]) -> None:
+    rule(make_in_small_environments(algo, normalize_rewards=True, **QUICK.get(algo, {})))
+
+
+def test_td3_with_action_noise_explores_as_it_is_told() -> None:
+    explores_as_much_as_it_is_told(make_in_small_environments("td3", action_noise=0.1, learning_starts=0))
+
+
+def test_forgetting_the_statistics_of_returns_breaks_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlhf_gym.agents.on_policy.write_statistics", lambda venv, folder: None)
+    with pytest.raises(AssertionError, match="the state is whole"):
+        goes_on_from_its_state_in_place(make_in_small_environments("a2c", normalize_rewards=True))
+
+
+def test_noise_drawn_from_elsewhere_breaks_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr("rlhf_gym.agents.exploring._normal", lambda _, like: rng.random(like.shape, np.float32))
+    with pytest.raises(AssertionError, match="noise is drawn from rng"):
+        explores_as_much_as_it_is_told(make_in_small_environments("td3", action_noise=0.1, learning_starts=0))
 
 
 def test_a_dotted_name_is_held_against_the_same_rules() -> None:

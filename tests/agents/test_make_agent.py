@@ -86,6 +86,10 @@ def test_options_and_networks_are_handed_on() -> None:
         ("ppo", "CartPole-v1", {"options": {"policy_kwargs": {}}}, "option policy_kwargs of PPO can't be set: set"),
         ("ppo", "CartPole-v1", {"options": {"batch_size": 1}}, "PPO refuses its options: `batch_size` must be greater"),
         ("dqn", "CartPole-v1", {"normalize_observations": True}, "normalize_observations is on and algo is dqn, whose"),
+        ("dqn", "CartPole-v1", {"normalize_rewards": True}, "normalize_rewards is on and algo is dqn, which replays"),
+        ("sac", "Pendulum-v1", {"critic_after_fit": "reset"}, "critic_after_fit is reset and algo is sac, which"),
+        ("td3", "Pendulum-v1", {"return_statistics": "restart"}, "return_statistics is restart and algo is td3, which"),
+        ("ppo", "Pendulum-v1", {"return_statistics": "restart"}, "return_statistics is restart and normalize"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line(algo: str, env: Any, settings: Any, message: str) -> None:
