@@ -41,9 +41,7 @@ def map_figure(run: RunJudged, first: str, second: str, output: str | Path | Non
         BadInput: If there is no such variable, or it never changes.
     """
     names, judged = run.observation_names, run.judged[ALL]
-    across, up = (_number(name, names) for name in (first, second))
-    if across == up:
-        raise BadInput(f"map got {names[up]} twice; use two different variables")
+    across, up = _both(first, second, names)
     ranges = [_range(judged, i, names[i]) for i in (across, up)]
     grid = _grid(judged, across, up, ranges)
     (function, title), said = _true(judged), "others at their median · white: steps of policy, black: of untrained"
@@ -63,15 +61,20 @@ def map_figure(run: RunJudged, first: str, second: str, output: str | Path | Non
     return figure
 
 
-def check_variables(run_dir: str | Path, *variables: str) -> None:
-    """Look up variables of a run's observation.
+def check_variables(run_dir: str | Path, first: str, second: str) -> None:
+    """Look up two variables of a run's observation.
 
     Raises:
-        BadInput: If one isn't there; the message has the names of those that are.
+        BadInput: If one isn't there, with the names of those that are; or if both are the same.
     """
-    names = variable_names(read_run(run_dir).config)[0]
-    for variable in variables:
-        _number(variable, names)
+    _both(first, second, variable_names(read_run(run_dir).config)[0])
+
+
+def _both(first: str, second: str, names: Sequence[str]) -> tuple[int, int]:
+    across, up = (_number(name, names) for name in (first, second))
+    if across == up:
+        raise BadInput(f"map got {names[up]} twice; use two different variables")
+    return across, up
 
 
 def _number(name: str, names: Sequence[str]) -> int:

@@ -117,7 +117,7 @@ class RewardReport:
         yield from self.notes
         yield from self._reasons()
         if self.weights:
-            yield "\nwhat it thinks the teacher wants (weight of each input in standard deviations, ± standard error):"
+            yield "\nwhat it thinks the teacher wants: its largest weights, ± standard error"
             yield from (f"  {weight:+8.3f} ± {error:.3f}  {name}" for name, weight, error in self.weights)
 
     def _table(self) -> Iterable[tuple[str, list[str]]]:
