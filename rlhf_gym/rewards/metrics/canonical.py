@@ -15,7 +15,7 @@ from rlhf_gym.rewards.metrics.metric import TooFew
 from rlhf_gym.segments import Array
 
 LEAST = 50
-EXPLAINED = 0.9
+EXPLAINED = 0.8
 ROUNDING = 1e-9
 
 
@@ -26,12 +26,13 @@ class Compared:
     Args:
         chosen: Numbers of the steps, shape (S,).
         functions: The learned and the true reward of any step.
-        recorded: What they gave these steps, shape (2, S).
+        rewards: What they give these steps, shape (2, S). Not what was recorded: what a quadratic leaves over of the true
+            reward would not cancel as a potential does, and be most of what is left.
     """
 
     chosen: Array
     functions: tuple[StepRewards, StepRewards]
-    recorded: Array
+    rewards: Array
 
 
 def compared(judged: Judged, *, metric: str, samples: int, rng: np.random.Generator) -> Compared:
@@ -52,7 +53,8 @@ def compared(judged: Judged, *, metric: str, samples: int, rng: np.random.Genera
             "use a goal, or more episodes"
         )
     chosen = rng.choice(steps, min(samples, steps), replace=False)
-    return Compared(chosen, (judged.learned_function, judged.true_function), judged.step_rewards[:, chosen])
+    functions, taken = (judged.learned_function, judged.true_function), [part[chosen] for part in judged.steps]
+    return Compared(chosen, functions, np.stack([rewards_of(function, *taken) for function in functions]))
 
 
 def distance(on: Compared, shaped: Sequence[Array]) -> float:
@@ -60,7 +62,7 @@ def distance(on: Compared, shaped: Sequence[Array]) -> float:
 
     A constant one is known by the size of what it was shaped from: its own is that of rounding.
     """
-    sizes = np.abs(on.recorded).max(axis=1)
+    sizes = np.abs(on.rewards).max(axis=1)
     if any(reward.std() <= ROUNDING * size for reward, size in zip(shaped, sizes, strict=True)):
         return math.nan
     return pearson_distance(*shaped)

@@ -53,8 +53,8 @@ def dard(samples: int = 256, neighbours: int = 10, seed: int = 0) -> OfJudged:
             for states in (steps[0], steps[2])
         )
         shaped = [
-            recorded + _shaping(function, steps, on.chosen, here, there, judged.gamma)
-            for function, recorded in zip(on.functions, on.recorded, strict=True)
+            rewards + _shaping(function, steps, on.chosen, here, there, judged.gamma)
+            for function, rewards in zip(on.functions, on.rewards, strict=True)
         ]
         return distance(on, shaped)
 

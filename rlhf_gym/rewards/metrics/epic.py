@@ -34,11 +34,11 @@ def epic(samples: int = 512, coverage: int = 256, seed: int = 0) -> OfJudged:
         drawn = actions[rng.integers(len(actions), size=coverage)], following[rng.integers(len(actions), size=coverage)]
         from_here, from_there = observations[on.chosen], following[on.chosen]
 
-        def canonical(function: StepRewards, recorded: Array) -> Array:
+        def canonical(function: StepRewards, rewards: Array) -> Array:
             here, there = (_mean_rewards(function, states, *drawn) for states in (from_here, from_there))
-            return np.asarray(recorded + judged.gamma * there - here)
+            return np.asarray(rewards + judged.gamma * there - here)
 
-        return distance(on, list(map(canonical, on.functions, on.recorded)))
+        return distance(on, list(map(canonical, on.functions, on.rewards)))
 
     return metric
 
