@@ -137,7 +137,16 @@ METHODS = {
 }
 METRICS = {
     "correlation": Entry("rlhf_gym.rewards.metrics.correlation:correlation"),
+    "spearman": Entry("rlhf_gym.rewards.metrics.spearman:spearman"),
+    "segment_correlation": Entry("rlhf_gym.rewards.metrics.segment_correlation:segment_correlation"),
+    "segment_spearman": Entry("rlhf_gym.rewards.metrics.segment_correlation:segment_spearman"),
     "pair_accuracy": Entry("rlhf_gym.rewards.metrics.pair_accuracy:pair_accuracy"),
+    "gap_accuracy": Entry("rlhf_gym.rewards.metrics.gap_accuracy:gap_accuracy"),
+    "calibration_error": Entry("rlhf_gym.rewards.metrics.calibration:calibration_error"),
+    "epic": Entry("rlhf_gym.rewards.metrics.epic:epic"),
+    "dard": Entry("rlhf_gym.rewards.metrics.dard:dard"),
+    "outside_coverage": Entry("rlhf_gym.rewards.metrics.outside_coverage:outside_coverage"),
+    "disagreement": Entry("rlhf_gym.rewards.metrics.disagreement:disagreement"),
 }
 GOALS = {
     name: Entry(f"rlhf_gym.teachers.builtin_goals:{name}")

@@ -53,3 +53,10 @@ def spaces_of(config: RLHFConfig) -> tuple[Space[Any], Space[Any]]:
 
     with closing(make_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))) as env:
         return env.observation_space, env.action_space
+
+
+def check_played(*, n_episodes: int, seed: int) -> None:
+    """Refuse numbers that no episodes can be played with."""
+    for name, value, least in (("n_episodes", n_episodes, 1), ("seed", seed, 0)):
+        if value < least:
+            raise BadInput(f"{name} is {value}; use at least {least}")

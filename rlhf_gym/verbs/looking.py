@@ -17,8 +17,9 @@ from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
-from rlhf_gym.registry import check_name, make
-from rlhf_gym.verbs.arguments import RunDir, spaces_of
+from rlhf_gym.registry import check_name
+from rlhf_gym.verbs.arguments import RunDir, check_played
+from rlhf_gym.verbs.judging import measured, report_reward
 
 if TYPE_CHECKING:
     from rlhf_gym.segments import Trajectory
@@ -26,17 +27,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play a run's policy again, on the unmodified environment."""
+    """Play a run's policy again, on the unmodified environment, or ask whether its learned reward is any good."""
 
     run_dir: RunDir
     """A run directory."""
     n_episodes: int = 20
-    """Episodes to play."""
+    """Episodes to play; with --reward, of each policy."""
     seed: int = 0
     """The episodes' seeds are drawn from it."""
     metrics: tuple[str, ...] = ()
     """Compare the run's learned reward with the true one (or its goal's) on these episodes: correlation,
-    pair_accuracy, or module:name."""
+    pair_accuracy, epic, ..., or module:name."""
+    reward: bool = False
+    """Say how good the learned reward is, on fresh episodes of the run's policy, of the one it began with, and of
+    random actions: accuracy by how close a pair is, calibration, correlations, EPIC and DARD distances, disagreement
+    against error inside and outside of what was asked about."""
+    output: Path | None = None
+    """With --reward, write reliability.png into this folder (and map.png)."""
+    map: Annotated[tuple[str, str] | None, arg(metavar="VARIABLE VARIABLE")] = None
+    """With --reward, draw the learned reward over two variables of the observation, by name or number: map.png in the
+    output folder, or in the run directory."""
     json: bool = False
     """Print JSON."""
 
@@ -44,6 +54,12 @@ class Evaluate:
         """Play, and print the true return, and the goal's if the run has one, and the metrics that are asked for."""
         for name in self.metrics:
             check_name("metric", name)
+        if self.reward:
+            report_reward(self)
+            return
+        for name in ("output", "map"):
+            if getattr(self, name) is not None:
+                raise BadInput(f"{name} is of the learned reward's report; ask for it with --reward")
         config, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
         returns = [episode.true_return for episode in episodes]
         found = {
@@ -55,12 +71,12 @@ class Evaluate:
             "goal_return_mean": _goal_return(config.feedback.goal, episodes),
             "episode_length_mean": fmean(map(len, episodes)),
         }
-        measured = _measured(self.metrics, self.run_dir, config, episodes)
+        values = measured(self.metrics, self.run_dir, config, episodes)
         if self.json:
-            print(json.dumps(found | ({"metrics": measured} if measured else {})))
+            print(json.dumps(found | ({"metrics": values} if values else {})))
             return
         print(f"{config.env_id}: {true_return(found)}")
-        for name, value in measured.items():
+        for name, value in values.items():
             print(f"{name} of the learned reward with the true one: {'-' if value is None else f'{value:.3f}'}")
 
 
@@ -132,41 +148,9 @@ def _goal_return(goal: str | None, episodes: Sequence[Trajectory]) -> float | No
     return goal_return(load_goal(goal), episodes) if goal else None
 
 
-def _measured(
-    names: Sequence[str], run_dir: Path, config: RLHFConfig, episodes: Sequence[Trajectory]
-) -> dict[str, float | None]:
-    """Metrics by name, None where there is nothing to tell one from."""
-    if not names:
-        return {}
-    import math
-
-    from rlhf_gym.rewards import RewardModel
-    from rlhf_gym.teachers import goal_rewards, load_goal
-
-    if not (run_dir / "reward_model" / "model.json").is_file():
-        raise BadInput(f"{run_dir} holds no reward model; use the directory of a whole run")
-    spaces = _spaces_of_earlier_versions(run_dir, config)
-    pay = RewardModel.load(run_dir / "reward_model", *spaces).reward_function()
-    goal = load_goal(config.feedback.goal) if config.feedback.goal else None
-    steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in episodes]
-    learned = [pay(*one) for one in steps]
-    true = [goal_rewards(goal, *one) for one in steps] if goal else [t.rewards for t in episodes]
-    values = {name: make("metric", name, {})(learned, true) for name in names}
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
-
-
-def _spaces_of_earlier_versions(run_dir: Path, config: RLHFConfig) -> tuple[Any, ...]:
-    """Of observations and actions, where the reward model's own file doesn't hold them."""
-    if "observation_space" in json.loads((run_dir / "reward_model" / "model.json").read_text()):
-        return ()
-    return spaces_of(config)
-
-
 def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:
     """Read a run's settings, and play episodes of its policy on the unmodified environment."""
-    for name, value, least in (("n_episodes", n_episodes, 1), ("seed", seed, 0)):
-        if value < least:
-            raise BadInput(f"{name} is {value}; use at least {least}")
+    check_played(n_episodes=n_episodes, seed=seed)
     from rlhf_gym.agents import load_policy
     from rlhf_gym.evaluation import play
     from rlhf_gym.runs import read_run

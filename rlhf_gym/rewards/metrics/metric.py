@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from rlhf_gym.errors import BadInput
+from rlhf_gym.rewards.metrics.judged import Judged
 from rlhf_gym.segments import Array
 
-Metric = Callable[[Sequence[Array], Sequence[Array]], float]
+OfRewards = Callable[[Sequence[Array], Sequence[Array]], float]
 """(learned rewards of each trajectory's steps, the true ones, each of shape (L,)) -> a number; nan where there is
 nothing to tell it from."""
+OfJudged = Callable[[Judged], float]
+"""All that is known of the trajectories and both rewards -> a number; likewise."""
+Metric = OfRewards | OfJudged
+
+
+class TooFew(BadInput):
+    """A metric was asked for with too little to tell it from.
+
+    Args:
+        metric: Its name.
+        least: How many it needs.
+        what: Of what.
+        got: How many there are.
+        remedy: What to do.
+    """
+
+    def __init__(self, metric: str, least: int, what: str, got: int, remedy: str = "play more episodes") -> None:
+        super().__init__(f"{metric} needs at least {least} {what} and got {got}; {remedy}")
+
+
+def measure(metric: Callable[..., Any], judged: Judged) -> float:
+    """Call a metric with what it takes: the learned and the true rewards, or, if it takes one argument, everything.
+
+    Raises:
+        BadInput: If the metric can't be told.
+    """
+    if len(inspect.signature(metric).parameters) == 1:
+        return float(metric(judged))
+    return float(metric(judged.learned, judged.true))

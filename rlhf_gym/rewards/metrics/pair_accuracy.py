@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.rewards.metrics.metric import Metric
+from rlhf_gym.rewards.metrics.metric import OfRewards
 from rlhf_gym.segments import Array
 
 
-def pair_accuracy(length: int = 25, pairs: int = 10_000, seed: int = 0) -> Metric:
+def pair_accuracy(length: int = 25, pairs: int = 10_000, seed: int = 0) -> OfRewards:
     """Share of pairs of segments, drawn anew, that both rewards order alike; ties of the true one are left out.
 
     Args:

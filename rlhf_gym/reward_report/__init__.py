@@ -1,0 +1,20 @@
+"""Is the learned reward any good? A run's reward model, judged on fresh trajectories of several policies."""
+
+from rlhf_gym.reward_report.assess import RunJudged, assess, judge_run, judging_of
+from rlhf_gym.reward_report.figures import reliability_figure
+from rlhf_gym.reward_report.maps import check_variables, map_figure
+from rlhf_gym.reward_report.report import ROWS, RewardReport, Row, SourceReport
+
+__all__ = [
+    "ROWS",
+    "RewardReport",
+    "Row",
+    "RunJudged",
+    "SourceReport",
+    "assess",
+    "check_variables",
+    "judge_run",
+    "judging_of",
+    "map_figure",
+    "reliability_figure",
+]

@@ -1,0 +1,81 @@
+"""Policies whose steps a learned reward is judged on: the run's own, the one it began with, and none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rlhf_gym.agents import load_policy
+from rlhf_gym.assembly import make_policy, make_recorder, random_streams
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.envs import VecLearnedReward
+from rlhf_gym.evaluation import Predict, play
+from rlhf_gym.segments import Array, Trajectory
+
+SOURCES = {
+    "policy": "the run's policy as it explores",
+    "deterministic": "the run's policy, deterministic",
+    "untrained": "the policy that the run began with, exploring: no early one is kept",
+    "random": "uniform actions",
+}
+"""What is played, by name."""
+
+
+class Policy(NamedTuple):
+    """Who acts: a function from a batch of observations to actions, and its name."""
+
+    name: str
+    predict: Predict
+
+
+def fresh_trajectories(run_dir: Path, config: RLHFConfig, *, n_episodes: int, seed: int) -> dict[str, list[Trajectory]]:
+    """Play fresh episodes of each policy of `SOURCES`, where the run's reward was paid: at its horizon.
+
+    A run keeps its last checkpoints alone, so that there is no early policy but the one it began with: the weights that
+    the run's seed and settings give.
+
+    Args:
+        run_dir: A finished run.
+        config: Its settings.
+        n_episodes: Of each policy.
+        seed: Of episodes and actions.
+
+    Raises:
+        BadInput: If its policy can't be read.
+    """
+    seeds = np.random.SeedSequence(seed).generate_state(len(SOURCES))
+    return {
+        policy.name: play(
+            policy.predict,
+            config.env_id,
+            env_kwargs=config.env_kwargs,
+            n_episodes=n_episodes,
+            seed=int(one),
+            fixed_horizon=config.env.fixed_horizon,
+        )
+        for policy, one in zip(_policies(run_dir, config, seed), seeds, strict=True)
+    }
+
+
+def _policies(run_dir: Path, config: RLHFConfig, seed: int) -> Iterator[Policy]:
+    """Make one policy after the other: each sets the seed that its actions are drawn from."""
+    trained = load_policy(run_dir / "policy.zip", config.algo)
+    trained.set_random_seed(seed)
+    yield Policy("policy", partial(trained.predict, deterministic=False))
+    yield Policy("deterministic", partial(trained.predict, deterministic=True))
+    streams = random_streams(config.seed)
+    with closing(VecLearnedReward(make_recorder(config, streams["envs"]))) as venv:
+        agent = make_policy(config, venv, streams["agent"])
+        agent.sb3.set_random_seed(seed)
+        yield Policy("untrained", partial(agent.predict, deterministic=False))
+        venv.action_space.seed(seed)
+        yield Policy("random", lambda observations: (_drawn(venv.action_space.sample, len(observations)), None))
+
+
+def _drawn(sample: object, n: int) -> Array:
+    return np.stack([sample() for _ in range(n)])  # type: ignore[operator]
