@@ -232,7 +232,7 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("evaluate TRAINED --jsn", "did you mean --json"),
         ("evaluate TRAINED --metrics corelation", "metric is 'corelation'; did you mean correlation?"),
         ("evaluate TRAINED --metrics epic --n-episodes 1", "epic needs at least 2 trajectories, or a goal, and got 1"),
-        ("evaluate TRAINED --metrics gap_accuracy --n-episodes 1", "gap_accuracy needs at least 2 trajectories and got"),
+        ("evaluate TRAINED --metrics gap_accuracy --n-episodes 1", "gap_accuracy needs at least 2 trajectories"),
         ("evaluate TRAINED --map 0 1", "map is of the learned reward's report; ask for it with --reward"),
         ("evaluate TRAINED --output there", "output is of the learned reward's report"),
         ("evaluate TRAINED --reward --map 0 angle", "or one of these names: cart position, cart velocity, pole angle"),

@@ -26,8 +26,8 @@ class Compared:
     Args:
         chosen: Numbers of the steps, shape (S,).
         functions: The learned and the true reward of any step.
-        rewards: What they give these steps, shape (2, S). Not what was recorded: what a quadratic leaves over of the true
-            reward would not cancel as a potential does, and be most of what is left.
+        rewards: What they give these steps, shape (2, S). Not what was recorded: what a quadratic leaves over of the
+            true reward would not cancel as a potential does, and be most of what is left.
     """
 
     chosen: Array
