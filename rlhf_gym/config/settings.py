@@ -169,8 +169,9 @@ class RewardConfig:
     pessimism: Annotated[float, AtLeast0] = 0.0
     """Pay the members' mean less this many of their standard deviations."""
     shift: Literal["living", "auto", "never"] = "auto"
-    """Subtract the mean reward. `auto` does where no episode has ever terminated, and only there. `living` always does,
-    and adds what a lived step is worth, by the answers to queries whose options lived for different times."""
+    """Subtract the mean reward. `auto` does where no episode has ever terminated, and only there. `living` does so,
+    too, and elsewhere pays the average step what living is worth, by answers to queries whose options lived for
+    different times."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ def statistics(size: int, members: int) -> dict[str, Tensor]:
         "output_scale": torch.ones(members),
         "output_shift": torch.zeros(members),
         "shares": torch.ones(2),  # of linear part and networks
-        "paid_scale": torch.ones(()),
         "paid_shift": torch.zeros(()),
     }
 

@@ -22,6 +22,7 @@ from rlhf_gym.rewards.stacking import stacked
 
 FIGURES_MOST = 1024  # choices that figures are taken from: more would cost time and change them by less than chance
 SEGMENTS_AT_ONCE = 64  # evaluated in one go, which bounds the memory it takes
+SIZE_STEPS = 2048  # that the reward's size is taken from
 STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
 
 
@@ -32,6 +33,10 @@ class LeftOut(NamedTuple):
     """Numbers of the choices that there is such a reward for, shape (n,)."""
     returns: Tensor
     """Shape (n, K)."""
+    mean: float
+    """Of the reward, over the steps that inputs are standardised by."""
+    std: float
+    """Likewise."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,8 @@ def fit_reward_model(
     data = Dataset(model.encoding) if data is None else data
     data.update(choices)
     lived = _lived_inputs(data)
-    model.freeze_inputs(lived if latest is None else torch.cat([lived, latest]))
+    seen = lived if latest is None else torch.cat([lived, latest])
+    model.freeze_inputs(seen)
     some = _evenly(len(choices), FIGURES_MOST)
     linear = networks = weights = None
     if model.linear:
@@ -151,7 +157,7 @@ def fit_reward_model(
             l2_sample=max(1, round(l2_sample * fewer)),
         )
         networks, weights = likelihood.returns(some), weights[:, some]
-    left_out = _left_out(model, data, some, linear, networks, weights, calibrate)
+    left_out = _left_out(model, data, some, linear, networks, weights, calibrate, seen)
     if linear is None and networks is not None and weights is not None:
         figures = _members_figures(data, some, networks, weights, label_noise)
     else:
@@ -167,6 +173,7 @@ def _left_out(
     networks: Tensor | None,
     weights: Tensor | None,
     calibrate: bool,
+    seen: Tensor,
 ) -> LeftOut:
     """Put together what the parts give options without their own choices, and set the parts' shares by it."""
     parts, known = [], torch.ones(len(some), dtype=torch.bool)
@@ -183,7 +190,9 @@ def _left_out(
         shares = torch.from_numpy(stacked(torch.stack(parts), data.targets[choices], data.offered[choices], expected))
         shares = shares.float()
     model.shares.copy_(shares if len(shares) == 2 else shares.expand(2))
-    return LeftOut(choices, (shares[:, None, None] * torch.stack(parts)).sum(dim=0))
+    with torch.no_grad():
+        std, mean = torch.std_mean(model(seen[_evenly(len(seen), SIZE_STEPS)]).mean(dim=0), correction=0)
+    return LeftOut(choices, (shares[:, None, None] * torch.stack(parts)).sum(dim=0), mean.item(), std.item())
 
 
 @torch.no_grad()
@@ -196,7 +205,7 @@ def _figures(
     rows = data.rows[some][offered]
     each = [model(data.inputs[part]).mean(dim=0) * data.lived[part] for part in torch.split(rows, SEGMENTS_AT_ONCE)]
     fitted[offered] = torch.cat(each).sum(dim=-1)
-    pairs = [(some, fitted), left_out]
+    pairs = [(some, fitted), (left_out.choices, left_out.returns)]
     losses, accuracies = [], []
     for choices, returns in pairs:
         about = (returns[None], data.targets[choices], data.offered[choices])

@@ -33,7 +33,7 @@ class RewardLearner:
         rng: Source of bootstrap weights and batches.
         l2: Weight decay to start from; every fit starts from where the last one left it.
         folds: Whether members hold choices out in folds (:class:`Bootstrap`).
-        living: Whether rewards that are shifted to mean 0 get a worth of living (:func:`worth_of_living`).
+        living: Whether rewards that aren't shifted to mean 0 get a worth of living (:func:`worth_of_living`).
         **settings: Of :func:`rlhf_gym.rewards.fit_reward_model`.
 
     Attributes:
@@ -96,22 +96,16 @@ class RewardLearner:
         inputs = _encoded(self.model, trajectories, most=SCALE_STEPS)
         if self.version == 0:
             self.model.freeze_inputs(inputs)
-        if self._living:
-            self.model.rescale(inputs, shift=True, living=self._worth_of_living(inputs))
-        else:
-            self.model.rescale(inputs, shift=shift)
+        self.model.rescale(inputs, shift=shift, zero=self._zero() if self._living and not shift else None)
 
-    @torch.inference_mode()
-    def _worth_of_living(self, inputs: torch.Tensor) -> float:
-        """Find it for rewards of mean 0 over these steps, shape (S, D); 0 where no answer tells."""
+    def _zero(self) -> float | None:
+        """Find the reward of a step that is worth no more than not living."""
         if self._left_out is None:
-            return 0.0
-        std, mean = torch.std_mean(self.model(inputs).mean(dim=0), correction=0)
-        choices, returns = self._left_out
-        data = self._data
-        lived = data.lived.sum(dim=1)[data.rows[choices]]
-        arrays = returns - mean * lived, std * lived, data.targets[choices], data.offered[choices]
-        return worth_of_living(*(array.numpy() for array in arrays))
+            return None
+        choices, returns, mean, std = self._left_out
+        lived = self._data.lived.sum(dim=1)[self._data.rows[choices]]
+        arrays = returns - mean * lived, std * lived, self._data.targets[choices], self._data.offered[choices]
+        return mean - std * worth_of_living(*(array.numpy() for array in arrays))
 
     @torch.inference_mode()
     def step_rewards(self, observations: Array, actions: Array, next_observations: Array) -> Array:

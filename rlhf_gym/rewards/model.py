@@ -58,7 +58,6 @@ class RewardModel(nn.Module):
     output_scale: Tensor
     output_shift: Tensor
     shares: Tensor
-    paid_scale: Tensor
     paid_shift: Tensor
 
     def __init__(
@@ -148,28 +147,26 @@ class RewardModel(nn.Module):
             self.linear.freeze(inputs)
 
     @torch.no_grad()
-    def rescale(self, inputs: Tensor, *, shift: bool, living: float | None = None) -> None:
+    def rescale(self, inputs: Tensor, *, shift: bool, zero: float | None = None) -> None:
         """Scale the rewards so that those of these steps, shape (S, D), have unit size.
 
         Args:
             inputs: From :meth:`encode`.
-            shift: True makes mean 0 and standard deviation 1. False only scales, to root mean square 1, and so keeps
-                the sign: where episodes terminate, the sign says whether living is good.
-            living: What is then added to every step's; None leaves it.
+            shift: True makes mean 0 and standard deviation 1. False scales to root mean square 1, and so keeps the
+                sign: where episodes terminate, the sign says whether living is good.
+            zero: Where the rewards aren't shifted to mean 0, the mean over members that is to be paid 0; None leaves
+                each member its own 0.
         """
         rewards = self(inputs)
-        alike = rewards.mean(dim=0, keepdim=True) if self.linear else rewards
-        mean = alike.mean(dim=1) if shift else torch.zeros(len(alike))
-        size = (alike - mean[:, None]).square().mean(dim=1).sqrt()
-        self.output_scale.copy_(1 / size.clamp_min(1e-6))
-        self.output_shift.copy_(-mean / size.clamp_min(1e-6))
-        self.paid_scale.fill_(1.0)
+        alike = rewards.mean(dim=0, keepdim=True) if self.linear or zero is not None else rewards
+        middle = alike.mean(dim=1) if shift else torch.full((len(alike),), zero or 0.0)
+        size = (alike - middle[:, None]).square().mean(dim=1).sqrt().clamp_min(1e-6)
+        self.output_scale.copy_(1 / size)
+        self.output_shift.copy_(-middle / size)
         self.paid_shift.fill_(0.0)
-        if shift and (self.pessimism or living is not None):
+        if self.pessimism:  # on average it takes nothing off, or living would be worth less where less is known
             normalised = rewards * self.output_scale[:, None] + self.output_shift[:, None]
-            std, mean = torch.std_mean(pessimistic(normalised, self.pessimism), correction=0)
-            self.paid_scale.copy_(1 / std.clamp_min(1e-6))
-            self.paid_shift.copy_((living or 0.0) - mean * self.paid_scale)
+            self.paid_shift.copy_((normalised.mean(dim=0) - pessimistic(normalised, self.pessimism)).mean())
 
     def weights_by_name(self, observations: Sequence[str], actions: Sequence[str]) -> list[Weight] | None:
         """List the linear part's weights, the largest first; None if there is no linear part.

@@ -31,7 +31,7 @@ def paid_by(model: RewardModel) -> Callable[[Array], Array]:
     mean, spread = model.input_mean.numpy().copy(), 1 / model.input_std.numpy()
     alike = 1 if model.linear else model.members
     scale, shift = (getattr(model, name).numpy()[:alike, None].copy() for name in ("output_scale", "output_shift"))
-    paid_scale, paid_shift = np.float32(model.paid_scale), np.float32(model.paid_shift)
+    paid_shift = np.float32(model.paid_shift)
     clip = None if model.clip is None else np.float32(model.clip)
     members, pessimism = _members(model), np.float32(model.pessimism)
 
@@ -44,7 +44,7 @@ def paid_by(model: RewardModel) -> Callable[[Array], Array]:
         paid = each.mean(axis=0)
         if pessimism:
             paid = paid - pessimism * each.std(axis=0)
-        return np.asarray(paid * paid_scale + paid_shift, np.float32)
+        return np.asarray(paid + paid_shift, np.float32)
 
     return rewards
 

@@ -103,17 +103,24 @@ def test_what_is_paid_is_the_mean_over_members_less_their_deviations(pessimism: 
     members = (model(inputs) * model.output_scale[:, None] + model.output_shift[:, None]).detach()
     expected = members.mean(dim=0) - pessimism * members.std(dim=0, correction=0)
     paid = model.reward_function()(inputs[:, :4].numpy(), inputs[:, 4:].numpy(), inputs[:, :4].numpy())
-    assert paid == pytest.approx((expected * model.paid_scale + model.paid_shift).numpy(), abs=0.02)
+    assert paid == pytest.approx((expected + model.paid_shift).numpy(), abs=0.02)
 
 
-def test_rewards_on_the_latest_steps_have_mean_0_and_unit_size_and_living_on_top() -> None:
+def test_rewards_of_these_steps_have_mean_0_or_a_zero_that_is_given_and_unit_size() -> None:
     learner, _ = learned("quadratic", paraboloid, pessimism=0.5)
-    fresh = trajectories(20, paraboloid, np.random.default_rng(5))
-    inputs = torch.cat([learner.model.encode(t.observations[:-1], t.actions, t.observations[1:]) for t in fresh])
-    learner.model.rescale(inputs, shift=True, living=0.7)
-    pay = learner.model.reward_function()
-    paid = np.concatenate([pay(t.observations[:-1], t.actions, t.observations[1:]) for t in fresh])
-    assert (paid.mean(), paid.std()) == pytest.approx((0.7, 1.0), abs=1e-3)
+    model, fresh = learner.model, trajectories(20, paraboloid, np.random.default_rng(5))
+    inputs = torch.cat([model.encode(t.observations[:-1], t.actions, t.observations[1:]) for t in fresh])
+    raw = model(inputs).mean(dim=0)
+
+    def paid() -> Array:
+        pay = model.reward_function()
+        return np.concatenate([pay(t.observations[:-1], t.actions, t.observations[1:]) for t in fresh])
+
+    model.rescale(inputs, shift=True)
+    assert paid().mean() == pytest.approx(0, abs=1e-3)  # though pessimism takes off from each
+    zero = float(raw.mean() - raw.std())
+    model.rescale(inputs, shift=False, zero=zero)
+    assert paid().mean() == pytest.approx(2**-0.5, abs=1e-2)  # a mean of one deviation, at root mean square 1
 
 
 def test_a_model_with_a_linear_part_comes_back_from_disk_bit_for_bit(tmp_path: Path) -> None:
