@@ -7,6 +7,7 @@ fails for a table that is older and not listed, and for one that is listed and n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,26 @@ def listed_older(results_dir: Path = Path("results")) -> dict[str, str]:
 def stale(results: Results, family: Family) -> list[str]:
     """List the settings of a family that have rows which aren't of the present code."""
     return [
-        name for name, setting in results.of(family).items()
-        if any(not is_fresh(results.name, name, setting, row) for row in results.runs[name])
-    ]  # fmt: skip
+        name
+        for name, setting in results.of(family).items()
+        if not all_fresh(results.name, name, setting, results.runs[name])
+    ]
+
+
+def all_fresh(experiment: str, name: str, setting: Setting, rows: Sequence[Row]) -> bool:
+    """Test whether today's settings and code would make all rows of a setting again."""
+    if not all(row.get(CODE) for row in rows):
+        return False
+    config = setting.run_config(setting.seeds[0])
+    known = known_columns(experiment, name, config)
+    wanted = {column: as_text(value) for column, value in known.items() if has_part(column, config)}
+    wanted[CODE] = code_of(config, setting.measures.values())
+    return all({**wanted, "seed": row["seed"]}.items() <= row.items() for row in rows)
 
 
 def is_fresh(experiment: str, name: str, setting: Setting, row: Row) -> bool:
     """Test whether today's settings and code would make this row again."""
-    config = setting.run_config(int(row["seed"]))
-    known = known_columns(experiment, name, config)
-    same = all(row.get(column) == as_text(value) for column, value in known.items() if has_part(column, config))
-    return same and row.get(CODE) == code_of(config, setting.measures.values())
+    return all_fresh(experiment, name, setting, [row])
 
 
 def as_text(value: Any) -> str:

@@ -149,8 +149,8 @@ def _of_what_code(results: Results, older: Mapping[str, str]) -> Iterator[str]:
     present = len(results.families) - len(known)
     if known:
         yield (
-            f"**{present} of {len(results.families)} tables are of the present code.** The others are older, say so, and "
-            "show what it may not reach again, for better or worse; verdicts below that rest on them do as well.\n"
+            f"**{present} of {len(results.families)} tables are of the present code.** The others say that they are "
+            "older: it may not reach the same again, for better or worse. Verdicts that rest on them are as old.\n"
         )
     else:
         yield "All tables are of the present code: the column `code` of `runs.csv`, which a test compares.\n"

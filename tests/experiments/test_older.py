@@ -8,10 +8,11 @@ import pytest
 from experiments.harness import fingerprint
 from experiments.harness.fingerprint import canonical, code_of, has_part
 from experiments.harness.older import is_fresh, listed_older, stale
-from experiments.harness.records import read_header
+from experiments.harness.records import read_rows
 from experiments.harness.results import read_results
 from experiments.harness.settings import known_columns, names
 from experiments.questions import cartpole, mujoco
+from rlhf_gym.config import RLHFConfig
 
 RESULTS = Path(__file__).parents[2] / "results"
 OTHER = {"bench": "pairs.csv", "peers": "runs.csv", "page_waits": "runs.csv"}
@@ -44,8 +45,10 @@ def test_a_table_is_of_the_present_code_or_is_named_as_older_and_not_both(name):
 
 
 @pytest.mark.parametrize("folder", OTHER)
-def test_measurements_without_a_fingerprint_are_named_as_older(folder):
-    assert folder in listed_older(RESULTS) or "code" in (read_header(RESULTS / folder / OTHER[folder]) or [])
+def test_measurements_that_are_not_of_the_present_code_are_named_as_older(folder):
+    last = read_rows(RESULTS / folder / OTHER[folder])[-1]
+    fresh = bool(last.get("code")) and last["code"] == code_of(RLHFConfig.for_env(last["env_id"]))
+    assert fresh is (folder not in listed_older(RESULTS))
 
 
 def test_a_line_that_says_no_reason_is_refused(tmp_path):

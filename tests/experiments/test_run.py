@@ -18,7 +18,14 @@ def pretend(job):
     settings = cartpole.TESTING if job.testing else cartpole.SETTINGS
     row = known_columns(job.experiment, job.setting, settings[job.setting].run_config(job.seed))
     row |= {"true_return_mean": 400.0 + job.seed, "wall_seconds": 30.0} | dict.fromkeys(measure_names(settings), 0.2)
-    row |= {"code": "now", "versions": "torch 2", "python": "3", "commit": "abc", "machine": "a machine", "date": "2030-01-01"}
+    row |= {
+        "code": "now",
+        "versions": "torch 2",
+        "python": "3",
+        "commit": "abc",
+        "machine": "a machine",
+        "date": "2030-01-01",
+    }
     rounds = [{"env_steps": 100 * n, "labels": n, "true_return": 9.0 * n} for n in (1, 2)]
     return {"run": row, "curves": [{"setting": job.setting, "seed": job.seed} | r for r in rounds]}
 

@@ -55,7 +55,8 @@ of returns.
 **The oracle's fault on MountainCar.** `mountain_car_progress` pays its best, 0, from the moment on at which the car
 could coast over the top, wherever it is then: whoever has the energy and takes his time is worth as much as whoever
 arrives. PPO on that goal itself stayed at −130 (−136 to −122), worse than on the true reward, −114 (−117 to −107),
-so that no number of answers could have reached −110. `mountain_car_top`, by which the oracle judges here, takes half
+so that more
+answers would not have mended it. `mountain_car_top`, by which the oracle judges here, takes half
 a point for every step below the top: only the top pays 0. The old oracle's runs are in `earlier_runs.csv`.
 
 **What the constant −1 says.** On Acrobot it teaches to end soon, which is all the task asks for. On
