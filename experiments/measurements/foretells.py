@@ -115,7 +115,7 @@ def pooled(runs: Sequence[Reached], column: str) -> tuple[float, float, int, int
         Pearson's and Spearman's coefficient, the number of runs and of tasks; None where there is nothing to correlate.
     """
     tasks = [own for own in _by_task(runs, column).values() if len(own) >= FEWEST_POOLED]
-    centred = [np.array(own) - np.mean(own, axis=0) for own in tasks]
+    centred = [np.round(np.array(own) - np.mean(own, axis=0), 12) for own in tasks]  # or rounding errors break ties
     found = correlations(np.concatenate(centred)) if centred else None
     return (*found, sum(map(len, tasks)), len(tasks)) if found else None
 
