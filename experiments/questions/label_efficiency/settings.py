@@ -12,6 +12,7 @@ from experiments.harness.settings import Family, Measure, Setting, shortened
 from experiments.questions.cartpole.goals import goal_return as held
 from experiments.questions.novel_goals.measures import metres_on_back_leg, pendulum_turns
 from rlhf_gym.config.mappings import merge
+from rlhf_gym.config.named import without_foreign_options
 
 SEEDS = (0, 1, 2, 3, 4)
 LABELS = 50
@@ -130,12 +131,17 @@ def scale(task: str) -> Scale:
     return Scale((f"{task}_ppo",), f"{task}_untrained_policy", TASKS[task].measured)
 
 
+def _over(shared: Settings, config: Settings) -> dict[str, Any]:
+    """Lay a variant over what its task is run with; options of what it replaces are dropped."""
+    return merge(without_foreign_options(shared, config), config)
+
+
 def _settings(task: str, variants: Mapping[str, tuple[str, Settings]], *, control: bool = False) -> dict[str, Setting]:
     where = TASKS[task]
     shared = merge(where.config, {"labels": LABELS})
     more: dict[str, Any] = {"measures": {GOAL: where.measure} if where.measure else {}, "control": control}
     return {
-        f"{task}_{name}": Setting(f"{where.title}: {title}", merge(shared, config), SEEDS, scale=scale(task), **more)
+        f"{task}_{name}": Setting(f"{where.title}: {title}", _over(shared, config), SEEDS, scale=scale(task), **more)
         for name, (title, config) in variants.items()
     }
 
