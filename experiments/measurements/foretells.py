@@ -81,9 +81,7 @@ def runs_with_figures(results: Results) -> Iterator[Reached]:
             for row in rows:
                 part = (float(row[_measure(results, name)]) - zero) / (one - zero)
                 figures = dict(_finite({**row, **last.get((name, row["seed"]), {})}))
-                yield Reached(
-                    f"{config.env_id}{f', {config.feedback.goal}' * bool(config.feedback.goal)}", part, figures
-                )
+                yield Reached(task, part, figures)
 
 
 def _measure(results: Results, name: str) -> str:
