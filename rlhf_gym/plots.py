@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rlhf_gym.config.named import get
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
-from rlhf_gym.stats import interquartile_mean, mean_interval
+from rlhf_gym.stats import ENOUGH, interquartile_mean, mean_interval, mean_name
 
 if TYPE_CHECKING:
     from rlhf_gym.config import RLHFConfig
@@ -155,7 +155,7 @@ def result_figure(
         _line_samples(figure, seeds[0], lines)
     if title:
         figure.suptitle(fill(title, 80), x=0.005, ha="left", fontsize=11, fontweight="bold", color=INK)
-    mean, one = "interquartile mean", "dot: one seed"
+    mean, one = INTERQUARTILE, "dot: one seed"
     drawn = (f"line and bar: {mean}", f"band: lowest to highest seed · {one}") if y else (f"bar: {mean}", one)
     figure.supxlabel(_caption(runs, *drawn), **SMALL)
     return figure
@@ -245,6 +245,7 @@ def _curves(rows: Rows, x: str, y: str) -> list[Curve]:
     return [(np.array(sorted(curve)), np.array([curve[at] for at in sorted(curve)])) for curve in seeds.values()]
 
 
+INTERQUARTILE = mean_name(ENOUGH)
 TOLD_APART_BY = ("teacher", "kind", "query.scheme", "query.schedule", "reward.network", "algo", "method")
 
 
@@ -301,11 +302,14 @@ def _caption(rows: Iterable[Mapping[str, Any]], mean: str, rest: str) -> str:
     if most == 1:
         return "1 seed"  # with nothing to take a mean of, and no band
     count = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
+    if INTERQUARTILE in mean:
+        mean = mean.replace(INTERQUARTILE, mean_name(most))
+        count += f", of fewer than {ENOUGH} the mean" * (fewest < ENOUGH <= most)
     return f"{mean} over {count} · {rest}"
 
 
 def _legend(figure: Figure, ax: Axes, rows: Rows, *, interval: bool) -> None:
-    mean, band = ("mean", "95 % confidence interval") if interval else ("interquartile mean", "lowest to highest")
+    mean, band = ("mean", "95 % confidence interval") if interval else (INTERQUARTILE, "lowest to highest")
     legend = figure.legend(
         *ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9,
         handlelength=3, labelcolor=INK, title=_caption(rows, f"line: {mean}", f"band: {band}"),

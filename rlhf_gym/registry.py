@@ -151,7 +151,7 @@ METRICS = {
 GOALS = {
     name: Entry(f"rlhf_gym.teachers.builtin_goals:{name}")
     for name in (
-        "cart_pole_hold_at_one", "pendulum_spin", "acrobot_height", "mountain_car_progress",
+        "cart_pole_hold_at_one", "pendulum_spin", "acrobot_height", "mountain_car_progress", "mountain_car_top",
         "half_cheetah_backwards", "half_cheetah_flip", "half_cheetah_one_leg", "hopper_backflip", "walker_one_leg",
     )
 }  # fmt: skip

@@ -165,9 +165,7 @@ def test_every_result_is_as_wide_so_that_text_has_one_size_on_a_page():
 
 def test_caption_says_what_line_bar_band_and_dots_are_and_how_many_seeds():
     figure = result_figure(ROUNDS, RUNS, LINES, [PANEL])
-    assert figure.get_supxlabel() == (
-        "line and bar: interquartile mean over 3 seeds · band: lowest to highest seed · dot: one seed"
-    )
+    assert figure.get_supxlabel() == ("line and bar: mean over 3 seeds · band: lowest to highest seed · dot: one seed")
 
 
 def test_caption_of_a_single_run_speaks_of_no_mean_and_no_band():

@@ -4,9 +4,11 @@ from scipy.stats import bootstrap
 
 from rlhf_gym.stats import (
     bootstrap_interval,
+    difference_interval,
     fraction_interval,
     fraction_reached,
     interquartile_mean,
+    mean_name,
     probability_of_improvement,
 )
 
@@ -86,6 +88,21 @@ def test_fraction_interval_has_no_upper_end_where_nothing_may_have_been_learned(
     # A quarter of the samples of (-10, 100) has mean -10: no part of that can be taken.
     low, high = fraction_interval([50], [-10, 100], seed=0)
     assert (low, high) == (0.5, float("inf"))
+
+
+def test_difference_interval_beside_a_certain_figure_is_that_of_the_mean():
+    # Of the samples of (100, 200) a quarter has mean 100 and a quarter 200.
+    assert difference_interval([100, 200], [150], seed=0) == (-50, 50)
+    assert difference_interval([150], [100, 200], seed=0) == (-50, 50)
+
+
+def test_difference_interval_counts_what_is_uncertain_on_both_sides():
+    # The lowest of ours beside the highest of theirs, and the other way round, are 1/16 of the samples each.
+    assert difference_interval([0, 10], [0, 1], seed=0) == (-1, 10)
+
+
+def test_the_middle_of_fewer_than_four_is_called_a_mean():
+    assert [mean_name(n) for n in (1, 3, 4, 10)] == ["mean", "mean", "interquartile mean", "interquartile mean"]
 
 
 def test_probability_of_improvement_counts_pairs_and_half_of_ties():

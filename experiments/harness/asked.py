@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from experiments.harness.parts import RETURN, Scale, returns
 from experiments.harness.settings import Asked, Row, Setting, Verdict
-from rlhf_gym.stats import bootstrap_interval, interquartile_mean, probability_of_improvement
+from rlhf_gym.stats import (
+    ENOUGH,
+    bootstrap_interval,
+    difference_interval,
+    interquartile_mean,
+    probability_of_improvement,
+)
 
 Settings = Mapping[str, Setting]
 Runs = Mapping[str, Sequence[Row]]
-RETURN = "true_return_mean"
+ENOUGH_TO_BE_ALIKE = 5  # with fewer seeds, an interval that is narrow is so by luck
 
 
 @dataclass(frozen=True)
@@ -34,76 +41,113 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Reaches:
-    """The interquartile mean of a setting's true return is at least `least`."""
+    """A setting's true return is at least `least`: so is the lower end of its interval."""
 
     setting: str
     least: float
 
     def judge(self, settings: Settings, runs: Runs) -> Verdict:
-        """Compare it with the figure."""
+        """Compare the interval's lower end with the figure."""
         asked = f"{_called(self.setting, settings)}: true return at least {self.least:g}"
-        rows = runs.get(self.setting, ())
-        if not rows:
+        ours = returns(self.setting, runs)
+        if not ours:
             return Verdict(asked, "not run", None)
-        reached = interquartile_mean([float(row[RETURN]) for row in rows])
-        whole = len(rows) == len(settings[self.setting].seeds)
-        return Verdict(asked, f"{reached:.1f}", reached >= self.least if whole else None)
+        low, high = bootstrap_interval(ours, seed=0)
+        passed = low >= self.least if _whole((self.setting,), settings, runs) else None
+        spread = f"[{low:.1f}, {high:.1f}]" if len(ours) >= ENOUGH else f"({min(ours):.1f} to {max(ours):.1f})"
+        return Verdict(asked, f"{interquartile_mean(ours):.1f} {spread}", passed)
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """The interquartile mean of a setting's true return is at least `least` times another's.
+    """A setting reaches at least a part of the best PPO's gain: so does the lower end of the part's interval.
 
     Args:
         setting: The one that is compared.
-        other: What it is measured against.
-        least: The ratio asked for.
-        floor: A setting whose return counts as 0, where returns are negative and a ratio would say nothing.
+        scale: What counts as 1 and as 0.
+        least: The part asked for.
     """
 
     setting: str
-    other: str
+    scale: Scale
     least: float
-    floor: str | None = None
 
     def judge(self, settings: Settings, runs: Runs) -> Verdict:
-        """Compare the two interquartile means."""
-        theirs, none = settings[self.other].title, settings[self.floor].title if self.floor else "0"
-        way = f"the way from {none} to " if self.floor else ""
-        asked = f"{_called(self.setting, settings)}: ≥ {self.least:g} of {way}{theirs}"
-        ours, ceiling, whole = _returns(self.setting, self.other, settings, runs)
-        lowest = [float(row[RETURN]) for row in runs.get(self.floor, ())] if self.floor else [0.0]
-        if not ours or not ceiling or not lowest:
-            return Verdict(asked, "not run", None)
-        a, b, zero = (interquartile_mean(values) for values in (ours, ceiling, lowest))
-        reached = f"{(a - zero) / (b - zero):.2f}: {a:.1f} of {b:.1f}"
-        if self.floor and a < zero:
-            reached = f"worse than {none}: {a:.1f} against {zero:.1f}"
-        elif self.floor:
-            reached = f"{(a - zero) / (b - zero):.2f}: {a:.1f}, between {zero:.1f} and {b:.1f}"
-        return Verdict(asked, reached, a - zero >= self.least * (b - zero) if whole else None)
+        """Compare the interval's lower end with the part."""
+        asked = f"{_called(self.setting, settings)}: ≥ {self.least:g} of {_gain(self.scale, settings, runs)}"
+        return _judged(asked, self.setting, self.scale, settings, runs, self.least, worst=False)
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The worst seed of a setting reaches at least a part of the best PPO's gain.
+
+    Args:
+        setting: The one that is compared.
+        scale: What counts as 1 and as 0.
+        least: The part asked for.
+    """
+
+    setting: str
+    scale: Scale
+    least: float
+
+    def judge(self, settings: Settings, runs: Runs) -> Verdict:
+        """Compare the worst seed with the part."""
+        worst = f"the worst of {len(settings[self.setting].seeds)} seeds"
+        gain = _gain(self.scale, settings, runs)
+        asked = f"{_called(self.setting, settings)}, {worst}: ≥ {self.least:g} of {gain}"
+        return _judged(asked, self.setting, self.scale, settings, runs, self.least, worst=True)
 
 
 @dataclass(frozen=True)
 class Alike:
-    """A setting scores what another does: the bootstrap intervals of their interquartile means overlap."""
+    """Two settings score alike: the 95 % interval of their difference lies within a margin, from 5 seeds of each on.
+
+    Args:
+        setting: The one that is compared.
+        other: What it is compared with.
+        margin: In units of the true return; a difference below it doesn't matter.
+    """
 
     setting: str
     other: str
+    margin: float
 
     def judge(self, settings: Settings, runs: Runs) -> Verdict:
-        """Compare the two intervals."""
-        asked = f"{_called(self.setting, settings)}: true return like that of {_called(self.other, settings)}"
-        ours, theirs, whole = _returns(self.setting, self.other, settings, runs)
+        """Compare the difference's interval with the margin."""
+        like = f"true return within {self.margin:g} of that of {_called(self.other, settings)}"
+        asked = f"{_called(self.setting, settings)}: {like}"
+        ours, theirs = returns(self.setting, runs), returns(self.other, runs)
         if not ours or not theirs:
             return Verdict(asked, "not run", None)
-        (low, high), (their_low, their_high) = (bootstrap_interval(values, seed=0) for values in (ours, theirs))
+        low, high = difference_interval(ours, theirs, seed=0)
         reached = (
-            f"{interquartile_mean(ours):.1f} [{low:.1f}, {high:.1f}] to {interquartile_mean(theirs):.1f} "
-            f"[{their_low:.1f}, {their_high:.1f}]; probability of improvement "
-            f"{probability_of_improvement(ours, theirs):.2f}"
+            f"{interquartile_mean(ours):.1f} to {interquartile_mean(theirs):.1f}, difference [{low:.1f}, {high:.1f}]; "
+            f"probability of improvement {probability_of_improvement(ours, theirs):.2f}"
         )
-        return Verdict(asked, reached, (low <= their_high and their_low <= high) if whole else None)
+        enough = min(len(ours), len(theirs)) >= ENOUGH_TO_BE_ALIKE
+        whole = _whole((self.setting, self.other), settings, runs) and enough
+        return Verdict(asked, reached, -self.margin <= low and high <= self.margin if whole else None)
+
+
+def _judged(
+    asked: str, setting: str, scale: Scale, settings: Settings, runs: Runs, least: float, *, worst: bool
+) -> Verdict:
+    part, better = scale.part(setting, runs), scale.better(runs)
+    if part is None:
+        there = better is not None and all(runs.get(name) for name in (setting, scale.floor))
+        return Verdict(asked, "PPO gained nothing over the untrained policy" if there else "not run", None)
+    middle, zero, one = (interquartile_mean(scale.of(name, runs)) for name in (setting, scale.floor, str(better)))
+    figure = f"{part.least:.2f}" if worst else str(part)
+    passed = (part.least if worst else part.low) >= least
+    reached = f"{figure}: {min(scale.of(setting, runs)) if worst else middle:.1f}, between {zero:.1f} and {one:.1f}"
+    return Verdict(asked, reached, passed if _whole((setting, scale.floor, str(better)), settings, runs) else None)
+
+
+def _gain(scale: Scale, settings: Settings, runs: Runs) -> str:
+    better = scale.better(runs) or scale.best[0]
+    return f"the gain over {settings[scale.floor].title} of {settings[better].title}"
 
 
 def _called(name: str, settings: Settings) -> str:
@@ -111,10 +155,9 @@ def _called(name: str, settings: Settings) -> str:
     return f"{settings[name].title} (`{name}`)"
 
 
-def _returns(setting: str, other: str, settings: Settings, runs: Runs) -> tuple[list[float], list[float], bool]:
-    """Collect true returns of both settings, and whether all their runs are there."""
-    ours, theirs = ([float(row[RETURN]) for row in runs.get(name, ())] for name in (setting, other))
-    return ours, theirs, (len(ours), len(theirs)) == tuple(len(settings[name].seeds) for name in (setting, other))
+def _whole(names: Sequence[str], settings: Settings, runs: Runs) -> bool:
+    """Test whether all runs of all of these are there."""
+    return all(len(runs.get(name, ())) == len(settings[name].seeds) for name in names)
 
 
 def reached(asked: Asked, settings: Settings, runs: Runs) -> bool:

@@ -14,10 +14,12 @@ from matplotlib.figure import Figure
 from tyro.conf import Positional
 
 from experiments.harness.made import made_with
+from experiments.harness.older import listed_older
 from experiments.harness.records import append_rows
 from experiments.harness.results import Results, read_results
 from experiments.harness.settings import Family, Row, Setting
 from rlhf_gym.plots import Line, result_figure
+from rlhf_gym.stats import ENOUGH as ENOUGH_FOR_A_MIDDLE
 from rlhf_gym.stats import bootstrap_interval, interquartile_mean
 
 ENOUGH = 5  # seeds; with fewer, the 95 % bootstrap interval always reaches from the lowest to the highest
@@ -39,8 +41,23 @@ def report(name: str, *, testing: bool = False, results_dir: Path = Path("result
     for key, figure in figures(results).items():
         figure.savefig(results.folder / f"{key}.png", dpi=130)
     page = results.folder / "README.md"
-    page.write_text("\n".join(_page(results, testing)), encoding="utf-8")
+    page.write_text(page_text(results, testing=testing), encoding="utf-8")
     return page
+
+
+def page_text(results: Results, *, testing: bool = False) -> str:
+    """Write the page of an experiment, all of it from its rows and the list of older tables."""
+    return "\n".join(_page(results, testing))
+
+
+def first_line(results: Results) -> str:
+    """Answer the question in a sentence, or say how much is missing."""
+    judged = {**results.experiment.SETTINGS, **results.settings}
+    verdicts = [asked.judge(judged, results.runs) for asked in results.experiment.ASKED]
+    missing = sum(verdict.passed is None for verdict in verdicts)
+    if missing:
+        return f"Open: the runs for {missing} of {len(verdicts)} figures asked for are missing."
+    return results.experiment.answer(judged, results.runs)
 
 
 def figures(results: Results) -> dict[str, Figure]:
@@ -57,6 +74,7 @@ def figures(results: Results) -> dict[str, Figure]:
             evaluated=_evaluated(results.of(family).values()),
         )
         for key, family in results.families.items()
+        if family.figure
     }
 
 
@@ -66,7 +84,7 @@ def _evaluated(settings: Iterable[Setting]) -> str:
 
 
 def table(results: Results, family: Family) -> str:
-    """Write the settings of a family in Markdown: interquartile means, with intervals from 5 seeds on."""
+    """Write the settings of a family in Markdown: means, interquartile from 4 seeds on, with intervals from 5."""
     return "\n".join(_table(results.of(family), results.runs))
 
 
@@ -102,35 +120,66 @@ def _page(results: Results, testing: bool) -> Iterator[str]:
     name, experiment, flag = results.name, results.experiment, " --testing" if testing else ""
     yield f"<!-- Made by `python -m experiments.report {name}{flag}`; what is changed here by hand is lost. -->"
     judged = {**experiment.SETTINGS, **results.settings}
-    verdicts = [asked.judge(judged, results.runs) for asked in experiment.ASKED]
-    missing = sum(verdict.passed is None for verdict in verdicts)
-    answer = f"Open: the runs for {missing} of {len(verdicts)} figures asked for are missing."
-    yield f"# {name}\n\n**{answer if missing else experiment.answer(judged, results.runs)}**\n"
+    yield f"# {name}\n\n**{first_line(results)}**\n"
     yield f"{experiment.__doc__.strip()}\n"
     yield f"```\npython -m experiments.run {name} --jobs 2{flag}\npython -m experiments.report {name}{flag}\n```\n"
+    older = listed_older(results.folder.parent)
+    yield from _of_what_code(results, older)
     yield "## Asked and reached\n\n| asked | reached | |\n|---|---|---|"
+    verdicts = [asked.judge(judged, results.runs) for asked in experiment.ASKED]
     yield from (f"| {v.asked} | {v.reached} | {VERDICTS[v.passed]} |" for v in verdicts)
+    if more := getattr(experiment, "more", None):
+        yield from more(judged, results.runs)
     for key, family in results.families.items():
-        yield f"\n## {family.title}\n\n![{family.title}: every seed, beside the controls]({key}.png)\n"
+        picture = f"\n![{family.title}: every seed, beside the controls]({key}.png)\n" if family.figure else ""
+        yield f"\n## {family.title}\n{picture}"
         for s, setting in results.of(family).items():
             if setting.clip and (results.folder / f"{s}.webp").exists():
                 yield f"![{setting.title}, the policy of seed {setting.seeds[0]}]({s}.webp)\n"
+        if why := older.get(f"{name}/{key}"):
+            yield f"**Older than the present code:** {why}.\n"
         yield table(results, family)
     yield f"\n## How to read it\n\n{experiment.HOW_TO_READ}\n"
     yield from _made_with([row for found in results.runs.values() for row in found])
 
 
+def _of_what_code(results: Results, older: Mapping[str, str]) -> Iterator[str]:
+    """Say how many tables are of the present code; those that aren't say why."""
+    known = [key for key in results.families if f"{results.name}/{key}" in older]
+    present = len(results.families) - len(known)
+    if known:
+        yield (
+            f"**{present} of {len(results.families)} tables are of the present code.** The others say that they are "
+            "older: it may not reach the same again, for better or worse. Verdicts that rest on them are as old.\n"
+        )
+    else:
+        yield "All tables are of the present code: the column `code` of `runs.csv`, which a test compares.\n"
+
+
 def _table(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> Iterator[str]:
     measures = list(dict.fromkeys(m for setting in settings.values() for m in ("true_return_mean", *setting.measures)))
     summary = {(row["setting"], row["measure"]): row for row in summarise(settings, {s: runs[s] for s in settings})}
-    interval = _interval([row["n_seeds"] for row in summary.values()])
-    yield f"Interquartile mean over seeds{interval}, lowest to highest seed.\n"
-    yield f"| setting | {' | '.join(measures)} | seeds over threshold |"
-    yield "|---" * (len(measures) + 2) + "|"
+    n_seeds = [row["n_seeds"] for row in summary.values()]
+    parts = {name: setting.scale.part(name, runs) for name, setting in settings.items() if setting.scale}
+    thresholds = any(setting.threshold for setting in settings.values())
+    heads = [*measures, *["part of the best PPO's gain"] * any(parts.values()), *["seeds over threshold"] * thresholds]
+    yield f"{_middle(n_seeds)} over seeds{_interval(n_seeds)}, lowest to highest seed.\n"
+    yield f"| setting | {' | '.join(heads)} | seeds |"
+    yield "|---" * (len(heads) + 2) + "|"
     for name, setting in settings.items():
         cells = [_cell(summary[name, measure]) if (name, measure) in summary else "" for measure in measures]
-        over = f"{sum(map(setting.reached, runs[name]))} of {len(runs[name])}" if setting.threshold else ""
-        yield f"| {setting.title} (`{name}`) | {' | '.join(cells)} | {over} |"
+        if any(parts.values()):
+            cells.append(str(parts.get(name) or ""))
+        if thresholds:
+            over = sum(map(setting.reached, runs[name]))
+            cells.append(f"{over} of {len(runs[name])}" if setting.threshold else "")
+        yield f"| {setting.title} (`{name}`) | {' | '.join(cells)} | {len(runs[name])} |"
+
+
+def _middle(n_seeds: Collection[int]) -> str:
+    if max(n_seeds) < ENOUGH_FOR_A_MIDDLE:
+        return "Mean"
+    return "Interquartile mean" + " (of fewer than 4, the mean)" * (min(n_seeds) < ENOUGH_FOR_A_MIDDLE)
 
 
 def _interval(n_seeds: Collection[int]) -> str:

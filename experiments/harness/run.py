@@ -17,7 +17,10 @@ from typing import Any
 
 from tyro.conf import Positional
 
+from experiments.harness.fingerprint import has_part
+from experiments.harness.older import CODE, as_text
 from experiments.harness.records import append_rows, read_header, read_rows, refusal, widen
+from experiments.harness.retire import retire_rows
 from experiments.harness.runner import alone, fresh_process, missing, results_folder, run_missing
 from experiments.harness.settings import Setting, choose, known_columns, load, measure_names
 
@@ -77,18 +80,21 @@ def run(
     testing: bool = False,
     results_dir: Path = Path("results"),
     adopt: bool = False,
+    retire: bool = False,
     execute: Execute = in_fresh_process,
 ) -> dict[Job, str]:
     """Do the runs that have no row yet.
 
     Args:
         name: The experiment.
-        only: Settings to run; none means all.
+        only: Settings to run, by name or pattern (`*_50`); none means all.
         seeds: Seeds to run; none means all of each setting.
         jobs: Runs at the same time.
         testing: Run the testing subset, in a folder of its own.
         results_dir: Where `NAME/runs.csv` is.
         adopt: Give rows that are older than a setting the value it has today; only where it is what they were run with.
+        retire: First move rows of these runs that aren't of the present code to `earlier_runs.csv`, so that they are
+            done again.
         execute: Does one run.
 
     Returns:
@@ -102,6 +108,9 @@ def run(
     settings, folder = choose(load(name), testing=testing), results_folder(name, results_dir, testing=testing)
     wanted = _wanted(name, choose(load(name), testing=testing, only=only), seeds, testing)
     with alone(folder):
+        if retire:
+            moved = retire_rows(name, settings, folder, {(job.setting, job.seed) for job in wanted})
+            print(f"{name}: {moved} rows of older code moved to earlier_runs.csv", flush=True)
         if adopt:
             _adopt_new_columns(name, settings, folder / "runs.csv")
         todo = _missing(wanted, settings, folder / "runs.csv")
@@ -130,16 +139,18 @@ def _missing(wanted: Sequence[Job], settings: Mapping[str, Setting], path: Path)
         return known_columns(job.experiment, job.setting, settings[job.setting].run_config(job.seed))
 
     def check(job: Job, row: Mapping[str, str]) -> None:
+        config = settings[job.setting].run_config(job.seed)
         for column, value in known(job).items():
-            if row[column] != ("" if value is None else str(value)):
+            if row[column] != as_text(value) and has_part(column, config):
                 raise ValueError(
                     f"{path} has {job.title} with {column} {row[column]!r}, but the setting now "
-                    f"says {value!r}; give the setting a new name or use another --results-dir"
+                    f"says {value!r}; do it again with --retire, give the setting a new name or use another "
+                    f"--results-dir"
                 )
 
     for job in wanted:
-        if header is not None and not {*known(job), *measures} <= set(header):
-            raise ValueError(refusal(path, header, [*known(job), *measures]))
+        if header is not None and not {*known(job), *measures, CODE} <= set(header):
+            raise ValueError(refusal(path, header, [*known(job), *measures, CODE]))
     return missing(wanted, path, check)
 
 
@@ -152,9 +163,9 @@ def _adopt_new_columns(name: str, settings: Mapping[str, Setting], path: Path) -
     rows, header = read_rows(path), read_header(path)
     if rows and header:
         first, measures = known(rows[0]), measure_names(settings)
-        rest = [column for column in header if column not in [*first, *measures]]
-        at = rest.index("versions")  # measures stand before it
-        widen(path, [*first, *rest[:at], *measures, *rest[at:]], known)
+        rest = [column for column in header if column not in [*first, *measures, CODE]]
+        at = rest.index("versions")  # measures and code stand before it
+        widen(path, [*first, *rest[:at], *measures, CODE, *rest[at:]], known)
 
 
 def _keep(folder: Path, job: Job, rows: Rows) -> str:
@@ -176,20 +187,23 @@ def main(
     testing: bool = False,
     results_dir: Path = Path("results"),
     adopt: bool = False,
+    retire: bool = False,
 ) -> int:
     """Do the missing runs of an experiment.
 
     Args:
         name: Folder in experiments/questions/.
-        only: Settings to run; all if left out.
+        only: Settings to run, by name or pattern ('*_50'), in their order; all if left out.
         seeds: Seeds to run; all of each setting if left out.
         jobs: Runs at the same time.
         testing: Run the small testing subset, kept in a folder of its own.
         results_dir: Folder of results.
         adopt: Give rows that are older than a setting the value it has today; only where it is what they were run with.
+        retire: First move rows of these runs that aren't of the present code to earlier_runs.csv: they are done again.
     """
+    chosen: dict[str, Any] = {"only": only, "seeds": seeds, "jobs": jobs, "testing": testing}
     try:
-        failed = run(name, only=only, seeds=seeds, jobs=jobs, testing=testing, results_dir=results_dir, adopt=adopt)
+        failed = run(name, **chosen, results_dir=results_dir, adopt=adopt, retire=retire)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

@@ -6,10 +6,12 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from experiments.harness.parts import Scale
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge, unknown_name
 from rlhf_gym.plots import Panel
@@ -57,6 +59,7 @@ class Setting:
         measures: Figures of the evaluation's episodes that are recorded beside the true return.
         threshold: What a run has to reach, all of it.
         clip: Whether to keep a clip of the policy that the first seed learns.
+        scale: What its returns are a part of; None where they are shown as they are.
     """
 
     title: str
@@ -66,6 +69,7 @@ class Setting:
     measures: Mapping[str, Measure] = field(default_factory=dict)
     threshold: tuple[Bound, ...] = ()
     clip: bool = False
+    scale: Scale | None = None
 
     def run_config(self, seed: int) -> RLHFConfig:
         """Make all settings of one run."""
@@ -98,12 +102,14 @@ class Family:
         settings: Their names, in order.
         panels: What the figure shows beside the learning curves.
         curve: What the learning curves show; None leaves them out.
+        figure: Whether there is a figure; not where its settings have no unit in common.
     """
 
     title: str
     settings: tuple[str, ...]
     panels: tuple[Panel, ...]
     curve: str | None = "true return"
+    figure: bool = True
 
 
 @dataclass(frozen=True)
@@ -151,16 +157,16 @@ def load(name: str) -> Experiment:
 
 
 def choose(experiment: Experiment, *, testing: bool, only: Sequence[str] = ()) -> dict[str, Setting]:
-    """Choose settings by name, all of them or only some.
+    """Choose settings by name, all of them or only some; `*` and `?` in a name stand for any.
 
     Raises:
-        ValueError: On a name that isn't there.
+        ValueError: On a name that nothing has.
     """
     settings = experiment.TESTING if testing else experiment.SETTINGS
     for name in only:
-        if name not in settings:
+        if not any(fnmatchcase(known, name) for known in settings):
             raise ValueError(unknown_name(name, list(settings)))
-    return {name: setting for name, setting in settings.items() if name in only or not only}
+    return {name: setting for name, setting in settings.items() if not only or any(fnmatchcase(name, o) for o in only)}
 
 
 def known_columns(experiment: str, setting: str, config: RLHFConfig) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from typing import Annotated, Any
 
 import tyro
 
+from experiments.harness.fingerprint import code_of
 from experiments.harness.made import made_columns
+from experiments.harness.older import CODE
 from experiments.harness.settings import Setting, choose, known_columns, load, measure_names
 from rlhf_gym.envs import frames_per_second, replay, write_clip
 from rlhf_gym.reporting import evaluate
@@ -58,6 +60,7 @@ def run_row(
     measures: dict[str, float],
     names: Sequence[str],
     command: str,
+    code: str,
 ) -> dict[str, Any]:
     """Make the run's row. A summary's name that is a setting's too, such as `labels`, becomes `summary.labels`."""
     return (
@@ -69,6 +72,7 @@ def run_row(
             if name != "goal_return_mean"
         }
         | {name: measures.get(name, "") for name in names}
+        | {CODE: code}
         | made_columns(command)
     )
 
@@ -84,9 +88,10 @@ def main(
 ) -> None:
     """Run one setting with one seed, and write its rows as JSON."""
     settings = choose(load(name), testing=testing)
+    code = code_of(settings[setting].run_config(seed), settings[setting].measures.values())  # before it may be edited
     summary, metrics, measures = run_setting(settings[setting], seed, output.with_suffix(".webp"))
     known = known_columns(name, setting, settings[setting].run_config(seed))
-    row = run_row(known, summary, measures, measure_names(settings), command)
+    row = run_row(known, summary, measures, measure_names(settings), command, code)
     curves = [{"setting": setting, "seed": seed} | row for row in metrics]
     output.write_text(json.dumps({"run": row, "curves": curves}))
 

@@ -1,10 +1,10 @@
 """The cost of RLHF over plain SB3 PPO: `python -m experiments.measurements.bench [--pairs 5]`.
 
-The two run in turn, each in a fresh process, with the same environment, steps and settings of PPO, and the same
-evaluation at the end; the ratio is taken pair by pair, so that it holds when the machine's speed drifts. Imports are
-not counted: they would flatter the ratio. Plain PPO is SB3's as its users write it: where observations are normalised,
-with VecNormalize (for observations alone), and with the Adam that torch chooses. Ours has the same Adam fused, which
-SB3 offers as a setting and which saves about a tenth of PPO's time.
+The runs of a pair follow each other, each in a fresh process, with the same environment, steps and settings of PPO, and
+the same evaluation at the end; the ratio is taken pair by pair, so that it holds when the machine's speed drifts.
+Imports are not counted: they would flatter the ratio. Plain PPO is SB3's, with VecNormalize where observations or
+rewards are normalised. It runs twice: with the fused Adam that ours has, which SB3 offers as a setting and which saves
+about a tenth of PPO's time, and with SB3's own, as its users write it. The first is like for like.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecNormalize
 from tqdm import tqdm
 
+from experiments.harness.fingerprint import code_of
+from experiments.harness.older import listed_older
 from experiments.harness.records import append_rows, read_rows
 from rlhf_gym import RLHF, RLHFConfig
+from rlhf_gym.agents.on_policy import OPTIMIZER
 from rlhf_gym.evaluation import mean_return, play
 from rlhf_gym.runs.provenance import peak_rss_mb, provenance
 from rlhf_gym.segments import Array
@@ -39,7 +42,11 @@ PAIRS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"labels": 50, "total_timesteps": 60_000},
     "HalfCheetah-v5": {"labels": 200, "total_timesteps": 200_000},
     "Hopper-v5": {"labels": 200, "total_timesteps": 200_000},
+    "Pendulum-v1": {"labels": 100, "total_timesteps": 100_000},
 }
+Kind = Literal["rlhf", "fused", "ppo"]
+KINDS: tuple[Kind, ...] = ("rlhf", "fused", "ppo")
+"""Ours; plain PPO with the same fused Adam; plain PPO with SB3's own Adam."""
 PARTS = ("policy", "reward", "query", "evaluation")
 
 
@@ -52,20 +59,23 @@ def time_rlhf(config: RLHFConfig) -> dict[str, Any]:
     return summary
 
 
-def time_ppo(config: RLHFConfig) -> dict[str, Any]:
-    """Plain SB3 PPO on the true reward, as its users write it, saved and evaluated like ours."""
+def time_ppo(config: RLHFConfig, *, fused: bool = False) -> dict[str, Any]:
+    """Plain SB3 PPO on the true reward, saved and evaluated like ours; with our fused Adam, or with SB3's own."""
     started = time.perf_counter()
     agent, settings = config.agent, dict(config.agent.options)
     venv = make_vec_env(config.env_id, n_envs=agent.n_envs, seed=config.seed, env_kwargs=config.env_kwargs)
     normalize: Callable[[Array], Any] = np.asarray
-    if agent.normalize_observations is not False:
-        venv = normalized = VecNormalize(venv, norm_reward=False)
+    observations, rewards = agent.normalize_observations is not False, agent.normalize_rewards
+    if observations or rewards:
+        gamma = settings["gamma"]
+        venv = normalized = VecNormalize(venv, norm_obs=observations, norm_reward=rewards, gamma=gamma)
         normalize = normalized.normalize_obs
     if agent.schedule == "linear":
         for name in ("learning_rate", "clip_range"):
             settings[name] = LinearSchedule(settings[name], 0.0, 1.0)
     torch.set_num_threads(agent.torch_threads)
-    policy_kwargs = {"net_arch": list(agent.net_arch or (64, 64)), "log_std_init": settings.pop("log_std_init")}
+    policy_kwargs: dict[str, Any] = {"net_arch": list(agent.net_arch or (64, 64))}
+    policy_kwargs |= {"log_std_init": settings.pop("log_std_init")} | ({"optimizer_kwargs": OPTIMIZER} if fused else {})
     ppo = PPO("MlpPolicy", venv, seed=config.seed, device="cpu", policy_kwargs=policy_kwargs, **settings)
     # As many rollouts as ours has steps for, the warm-up's included: SB3 would round up, ours rounds down.
     rollout = agent.n_envs * settings["n_steps"]
@@ -87,9 +97,7 @@ def time_ppo(config: RLHFConfig) -> dict[str, Any]:
     }
 
 
-def in_fresh_process(
-    env_id: str, kind: Literal["rlhf", "ppo"], seed: int, total_timesteps: int | None
-) -> dict[str, Any]:
+def in_fresh_process(env_id: str, kind: Kind, seed: int, total_timesteps: int | None) -> dict[str, Any]:
     """Do one timed run in a new process; its figures are the last line of its output."""
     command = [sys.executable, "-m", "experiments.measurements.bench", "--one", env_id, kind, str(seed)]
     command += ["--total-timesteps", str(total_timesteps)] if total_timesteps else []
@@ -107,25 +115,23 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Write one line a task, medians over pairs with their ranges."""
+    """Write one line a task, medians over pairs with their ranges; what older pairs lack stays empty."""
     lines = [
-        "| task | pairs | wall time ours ÷ PPO | ours s | PPO s | policy s | reward s | query s | evaluation s | "
+        "| task | pairs | wall time ours ÷ PPO with the same fused Adam | ours ÷ PPO with SB3's own Adam | ours s | "
+        "PPO s, fused | PPO s | policy s | reward s | query s | evaluation s | "
         "steps per s, ours | PPO | memory ours − PPO, MB |",
-        "|---" * 12 + "|",
+        "|---" * 14 + "|",
     ]
     for env_id, steps in dict.fromkeys((row["env_id"], int(row["total_timesteps"])) for row in rows):
         found = [row for row in rows if (row["env_id"], int(row["total_timesteps"])) == (env_id, steps)]
 
         def of(name: str, digits: int = 1, found: Sequence[dict[str, Any]] = found) -> str:
-            return spread([row[name] for row in found], digits)
+            values = [row[name] for row in found if row.get(name, "") != ""]
+            return spread(values, digits) if values else ""
 
-        cells = [
-            str(len(found)),
-            of("ratio", 3),
-            of("rlhf_seconds"),
-            of("ppo_seconds"),
-            *(of(f"{part}_seconds") for part in PARTS),
-        ]
+        cells = [str(len(found)), of("fused_ratio", 3), of("ratio", 3)]
+        cells += [of(f"{kind}_seconds") for kind in KINDS]
+        cells += [of(f"{part}_seconds") for part in PARTS]
         cells += [of("rlhf_steps_per_second", 0), of("ppo_steps_per_second", 0), of("extra_mb", 0)]
         labels = int(found[0]["labels"])
         lines.append(f"| {env_id}, {steps} steps, {labels} labels | " + " | ".join(cells) + " |")
@@ -138,10 +144,11 @@ def settings(env_id: str, total_timesteps: int | None = None) -> dict[str, Any]:
 
 
 def pair(env_id: str, seed: int, total_timesteps: int | None = None) -> dict[str, Any]:
-    """Do one pair of runs; which one goes first changes with the seed."""
-    order: list[Literal["rlhf", "ppo"]] = ["rlhf", "ppo"] if seed % 2 == 0 else ["ppo", "rlhf"]
+    """Do one pair of runs, ours between both kinds of plain PPO; which of these goes first changes with the seed."""
+    order: tuple[Kind, ...] = ("fused", "rlhf", "ppo") if seed % 2 == 0 else ("ppo", "rlhf", "fused")
     done = {kind: in_fresh_process(env_id, kind, seed, total_timesteps) for kind in order}
-    ours, plain = done["rlhf"], done["ppo"]
+    ours, plain, fused = done["rlhf"], done["ppo"], done["fused"]
+    config = RLHFConfig.for_env(env_id, seed=seed, **settings(env_id, total_timesteps))
     return {
         "env_id": env_id,
         "seed": seed,
@@ -157,28 +164,42 @@ def pair(env_id: str, seed: int, total_timesteps: int | None = None) -> dict[str
         "extra_mb": ours["peak_rss_mb"] - plain["peak_rss_mb"],
         "rlhf_true_return": ours["true_return_mean"],
         "ppo_true_return": plain["true_return_mean"],
+        "fused_ratio": ours["wall_seconds"] / fused["wall_seconds"],
+        "fused_seconds": fused["wall_seconds"],
+        "code": code_of(config),
     }
 
 
 def of_commit(path: Path, commit: str) -> list[dict[str, Any]]:
     """Read every pair run at a commit, its figures as numbers."""
-    texts = "env_id commit machine python"
+    texts = "env_id commit machine python code"
     return [
-        {name: value if name in texts.split() else float(value) for name, value in row.items()}
+        {name: value if name in texts.split() or value == "" else float(value) for name, value in row.items()}
         for row in read_rows(path)
         if row["commit"] == commit
     ]
+
+
+def answer(rows: Sequence[dict[str, Any]]) -> str:
+    """Say what a whole run costs, like for like where that was timed."""
+    fused = all(row.get("fused_ratio", "") != "" for row in rows)
+    name, adam = ("fused_ratio", "the same fused Adam") if fused else ("ratio", "SB3's own Adam, where ours is fused")
+    ratios = [median(row[name] for row in rows if row["env_id"] == task) for task in {row["env_id"] for row in rows}]
+    return (
+        f"A whole run takes {min(ratios):.2f} to {max(ratios):.2f} times the wall time of plain SB3 PPO with {adam}, "
+        "by task."
+    )
 
 
 def page(path: Path) -> str:
     """All of the page, from the pairs of the commit that was timed last."""
     last = read_rows(path)[-1]
     rows, how = of_commit(path, last["commit"]), (__doc__ or "").partition("\n\n")[2]
-    ratios = [median(row["ratio"] for row in rows if row["env_id"] == task) for task in {row["env_id"] for row in rows}]
+    older = listed_older(path.parents[1]).get("bench")
+    code = f"**Older than the present code:** {older}.\n\n" if older else ""
     return (
         f"<!-- Made by `make bench`. -->\n# What it costs over plain PPO\n\n"
-        f"**A whole run takes {min(ratios):.2f} to {max(ratios):.2f} times the wall time of plain SB3 PPO, by task.**"
-        f"\n\n{how}\n```\nmake bench\n```\n\n{table(rows)}\n\n"
+        f"**{answer(rows)}**\n\n{how}\n```\nmake bench\n```\n\n{code}{table(rows)}\n\n"
         f"Median (range) of all pairs run at one commit; `pairs.csv` has every pair ever run. "
         f"{last['machine']}; Python {last['python']}; commit {last['commit']}.\n"
     )
@@ -188,7 +209,7 @@ def main(
     pairs: int = 5,
     tasks: tuple[str, ...] = tuple(PAIRS),
     total_timesteps: int | None = None,
-    one: tuple[str, Literal["rlhf", "ppo"], int] | None = None,
+    one: tuple[str, Kind, int] | None = None,
     results_dir: Path = Path("results"),
 ) -> None:
     """Time pairs of runs and print one table.
@@ -204,7 +225,8 @@ def main(
         env_id, kind, seed = one
         torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # torch's first optimizer imports a lot, for either
         config = RLHFConfig.for_env(env_id, seed=seed, **settings(env_id, total_timesteps))
-        print(json.dumps({"rlhf": time_rlhf, "ppo": time_ppo}[kind](config), default=float))
+        done = time_rlhf(config) if kind == "rlhf" else time_ppo(config, fused=kind == "fused")
+        print(json.dumps(done, default=float))
         return
     made, kept = provenance("python -m experiments.measurements.bench"), results_dir / "bench" / "pairs.csv"
     for env_id in tasks:

@@ -1,20 +1,23 @@
-"""How much of what PPO reaches on the true reward labels reach: on every task, here and elsewhere."""
+"""How much of what the best PPO gains on the true reward labels reach: on every task, here and elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from experiments.harness.parts import part_of
 from experiments.harness.records import read_rows
 from experiments.harness.results import Results, read_results
 from experiments.harness.settings import Family, Row, names
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.registry import source_entry, teacher_entry
-from rlhf_gym.stats import fraction_reached, interquartile_mean
+from rlhf_gym.stats import interquartile_mean
 
 RETURN = "true_return_mean"
+ABLATIONS = ("label_efficiency", "ppo")
+"""Questions whose settings differ in more than the number of labels."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,14 @@ class Point:
         task: What it was reached on.
         kind: From answers, from a constant reward and no answers at all, or by others.
         labels: Answers given.
-        fraction: Interquartile mean of the true return, as a part of what PPO reaches on the true reward.
+        fraction: Interquartile mean of the true return (of fewer than 4 seeds the mean), as a part of what the best PPO
+            gains on the true reward over the untrained policy.
         low: The same part of the lowest seed; None where only the fraction is known.
         high: That of the highest seed.
         n_seeds: Runs with these labels; None where not known.
         source: Where the figure is from: experiment and setting, or a publication.
-        above: The setting whose return counts as 0; none where 0 itself does.
-        ppo_low: The part that PPO's own lowest seed reaches of PPO's interquartile mean.
+        above: The setting whose return counts as 0, that of the untrained policy.
+        ppo_low: The part that the best PPO's own lowest seed reaches of its interquartile mean.
         ppo_high: That of its highest seed.
     """
 
@@ -48,20 +52,8 @@ class Point:
     ppo_high: float | None = None
 
 
-class Parts(NamedTuple):
-    """Returns as parts of PPO's interquartile mean: their own interquartile mean, their lowest and their highest."""
-
-    middle: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, returns: Sequence[float], ppo: Sequence[float], floor: Sequence[float]) -> Parts:
-        """Take the parts, all counted from the floor's interquartile mean."""
-        return cls(*(fraction_reached(v, ppo, floor=floor) for v in (returns, [min(returns)], [max(returns)])))
-
-
-# Only what was given as a part of the true reward's return, or beside it. Christiano et al. (2017) say of 700 labels
+# Only what was given as a part of the true reward's return, or beside it: from 0, as nobody says what doing nothing is
+# worth. Christiano et al. (2017) say of 700 labels
 # that they "nearly match" the true reward, and give no number; returns alone can't be placed here either.
 PUBLISHED = (
     Point(
@@ -90,19 +82,33 @@ IMITATION = {"half_cheetah_700": "imitation", "cartpole_200": "imitation_fragmen
 
 
 def elsewhere(results_dir: Path = Path("results")) -> list[Point]:
-    """Collect others' figures: imitation, as measured here beside its own PPO, and published ones."""
+    """Collect others' figures: imitation, as measured here beside its own PPO, and published ones.
+
+    An untrained policy of imitation's counts for as much as one of ours on the same task; where ours wasn't run, its
+    figures are left out.
+    """
     path = results_dir / "peers" / "runs.csv"
     rows = read_rows(path) if path.exists() else []
+    floors = {stem(env_id): floor for r in results_with_rows(results_dir) for env_id, floor in _floors(r).items()}
     points = []
     for task, who in IMITATION.items():
         own = [row for row in rows if row["task"] == task and row["who"] == who]
         returns, ppo = _returns(own), _returns([r for r in rows if (r["task"], r["who"]) == (task, "imitation_ppo")])
-        if returns and ppo:
+        above, floor = floors.get(stem(own[0]["env_id"]), ("", [])) if own else ("", [])
+        part = part_of(returns, ppo, floor) if returns and ppo and floor else None
+        if part:
             env_id, labels = own[0]["env_id"], int(own[0]["labels"])
-            parts = Parts.of(returns, ppo, [0.0])
-            source = f"imitation 1.0.1 on {env_id} (results/peers)"
-            points.append(Point(env_id, "elsewhere", labels, *parts, len(returns), source))
+            figures = (part.middle, part.least, part.most, part.n)
+            points.append(
+                Point(env_id, "elsewhere", labels, *figures, f"imitation 1.0.1 on {env_id} (results/peers)", above)
+            )
     return [*points, *PUBLISHED]
+
+
+def stem(task: str) -> str:
+    """Cut a task's name before its version: others' versions are compared with ours, as their own PPO is."""
+    name, _, how = task.partition(", ")
+    return name.partition("-v")[0] + f", {how}" * bool(how)
 
 
 def results_with_rows(results_dir: Path = Path("results")) -> list[Results]:
@@ -115,64 +121,81 @@ def results_with_rows(results_dir: Path = Path("results")) -> list[Results]:
 def measured(experiments: Iterable[Results]) -> tuple[list[Point], dict[str, list[str]]]:
     """Make a point per number of labels, and one for the best constant reward, on every comparable task.
 
-    That is where an oracle compares by the environment's own reward and PPO was also paid that reward. Missing runs are
-    left out.
+    That is where an oracle compares by the environment's own reward, PPO was also paid that reward, and an untrained
+    policy was run, whose return counts as 0. Missing runs are left out, and so are ablations.
 
     Returns:
-        The points, and the tasks that had to be left out, by why: a part of a negative return says nothing where
-        nothing was run that could count as 0, or the oracle compares by another goal.
+        The points, and the tasks that had to be left out, by why: no untrained policy was run, or the oracle compares
+        by another goal.
     """
     points: list[Point] = []
     without_floor: list[str] = []
     other_goals: list[str] = []
     for results in experiments:
+        if results.name in ABLATIONS:
+            continue
+        floors = _floors(results)
         for family in results.families.values():
-            found, configs = _points(results, family), list(_configs(results, family).values())
+            found, configs = _points(results, family, floors), list(_configs(results, family).values())
             without_floor += [_task(configs[0])] * (found is None)
             other_goals += [c.env_id for c in configs if c.teacher == "oracle" and c.feedback.goal is not None]
             points += found or ()
     named = {*without_floor, *(point.task for point in points)}
     left_out = {
-        "returns are negative": without_floor,
+        "no untrained policy was run": without_floor,
         "their oracle judges another goal": [task for task in dict.fromkeys(other_goals) if task not in named],
     }
     return points, {why: tasks for why, tasks in left_out.items() if tasks}
 
 
-def _points(results: Results, family: Family) -> list[Point] | None:
-    """Those of one family; None where a floor is missing."""
+def _points(results: Results, family: Family, floors: Mapping[str, tuple[str, Sequence[float]]]) -> list[Point] | None:
+    """Those of one family; None where a floor is missing, or PPO isn't above it."""
     configs = {name: config for name, config in _configs(results, family).items() if config.feedback.goal is None}
+    learning = {name: c for name, c in configs.items() if not _is_untrained(c)}
     ours = [
         name
-        for name, c in configs.items()
+        for name, c in learning.items()
         if source_entry(c.reward.source).labels and not teacher_entry(c.teacher).control
     ]
-    ppo = next((name for name, c in configs.items() if c.reward.source == "true"), None)
-    if ppo is None or not ours:
+    ppo = _best([name for name, c in learning.items() if source_entry(c.reward.source).true], results)
+    if not ppo or not ours:
         return []
-    theirs, floor, above = _returns(results.runs[ppo]), [0.0], ""
-    if interquartile_mean(theirs) <= 0:
-        above = next((name for name, c in configs.items() if c.agent.options["learning_rate"] == 0), "")
-        if not above:
-            return None
-        floor = _returns(results.runs[above])
-    learning = {name: c for name, c in configs.items() if c.agent.options["learning_rate"] != 0}
-    constant = [name for name, c in learning.items() if c.reward.source == "constant"]
-    best = sorted(constant, key=lambda name: interquartile_mean(_returns(results.runs[name])))[-1:]
+    above, floor = floors.get(configs[ppo[0]].env_id, ("", []))
+    theirs = _returns(results.runs[ppo[0]])
+    own = part_of(theirs, theirs, floor) if floor else None
+    if own is None:
+        return None
+    constant = _best([name for name, c in learning.items() if c.reward.source == "constant"], results)
     return [
         Point(
             _task(configs[name]),
             "labels" if name in ours else "constant",
             configs[name].labels,
-            *Parts.of(returns, theirs, floor),
-            len(returns),
+            *(part.middle, part.least, part.most, part.n),
             f"{results.name}: {name}",
             above,
-            *Parts.of(theirs, theirs, floor)[1:],
+            own.least,
+            own.most,
         )
-        for name in [*ours, *best]
-        for returns in [_returns(results.runs[name])]
+        for name in [*ours, *constant]
+        if (part := part_of(_returns(results.runs[name]), theirs, floor))
     ]
+
+
+def _best(names: Sequence[str], results: Results) -> list[str]:
+    """Choose the setting with the highest interquartile mean; none of none."""
+    return sorted(names, key=lambda name: interquartile_mean(_returns(results.runs[name])))[-1:]
+
+
+def _floors(results: Results) -> dict[str, tuple[str, list[float]]]:
+    """Collect untrained policies by environment: they play it as it is, however the others learn in it."""
+    settings = {name: results.settings[name] for name in results.runs}
+    configs = {name: setting.run_config(setting.seeds[0]) for name, setting in settings.items()}
+    return {c.env_id: (name, _returns(results.runs[name])) for name, c in configs.items() if _is_untrained(c)}
+
+
+def _is_untrained(config: RLHFConfig) -> bool:
+    return bool(config.agent.options["learning_rate"] == 0)
 
 
 def _configs(results: Results, family: Family) -> dict[str, RLHFConfig]:
@@ -180,7 +203,8 @@ def _configs(results: Results, family: Family) -> dict[str, RLHFConfig]:
 
 
 def _task(config: RLHFConfig) -> str:
-    return config.env_id + (", fixed horizon" if config.env.fixed_horizon is not None else "")
+    fixed = ", fixed horizon" if config.env.fixed_horizon is not None else ""
+    return config.env_id + fixed + ", 1M steps" * (config.total_timesteps >= 1_000_000)
 
 
 def _returns(rows: Sequence[Row]) -> list[float]:

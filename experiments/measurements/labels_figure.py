@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
-from experiments.measurements.fractions import Point
+from experiments.measurements.fractions import Point, stem
 from rlhf_gym.plots import COLOURS, INK, MUTED, SMALL, dress
+from rlhf_gym.stats import ENOUGH, mean_name
 
 LOWEST, HIGHEST = -0.5, 2.2  # parts beyond are arrows at the edge, with their numbers
 TICKS = (20, 50, 100, 200, 500, 1000)
@@ -34,7 +35,7 @@ HOLLOW: dict[str, Any] = {
 
 
 def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None = None) -> Figure:
-    """Draw a panel per task: parts of PPO's return against labels, beside a constant reward and what others reach.
+    """Draw a panel per task: parts of the best PPO's gain against labels, beside a constant reward and others.
 
     Args:
         points: Of all kinds; those of tasks without labels of our own are not drawn.
@@ -54,10 +55,10 @@ def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None =
         ax.set_visible(False)
     for ax, (task, own) in zip(panels.flat, tasks.items(), strict=False):
         _draw_task(ax, own)
-        ax.set_title(_stem(task), loc="left", fontsize=8.5, fontweight="bold", color=INK, pad=5)
+        ax.set_title(stem(task), loc="left", fontsize=8.5, fontweight="bold", color=INK, pad=5)
     shown = [point for own in tasks.values() for point in own]
     _dress(panels, len(tasks), shown)
-    figure.supylabel("part of the return of PPO on the true reward", fontsize=9.5, color=INK)
+    figure.supylabel("part of the best PPO's gain on the true reward", fontsize=9.5, color=INK)
     _explain(figure, shown, left_out or {})
     return figure
 
@@ -65,12 +66,12 @@ def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None =
 def by_task(points: Sequence[Point]) -> dict[str, list[Point]]:
     """Group the points by task, sorted by labels; others' go to the task with their environment's name."""
     named = sorted({p.task for p in points if p.kind == "labels"}, key=[p.task for p in points].index)
-    first = {_stem(task): task for task in reversed(named)}
+    first = {stem(task): task for task in reversed(named)}
     families = list(dict.fromkeys(_family(task) for task in named))
     names = sorted(named, key=lambda task: families.index(_family(task)))
     found: dict[str, list[Point]] = {task: [] for task in names}
     for point in sorted(points, key=lambda p: p.labels):
-        task = first.get(_stem(point.task), "") if point.kind == "elsewhere" else point.task
+        task = first.get(stem(point.task), "") if point.kind == "elsewhere" else point.task
         if task in found:
             found[task].append(point)
     return found
@@ -158,14 +159,8 @@ def _limits(points: Sequence[Point]) -> tuple[float, float]:
     return min([lowest, *lows]) - 0.05, max([highest, *highs]) + 0.05
 
 
-def _stem(task: str) -> str:
-    """A task's name without its version: others' versions are compared with ours, as their own PPO is."""
-    name, _, how = task.partition(", ")
-    return name.partition("-v")[0] + f", {how}" * bool(how)
-
-
 def _family(task: str) -> str:
-    return _stem(task).partition(", ")[0]
+    return stem(task).partition(", ")[0]
 
 
 def _explain(figure: Figure, points: Sequence[Point], left_out: Mapping[str, Sequence[str]]) -> None:
@@ -173,7 +168,7 @@ def _explain(figure: Figure, points: Sequence[Point], left_out: Mapping[str, Seq
     samples = [
         Line2D([], [], color=OURS, marker="o", markersize=5, linewidth=1.6, label="this toolkit"),
         Line2D([], [], label="constant reward, no labels", **FIXED),
-        Line2D([], [], label="PPO on the true reward", **PPO),
+        Line2D([], [], label="best PPO on the true reward", **PPO),
     ]
     for source in dict.fromkeys(point.source.partition(" on ")[0] for point in points if point.kind == "elsewhere"):
         samples.append(Line2D([], [], label=source, **HOLLOW))
@@ -187,10 +182,10 @@ def _explain(figure: Figure, points: Sequence[Point], left_out: Mapping[str, Seq
 def _caption(points: Sequence[Point], left_out: Mapping[str, Sequence[str]]) -> str:
     seeds = [point.n_seeds for point in points if point.n_seeds]
     count = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else f"{seeds[0]} seeds"
-    above = sorted({point.task for point in points if point.above})
+    fewer = f", of fewer than {ENOUGH} the mean" * (min(seeds) < ENOUGH <= max(seeds))
     lines = [
-        f"mark: interquartile mean over {count} · bar and grey band: lowest to highest seed",
-        *[f"{', '.join(map(_stem, above))}: part of the gain over an untrained policy"] * bool(above),
-        *[f"left out, as {why}: {', '.join(map(_stem, tasks))}" for why, tasks in left_out.items()],
+        f"mark: {mean_name(max(seeds))} over {count}{fewer} · bar and grey band: lowest to highest seed",
+        "0: untrained policy · 1: the better of PPO on the true reward and on the true reward, scaled",
+        *[f"left out, as {why}: {', '.join(map(stem, tasks))}" for why, tasks in left_out.items()],
     ]
     return "\n".join(fill(line, 110) for line in lines)

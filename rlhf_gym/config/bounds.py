@@ -57,6 +57,8 @@ def check_together(config: Any) -> None:
         BadInput: Naming the settings.
     """
     _check_labels(config)
+    if not (config.reward.ensemble_size or config.reward.linear):
+        raise BadInput("reward.ensemble_size is 0 and reward.linear is None; use at least one of them")
     _check_planned(config.query)
     _check_steps(config)
     _check_teacher(config)

@@ -83,6 +83,23 @@ def mountain_car_progress(observations: Array, actions: Array, next_observations
     return rewards
 
 
+def mountain_car_top(observations: Array, actions: Array, next_observations: Array) -> Array:
+    """MountainCar-v0 and MountainCarContinuous-v0: get to the top, soon, where energy alone is not enough.
+
+    Reads [0] and [1] as :func:`mountain_car_progress` does, and from the shape of the actions where the top is: at
+    x = 0.5 with discrete ones, shape (S,), as in MountainCar-v0, else at 0.45.
+
+    Returns:
+        0 on the top; below it (that goal's reward - 1) / 2: from -1, at rest in the valley, to -1/2, with the energy to
+        coast over the top. So among those who have it, whoever arrives sooner is worth more, by half a point a step.
+        Meant in fixed horizon, or with termination at the top, after which nothing is paid.
+    """
+    top = 0.5 if np.ndim(actions) == 1 else 0.45
+    below = next_observations[:, 0] < np.float32(top)
+    progress = mountain_car_progress(observations, actions, next_observations)
+    return np.where(below, (progress - 1) / 2, 0.0)
+
+
 def half_cheetah_backwards(observations: Array, actions: Array, next_observations: Array) -> Array:
     """HalfCheetah-v5: run backwards.
 

@@ -175,7 +175,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"env": {"fixed_horizon": 0}}, "env.fixed_horizon is 0; use at least 1"),
         ({"query": {"rounds": 0}}, "query.rounds is 0; use at least 1"),
         ({"query": {"repeats": 1.5}}, "query.repeats is 1.5; use a number from 0 to 1"),
-        ({"reward": {"ensemble_size": 0}}, "reward.ensemble_size is 0; use at least 1"),
+        ({"reward": {"ensemble_size": -1}}, "reward.ensemble_size is -1; use at least 0"),
+        (
+            {"reward": {"ensemble_size": 0}},
+            "reward.ensemble_size is 0 and reward.linear is None; use at least one of them",
+        ),
         ({"reward": {"label_noise": -0.1}}, "reward.label_noise is -0.1; use a number from 0 to 1"),
         ({"agent": {"net_arch": 64}}, "agent.net_arch is 64"),
         ({"agent": {"net_arch": [64, "x"]}}, "agent.net_arch is 'x'; expected int"),

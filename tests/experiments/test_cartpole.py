@@ -44,11 +44,12 @@ def test_length_and_goal_return_are_means_over_episodes():
 
 
 @pytest.mark.parametrize("name", cartpole.SETTINGS)
-def test_every_setting_is_a_valid_run_on_five_explicit_seeds(name):
+def test_every_setting_is_a_valid_run_on_five_explicit_seeds_or_ten(name):
     setting = cartpole.SETTINGS[name]
-    assert setting.seeds == (0, 1, 2, 3, 4)
-    configs = [setting.run_config(seed) for seed in setting.seeds]
-    assert [config.seed for config in configs] == [0, 1, 2, 3, 4]
+    ten = name in ("hold_at_one_50", "hold_at_one_ppo_goal", "hold_at_one_untrained_policy")
+    assert setting.seeds == tuple(range(10 if ten else 5))
+    configs = [setting.run_config(seed) for seed in setting.seeds[:2]]
+    assert [config.seed for config in configs] == [0, 1]
     config = configs[0]
     assert config.evaluation.n_episodes == 20
     assert setting.control == (config.reward.source != "learned" or config.teacher == "random")
@@ -58,7 +59,8 @@ def test_every_setting_is_a_valid_run_on_five_explicit_seeds(name):
 def test_settings_of_a_family_share_steps_environment_and_threshold(family):
     settings = [cartpole.SETTINGS[name] for name in cartpole.FAMILIES[family].settings]
     configs = [setting.run_config(0) for setting in settings]
-    assert len({(c.total_timesteps, c.env, c.feedback, c.evaluation) for c in configs}) == 1
+    assert len({(c.env, c.feedback, c.evaluation) for c in configs}) == 1
+    assert len({c.total_timesteps for c in configs if c.agent.options["learning_rate"]}) == 1
     assert len({setting.threshold for setting in settings}) == 1
     assert {config.reward.source for config in configs} == {"learned", "true", "untrained", "constant"}
     assert "random" in {config.teacher for config in configs}

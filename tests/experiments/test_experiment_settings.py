@@ -3,19 +3,13 @@
 import numpy as np
 import pytest
 
-from experiments.questions import classic_control, mujoco, novel_goals
-from experiments.questions.novel_goals.measures import (
-    flips_backwards,
-    flips_forwards,
-    metres_backwards,
-    metres_on_back_leg,
-    pendulum_turns,
-)
+from experiments.questions import classic_control, label_efficiency, mujoco, novel_goals, ppo
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.registry import GOALS
 from rlhf_gym.segments import Ending, Origin, Trajectory
 
-ALL = [(e, name) for e in (classic_control, mujoco, novel_goals) for name in e.SETTINGS]
+QUESTIONS = (classic_control, label_efficiency, mujoco, novel_goals, ppo)
+ALL = [(e, name) for e in QUESTIONS[:-1] for name in e.SETTINGS]
+ALL += [(ppo, name) for name in ppo.SETTINGS if name.startswith("hopper")]  # the tasks' candidates are the same ones
 
 
 def episode(env_id, size, number, velocity, steps=100):
@@ -32,7 +26,7 @@ def test_every_setting_is_a_valid_run_of_a_family_of_its_own(experiment, name):
     assert sum(name in family.settings for family in experiment.FAMILIES.values()) == 1
 
 
-@pytest.mark.parametrize("experiment", [classic_control, mujoco, novel_goals], ids=lambda value: value.__name__)
+@pytest.mark.parametrize("experiment", QUESTIONS, ids=lambda value: value.__name__)
 def test_what_is_asked_is_about_settings_that_exist_and_is_open_without_runs(experiment):
     assert all(asked.judge(experiment.SETTINGS, {}).passed is None for asked in experiment.ASKED)
     assert set(experiment.TESTING) <= set(experiment.SETTINGS)
@@ -45,32 +39,49 @@ def test_ppo_has_the_presets_settings_whatever_it_is_paid(task):
     assert len(learning) >= 6
     preset = RLHFConfig.for_env(mujoco.TASKS[task]).agent
     assert all(s.run_config(0).agent == preset for s in learning)
-    assert {s.run_config(0).total_timesteps for s in learning} == {300_000}
+    steps = {s.run_config(0).total_timesteps: s.seeds for s in learning}
+    assert steps == {300_000: tuple(range(10)), 1_000_000: tuple(range(5))}
 
 
-@pytest.mark.parametrize("task", novel_goals.TASKS)
-def test_a_goal_is_judged_by_its_own_measure_and_its_controls_share_it(task):
-    settings = [s for name, s in novel_goals.SETTINGS.items() if name.startswith(task)]
-    assert len(settings) == 4 and sum(not s.control for s in settings) == 1
-    assert {s.config["feedback"]["goal"] for s in settings} <= set(GOALS)
-    assert len({s.asked for s in settings}) == 1
-    assert all(bound.measure in s.measures for s in settings for bound in s.threshold)
+def test_an_ablation_differs_from_its_task_s_preset_in_what_its_line_says_and_nothing_else():
+    for task, where in label_efficiency.TASKS.items():
+        base = label_efficiency.SETTINGS[f"{task}_preset"].run_config(0)
+        for name, (_, config) in label_efficiency.VARIANTS.items():
+            variant = label_efficiency.SETTINGS[f"{task}_{name}"].run_config(0)
+            assert variant == base.replace(**config), (where.title, name)
 
 
-@pytest.mark.parametrize(
-    ("measure", "env_id", "size", "number", "velocity", "expected"),
-    [
-        (pendulum_turns, "Pendulum-v1", 3, 2, 2 * np.pi, 5),
-        (metres_backwards, "HalfCheetah-v5", 17, 8, -3, 15),
-        (flips_forwards, "HalfCheetah-v5", 17, 10, 4 * np.pi, 10),
-        (flips_backwards, "Hopper-v5", 11, 7, -2.5 * np.pi, 1),
-    ],
-)
-def test_measures_add_up_velocities_over_an_episode(measure, env_id, size, number, velocity, expected):
-    right, none = episode(env_id, size, number, velocity), episode(env_id, size, number, 0)
-    assert measure([right]) == pytest.approx(expected)
-    assert measure([right, none]) == pytest.approx(expected / 2)
+def test_what_ppo_is_tuned_by_does_not_follow_the_presets_and_is_of_seeds_that_no_result_has():
+    plain = ppo.SETTINGS["half_cheetah_plain"].run_config(100).agent
+    assert set(plain.options) == set(ppo.settings.ON_POLICY) and not plain.normalize_rewards
+    assert {seed for s in ppo.SETTINGS.values() for seed in s.seeds} == {100, 101, 102}
 
 
-def test_metres_on_the_back_leg_are_none_without_a_leg_held_up():
-    assert metres_on_back_leg([episode("HalfCheetah-v5", 17, 8, 0.0)]) == 0
+def test_the_best_candidate_is_told_with_its_spread_and_whether_the_preset_has_it():
+    returns = {"half_cheetah_plain": (10, 20, 30), "half_cheetah_normalised": (5, 25, 60)}
+    runs = {name: [{"true_return_mean": str(v)} for v in values] for name, values in returns.items()}
+    row = list(ppo.more(ppo.SETTINGS, runs))[-1]
+    assert row == (
+        "| HalfCheetah-v5 | 300k | rewards normalised | 30.0 (5.0 to 60.0), mean of 3 seeds | "
+        f"as it was: 20.0 (10.0 to 30.0), mean of 3 seeds | {'yes' if ppo.in_preset(*BEST) else '**no**'} |"
+    )
+    assert ppo.Best("half_cheetah", 30).judge(ppo.SETTINGS, runs).passed is None  # other candidates are missing
+    runs |= {name: [{"true_return_mean": "0"}] * 3 for name in ppo.settings.names("half_cheetah") if name not in runs}
+    judged = [ppo.Best("half_cheetah", least).judge(ppo.SETTINGS, runs) for least in (30, 31)]
+    assert [verdict.passed for verdict in judged] == [True, False]
+
+
+BEST = ("half_cheetah", "half_cheetah_normalised")
+
+
+@pytest.mark.parametrize("experiment", QUESTIONS, ids=lambda value: value.__name__)
+def test_an_answer_is_one_sentence_once_nothing_is_missing(experiment):
+    measures = {m for s in experiment.SETTINGS.values() for m in s.measures}
+
+    def rows(setting):
+        returns = (5 + 90 * (not setting.control) + seed for seed in setting.seeds)
+        return [{"true_return_mean": str(value), **dict.fromkeys(measures, str(value))} for value in returns]
+
+    runs = {name: rows(setting) for name, setting in experiment.SETTINGS.items()}
+    answer = experiment.answer(experiment.SETTINGS, runs)
+    assert answer.endswith(".") and ". " not in answer

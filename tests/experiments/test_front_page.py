@@ -96,16 +96,17 @@ def test_caption_calls_a_range_a_range_and_names_seeds_the_floor_and_what_was_le
     shown = [point("Reacher-v5", 50, 0.9, above="reacher_untrained_policy"), point("Ant-v5", 50, 0.9)]
     figure = draw(shown, {"returns are negative": ["Pendulum-v1"], "its goal is another": ["Acrobot-v1"]})
     caption = figure.legends[0].get_title().get_text()
-    assert "interquartile mean over 3 seeds" in caption
+    assert "mark: mean over 3 seeds" in caption  # which nothing is left out of
     assert "lowest to highest seed" in caption and "95" not in caption
-    assert "Reacher: part of the gain over an untrained policy" in caption
+    assert "0: untrained policy" in caption and "1: the better of PPO on the true reward" in caption
     assert "left out, as returns are negative: Pendulum" in caption
     assert "left out, as its goal is another: Acrobot" in caption
     assert "left out" not in draw(shown).legends[0].get_title().get_text()
 
 
 def test_figure_and_its_numbers_are_written_from_rows(tmp_path, capsys):
-    fill(tmp_path, {"labels_50": 450, "ppo_true_reward": 500, "constant_plus_one": 400})
+    floor = {"fixed_horizon_untrained_policy": 0}
+    fill(tmp_path, {"labels_50": 450, "ppo_true_reward": 500, "constant_plus_one": 400, **floor})
     for _ in range(2):  # made anew
         assert main(tmp_path) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / "labels.png")] * 2

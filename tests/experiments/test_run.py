@@ -3,11 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from experiments.harness import older
 from experiments.harness import run as run_module
+from experiments.harness.fingerprint import code_of
 from experiments.harness.records import append_rows, read_rows, widen
 from experiments.harness.run import Job, in_fresh_process, main, run
 from experiments.harness.settings import known_columns, measure_names
 from experiments.questions import cartpole
+from experiments.questions.cartpole.settings import HOLDING
 
 
 def pretend(job):
@@ -15,9 +18,20 @@ def pretend(job):
     settings = cartpole.TESTING if job.testing else cartpole.SETTINGS
     row = known_columns(job.experiment, job.setting, settings[job.setting].run_config(job.seed))
     row |= {"true_return_mean": 400.0 + job.seed, "wall_seconds": 30.0} | dict.fromkeys(measure_names(settings), 0.2)
-    row |= {"versions": "torch 2", "python": "3", "commit": "abc", "machine": "a machine", "date": "2030-01-01"}
+    row |= {
+        "code": "now",
+        "versions": "torch 2",
+        "python": "3",
+        "commit": "abc",
+        "machine": "a machine",
+        "date": "2030-01-01",
+    }
     rounds = [{"env_steps": 100 * n, "labels": n, "true_return": 9.0 * n} for n in (1, 2)]
     return {"run": row, "curves": [{"setting": job.setting, "seed": job.seed} | r for r in rounds]}
+
+
+def config_of(setting):
+    return cartpole.TESTING[setting].run_config(0)
 
 
 def never(job):
@@ -41,6 +55,7 @@ def test_testing_subset_runs_from_end_to_end_and_a_second_call_runs_nothing(tmp_
     assert 0 < float(held["goal_return"]) < 500
     assert rows["labels_50"]["episode_length"] == ""  # not measured there
     assert float(rows["labels_50"]["n_eval_episodes"]) == 2
+    assert held["code"] == code_of(config_of("hold_at_one_100"), HOLDING.values()) != rows["labels_50"]["code"]
     assert "torch" in held["versions"] and held["command"].endswith("--only hold_at_one_100 --seeds 0 --testing")
     curves = [row for row in read_rows(folder / "curves.csv") if row["setting"] == "labels_50"]
     assert [float(row["labels"]) for row in curves][-1] == 40
@@ -152,7 +167,7 @@ def test_a_process_that_fails_gives_what_it_said():
     [
         ({"name": "cartpool"}, "there is no experiment 'cartpool'"),
         ({"only": ("labels_5",)}, "unknown setting labels_5; did you mean labels_50?"),
-        ({"seeds": (7,)}, "seeds has 7; the seeds of these settings are 0, 1, 2, 3, 4"),
+        ({"seeds": (17,)}, "seeds has 17; the seeds of these settings are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
         ({"jobs": 0}, "jobs is 0; use at least 1"),
     ],
 )
@@ -213,3 +228,39 @@ def test_a_clip_is_kept_beside_the_rows(tmp_path):
         execute=lambda job: pretend(job) | {"clip": b"x"},
     )
     assert (tmp_path / "cartpole" / "labels_50.webp").read_bytes() == b"x"
+
+
+def test_settings_are_chosen_by_patterns_in_their_own_order(tmp_path):
+    asked = []
+
+    def execute(job):
+        asked.append((job.setting, job.seed))
+        return pretend(job)
+
+    run("cartpole", only=["*_20", "labels_5?"], seeds=[1, 0], jobs=1, results_dir=tmp_path, execute=execute)
+    assert asked == [("labels_50", 0), ("labels_50", 1), ("labels_20", 0), ("labels_20", 1)]
+
+
+def test_rows_of_older_code_are_done_again_and_kept_only_when_told_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(older, "code_of", lambda config, measures: "now")
+    run("cartpole", only=LABELS, seeds=[0, 1], results_dir=tmp_path, execute=pretend)
+    monkeypatch.setattr(older, "code_of", lambda config, measures: "later")
+    folder = tmp_path / "cartpole"
+    kept = {name: (folder / name).read_bytes() for name in ("runs.csv", "curves.csv")}
+    run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, execute=never)
+    assert {name: (folder / name).read_bytes() for name in kept} == kept
+    run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, retire=True, execute=pretend)
+    assert done(folder) == [("labels_50", 1), ("labels_20", 0), ("labels_20", 1), ("labels_50", 0)]
+    (earlier,) = read_rows(folder / "earlier_runs.csv")
+    assert (earlier["setting"], earlier["seed"], earlier["code"]) == ("labels_50", "0", "now")
+    assert len(read_rows(folder / "earlier_curves.csv")) == 2 and len(read_rows(folder / "curves.csv")) == 8
+
+
+def test_retired_rows_stand_under_all_columns_that_any_of_them_has(tmp_path, monkeypatch):
+    folder = tmp_path / "cartpole"
+    append_rows(folder / "earlier_runs.csv", [{"setting": "labels_50", "seed": 7, "first_steps": 9}])
+    run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, execute=pretend)
+    run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, retire=True, execute=pretend)
+    old, new = read_rows(folder / "earlier_runs.csv")
+    assert (old["first_steps"], old["code"], new["first_steps"], new["code"]) == ("9", "", "", "now")
+    assert done(folder) == [("labels_50", 0)]

@@ -23,6 +23,8 @@ MADE_FOR = [
     ("acrobot_height", "Acrobot-v1"),
     ("mountain_car_progress", "MountainCar-v0"),
     ("mountain_car_progress", "MountainCarContinuous-v0"),
+    ("mountain_car_top", "MountainCar-v0"),
+    ("mountain_car_top", "MountainCarContinuous-v0"),
     ("half_cheetah_backwards", "HalfCheetah-v5"),
     ("half_cheetah_flip", "HalfCheetah-v5"),
     ("half_cheetah_one_leg", "HalfCheetah-v5"),
@@ -213,6 +215,19 @@ def test_mountain_car_progress_reads_energy_which_coasting_keeps_and_pushing_alo
 )
 def test_mountain_car_progress_by_hand(state, value):
     assert reward("mountain_car_progress", state) == pytest.approx(value, abs=1e-12)
+
+
+def test_energy_without_arriving_is_the_best_there_is_by_progress_and_not_by_top():
+    fast, there = (-np.pi / 6, 0.07), (0.5, 0.01)  # in the valley, with more than the energy it takes; and on the top
+    assert reward("mountain_car_progress", fast) == reward("mountain_car_progress", there) == 0
+    assert (reward("mountain_car_top", fast), reward("mountain_car_top", there)) == (-0.5, 0)
+    assert reward("mountain_car_top", (-np.pi / 6, 0)) == pytest.approx(-1)  # at rest in the valley
+
+
+@pytest.mark.parametrize(("actions", "top"), [(np.zeros(2, int), 0.5), (np.zeros((2, 1)), 0.45)])
+def test_the_top_is_where_the_environment_of_such_actions_ends_an_episode(actions, top):
+    after = np.array([[top, 0.03], [top - 0.01, 0.03]], np.float32)
+    assert GOALS["mountain_car_top"](after, actions, after) == pytest.approx([0, -0.5])
 
 
 def test_whoever_hangs_about_below_the_top_goes_on_paying_and_whoever_goes_on_does_not():

@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 
 from experiments.harness.asked import Alike, Ratio, Seeds
 from experiments.harness.settings import Row, Setting
-from experiments.questions.cartpole.settings import FAMILIES, SETTINGS, TESTING
+from experiments.questions.cartpole.settings import FAMILIES, FIXED_SCALE, HELD_SCALE, SETTINGS, TESTING
 
 ASKED = (
     Seeds("labels_50", least=5),
     Seeds("labels_20", least=4),
     Seeds("hold_at_one_100", least=4),
     Seeds("hold_at_one_constant", most=0),
-    Ratio("fixed_horizon_100", "fixed_horizon_ppo_true_reward", least=0.9),
-    Alike("fixed_horizon_constant", "fixed_horizon_untrained_policy"),
+    Ratio("hold_at_one_50", HELD_SCALE, least=0.95),
+    Ratio("fixed_horizon_100", FIXED_SCALE, least=0.9),
+    Alike("fixed_horizon_constant", "fixed_horizon_untrained_policy", margin=25),
 )
 
 
@@ -29,38 +30,40 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
     def seeds(name: str) -> str:
         return f"{sum(map(settings[name].reached, runs[name]))} of {len(runs[name])}"
 
-    fixed = Ratio("fixed_horizon_100", "fixed_horizon_ppo_true_reward", least=0.9).judge(settings, runs).reached
+    held, fixed = HELD_SCALE.part("hold_at_one_50", runs), FIXED_SCALE.part("fixed_horizon_100", runs)
     constant = f", but so does a constant reward ({seeds('constant_plus_one')})" if "constant_plus_one" in runs else ""
     return (
         f"50 labels solve CartPole on {seeds('labels_50')} seeds and 20 labels on {seeds('labels_20')}{constant}; "
-        f"where a constant can't help, 100 labels hold the cart at x = +1 on {seeds('hold_at_one_100')} seeds and "
-        f"reach {fixed.partition(':')[0]} of PPO's return in a fixed horizon."
+        f"where a constant can't help, 50 labels reach {held} of PPO's gain where the cart is to be held at x = +1, "
+        f"and 100 labels {fixed} in a fixed horizon."
     )
 
 
 HOW_TO_READ = """\
 Every return is that of the deterministic policy over 20 episodes of the unmodified CartPole-v1, where 500 is the most;
 the curves show the policy while it learns, which still explores. The other measures are of another 20 episodes of the
-same policy. *PPO on the true reward* is the ceiling. The other
-controls show what is reached without the answers: random answers, a reward model that is never fitted, and constant
-rewards. `episode_length` is in steps; `distance_last_200` is the mean of |x − 1| over the last 200 steps of each
-episode (all of a shorter one); `goal_return` is the sum of exp(−|x − 1| / 0.5) over an episode.
+same policy. *PPO on the true reward* is the ceiling. The other controls show what is reached without the answers:
+random answers, a reward model that is never fitted, and constant rewards. `episode_length` is in steps;
+`distance_last_200` is the mean of |x − 1| over the last 200 steps of each episode (all of a shorter one); `goal_return`
+is the sum of exp(−|x − 1| / 0.5) over an episode. A part is of what PPO gained over the untrained policy, of goal
+returns where the cart is to be held, with a 95 % bootstrap interval that resamples the seeds of all three; verdicts go
+by its lower end.
 
 **What CartPole can and can't prove.** An episode ends when the pole falls, and nothing is paid after that. So any
 reward that is positive teaches to keep the pole up: the constant +1 carries no answer at all, and whatever it reaches,
 the task's ending gave away. A high return in the first family therefore shows that the loop runs from end to end and
 that the answers settle the reward's sign, and no more; it doesn't show that the reward model knows what the teacher
-wants. Random answers, too, can settle the sign by luck. Only the two other families are evidence. Holding the cart at
-x = +1 doesn't close the leak, but asks for something that the leak can't give: read its distance, not its length. Fixed
+wants. Random answers, too, can settle the sign by luck. Only the two other families are evidence. Holding the cart at x
+= +1 doesn't close the leak, but asks for something that the leak can't give: read its distance, not its length. Fixed
 horizon closes it: a failure doesn't end the episode, so a constant reward has nothing to teach, and the controls with
-random answers and an untrained model show what a reward of any other shape teaches. Even so this is four
-numbers of state and two actions: nothing here says how many answers a larger task would need, or that people would
-answer as the oracle does.
+random answers and an untrained model show what a reward of any other shape teaches. Even so this is four numbers of
+state and two actions: nothing here says how many answers a larger task would need, or that people would answer as the
+oracle does.
 
-**How settings were found.** On other seeds, 100 to 108. Those of the last two families were revised once, on those
-seeds, after their first runs on seeds 0 to 4 had fallen short (holding at x = +1: 3 of 5; fixed horizon: 0.66 of PPO's
-return); those first runs are in `earlier_runs.csv`. The first family has 14 rounds now, for speed; its runs with 20,
-which reached the same, are in `rounds_20_runs.csv`. With weight decay steered by a sample of 32 answers
+**How settings were found.** On other seeds, 100 to 108, but not blindly: those of the last two families were revised
+once, on those seeds, after their first runs on seeds 0 to 4 had fallen short (holding at x = +1: 3 of 5; fixed horizon:
+0.66 of PPO's return); those first runs are in `earlier_runs.csv`. The first family has 14 rounds now, for speed; its
+runs with 20, which reached the same, are in `rounds_20_runs.csv`. With weight decay steered by a sample of 32 answers
 (`reward.l2_sample`), as on MuJoCo, holding succeeded on 3 of 5 seeds; those runs are in `l2_sample_32_runs.csv`, and
 CartPole keeps all answers."""
 

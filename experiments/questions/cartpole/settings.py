@@ -7,15 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.harness.controls import TRUE, UNTRAINED, constant, random_answers, untrained_policy
+from experiments.harness.parts import Scale
 from experiments.harness.settings import Bound, Family, Setting, shortened
 from experiments.questions.cartpole.goals import distance_last_200, episode_length, goal_return
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.plots import Panel
 
 SEEDS = (0, 1, 2, 3, 4)
+TEN_SEEDS = tuple(range(10))  # of what a part of PPO's gain is asked of, and of both ends of that part
 SOLVED = (Bound("true_return_mean", least=475),)
 HELD = (Bound("episode_length", least=475), Bound("distance_last_200", most=0.25))
 HOLDING = {"episode_length": episode_length, "distance_last_200": distance_last_200, "goal_return": goal_return}
+HELD_SCALE = Scale(("hold_at_one_ppo_goal",), "hold_at_one_untrained_policy", "goal_return")
+FIXED_SCALE = Scale(("fixed_horizon_ppo_true_reward",), "fixed_horizon_untrained_policy")
 HORIZON = 200  # at 500, most of each early episode is the absorbing state, and even the true reward teaches slowly
 
 
@@ -24,7 +28,7 @@ def _plain(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
     return Setting(title, merge(shared, config), SEEDS, control=control, threshold=SOLVED)
 
 
-def _hold(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
+def _hold(title: str, config: Mapping[str, Any], *, control: bool = True, seeds: tuple[int, ...] = SEEDS) -> Setting:
     # Few at a time and most of them early: the policy has to follow what they say while its learning rate is high.
     shared = {
         "env_id": "CartPole-v1",
@@ -34,7 +38,8 @@ def _hold(title: str, config: Mapping[str, Any], *, control: bool = True) -> Set
         "query": {"rounds": 40, "schedule_options": {"first_fraction": 0.1, "halving_steps": 40_000}},
         "reward": {"steps": 60},
     }
-    return Setting(title, merge(shared, config), SEEDS, control=control, measures=HOLDING, threshold=HELD)
+    more: dict[str, Any] = {"measures": HOLDING, "threshold": HELD, "scale": HELD_SCALE}
+    return Setting(title, merge(shared, config), seeds, control=control, **more)
 
 
 def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
@@ -48,7 +53,7 @@ def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
     }
     if config.get("labels"):  # half of them before the policy has learned anything: the sign has to be right first
         shared["query"] |= {"schedule_options": {"first_fraction": 0.5, "halving_steps": 20_000}}
-    return Setting(title, merge(shared, config), SEEDS, control=control)
+    return Setting(title, merge(shared, config), SEEDS, control=control, scale=FIXED_SCALE)
 
 
 SETTINGS = {
@@ -59,11 +64,13 @@ SETTINGS = {
     "untrained_reward": _plain("untrained reward model", UNTRAINED),
     "constant_plus_one": _plain("constant reward +1", constant(1.0)),
     "constant_minus_one": _plain("constant reward −1", constant(-1.0)),
+    "hold_at_one_50": _hold("hold at x = +1, 50 labels", {"labels": 50}, control=False, seeds=TEN_SEEDS),
     "hold_at_one_100": _hold("hold at x = +1, 100 labels", {"labels": 100}, control=False),
-    "hold_at_one_ppo_goal": _hold("PPO on the goal", TRUE),
+    "hold_at_one_ppo_goal": _hold("PPO on the goal", TRUE, seeds=TEN_SEEDS),
     "hold_at_one_random_answers": _hold("100 random answers", random_answers(100)),
     "hold_at_one_untrained": _hold("untrained reward model", UNTRAINED),
     "hold_at_one_constant": _hold("constant reward +1", constant(1.0)),
+    "hold_at_one_untrained_policy": _hold("untrained policy", untrained_policy(4096), seeds=TEN_SEEDS),
     "fixed_horizon_100": _fixed("fixed horizon, 100 labels", {"labels": 100}, control=False),
     "fixed_horizon_ppo_true_reward": _fixed("PPO on the true reward", TRUE),
     "fixed_horizon_random_answers": _fixed("100 random answers", random_answers(100)),

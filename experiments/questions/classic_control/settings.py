@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from experiments.harness.controls import (
     TRUE,
@@ -13,12 +15,13 @@ from experiments.harness.controls import (
     random_answers,
     untrained_policy,
 )
+from experiments.harness.parts import Scale
 from experiments.harness.settings import Bound, Family, Setting, shortened
 from rlhf_gym import RLHFConfig
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.plots import Panel
 
-SEEDS = (0, 1, 2, 3, 4)
+SEEDS, TEN_SEEDS = tuple(range(5)), tuple(range(10))
 TASKS = {
     "pendulum": "Pendulum-v1",
     "acrobot": "Acrobot-v1",
@@ -26,30 +29,46 @@ TASKS = {
     "mountain_car_continuous": "MountainCarContinuous-v0",
 }
 AIMS = {"pendulum": -180, "acrobot": -100, "mountain_car": -110, "mountain_car_continuous": 90}
+FEW = {"pendulum": 30, "acrobot": 50, "mountain_car": 50, "mountain_car_continuous": 50}
+TOP: Settings = {"feedback": {"goal": "mountain_car_top"}}
+JUDGED: Mapping[str, Settings] = {"mountain_car": TOP, "mountain_car_continuous": TOP}
+"""The oracle's goal where it isn't the preset's, `mountain_car_progress`: that one doesn't pay for arriving."""
+ON_TRUE: Settings = {"feedback": {"goal": None}}
 CONTROLS: Mapping[str, tuple[str, Settings]] = {
-    "ppo_true_reward": ("PPO on the true reward", merge(TRUE, {"feedback": {"goal": None}})),
-    "ppo_scaled": ("PPO on the true reward, scaled", merge(TRUE_SCALED, {"feedback": {"goal": None}})),
+    "ppo_true_reward": ("PPO on the true reward", merge(TRUE, ON_TRUE)),
+    "ppo_scaled": ("PPO on the true reward, scaled", merge(TRUE_SCALED, ON_TRUE)),
     "ppo_goal": ("PPO on the oracle's goal", TRUE),
+    "untrained_policy": ("untrained policy", untrained_policy(4096)),
     "random_answers": ("100 random answers", random_answers(100)),
     "untrained": ("untrained reward model", UNTRAINED),
-    "untrained_policy": ("untrained policy", untrained_policy(4096)),
     "constant": ("constant reward −1", constant(-1.0)),
 }
+ENDS = ("ppo_true_reward", "ppo_scaled", "ppo_goal", "untrained_policy")
+
+
+def scale(task: str) -> Scale:
+    """Count the best of PPO on the true reward, scaled or not, and on the oracle's goal as 1; untrained as 0."""
+    best = tuple(f"{task}_{name}" for name in ENDS[:-1] if f"{task}_{name}" in _settings(task))
+    return Scale(best, f"{task}_untrained_policy")
 
 
 def _judged_by(task: str) -> str | None:
-    goal: str | None = RLHFConfig.for_env(TASKS[task]).feedback.goal
+    goal: str | None = RLHFConfig.for_env(TASKS[task], **JUDGED.get(task, {})).feedback.goal
     return goal
 
 
 def _settings(task: str) -> dict[str, Setting]:
-    aim = (Bound("true_return_mean", least=AIMS[task]),)
-    shared = {"env_id": TASKS[task], "total_timesteps": 100_000}
-    settings = {f"{task}_100": Setting("100 labels", merge(shared, {"labels": 100}), SEEDS, threshold=aim)}
+    shared = merge({"env_id": TASKS[task], "total_timesteps": 100_000}, JUDGED.get(task, {}))
+    more: dict[str, Any] = {"threshold": (Bound("true_return_mean", least=AIMS[task]),)}
+    settings = {
+        f"{task}_{labels}": Setting(f"{labels} labels", merge(shared, {"labels": labels}), seeds, **more)
+        for labels, seeds in ((FEW[task], TEN_SEEDS), (100, SEEDS))
+    }
     for name, (title, config) in CONTROLS.items():
         # The goals are of unit size, and where there is one the true reward pays the same until the goal is reached.
         if name != ("ppo_scaled" if _judged_by(task) else "ppo_goal"):
-            settings[f"{task}_{name}"] = Setting(title, merge(shared, config), SEEDS, control=True, threshold=aim)
+            seeds = TEN_SEEDS if name in ENDS else SEEDS
+            settings[f"{task}_{name}"] = Setting(title, merge(shared, config), seeds, control=True, **more)
     return settings
 
 
@@ -59,7 +78,7 @@ def _title(task: str) -> str:
     return f"{TASKS[task]}, {how}" + (f"; the oracle judges {goal}" if goal else "")
 
 
-SETTINGS = {name: setting for task in TASKS for name, setting in _settings(task).items()}
+SETTINGS = {name: replace(setting, scale=scale(task)) for task in TASKS for name, setting in _settings(task).items()}
 FAMILIES = {
     task: Family(
         _title(task),

@@ -1,66 +1,79 @@
-"""How near do 50 and 100 answers come to the true reward on MuJoCo's tasks?
+"""How near do 50 answers come to the true reward on MuJoCo's tasks, and how near do 20?
 
-Christiano et al. 2017's eight tasks in their present versions, 300k environment steps, three seeds. An oracle compares
-pairs of segments of 50 steps (10 on Reacher, whose episodes have 50). PPO has the same settings whatever it is paid.
-Every task is played as it is: where episodes terminate, termination is an absorbing state that pays nothing. Hopper is
-also learned in a fixed horizon, where falling ends nothing, and judged as it is.
+Christiano et al. 2017's eight tasks in their present versions: 300k environment steps on ten seeds, 1M on five. An
+oracle compares pairs of segments. PPO has the same settings whatever it is paid. Every task is played as it is: where
+episodes terminate, termination is an absorbing state that pays nothing. Every ratio is a part of the best PPO's gain: 0
+is the untrained policy, 1 the better of the PPOs on the true reward, as it is and at a learned one's size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.harness.asked import Ratio, listed, reached
+from experiments.harness.asked import Ratio, Reaches, Worst, listed, reached
 from experiments.harness.settings import Row, Setting
-from experiments.questions.mujoco.settings import BUDGETS, FAMILIES, SETTINGS, TASKS, TESTING
+from experiments.questions.mujoco.settings import FAMILIES, SETTINGS, TASKS, TESTING, scale
 
-SHARE = 0.95  # of the return of PPO on the true reward
+PART, PART_1M, WORST = 0.9, 0.95, 0.5
+PPO = {
+    "hopper": (1020, 2500),
+    "walker2d": (1900, 3400),
+    "ant": (1400, 3000),
+    "half_cheetah": (4000, 5700),
+    "swimmer": (250, 300),
+    "reacher": (-4.7, -4.2),
+}
+"""What PPO on the true reward is asked for, at 300k and at 1M steps."""
 
 
-def part(task: str, setting: str, least: float = SHARE) -> Ratio:
-    """A setting's share of what PPO on the true reward reaches on the same task."""
-    floor = f"{task}_untrained_policy" if task == "reacher" else None  # its returns are negative
-    return Ratio(f"{task}_{setting}", f"{task}_ppo_true_reward", least, floor)
+def part(task: str, setting: str, least: float = PART) -> Ratio:
+    """A setting's part of the best PPO's gain on the same task."""
+    return Ratio(f"{task}_{setting}", scale(task, long=setting.endswith("_1m")), least)
 
 
-ASKED = tuple(
-    part(task, str(labels), 1.0 if (task, labels) == ("half_cheetah", 700) else SHARE)
-    for task in TASKS
-    for labels in BUDGETS[task]
+ASKED = (
+    *(part(task, "50_1m", PART_1M) for task in TASKS),
+    *(part(task, "50") for task in TASKS),
+    *(Worst(f"{task}_50", scale(task), WORST) for task in TASKS),
+    Worst("ant_50", scale("ant"), 0.0),
+    *(Reaches(f"{task}_ppo_true_reward", least) for task, (least, _) in PPO.items()),
+    *(Reaches(f"{task}_ppo_true_reward_1m", least) for task, (_, least) in PPO.items()),
 )
 
 
 def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
-    """On how many tasks labels are enough, on how many a constant reward is, and on which no number was."""
+    """On how many tasks 50 and 20 labels are enough, and on how many of those a constant reward is, too."""
     enough = {
         setting: [task for task in TASKS if reached(part(task, setting), settings, runs)]
-        for setting in ("50", "100", "constant")
+        for setting in ("50", "20", "constant")
     }
-    never = [
-        env_id
-        for task, env_id in TASKS.items()
-        if not any(reached(part(task, str(labels)), settings, runs) for labels in BUDGETS[task])
-    ]
-    also = [task for task in enough["100"] if task in enough["constant"]]
+    also = [task for task in enough["50"] if task in enough["constant"]]
+    short = [env_id for task, env_id in TASKS.items() if task not in enough["50"]]
     return (
-        f"100 labels reach {SHARE:g} of what PPO reaches on the true reward on {len(enough['100'])} of {len(TASKS)} "
-        f"tasks and 50 labels on {len(enough['50'])}, but on {len(also)} of those {len(enough['100'])} a constant "
-        f"reward does so too; {listed(never)} stay short with every number of labels tried."
+        f"50 labels reach {PART:g} of what the best PPO gains on the true reward in 300k steps on {len(enough['50'])} "
+        f"of {len(TASKS)} tasks and 20 labels on {len(enough['20'])}, by the lower end of the interval; on {len(also)} "
+        f"of those {len(enough['50'])} a constant reward does so too; {listed(short)} stay short."
     )
 
 
 HOW_TO_READ = """\
 Every return is that of the deterministic policy over 20 episodes of the unmodified environment; the curves show the
 policy while it learns, which still explores, and so lie lower. *PPO on the true reward* has the same settings and sees
-what the others may not. It is no ceiling: the true reward is paid as it is, the learned one with unit size, and its sum
-over a segment is what the answers are about, so that a learned reward can be the easier one to learn from. The other
-controls show what is reached without the answers. Where episodes terminate (Hopper, Walker2d, Ant and the inverted
-pendulums), a constant reward of +1 already teaches to stay alive: read every figure beside that control. Hopper's fixed
-horizon takes that away: there the curves are the evidence, for what is learned on the ground ends at once on the
-unmodified task. Where returns are negative (Reacher) the ratio is of what was gained over an untrained policy.
+what the others may not; *scaled* is paid the true reward at the size that a learned one has. It is no ceiling: the sum
+of a learned reward over a segment is what the answers are about, so that it can be the easier one to learn from. The
+other controls show what is reached without the answers. Where episodes terminate (Hopper, Walker2d, Ant and the
+inverted pendulums), a constant reward of +1 already teaches to stay alive: read every figure beside that control.
 
-**How settings were found.** On other seeds, 100 to 103. One was revised after HalfCheetah's first runs on seeds 0 to 2
-had fallen short with 100 labels (0.84 of PPO's return): they had watched 1,024 steps before the first answers, where it
-is 4,096 now; those runs are in `earlier_runs.csv`."""
+A part is (return − untrained policy) ÷ (better PPO − untrained policy), of interquartile means, in a 95 % bootstrap
+interval that resamples the seeds of all three; a verdict passes only if the interval's lower end does.
+
+**How settings were found.** On other seeds, 100 and up, but for one: the steps watched before the first answers are
+4,096 since HalfCheetah's first runs on seeds 0 to 2 had fallen short with 1,024 (0.84 of PPO's return with 100 labels),
+so that on those three seeds of HalfCheetah it wasn't chosen blindly. What PPO is given was tuned by `python -m
+experiments.run ppo`.
+
+**What is left out.** Budgets of 100, 400, 700 and 1,400 labels, 100 random answers, and Hopper in a fixed horizon: 50
+and 20 labels are what is asked here. Their runs, on three seeds and of older code, are in `earlier_runs.csv`, with
+those of HalfCheetah before the change above; their rounds are in `earlier_curves.csv`."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

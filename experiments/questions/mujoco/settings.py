@@ -1,8 +1,12 @@
-"""Every setting of the MuJoCo experiment, as data: the presets, with 50 or 100 labels or a control's reward."""
+"""Every setting of the MuJoCo experiment, as data: the presets, with 50 or 20 labels or a control's reward.
+
+Their order is the one to run them in: what is asked first, for all tasks, then its controls.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from experiments.harness.controls import (
     TRUE,
@@ -13,12 +17,13 @@ from experiments.harness.controls import (
     random_answers,
     untrained_policy,
 )
+from experiments.harness.parts import Scale
 from experiments.harness.settings import Family, Setting, shortened
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.plots import Panel
 
-SEEDS = (0, 1, 2)
-STEPS = 300_000
+SEEDS, SEEDS_1M = tuple(range(10)), tuple(range(5))
+STEPS, STEPS_1M = 300_000, 1_000_000
 TASKS = {
     "half_cheetah": "HalfCheetah-v5",
     "hopper": "Hopper-v5",
@@ -29,54 +34,50 @@ TASKS = {
     "inverted_pendulum": "InvertedPendulum-v5",
     "inverted_double_pendulum": "InvertedDoublePendulum-v5",
 }
-FIXED = ("hopper",)
-BUDGETS = {task: (50, 100) for task in TASKS} | {
-    "half_cheetah": (50, 100, 700),
-    "ant": (50, 100, 400, 1400),  # the last two to find out how many it takes
-    "reacher": (50, 100, 400, 1400),
-}
+LEARNED: Mapping[str, tuple[str, Settings]] = {"50": ("50 labels", {"labels": 50}), "20": ("20 labels", {"labels": 20})}
 CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "ppo_true_reward": ("PPO on the true reward", TRUE),
-    "ppo_scaled": ("PPO on the true reward, scaled", TRUE_SCALED),
-    "random_answers": ("100 random answers", random_answers(100)),
-    "untrained": ("untrained reward model", UNTRAINED),
     "untrained_policy": ("untrained policy", untrained_policy(8192)),
+    "ppo_scaled": ("PPO on the true reward, scaled", TRUE_SCALED),
     "constant": ("constant reward +1", constant(1.0)),
+    "random_answers": ("50 random answers", random_answers(50)),
+    "untrained": ("untrained reward model", UNTRAINED),
+}
+LONG: Mapping[str, tuple[str, Settings]] = {
+    "50_1m": ("50 labels, 1M steps", {"labels": 50}),
+    "ppo_true_reward_1m": ("PPO on the true reward, 1M steps", TRUE),
 }
 
 
-def _settings(task: str) -> dict[str, Setting]:
-    shared = {"env_id": TASKS[task], "total_timesteps": STEPS}
-    return {
-        f"{task}_{labels}": Setting(f"{labels} labels", merge(shared, {"labels": labels}), SEEDS)
-        for labels in BUDGETS[task]
-    } | {
-        f"{task}_{name}": Setting(title, merge(shared, config), SEEDS, control=True)
-        for name, (title, config) in CONTROLS.items()
+def scale(task: str, *, long: bool = False) -> Scale:
+    """Count the better of the PPOs on the true reward as 1, and the untrained policy as 0."""
+    best = ("ppo_true_reward_1m",) if long else ("ppo_true_reward", "ppo_scaled")
+    return Scale(tuple(f"{task}_{name}" for name in best), f"{task}_untrained_policy")
+
+
+def _setting(task: str, name: str, title: str, config: Settings) -> Setting:
+    long = name in LONG
+    shared = {"env_id": TASKS[task], "total_timesteps": STEPS_1M if long else STEPS}
+    more: dict[str, Any] = {
+        "control": name in CONTROLS or name == "ppo_true_reward_1m",
+        "scale": scale(task, long=long),
     }
+    return Setting(title, merge(shared, config), SEEDS_1M if long else SEEDS, **more)
 
 
-def _fixed(task: str) -> dict[str, Setting]:
-    """Make the setting that learns in a fixed horizon, where falling ends nothing."""
-    shared = {"env_id": TASKS[task], "total_timesteps": STEPS, "env": {"fixed_horizon": 1000}}
-    learned = {f"{task}_fixed_100": Setting("100 labels", merge(shared, {"labels": 100}), SEEDS)}
-    return learned | {
-        f"{task}_fixed_{name}": Setting(title, merge(shared, config), SEEDS, control=True)
-        for name, (title, config) in CONTROLS.items()
-        if name in ("ppo_true_reward", "random_answers", "constant")
-    }
-
-
-def _family(title: str, settings: Mapping[str, Setting]) -> Family:
-    return Family(title, tuple(settings), (Panel("true_return_mean", "true return"),))
-
-
-SETTINGS = {name: setting for task in TASKS for name, setting in _settings(task).items()} | {
-    name: setting for task in FIXED for name, setting in _fixed(task).items()
+SETTINGS = {
+    f"{task}_{name}": _setting(task, name, title, config)
+    for name, (title, config) in ({"50": LEARNED["50"], **CONTROLS, "20": LEARNED["20"], **LONG}).items()
+    for task in TASKS
 }
-FAMILIES = {task: _family(f"{env_id}, as it is", _settings(task)) for task, env_id in TASKS.items()} | {
-    f"{task}_fixed": _family(f"{TASKS[task]}, learned in a fixed horizon of 1,000 steps", _fixed(task))
-    for task in FIXED
+
+
+def _family(title: str, task: str, names: Mapping[str, Any]) -> Family:
+    return Family(title, tuple(f"{task}_{name}" for name in names), (Panel("true_return_mean", "true return"),))
+
+
+FAMILIES = {task: _family(f"{env_id}, 300k steps", task, {**LEARNED, **CONTROLS}) for task, env_id in TASKS.items()} | {
+    f"{task}_1m": _family(f"{env_id}, 1M steps", task, LONG) for task, env_id in TASKS.items()
 }
 
 _SHORT = {

@@ -1,0 +1,152 @@
+"""The code that a run's result depends on, as one short number.
+
+Rows keep it beside their commit. A commit says when a row was made; this says whether today's code would make the same
+one, without any history: comments, docstrings, layout, and modules that have no part in the result don't count.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from experiments.harness.runner import ROOT
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.named import get
+from rlhf_gym.registry import TABLES, source_entry
+
+HOUSE = "rlhf_gym"
+START = (f"{HOUSE}.rlhf", f"{HOUSE}.evaluation")
+WITHOUT_PART = (
+    "config",  # each setting is a column of the row
+    "registry",  # what it says of this run's names is followed
+    *("store", "runs", "labelling", "quality", "contracts", "verbs", "plots", "errors"),  # they keep, show and check
+    *("envs.clips", "envs.replay", "envs.opengl", "envs.mujoco_warnings"),  # they draw
+)
+TEACHING = ("rewards", "queries", "teachers", "kinds", "answers", "preferences")
+"""What a run has no use for that is paid the true reward or a constant."""
+PAYING = ("rewards.sources", "rewards.paid", "teachers.goals")
+"""And what it has."""
+LEARNING_BY = ("reward.source", "reward.source_options", "query.rounds", "query.warm_up_steps", "feedback.goal")
+"""Its settings in the groups that tell how a reward is learned, as far as they have a part in its result."""
+
+
+def code_of(config: RLHFConfig, measures: Collection[Callable[..., Any]] = ()) -> str:
+    """Hash every module that makes a run's result.
+
+    Args:
+        config: Its settings; parts that they name are followed, those they don't name aren't.
+        measures: Functions of its episodes; their modules count, too.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    named = [(module, name) for setting, module, name in _named(config) if has_part(setting, config)]
+    modules = {module for start in (*START, *(module for module, _ in named)) for module in _reached(start)}
+    if paid_without_answers(config):
+        modules = {m for m in modules if not _in(m, TEACHING) or _in(m, PAYING) or m in dict(named)}
+    texts = [f"{module} {_module(module)}" for module in sorted(modules)]
+    texts += [f"{module}:{name} {_definition(module, name)}" for module, name in sorted(named)]
+    texts += [f"{module} {_module(module)}" for module in sorted({measure.__module__ for measure in measures})]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def has_part(setting: str, config: RLHFConfig) -> bool:
+    """Test whether a setting, by its dotted name, has a part in the result: how answers are learned from may not."""
+    if not paid_without_answers(config) or setting in LEARNING_BY:
+        return True
+    group = setting.partition(".")[0]
+    return group not in ("reward", "query", "feedback", "teacher", "teacher_options", "kind", "segment_length")
+
+
+def paid_without_answers(config: RLHFConfig) -> bool:
+    """Test whether a run is paid the true reward, the goal or a constant, and asks nothing."""
+    source = source_entry(config.reward.source)
+    return source.true or config.reward.source == "constant"
+
+
+def _named(config: RLHFConfig) -> Iterator[tuple[str, str, str]]:
+    """List every part of the house that the settings name: the setting, module and attribute."""
+    for setting, table in TABLES.items():
+        name = get(config, setting)
+        target = table[name].target if name in table else str(name)
+        module, _, attribute = target.partition(":")
+        if module.startswith(f"{HOUSE}."):
+            yield setting, module, attribute
+
+
+def _in(module: str, rooms: Collection[str]) -> bool:
+    inside = module.partition(f"{HOUSE}.")[2]
+    return any(inside == room or inside.startswith(f"{room}.") for room in rooms)
+
+
+@cache
+def _reached(start: str) -> frozenset[str]:
+    """List the modules that importing one brings along, itself included, but for those without a part."""
+    found: set[str] = set()
+    todo = [start]
+    while todo:
+        module = todo.pop()
+        if module not in found and not _in(module, WITHOUT_PART):
+            found.add(module)
+            todo += _imported(module)
+    return frozenset(found)
+
+
+def _imported(module: str) -> Iterator[str]:
+    """List the house's modules that a module imports."""
+    for node in ast.walk(_parsed(module)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (name for name in names if name.startswith(f"{HOUSE}.") and _path(name))
+
+
+def _path(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    found = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in found if file.exists()), None)
+
+
+@cache
+def _parsed(module: str) -> ast.Module:
+    path = _path(module)
+    if path is None:
+        raise ValueError(f"{module} is no module of {ROOT}")
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _module(module: str) -> str:
+    """Write down a module without what is registered by name in it: only a run that names one depends on it."""
+    registered = {e.target.partition(":")[2] for table in TABLES.values() for e in table.values() if _of(e, module)}
+    return canonical([node for node in _parsed(module).body if getattr(node, "name", None) not in registered])
+
+
+def _of(entry: Any, module: str) -> bool:
+    return bool(entry.target.partition(":")[0] == module)
+
+
+@cache
+def _definition(module: str, name: str) -> str:
+    return canonical([node for node in _parsed(module).body if getattr(node, "name", None) == name])
+
+
+def canonical(node: Any) -> str:
+    """Write down a syntax tree the same way under every version of Python, without docstrings."""
+    if isinstance(node, ast.AST):
+        fields = ((name, getattr(node, name, None)) for name in node._fields)
+        return f"{type(node).__name__}({','.join(f'{n}={canonical(v)}' for n, v in fields if v not in (None, []))})"
+    if isinstance(node, list):
+        return f"[{','.join(canonical(item) for item in node if not _is_docstring(item))}]"
+    return repr(node)
+
+
+def _is_docstring(node: Any) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

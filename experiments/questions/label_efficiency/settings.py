@@ -1,0 +1,172 @@
+"""Ablations as data: each setting differs from its task's preset in one thing; adding one is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.harness.controls import TRUE, Settings, untrained_policy
+from experiments.harness.parts import RETURN, Scale
+from experiments.harness.settings import Family, Measure, Setting, shortened
+from experiments.questions.cartpole.goals import goal_return as held
+from experiments.questions.novel_goals.measures import metres_on_back_leg, pendulum_turns
+from rlhf_gym.config.mappings import merge
+from rlhf_gym.config.named import without_foreign_options
+
+SEEDS = (0, 1, 2, 3, 4)
+LABELS = 50
+GOAL = "goal_reached"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Where an ablation is run.
+
+    Args:
+        title: Its name in tables.
+        config: What it is run with beside its preset.
+        measure: How far the goal is reached; None where the true return says so.
+    """
+
+    title: str
+    config: Settings
+    measure: Measure | None = None
+
+    @property
+    def measured(self) -> str:
+        """The column that says how far it got."""
+        return GOAL if self.measure else RETURN
+
+
+TASKS = {
+    "half_cheetah": Task("HalfCheetah-v5", {"env_id": "HalfCheetah-v5", "total_timesteps": 300_000}),
+    "ant": Task("Ant-v5", {"env_id": "Ant-v5", "total_timesteps": 300_000}),
+    "reacher": Task("Reacher-v5", {"env_id": "Reacher-v5", "total_timesteps": 300_000}),
+    "hold_at_one": Task(
+        "CartPole-v1 at x = +1",
+        {
+            "env_id": "CartPole-v1",
+            "total_timesteps": 100_000,
+            "segment_length": 50,
+            "feedback": {"goal": "cart_pole_hold_at_one"},
+            "query": {"rounds": 40, "schedule_options": {"first_fraction": 0.1, "halving_steps": 40_000}},
+            "reward": {"steps": 60},
+        },
+        held,
+    ),
+    "one_leg": Task(
+        "HalfCheetah-v5 on the back leg",
+        {"env_id": "HalfCheetah-v5", "total_timesteps": 300_000, "feedback": {"goal": "half_cheetah_one_leg"}},
+        metres_on_back_leg,
+    ),
+    "spin": Task(
+        "Pendulum-v1, spinning",
+        {
+            "env_id": "Pendulum-v1",
+            "total_timesteps": 100_000,
+            "feedback": {"goal": "pendulum_spin"},
+            "agent": {"gamma": 0.97},
+        },
+        pendulum_turns,
+    ),
+}
+"""Three tasks whose reward is a quadratic of observation and action, and three goals that aren't."""
+
+PRESET: Mapping[str, tuple[str, Settings]] = {"preset": ("the preset", {})}
+ENDS: Mapping[str, tuple[str, Settings]] = {
+    "ppo": ("PPO on the true reward, or on the goal", TRUE),
+    "untrained_policy": ("untrained policy", untrained_policy(8192)),
+}
+PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, Settings]]]] = {
+    "reward_member": (
+        "The reward model",
+        {
+            "one_network": ("one network", {"reward": {"ensemble_size": 1}}),
+            "ten_networks": ("ten networks", {"reward": {"ensemble_size": 10}}),
+            "long_fit": ("300 gradient steps", {"reward": {"steps": 300}}),
+            "no_decay": ("no weight decay at the start", {"reward": {"l2": 0.0}}),
+        },
+    ),
+    "living": ("The worth of living", {"never_shifted": ("never shifted", {"reward": {"shift": "never"}})}),
+    "inputs": (
+        "What the reward sees",
+        {
+            "observation": ("observations alone", {"reward": {"inputs": "observation"}}),
+            "transition": ("transitions", {"reward": {"inputs": "transition"}}),
+        },
+    ),
+    "smoothing": (
+        "What an answer is taken for",
+        {"label_noise": ("a tenth of answers taken to be random", {"reward": {"label_noise": 0.1}})},
+    ),
+    "shown": (
+        "The steps shown",
+        {
+            "lately": ("the latest 4,096 steps", {"query": {"memory_steps": 4096}}),
+            "all_steps": ("the latest 131,072 steps", {"query": {"memory_steps": 131_072}}),
+        },
+    ),
+    "schemes": (
+        "Which queries are asked",
+        {
+            "uniform": ("uniform", {"query": {"scheme": "uniform"}}),
+            "candidates_100": ("disagreement among 100 candidates", {"query": {"candidates_per_query": 100}}),
+        },
+    ),
+    "schedules": (
+        "When they are asked",
+        {
+            "evenly": ("evenly", {"query": {"schedule": "constant"}}),
+            "early": ("most of them early", {"query": {"schedule_options": {"halving_steps": 60_000}}}),
+        },
+    ),
+    "critic": ("The agent", {"normalised": ("rewards normalised", {"agent": {"normalize_rewards": True}})}),
+}
+"""By part of the method: its heading, and each variant's title and what it lays over the preset."""
+
+
+def scale(task: str) -> Scale:
+    """Count PPO on the true reward, or the goal, as 1, and the untrained policy as 0, by what says how far it got."""
+    return Scale((f"{task}_ppo",), f"{task}_untrained_policy", TASKS[task].measured)
+
+
+def _over(shared: Settings, config: Settings) -> dict[str, Any]:
+    """Lay a variant over what its task is run with; options of what it replaces are dropped."""
+    return merge(without_foreign_options(shared, config), config)
+
+
+def _settings(task: str, variants: Mapping[str, tuple[str, Settings]], *, control: bool = False) -> dict[str, Setting]:
+    where = TASKS[task]
+    shared = merge(where.config, {"labels": LABELS})
+    more: dict[str, Any] = {"measures": {GOAL: where.measure} if where.measure else {}, "control": control}
+    return {
+        f"{task}_{name}": Setting(f"{where.title}: {title}", _over(shared, config), SEEDS, scale=scale(task), **more)
+        for name, (title, config) in variants.items()
+    }
+
+
+VARIANTS = {name: variant for _, variants in PARTS.values() for name, variant in variants.items()}
+SETTINGS = (
+    {name: setting for task in TASKS for name, setting in _settings(task, PRESET).items()}
+    | {name: setting for task in TASKS for name, setting in _settings(task, ENDS, control=True).items()}
+    | {name: setting for task in TASKS for name, setting in _settings(task, VARIANTS).items()}
+)
+
+
+def _family(title: str, variants: Sequence[str]) -> Family:
+    # Their returns have no unit in common, so that there is a table of parts, and no figure.
+    return Family(title, tuple(f"{task}_{name}" for task in TASKS for name in variants), (), figure=False)
+
+
+FAMILIES = {"preset": _family("The preset, and the ends of the scale", [*PRESET, *ENDS])} | {
+    part: _family(title, list(variants)) for part, (title, variants) in PARTS.items()
+}
+
+_SHORT = {
+    "total_timesteps": 2048,
+    "query": {"rounds": 2, "warm_up_steps": 256},
+    "agent": {"n_envs": 4, "options": {"n_steps": 64, "batch_size": 64, "n_epochs": 4}},
+    "evaluation": {"n_episodes": 2},
+}
+TESTING = shortened(SETTINGS, ("spin_preset", "spin_uniform"), _SHORT)

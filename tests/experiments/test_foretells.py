@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from experiments.harness.records import append_rows
+from experiments.measurements.foretells import Reached, correlations, main, of_tasks, pooled, runs_with_figures
+from experiments.measurements.fractions import results_with_rows
+
+
+def reached(task, pairs):
+    return [Reached(task, part, {"disagreement": figure}) for figure, part in pairs]
+
+
+def test_coefficients_by_hand():
+    # Ranks 1 2 3 4 beside 1 2 4 3: 1 - 6 * 2 / (4 * 15) = 0.8.
+    pearson, spearman = correlations(np.array([(1.0, 1.0), (2.0, 2.0), (3.0, 9.0), (4.0, 4.0)]))
+    assert spearman == pytest.approx(0.8) and 0 < pearson < 1
+    assert correlations(np.array([(1.0, 1.0), (1.0, 2.0)])) is None
+
+
+def test_an_easy_task_does_not_pass_for_a_good_reward():
+    # Within both tasks more goes with less; between them more goes with more.
+    low = [(n, 0.5 - 0.1 * n) for n in range(5)]
+    high = [(10 + n, 0.9 - 0.1 * n) for n in range(5)]
+    runs = reached("hard", low) + reached("easy", high)
+    assert pooled(runs, "disagreement") == (pytest.approx(-1), pytest.approx(-1), 10, 2)
+    assert {task: found[1:] for task, found in of_tasks(runs, "disagreement").items()} == {
+        "hard": (pytest.approx(-1), 5),
+        "easy": (pytest.approx(-1), 5),
+    }
+
+
+def test_tasks_with_few_runs_and_figures_that_no_run_has_are_left_out():
+    runs = reached("hard", [(n, n) for n in range(4)]) + reached("easy", [(9, 0)])
+    assert of_tasks(runs, "disagreement") == {}
+    assert pooled(runs, "disagreement") == (pytest.approx(1), pytest.approx(1), 4, 1)
+    assert pooled(runs, "epic_distance") is None
+
+
+def test_a_run_s_figures_are_those_of_its_last_round_and_its_return_is_a_part_of_ppo_s_gain(tmp_path):
+    settings = {"hopper_50": 60, "hopper_ppo_true_reward": 110, "hopper_untrained_policy": 10}
+    rows = [{"setting": setting, "seed": 0, "true_return_mean": value} for setting, value in settings.items()]
+    append_rows(tmp_path / "mujoco" / "runs.csv", rows)
+    rounds = [{"setting": "hopper_50", "seed": 0, "disagreement": value} for value in (0.5, "", 0.25)]
+    append_rows(tmp_path / "mujoco" / "curves.csv", rounds)
+    (results,) = results_with_rows(tmp_path)
+    assert list(runs_with_figures(results)) == [Reached("Hopper-v5", 0.5, {"disagreement": 0.25})]
+
+
+def test_too_few_runs_are_refused_with_one_line(tmp_path, capsys):
+    assert main(tmp_path) == 2
+    assert "has 2 runs that learned from answers; do them first" in capsys.readouterr().err
