@@ -78,50 +78,87 @@ ENDS: Mapping[str, tuple[str, Settings]] = {
     "ppo": ("PPO on the true reward, or on the goal", TRUE),
     "untrained_policy": ("untrained policy", untrained_policy(8192)),
 }
+AS_IT_WAS: Settings = {
+    "linear": None, "clip": None, "adam_epsilon": 1e-8, "bootstrap": "poisson", "calibrate": False, "shift": "auto",
+}  # fmt: skip
 PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, Settings]]]] = {
     "reward_member": (
         "The reward model",
         {
-            "one_network": ("one network", {"reward": {"ensemble_size": 1}}),
-            "ten_networks": ("ten networks", {"reward": {"ensemble_size": 10}}),
-            "long_fit": ("300 gradient steps", {"reward": {"steps": 300}}),
-            "no_decay": ("no weight decay at the start", {"reward": {"l2": 0.0}}),
+            "networks_as_they_were": ("networks alone, as they were", {"reward": AS_IT_WAS}),
+            "networks": ("networks alone", {"reward": {"linear": None}}),
+            "linear": ("linear features alone", {"reward": {"linear": "linear", "ensemble_size": 0}}),
+            "quadratic": ("quadratic features alone", {"reward": {"linear": "quadratic", "ensemble_size": 0}}),
+            "linear_networks": ("linear features and networks", {"reward": {"linear": "linear"}}),
+            "uncalibrated": ("parts added up as they are", {"reward": {"calibrate": False}}),
         },
     ),
-    "living": ("The worth of living", {"never_shifted": ("never shifted", {"reward": {"shift": "never"}})}),
+    "living": (
+        "The worth of living",
+        {
+            "as_it_comes": ("as the fit leaves it", {"reward": {"shift": "auto"}}),
+            "terminated": ("a fifth of the queries with a termination", {"query": {"terminated": 0.2}}),
+        },
+    ),
     "inputs": (
         "What the reward sees",
         {
+            "unclipped": ("inputs as large as they are", {"reward": {"clip": None}}),
             "observation": ("observations alone", {"reward": {"inputs": "observation"}}),
-            "transition": ("transitions", {"reward": {"inputs": "transition"}}),
         },
     ),
     "smoothing": (
         "What an answer is taken for",
-        {"label_noise": ("a tenth of answers taken to be random", {"reward": {"label_noise": 0.1}})},
+        {
+            "label_noise": ("a tenth of answers taken to be random", {"reward": {"label_noise": 0.1}}),
+            "label_smoothing": ("labels smoothed by 0.05", {"reward": {"label_smoothing": 0.05}}),
+        },
+    ),
+    "pessimism": (
+        "What is paid",
+        {
+            "pessimism_half": ("half a deviation less", {"reward": {"pessimism": 0.5}}),
+            "pessimism_one": ("one deviation less", {"reward": {"pessimism": 1.0}}),
+        },
     ),
     "shown": (
         "The steps shown",
         {
+            "noise": ("a twentieth without noise and with twice as much", {"query": {"shown": 0.05}}),
             "lately": ("the latest 4,096 steps", {"query": {"memory_steps": 4096}}),
-            "all_steps": ("the latest 131,072 steps", {"query": {"memory_steps": 131_072}}),
         },
     ),
     "schemes": (
         "Which queries are asked",
         {
             "uniform": ("uniform", {"query": {"scheme": "uniform"}}),
-            "candidates_100": ("disagreement among 100 candidates", {"query": {"candidates_per_query": 100}}),
+            "entropy": ("entropy", {"query": {"scheme": "entropy"}}),
+            "coverage": ("coverage", {"query": {"scheme": "coverage"}}),
+            "disagreement_coverage": ("disagreement, then coverage", {"query": {"scheme": "disagreement_coverage"}}),
+            "mutual_information": (
+                "mutual information, 100 candidates",
+                {"query": {"scheme": "mutual_information", "candidates_per_query": 100}},
+            ),
+            "value_disagreement": ("value disagreement", {"query": {"scheme": "value_disagreement"}}),
+            "outside_coverage": ("half outside coverage", {"query": {"scheme": "outside_coverage"}}),
         },
     ),
     "schedules": (
         "When they are asked",
         {
             "evenly": ("evenly", {"query": {"schedule": "constant"}}),
-            "early": ("most of them early", {"query": {"schedule_options": {"halving_steps": 60_000}}}),
+            "front_loaded": ("all in the first half", {"query": {"schedule": "front_loaded"}}),
         },
     ),
-    "critic": ("The agent", {"normalised": ("rewards normalised", {"agent": {"normalize_rewards": True}})}),
+    "critic": (
+        "The critic after a new reward",
+        {
+            "rescaled": ("rescaled", {"agent": {"critic_after_fit": "rescale"}}),
+            "reset": ("reset", {"agent": {"critic_after_fit": "reset"}}),
+            "warm_up": ("warmed up", {"agent": {"critic_after_fit": "warm_up"}}),
+            "restarted": ("statistics of the return restarted", {"agent": {"return_statistics": "restart"}}),
+        },
+    ),
 }
 """By part of the method: its heading, and each variant's title and what it lays over the preset."""
 

@@ -77,18 +77,15 @@ TASKS = {
     "mountain_car_continuous": Task("MountainCarContinuous-v0", SPARSE, 100_000),
 }
 NORMALISED: Settings = {"normalize_rewards": True}
+WIDE: dict[str, Any] = {**NORMALISED, "options": {"log_std_init": 0.0}}
+FRESH = {"n_steps": 128, "batch_size": 256, "learning_rate": 4e-4}
 CANDIDATES: Mapping[str, tuple[str, Settings]] = {
     "plain": ("as it was", {}),
     "normalised": ("rewards normalised", NORMALISED),
-    "normalised_64": ("rewards normalised, batches of 64", {**NORMALISED, "options": {"batch_size": 64}}),
     "normalised_128": ("rewards normalised, batches of 128", {**NORMALISED, "options": {"batch_size": 128}}),
     "normalised_linear": ("rewards normalised, linear schedule", {**NORMALISED, "schedule": "linear"}),
-    "normalised_linear_64": (
-        "rewards normalised, linear schedule, batches of 64, learning rate 3e-4",
-        {**NORMALISED, "schedule": "linear", "options": {"batch_size": 64, "learning_rate": 3e-4}},
-    ),
-    "normalised_gamma_98": ("rewards normalised, gamma 0.98", {**NORMALISED, "options": {"gamma": 0.98}}),
-    "normalised_slow": ("rewards normalised, learning rate 3e-4", {**NORMALISED, "options": {"learning_rate": 3e-4}}),
+    "wide": ("rewards normalised, actions of standard deviation 1", WIDE),
+    "fresh": ("the same, updates every 1,024 steps", {**WIDE, "options": {**WIDE["options"], **FRESH}}),
 }
 UNTRAINED = "untrained_policy"
 
