@@ -55,10 +55,10 @@ def _members(model: RewardModel) -> Callable[[Array, Array], Array]:
     Where nothing but their mean is needed, one row stands for all draws of a linear part.
     """
     linear_share, network_share = model.shares.numpy().copy()
-    networks = model.ensemble.numpy_function() if model.ensemble else None
+    networks = model.ensemble.numpy_function() if model.ensemble and network_share else None
     if model.linear is None:
-        assert networks is not None
-        return lambda inputs, standardised: network_share * networks(standardised)
+        alone = networks or (lambda standardised: np.zeros((model.members, len(standardised)), np.float32))
+        return lambda inputs, standardised: network_share * alone(standardised)
     linear = model.linear.numpy_function(each=model.pessimism > 0)
     if networks is None:
         return lambda inputs, standardised: linear_share * linear(inputs, standardised)
