@@ -16,6 +16,8 @@ from rlhf_gym.segments import Array
 Form = Literal["linear", "quadratic"]
 SCALES = {"state": 1.0, "state squares": 0.3, "actions": 0.1, "effort": 1.0, "living": 1.0}
 """Groups of features, and how much each is thought to matter before any answer: its standard deviation as a whole."""
+STRAIGHT = SCALES | {"state squares": 0.03, "effort": 0.03}
+"""The same, where hardly any but linear features are thought to matter."""
 
 
 class Features:

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from rlhf_gym.rewards.dataset import Dataset
 from rlhf_gym.rewards.encoding import Encoding
-from rlhf_gym.rewards.features import SCALES, Features, Form, effort
-from rlhf_gym.rewards.posterior import break_up, fit_posterior
+from rlhf_gym.rewards.features import SCALES, STRAIGHT, Features, Form, effort
+from rlhf_gym.rewards.likelihood import choice_loss
+from rlhf_gym.rewards.posterior import Pairs, Posterior, break_up, fit_posterior
+from rlhf_gym.rewards.stacking import stacked
 from rlhf_gym.segments import Array
 
 SAMPLES = 16
@@ -75,7 +77,9 @@ class LinearPart(nn.Module):
 
     @torch.no_grad()
     def fit(self, data: Dataset, standardise: Standardise, *, targets: Tensor, rng: np.random.Generator) -> Tensor:
-        """Fit to choices.
+        """Fit to choices, under three priors: the one stays that foretells left-out answers best.
+
+        The evidence of few answers has several peaks, and where it climbs the wrong one the fit is worth nothing.
 
         Args:
             data: N choices.
@@ -89,13 +93,19 @@ class LinearPart(nn.Module):
         sums = self._sums(data, standardise)
         rows, offered = data.rows.numpy(), data.offered.numpy()
         pairs = break_up(sums, rows, offered, targets.double().numpy())
-        posterior = fit_posterior(pairs, self.features.groups, np.array(list(SCALES.values())))
+        fits = [
+            fit_posterior(pairs, self.features.groups, np.array(list(scales.values())), by_evidence=by_evidence)
+            for scales, by_evidence in ((SCALES, True), (SCALES, False), (STRAIGHT, False))
+        ]
+        found = [torch.from_numpy(_worth(fit, pairs, sums, rows)) for fit in fits]
+        losses = [_loss(returns, targets, data.offered) for returns in found]
+        best = int(np.argmin(losses))
+        posterior = fits[best]
         length = math.sqrt(data.lived.shape[1])  # a weight is of a sum over a segment, a reward of a step
         self.mean.copy_(torch.from_numpy(posterior.mean / length))
         self.draws.copy_(torch.from_numpy(posterior.samples(self.members, rng=rng) / length))
         self.errors.copy_(torch.from_numpy(np.sqrt(posterior.variance.clip(0)) / length))
-        without = posterior.left_out(pairs, len(rows))
-        return torch.from_numpy(np.einsum("nkf,nf->nk", sums[rows], without)).float()
+        return found[best].float()
 
     def _sums(self, data: Dataset, standardise: Standardise) -> Array:
         """Sum the features over each segment's lived steps, and divide by the root of its length, shape (R, F)."""
@@ -138,3 +148,14 @@ class LinearPart(nn.Module):
         """
         named = zip(self.features.names(inputs), self.mean.tolist(), self.errors.tolist(), strict=True)
         return sorted((Weight(*one) for one in named), key=lambda weight: -abs(weight.value))
+
+
+def _worth(posterior: Posterior, pairs: Pairs, sums: Array, rows: Array) -> Array:
+    """Compute what each option is worth by the answers to all other choices, shape (N, K)."""
+    return np.asarray(np.einsum("nkf,nf->nk", sums[rows], posterior.left_out(pairs, len(rows))))
+
+
+def _loss(returns: Tensor, targets: Tensor, offered: Tensor) -> float:
+    """Compute the negative log-likelihood of left-out answers, at the temperature that suits them best."""
+    (share,) = stacked(returns[None], targets, offered, np.ones(1))
+    return choice_loss(share * returns[None], targets.double(), offered).sum().item()

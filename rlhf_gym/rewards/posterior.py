@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from scipy.special import expit
 
 from rlhf_gym.segments import Array
@@ -105,7 +106,7 @@ def laplace(inputs: Array, targets: Array, weights: Array) -> Mode:
         p = expit(inputs @ mode)
         residuals, curvature = weights * (targets - p), weights * p * (1 - p)
         precision = eye + inputs.T @ (curvature[:, None] * inputs)
-        step = np.linalg.solve(precision, inputs.T @ residuals - mode)
+        step = torch.linalg.solve(torch.from_numpy(precision), torch.from_numpy(inputs.T @ residuals - mode)).numpy()
         share = 1.0
         while (after := loss(mode + share * step)) > now + 1e-12 and share > 1e-4:
             share /= 2
@@ -149,7 +150,7 @@ class Posterior:
     def variance(self) -> Array:
         """Of each weight, shape (F,)."""
         learned = np.eye(len(self.at.mode)) - self.at.covariance
-        return np.asarray(self.prior * (1 - np.einsum("fr,rs,fs->f", self.basis, learned, self.basis)))
+        return np.asarray(self.prior * (1 - ((self.basis @ learned) * self.basis).sum(axis=1)))
 
     def left_out(self, pairs: Pairs, n: int) -> Array:
         """Estimate the mean without each choice, shape (n, F): one Newton step from the mode of all.
@@ -173,7 +174,7 @@ class Posterior:
         return np.asarray((modes @ self.basis.T) * np.sqrt(self.prior))
 
 
-def fit_posterior(pairs: Pairs, groups: Array, scales: Array) -> Posterior:
+def fit_posterior(pairs: Pairs, groups: Array, scales: Array, *, by_evidence: bool = True) -> Posterior:
     """Fit weights with a heavy-tailed prior: few of them matter.
 
     Each weight has a Cauchy prior, a normal one of unknown variance, which expectation-maximisation finds; the widths
@@ -184,9 +185,11 @@ def fit_posterior(pairs: Pairs, groups: Array, scales: Array) -> Posterior:
         pairs: P of them.
         groups: Number of each feature's group, shape (F,).
         scales: Standard deviation of a whole group's sum, before any answer, shape (G,).
+        by_evidence: Whether evidence changes the scales.
     """
     sizes = np.bincount(groups, minlength=len(scales))
-    scales = _scales(pairs, groups, scales / np.sqrt(sizes.clip(1)), scales)
+    if by_evidence:
+        scales = _scales(pairs, groups, scales / np.sqrt(sizes.clip(1)), scales)
     narrow = (scales**2 / sizes.clip(1))[groups]
     prior = narrow
     for _ in range(EM_MOST):
@@ -220,7 +223,8 @@ def _at(pairs: Pairs, prior: Array) -> _Reduced:
 
 def _positive(gram: Array) -> tuple[Array, Array]:
     """Decompose a Gram matrix, without the directions that rounding alone fills."""
-    values, vectors = np.linalg.eigh(gram)
+    # torch's, which keeps to the threads it is given: for matrices this small NumPy's spend theirs on waiting.
+    values, vectors = (part.numpy() for part in torch.linalg.eigh(torch.from_numpy(gram)))
     kept = values > 1e-9 * max(values[-1], 1e-300)
     return values[kept], vectors[:, kept]
 

@@ -27,6 +27,7 @@ def stacked(left_out: Tensor, targets: Tensor, offered: Tensor, expected: Array)
     """
     left_out, targets, before = left_out.double(), targets.double(), torch.from_numpy(expected)
 
+    @torch.enable_grad()
     def loss(shares: Array) -> tuple[float, Array]:
         of = torch.from_numpy(shares).requires_grad_()
         together = (of[:, None, None] * left_out).sum(dim=0, keepdim=True)
