@@ -9,6 +9,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from rlhf_gym.rewards import RewardModel, accuracy, choice_loss
+from rlhf_gym.rewards.likelihood import smooth
 from rlhf_gym.segments import Array, Segment, pad
 
 PAIR = torch.tensor([[True, True]])
@@ -207,3 +208,12 @@ def test_returns_are_sums_over_lived_steps() -> None:
     left, right = walked([1, 2, 99], 4), walked([0.5, 1, 1, 1, 99], 4)
     # 11 + 12 = 23 against 10.5 + 11 + 11 + 11 = 43.5
     assert model.returns(pad([left, right])).tolist() == [[23, 43.5]]
+
+
+def test_smoothed_labels_give_each_option_its_part() -> None:
+    targets, offered = (
+        torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]),
+        torch.tensor([[True, True, True], [True, True, False]]),
+    )
+    assert smooth(targets, offered, 0.3).flatten().tolist() == pytest.approx([0.8, 0.1, 0.1, 0.5, 0.5, 0.0])
+    assert smooth(targets, offered, 0) is targets

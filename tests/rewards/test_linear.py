@@ -150,3 +150,44 @@ def test_coordinates_left_out_play_no_part() -> None:
 def test_coordinates_that_the_observation_has_not_are_named(wanted: str) -> None:
     with pytest.raises(BadInput, match=r"reward.observe is .* the observation has 4, 0 to 3: use"):
         RewardModel(*BOX, observe=wanted)
+
+
+def test_a_teacher_who_likes_living_makes_the_average_step_good_and_one_who_does_not_bad() -> None:
+    def lives(rng: np.random.Generator) -> Segment:
+        steps = int(rng.integers(1, 11))
+        trajectory = Trajectory(
+            rng.normal(size=(steps + 1, 4)), rng.uniform(-1, 1, (steps, 2)), np.ones(steps), Ending.TERMINATED
+        )
+        return trajectory.cut(0, 10)
+
+    paid = {}
+    for sign in (1, -1):
+        rng = np.random.default_rng(2)
+        model = RewardModel(*BOX, ensemble_size=0, linear="quadratic")
+        learner = RewardLearner(model, rng=rng, l2=1e-3, calibrate=True, living=True)
+        pairs = [(lives(rng), lives(rng)) for _ in range(40)]
+        learner.fit([
+            Choice((a, b), (better := float(sign * a.lived > sign * b.lived), 1 - better), str(i))
+            for i, (a, b) in enumerate(pairs)
+            if a.lived != b.lived
+        ])  # fmt: skip
+        fresh = trajectories(20, paraboloid, rng)
+        learner.rescale(fresh, shift=False)
+        pay = learner.model.reward_function()
+        paid[sign] = np.concatenate([pay(t.observations[:-1], t.actions, t.observations[1:]) for t in fresh])
+        assert np.sqrt((paid[sign] ** 2).mean()) == pytest.approx(1, abs=1e-3)
+    assert paid[1].mean() > 0.5 and paid[-1].mean() < -0.5
+
+
+def test_networks_alone_that_are_too_sure_of_themselves_are_cooled_down() -> None:
+    def learner(calibrate: bool) -> RewardLearner:
+        rng = np.random.default_rng(3)
+        made = RewardLearner(
+            RewardModel(*BOX, hidden=(16,)), rng=rng, l2=0.0, calibrate=calibrate, folds=True, steps=200
+        )
+        seen = trajectories(60, lambda observations, actions: rng.normal(size=len(actions)), rng)
+        made.fit(answered(seen))
+        return made
+
+    assert learner(calibrate=False).model.shares.tolist() == [1, 1]
+    assert learner(calibrate=True).model.shares[1] < 0.5  # answers at random are foretold by nothing
