@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,27 +15,14 @@ from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards.bootstrap import Bootstrap
 from rlhf_gym.rewards.dataset import Dataset
 from rlhf_gym.rewards.descent import Likelihood, descend
-from rlhf_gym.rewards.likelihood import accuracy, choice_loss, smooth
+from rlhf_gym.rewards.figures import figures_of_all, figures_of_members
+from rlhf_gym.rewards.left_out import LeftOut, by_linear, by_networks, weigh
+from rlhf_gym.rewards.likelihood import smooth
 from rlhf_gym.rewards.model import RewardModel
-from rlhf_gym.rewards.stacking import stacked
 
 FIGURES_MOST = 1024  # choices that figures are taken from: more would cost time and change them by less than chance
-SEGMENTS_AT_ONCE = 64  # evaluated in one go, which bounds the memory it takes
 SIZE_STEPS = 2048  # that the reward's size is taken from
 STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
-
-
-class LeftOut(NamedTuple):
-    """What options are worth by a reward that was fitted without their own choices."""
-
-    choices: Tensor
-    """Numbers of the choices that there is such a reward for, shape (n,)."""
-    returns: Tensor
-    """Shape (n, K)."""
-    mean: float
-    """Of the reward, over the steps that inputs are standardised by."""
-    std: float
-    """Likewise."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +42,8 @@ class RewardFit:
         steps: Gradient steps taken.
         seconds: Wall time.
         left_out: What the options of the choices are worth by the rest of the answers.
+        mean: Of the fitted reward, the mean over members, over the steps that inputs are standardised by.
+        std: Its standard deviation over them.
     """
 
     n: int
@@ -67,6 +55,8 @@ class RewardFit:
     steps: int
     seconds: float
     left_out: LeftOut | None = field(default=None, repr=False, compare=False)
+    mean: float = 0.0
+    std: float = 1.0
 
 
 def fit_reward_model(
@@ -129,20 +119,17 @@ def fit_reward_model(
     lived = _lived_inputs(data)
     seen = lived if latest is None else torch.cat([lived, latest])
     model.freeze_inputs(seen)
-    some = _evenly(len(choices), FIGURES_MOST)
-    linear = networks = weights = None
+    some, parts, linear, figures = _evenly(len(choices), FIGURES_MOST), [], None, None
     if model.linear:
-        targets = smooth(data.targets, data.offered, label_smoothing + label_noise)
+        doubt = 1 - (1 - label_smoothing) * (1 - label_noise)
+        targets = smooth(data.targets, data.offered, doubt)
         linear = model.linear.fit(data, model.standardise, targets=targets, rng=rng)
+        parts.append(by_linear(linear[some]))
     if model.ensemble is not None:
         weights = torch.from_numpy(bootstrap.weights(choices)).float()
+        targets = smooth(data.targets, data.offered, label_smoothing)
         likelihood = Likelihood(
-            model.ensemble,
-            data,
-            model.standardise,
-            targets=smooth(data.targets, data.offered, label_smoothing),
-            given=linear,
-            label_noise=label_noise,
+            model.ensemble, data, model.standardise, targets=targets, given=linear, label_noise=label_noise
         )
         fewer = 2 * len(choices) / int(data.offered.sum())
         l2 = descend(
@@ -156,73 +143,21 @@ def fit_reward_model(
             l2=l2,
             l2_sample=max(1, round(l2_sample * fewer)),
         )
-        networks, weights = likelihood.returns(some), weights[:, some]
-    left_out = _left_out(model, data, some, linear, networks, weights, calibrate, seen)
-    if linear is None and networks is not None and weights is not None:
-        figures = _members_figures(data, some, networks, weights, label_noise)
-    else:
-        figures = _figures(model, data, some, left_out, label_noise)
-    return RewardFit(len(choices), *figures, l2, steps, time.perf_counter() - started, left_out)
-
-
-def _left_out(
-    model: RewardModel,
-    data: Dataset,
-    some: Tensor,
-    linear: Tensor | None,
-    networks: Tensor | None,
-    weights: Tensor | None,
-    calibrate: bool,
-    seen: Tensor,
-) -> LeftOut:
-    """Put together what the parts give options without their own choices, and set the parts' shares by it."""
-    parts, known = [], torch.ones(len(some), dtype=torch.bool)
-    if networks is not None and weights is not None:
-        heldout = (weights == 0).float()
-        known = heldout.sum(dim=0) > 0
-        parts = [(networks * heldout[..., None]).sum(dim=0)[known] / heldout.sum(dim=0)[known, None]]
-    choices = some[known]
-    if linear is not None:
-        parts = [linear[choices], *parts]
-    shares = torch.ones(len(parts))
-    if calibrate and len(choices):
-        expected = np.array([1.0, 0.0])[: len(parts)]
-        shares = torch.from_numpy(stacked(torch.stack(parts), data.targets[choices], data.offered[choices], expected))
-        shares = shares.float()
-    model.shares.copy_(shares if len(shares) == 2 else shares.expand(2))
-    with torch.no_grad():
-        std, mean = torch.std_mean(model(seen[_evenly(len(seen), SIZE_STEPS)]).mean(dim=0), correction=0)
-    return LeftOut(choices, (shares[:, None, None] * torch.stack(parts)).sum(dim=0), mean.item(), std.item())
+        returns, weights = likelihood.returns(some), weights[:, some]
+        parts.append(by_networks(returns, weights))
+        if linear is None:
+            figures = figures_of_members(data, some, returns, weights, label_noise)
+    left_out = weigh(model, data, some, parts, calibrate=calibrate)
+    figures = figures or figures_of_all(model, data, some, left_out, label_noise)
+    size = _size(model, seen[_evenly(len(seen), SIZE_STEPS)])
+    return RewardFit(len(choices), *figures, l2, steps, time.perf_counter() - started, left_out, *size)
 
 
 @torch.no_grad()
-def _figures(
-    model: RewardModel, data: Dataset, some: Tensor, left_out: LeftOut, label_noise: float
-) -> tuple[float, float, float, float]:
-    """Compute training and held-out loss, training and held-out accuracy, of the mean over members."""
-    offered = data.offered[some]
-    fitted = torch.zeros(offered.shape)
-    rows = data.rows[some][offered]
-    each = [model(data.inputs[part]).mean(dim=0) * data.lived[part] for part in torch.split(rows, SEGMENTS_AT_ONCE)]
-    fitted[offered] = torch.cat(each).sum(dim=-1)
-    pairs = [(some, fitted), (left_out.choices, left_out.returns)]
-    losses, accuracies = [], []
-    for choices, returns in pairs:
-        about = (returns[None], data.targets[choices], data.offered[choices])
-        losses.append(choice_loss(*about, label_noise=label_noise).mean().item())
-        accuracies.append(accuracy(*about).mean().item())
-    return losses[0], losses[1], accuracies[0], accuracies[1]
-
-
-def _members_figures(
-    data: Dataset, some: Tensor, returns: Tensor, weights: Tensor, label_noise: float
-) -> tuple[float, float, float, float]:
-    """Compute the same of each network alone, shape of returns (M, n, K); then take the mean over them."""
-    targets, offered = data.targets[some], data.offered[some]
-    measured = choice_loss(returns, targets, offered, label_noise=label_noise), accuracy(returns, targets, offered)
-    heldout = (weights == 0).float()
-    figures = [_mean(values, w).nanmean().item() for values in measured for w in (weights, heldout)]
-    return figures[0], figures[1], figures[2], figures[3]
+def _size(model: RewardModel, inputs: Tensor) -> tuple[float, float]:
+    """Measure mean and standard deviation of the reward of steps, the mean over members, shape of inputs (S, D)."""
+    std, mean = torch.std_mean(model(inputs).mean(dim=0), correction=0)
+    return mean.item(), std.item()
 
 
 def _lived_inputs(data: Dataset) -> Tensor:
@@ -236,8 +171,3 @@ def _lived_inputs(data: Dataset) -> Tensor:
 def _evenly(n: int, most: int) -> Tensor:
     """Pick indices 0..n-1, or `most` of them, evenly spread."""
     return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).round().long()
-
-
-def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Compute each member's weighted mean, nan where a member has no weight, shape (M,)."""
-    return (values * weights).sum(dim=1) / weights.sum(dim=1)

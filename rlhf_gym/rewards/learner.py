@@ -14,7 +14,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards.bootstrap import Bootstrap
 from rlhf_gym.rewards.dataset import Dataset
-from rlhf_gym.rewards.fitting import LeftOut, RewardFit, fit_reward_model
+from rlhf_gym.rewards.fitting import RewardFit, fit_reward_model
 from rlhf_gym.rewards.living import worth_of_living
 from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.segments import Array, Segment, Trajectory
@@ -55,7 +55,7 @@ class RewardLearner:
         self.l2, self._rng, self._living, self._settings = l2, rng, living, settings
         self._bootstrap = Bootstrap(model.ensemble_size, seed=int(rng.integers(2**63)), folds=folds)
         self._data = Dataset(model.encoding)
-        self._left_out: LeftOut | None = None
+        self._fit: RewardFit | None = None
 
     def fit(self, choices: Sequence[Choice], lately: Sequence[Trajectory | Segment] = ()) -> RewardFit:
         """Go on fitting to all choices so far.
@@ -63,7 +63,7 @@ class RewardLearner:
         Args:
             choices: What answers imply (:func:`rlhf_gym.kinds.choices`); segments that were there at the last fit, the
                 very same objects, are not encoded again.
-            lately: What the policy did lately: what standardises the inputs beside the choices' own steps.
+            lately: What the policy did lately: its steps standardise a linear part's inputs, beside the choices' own.
 
         Raises:
             BadInput: If there is no choice.
@@ -74,11 +74,11 @@ class RewardLearner:
             bootstrap=self._bootstrap,
             rng=self._rng,
             data=self._data,
-            latest=_encoded(self.model, lately, most=SCALE_STEPS) if lately else None,
+            latest=_encoded(self.model, lately, most=SCALE_STEPS) if lately and self.model.linear else None,
             l2=self.l2,
             **self._settings,  # type: ignore[arg-type]
         )
-        self.l2, self._left_out = fit.l2, fit.left_out
+        self.l2, self._fit = fit.l2, fit
         self.version += 1
         return fit
 
@@ -100,9 +100,9 @@ class RewardLearner:
 
     def _zero(self) -> float | None:
         """Find the reward of a step that is worth no more than not living."""
-        if self._left_out is None:
+        if self._fit is None or self._fit.left_out is None:
             return None
-        choices, returns, mean, std = self._left_out
+        (choices, returns), mean, std = self._fit.left_out, self._fit.mean, self._fit.std
         lived = self._data.lived.sum(dim=1)[self._data.rows[choices]]
         arrays = returns - mean * lived, std * lived, self._data.targets[choices], self._data.offered[choices]
         return mean - std * worth_of_living(*(array.numpy() for array in arrays))

@@ -14,7 +14,8 @@ from rlhf_gym.rewards.dataset import Dataset
 from rlhf_gym.rewards.encoding import Encoding
 from rlhf_gym.rewards.features import SCALES, STRAIGHT, Features, Form, effort
 from rlhf_gym.rewards.likelihood import choice_loss
-from rlhf_gym.rewards.posterior import Pairs, Posterior, break_up, fit_posterior
+from rlhf_gym.rewards.pairs import Pairs, break_up
+from rlhf_gym.rewards.posterior import Posterior, fit_posterior
 from rlhf_gym.rewards.stacking import stacked
 from rlhf_gym.segments import Array
 

@@ -7,113 +7,15 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.special import expit
 
+from rlhf_gym.rewards.laplace import Mode, laplace
+from rlhf_gym.rewards.pairs import Pairs
 from rlhf_gym.segments import Array
 
 SCALE_LEAST, SCALE_MOST = 0.03, 10.0
 WIDEST = 100.0  # times its group's variance: separable answers would widen a weight's prior without end
-EM_MOST, NEWTON_MOST = 15, 30
+EM_MOST = 15
 EVIDENCE_MOST = 256  # pairs that the groups' scales are found with; of more, as many, evenly spread
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """P comparisons of two options' features.
-
-    Args:
-        differences: Features of the one less those of the other, shape (P, F).
-        targets: Probability that the one was preferred, shape (P,).
-        weights: Of each pair in the likelihood, shape (P,).
-        choice: Number of the choice that each pair is of, ascending, shape (P,).
-    """
-
-    differences: Array
-    targets: Array
-    weights: Array
-    choice: Array
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, some: Array) -> Pairs:
-        """Select some of them."""
-        return Pairs(self.differences[some], self.targets[some], self.weights[some], self.choice[some])
-
-
-def break_up(features: Array, rows: Array, offered: Array, targets: Array) -> Pairs:
-    """Break choices up into pairs of an option that may have been chosen and another one.
-
-    Bradley-Terry on broken rankings is as good as Plackett-Luce where answers are few (2/K is the weight at which
-    both carry the same Fisher information among equals); for two options nothing changes.
-
-    Args:
-        features: Sums over each segment, shape (R, F).
-        rows: Row of each option's segment, shape (N, K).
-        offered: Whether there is an option, bool, shape (N, K).
-        targets: Probability with which each option was chosen, shape (N, K).
-    """
-    one, other = np.triu_indices(rows.shape[1], k=1)
-    there = offered[:, one] & offered[:, other]
-    mass = np.where(there, targets[:, one] + targets[:, other], 0.0)
-    choice, pair = np.nonzero(mass > 0)
-    left, right = (rows[choice, side[pair]] for side in (one, other))
-    mass = mass[choice, pair]
-    return Pairs(
-        features[left] - features[right],
-        targets[choice, one[pair]] / mass,
-        mass * 2 / offered.sum(axis=1)[choice],
-        choice,
-    )
-
-
-@dataclass(frozen=True)
-class Mode:
-    """Laplace's approximation at the mode of standard normal weights.
-
-    Args:
-        inputs: Shape (P, r).
-        mode: Shape (r,).
-        precision: Of the normal distribution around it, shape (r, r).
-        residuals: Weighted target less predicted probability of each pair, shape (P,).
-        curvature: Weighted p (1 - p) of each pair, shape (P,).
-        evidence: Log marginal likelihood.
-    """
-
-    inputs: Array
-    mode: Array
-    precision: Array
-    residuals: Array
-    curvature: Array
-    evidence: float
-
-    @cached_property
-    def covariance(self) -> Array:
-        """Shape (r, r)."""
-        return np.linalg.inv(self.precision)
-
-
-def laplace(inputs: Array, targets: Array, weights: Array) -> Mode:
-    """Find the mode under a standard normal prior by Newton's method, halving steps that don't lead down."""
-
-    def loss(mode: Array) -> float:
-        logits = inputs @ mode
-        return float((weights * (np.logaddexp(0, logits) - targets * logits)).sum() + 0.5 * mode @ mode)
-
-    mode, eye = np.zeros(inputs.shape[1]), np.eye(inputs.shape[1])
-    now = loss(mode)
-    for _ in range(NEWTON_MOST):
-        p = expit(inputs @ mode)
-        residuals, curvature = weights * (targets - p), weights * p * (1 - p)
-        precision = eye + inputs.T @ (curvature[:, None] * inputs)
-        step = torch.linalg.solve(torch.from_numpy(precision), torch.from_numpy(inputs.T @ residuals - mode)).numpy()
-        share = 1.0
-        while (after := loss(mode + share * step)) > now + 1e-12 and share > 1e-4:
-            share /= 2
-        mode, gained, now = mode + share * step, now - after, after
-        if gained < 1e-6:
-            break
-    return Mode(inputs, mode, precision, residuals, curvature, -now - 0.5 * float(np.linalg.slogdet(precision)[1]))
 
 
 @dataclass(frozen=True)

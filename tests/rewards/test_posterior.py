@@ -5,7 +5,9 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
-from rlhf_gym.rewards.posterior import Pairs, break_up, fit_posterior, laplace
+from rlhf_gym.rewards.laplace import laplace
+from rlhf_gym.rewards.pairs import Pairs, break_up
+from rlhf_gym.rewards.posterior import fit_posterior
 
 ALL = np.array([True, True])
 

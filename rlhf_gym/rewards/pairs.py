@@ -1,0 +1,59 @@
+"""Choices as pairs of options, for a model that is linear in features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlhf_gym.segments import Array
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """P comparisons of two options' features.
+
+    Args:
+        differences: Features of the one less those of the other, shape (P, F).
+        targets: Probability that the one was preferred, shape (P,).
+        weights: Of each pair in the likelihood, shape (P,).
+        choice: Number of the choice that each pair is of, ascending, shape (P,).
+    """
+
+    differences: Array
+    targets: Array
+    weights: Array
+    choice: Array
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, some: Array) -> Pairs:
+        """Select some of them."""
+        return Pairs(self.differences[some], self.targets[some], self.weights[some], self.choice[some])
+
+
+def break_up(features: Array, rows: Array, offered: Array, targets: Array) -> Pairs:
+    """Break choices up into pairs of an option that may have been chosen and another one.
+
+    Bradley-Terry on broken rankings is as good as Plackett-Luce where answers are few (2/K is the weight at which
+    both carry the same Fisher information among equals); for two options nothing changes.
+
+    Args:
+        features: Sums over each segment, shape (R, F).
+        rows: Row of each option's segment, shape (N, K).
+        offered: Whether there is an option, bool, shape (N, K).
+        targets: Probability with which each option was chosen, shape (N, K).
+    """
+    one, other = np.triu_indices(rows.shape[1], k=1)
+    there = offered[:, one] & offered[:, other]
+    mass = np.where(there, targets[:, one] + targets[:, other], 0.0)
+    choice, pair = np.nonzero(mass > 0)
+    left, right = (rows[choice, side[pair]] for side in (one, other))
+    mass = mass[choice, pair]
+    return Pairs(
+        features[left] - features[right],
+        targets[choice, one[pair]] / mass,
+        mass * 2 / offered.sum(axis=1)[choice],
+        choice,
+    )
