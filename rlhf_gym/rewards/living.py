@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 
 from rlhf_gym.segments import Array
 
-MOST = 1.5
+MOST = 5.0  # at 1.5 Hopper learned to run and fall: there a step is worth 3
 
 
 def worth_of_living(returns: Array, lived: Array, targets: Array, offered: Array) -> float:
@@ -16,7 +16,7 @@ def worth_of_living(returns: Array, lived: Array, targets: Array, offered: Array
 
     Between segments that are lived through to the end, a constant reward makes no difference: only answers to queries
     whose options lived for different numbers of steps tell anything of it. It has a standard normal prior and is held
-    between -1.5 and 1.5; without such answers it is 0.
+    between -5 and 5; without such answers it is 0.
 
     Args:
         returns: Sum of rewards of mean 0 over each option, as the answers to other queries have it, shape (N, K).

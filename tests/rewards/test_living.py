@@ -23,11 +23,11 @@ def test_a_teacher_who_prefers_the_longer_life_makes_living_good_and_one_who_pre
     assert good == pytest.approx(6 * expit(-6 * good), abs=1e-3)
 
 
-def test_no_number_of_answers_takes_it_beyond_one_and_a_half_standard_deviations() -> None:
-    many = 400
+def test_no_number_of_answers_takes_it_beyond_five_standard_deviations() -> None:
+    many = 4000
     lived = np.tile([[1.0, 0.0]], (many, 1))
     worth = worth_of_living(np.zeros((many, 2)), lived, np.tile(LEFT, (many, 1)), np.tile(BOTH, (many, 1)))
-    assert 1.4 < worth <= 1.5
+    assert 4.5 < worth <= 5
 
 
 def test_an_option_that_is_not_offered_is_not_looked_at() -> None:
