@@ -171,7 +171,7 @@ class RewardConfig:
     shift: Literal["living", "auto", "never"] = "auto"
     """Subtract the mean reward. `auto` does where no episode has ever terminated, and only there. `living` does so,
     too, and elsewhere pays the average step what living is worth, by answers to queries whose options lived for
-    different times."""
+    different times; where there is a linear part, that has it as a feature, and both do the same."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Dataset:
         rows: Row of each option's segment; 0 where none is offered, shape (N, K).
         offered: Whether there is an option, bool, shape (N, K).
         targets: Probability with which each option was chosen, shape (N, K).
+        groups: Number of each choice's group, which is held out as a whole, shape (N,).
     """
 
     inputs: Tensor
@@ -37,6 +38,7 @@ class Dataset:
     rows: Tensor
     offered: Tensor
     targets: Tensor
+    groups: Array
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
@@ -75,6 +77,8 @@ class Dataset:
         targets, padded = np.zeros(offered.shape, np.float32), np.zeros(offered.shape, np.int64)
         targets[offered] = list(chain.from_iterable(choice.target for choice in choices))
         padded[offered] = rows
+        number: dict[str, int] = {}
+        self.groups = np.array([number.setdefault(choice.group, len(number)) for choice in choices], np.int64)
         self.rows, self.offered, self.targets = map(torch.from_numpy, (padded, offered, targets))
 
     def _encode(self, segments: Sequence[Segment]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.encoding import Encoding
 from rlhf_gym.segments import Array
 
@@ -23,15 +24,19 @@ STRAIGHT = SCALES | {"state squares": 0.03, "effort": 0.03}
 class Features:
     """Linear: z, the standardised inputs, and 1. Quadratic: their squares, too, and the effort of an action.
 
-    The squares of an action's coordinates come as one feature, minus their sum: effort is a norm. What doesn't depend
-    on how inputs are standardised has no learned part; statistics of the effort are handed over.
+    The squares of an action's coordinates come as one feature, minus their sum: effort is a norm.
 
     Args:
         encoding: The inputs.
         form: Which features.
+
+    Raises:
+        BadInput: On another form.
     """
 
     def __init__(self, encoding: Encoding, form: Form) -> None:
+        if form not in get_args(Form):
+            raise BadInput(f"linear is {form!r}; use one of {', '.join(get_args(Form))}")
         actions = encoding.action_columns
         self.inputs = encoding.size
         is_action = np.isin(np.arange(encoding.size), np.arange(encoding.size)[actions])

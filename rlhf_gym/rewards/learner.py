@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -33,7 +33,8 @@ class RewardLearner:
         rng: Source of bootstrap weights and batches.
         l2: Weight decay to start from; every fit starts from where the last one left it.
         folds: Whether members hold choices out in folds (:class:`Bootstrap`).
-        living: Whether rewards that aren't shifted to mean 0 get a worth of living (:func:`worth_of_living`).
+        living: Whether networks' rewards that aren't shifted to mean 0 get a worth of living
+            (:func:`worth_of_living`).
         **settings: Of :func:`rlhf_gym.rewards.fit_reward_model`.
 
     Attributes:
@@ -49,13 +50,13 @@ class RewardLearner:
         l2: float,
         folds: bool = False,
         living: bool = False,
-        **settings: float,
+        **settings: Any,
     ) -> None:
         self.model, self.version = model, 0
         self.l2, self._rng, self._living, self._settings = l2, rng, living, settings
         self._bootstrap = Bootstrap(model.ensemble_size, seed=int(rng.integers(2**63)), folds=folds)
         self._data = Dataset(model.encoding)
-        self._fit: RewardFit | None = None
+        self._zero: float | None = None
 
     def fit(self, choices: Sequence[Choice], lately: Sequence[Trajectory | Segment] = ()) -> RewardFit:
         """Go on fitting to all choices so far.
@@ -76,9 +77,9 @@ class RewardLearner:
             data=self._data,
             latest=_encoded(self.model, lately, most=SCALE_STEPS) if lately and self.model.linear else None,
             l2=self.l2,
-            **self._settings,  # type: ignore[arg-type]
+            **self._settings,
         )
-        self.l2, self._fit = fit.l2, fit
+        self.l2, self._zero = fit.l2, self._worthless(fit)
         self.version += 1
         return fit
 
@@ -96,16 +97,19 @@ class RewardLearner:
         inputs = _encoded(self.model, trajectories, most=SCALE_STEPS)
         if self.version == 0:
             self.model.freeze_inputs(inputs)
-        self.model.rescale(inputs, shift=shift, zero=self._zero() if self._living and not shift else None)
+        self.model.rescale(inputs, shift=shift, zero=None if shift else self._zero)
 
-    def _zero(self) -> float | None:
-        """Find the reward of a step that is worth no more than not living."""
-        if self._fit is None or self._fit.left_out is None:
+    def _worthless(self, fit: RewardFit) -> float | None:
+        """Find the reward of a step that is worth no more than not living; None leaves it where the fit put it.
+
+        To a linear part living is a feature like others, with a weight of its own, so that its zero is in its place.
+        """
+        if not self._living or self.model.linear or fit.left_out is None:
             return None
-        (choices, returns), mean, std = self._fit.left_out, self._fit.mean, self._fit.std
+        choices, returns = fit.left_out
         lived = self._data.lived.sum(dim=1)[self._data.rows[choices]]
-        arrays = returns - mean * lived, std * lived, self._data.targets[choices], self._data.offered[choices]
-        return mean - std * worth_of_living(*(array.numpy() for array in arrays))
+        arrays = returns - fit.mean * lived, fit.std * lived, self._data.targets[choices], self._data.offered[choices]
+        return fit.mean - fit.std * worth_of_living(*(array.numpy() for array in arrays))
 
     @torch.inference_mode()
     def step_rewards(self, observations: Array, actions: Array, next_observations: Array) -> Array:
@@ -125,7 +129,9 @@ class RewardLearner:
     def save(self, directory: Path) -> None:
         """Write the model as :meth:`RewardModel.save`, and beside it the state of its fits."""
         self.model.save(directory)
-        (directory / LEARNER).write_text(json.dumps({"version": self.version, "l2": self.l2}) + "\n")
+        (directory / LEARNER).write_text(
+            json.dumps({"version": self.version, "l2": self.l2, "zero": self._zero}) + "\n"
+        )
 
     def restore(self, directory: Path) -> None:
         """Restore in place what :meth:`save` wrote; of an earlier version's directory, the model.
@@ -147,6 +153,7 @@ class RewardLearner:
         if (file := directory / LEARNER).exists():
             numbers = json.loads(file.read_text())
             self.version, self.l2 = int(numbers["version"]), float(numbers["l2"])
+            self._zero = numbers.get("zero")
 
 
 def _encoded(

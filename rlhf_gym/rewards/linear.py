@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.dataset import Dataset
 from rlhf_gym.rewards.encoding import Encoding
 from rlhf_gym.rewards.features import SCALES, STRAIGHT, Features, Form, effort
@@ -19,7 +20,7 @@ from rlhf_gym.rewards.posterior import Posterior, fit_posterior
 from rlhf_gym.rewards.stacking import stacked
 from rlhf_gym.segments import Array
 
-SAMPLES = 16
+DRAWS_LEAST = 16
 AT_ONCE = 1024  # segments whose features are summed up in one go, which bounds the memory it takes
 Standardise = Callable[[Tensor], Tensor]
 
@@ -42,9 +43,10 @@ class LinearPart(nn.Module):
     Args:
         encoding: The inputs.
         form: Which features.
+        networks: How many networks complete it: each gets as many draws as the others.
 
     Attributes:
-        members: Draws from the posterior, S.
+        members: Draws from the posterior, S: 16, or the next larger even multiple of the networks.
     """
 
     mean: Tensor
@@ -52,12 +54,14 @@ class LinearPart(nn.Module):
     errors: Tensor
     effort_statistics: Tensor
 
-    def __init__(self, encoding: Encoding, form: Form) -> None:
+    def __init__(self, encoding: Encoding, form: Form, networks: int = 0) -> None:
         super().__init__()
         self.form = form
-        self.features, self.members, self._columns = Features(encoding, form), SAMPLES, encoding.action_columns
+        self.features, self._columns = Features(encoding, form), encoding.action_columns
+        each = max(networks, 1)
+        self.members = 2 * each * math.ceil(DRAWS_LEAST / (2 * each))
         self.register_buffer("mean", torch.zeros(self.features.size))
-        self.register_buffer("draws", torch.zeros(SAMPLES, self.features.size))
+        self.register_buffer("draws", torch.zeros(self.members, self.features.size))
         self.register_buffer("errors", torch.zeros(self.features.size))
         self.register_buffer("effort_statistics", torch.tensor([0.0, 1.0]))
 
@@ -89,16 +93,19 @@ class LinearPart(nn.Module):
             rng: Source of the draws.
 
         Returns:
-            What each option is worth by the answers to all other choices, shape (N, K): leave-one-out.
+            What each option is worth by the answers to all other queries, shape (N, K): leave-one-out.
         """
         sums = self._sums(data, standardise)
+        if not np.isfinite(sums).all():
+            raise BadInput("steps of queries hold inputs that are nan, infinite, or too large to be squared; mend the "
+                           "environment, or leave such coordinates out by reward.observe")  # fmt: skip
         rows, offered = data.rows.numpy(), data.offered.numpy()
-        pairs = break_up(sums, rows, offered, targets.double().numpy())
+        pairs = break_up(sums, rows, offered, targets.double().numpy()).by(data.groups)
         fits = [
             fit_posterior(pairs, self.features.groups, np.array(list(scales.values())), by_evidence=by_evidence)
             for scales, by_evidence in ((SCALES, True), (SCALES, False), (STRAIGHT, False))
         ]
-        found = [torch.from_numpy(_worth(fit, pairs, sums, rows)) for fit in fits]
+        found = [torch.from_numpy(_worth(fit, pairs, sums, rows, data.groups)) for fit in fits]
         losses = [_loss(returns, targets, data.offered) for returns in found]
         best = int(np.argmin(losses))
         posterior = fits[best]
@@ -151,9 +158,10 @@ class LinearPart(nn.Module):
         return sorted((Weight(*one) for one in named), key=lambda weight: -abs(weight.value))
 
 
-def _worth(posterior: Posterior, pairs: Pairs, sums: Array, rows: Array) -> Array:
-    """Compute what each option is worth by the answers to all other choices, shape (N, K)."""
-    return np.asarray(np.einsum("nkf,nf->nk", sums[rows], posterior.left_out(pairs, len(rows))))
+def _worth(posterior: Posterior, pairs: Pairs, sums: Array, rows: Array, groups: Array) -> Array:
+    """Compute what each option is worth by the answers to all other queries, shape (N, K)."""
+    without = posterior.left_out(pairs, int(groups.max()) + 1)[groups]
+    return np.asarray(np.einsum("nkf,nf->nk", sums[rows], without))
 
 
 def _loss(returns: Tensor, targets: Tensor, offered: Tensor) -> float:

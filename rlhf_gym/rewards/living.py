@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 
 from rlhf_gym.segments import Array
 
-MOST = 5.0  # at 1.5 Hopper learned to run and fall: there a step is worth 3
+MOST = 5.0  # at 1.5 Hopper learned to run and to fall: there a step is worth 3
 
 
 def worth_of_living(returns: Array, lived: Array, targets: Array, offered: Array) -> float:

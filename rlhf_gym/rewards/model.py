@@ -81,7 +81,7 @@ class RewardModel(nn.Module):
         self.encoding = Encoding(observation_space, action_space, inputs, observe)
         self.ensemble_size, self.network, self.options = ensemble_size, name_of(network), options
         self.clip, self.pessimism = clip, pessimism
-        self.linear = LinearPart(self.encoding, linear) if linear else None
+        self.linear = LinearPart(self.encoding, linear, ensemble_size) if linear else None
         size = self.encoding.size
         self.ensemble = (
             make_ensemble(network, size, ensemble_size=ensemble_size, options=options, seed=seed)
@@ -175,7 +175,11 @@ class RewardModel(nn.Module):
             observations: Names of the observation's coordinates, all of them.
             actions: Names of the actions' coordinates, or of the actions.
         """
-        return self.linear.by_name(self.encoding.names(observations, actions)) if self.linear else None
+        if self.linear is None:
+            return None
+        share = self.shares[0].item()
+        found = self.linear.by_name(self.encoding.names(observations, actions))
+        return [Weight(name, share * value, share * error) for name, value, error in found]
 
     def save(self, directory: str | Path) -> None:
         """Write ``model.safetensors`` and ``model.json``, which is all that :meth:`load` needs."""

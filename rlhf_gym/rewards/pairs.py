@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,23 +14,33 @@ class Pairs:
     """P comparisons of two options' features.
 
     Args:
-        differences: Features of the one less those of the other, shape (P, F).
-        targets: Probability that the one was preferred, shape (P,).
+        differences: Features of the left option less those of the right one, shape (P, F).
+        targets: Probability that left was preferred, shape (P,).
         weights: Of each pair in the likelihood, shape (P,).
-        choice: Number of the choice that each pair is of, ascending, shape (P,).
+        group: Number of what each pair is left out with, ascending, shape (P,).
     """
 
     differences: Array
     targets: Array
     weights: Array
-    choice: Array
+    group: Array
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def __getitem__(self, some: Array) -> Pairs:
         """Select some of them."""
-        return Pairs(self.differences[some], self.targets[some], self.weights[some], self.choice[some])
+        return Pairs(self.differences[some], self.targets[some], self.weights[some], self.group[some])
+
+    def by(self, groups: Array) -> Pairs:
+        """Put pairs together whose choices leave together.
+
+        Args:
+            groups: Number of each choice's group, shape (N,); `group` has been the choice's own number until now.
+        """
+        of = groups[self.group]
+        order = np.argsort(of, kind="stable")
+        return replace(self[order], group=of[order])
 
 
 def break_up(features: Array, rows: Array, offered: Array, targets: Array) -> Pairs:

@@ -55,13 +55,15 @@ class Posterior:
         return np.asarray(self.prior * (1 - ((self.basis @ learned) * self.basis).sum(axis=1)))
 
     def left_out(self, pairs: Pairs, n: int) -> Array:
-        """Estimate the mean without each choice, shape (n, F): one Newton step from the mode of all.
+        """Estimate the mean without each group of pairs, shape (n, F): one Newton step from the mode of all.
+
+        The prior stays as the answers of all have made it, so that what is foretold looks better than it is.
 
         Args:
             pairs: What the posterior was fitted to.
-            n: Choices.
+            n: Groups.
         """
-        at, starts = self.at, np.searchsorted(pairs.choice, np.arange(n + 1))
+        at, starts = self.at, np.searchsorted(pairs.group, np.arange(n + 1))
         spread = at.inputs @ at.covariance  # H^-1 z of each pair
         modes = np.tile(at.mode, (n, 1))
         alone = np.flatnonzero(np.diff(starts) == 1)
@@ -153,7 +155,7 @@ def _scales(pairs: Pairs, groups: Array, each: Array, scales: Array) -> Array:
                 while True:
                     tried = shifts.copy()
                     tried[group] = np.clip(tried[group] + direction, least[group], most[group])
-                    if (found := evidence(tried)) <= best:
+                    if not (found := evidence(tried)) > best:
                         break
                     shifts, best = tried, found
     return np.asarray(scales * np.exp(shifts))

@@ -9,12 +9,15 @@ from torch import Tensor
 from rlhf_gym.rewards.likelihood import choice_loss
 from rlhf_gym.segments import Array
 
+LEAST = 0.05
+
 
 def stacked(left_out: Tensor, targets: Tensor, offered: Tensor, expected: Array) -> Array:
     """Find the shares under which the parts together foretell answers best (Breiman 1996, Stacked regressions).
 
     A share is a temperature, too: of a part that is too sure of itself, less than 1. Few answers tell little, so the
-    shares are held near the expected ones by a normal prior of standard deviation 1, and none is negative.
+    shares are held near the expected ones by a normal prior of standard deviation 1. None is negative, and the first
+    isn't 0: a reward that is the same everywhere teaches nothing.
 
     Args:
         left_out: What each part gives each option, fitted without its choice, shape (parts, N, K).
@@ -35,6 +38,8 @@ def stacked(left_out: Tensor, targets: Tensor, offered: Tensor, expected: Array)
         (gradient,) = torch.autograd.grad(total, of)
         return total.item(), gradient.numpy()
 
-    found = minimize(loss, expected, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(expected))
+    found = minimize(
+        loss, expected, jac=True, method="L-BFGS-B", bounds=[(LEAST, None)] + [(0, None)] * (len(expected) - 1)
+    )
     shares: Array = found.x
     return shares

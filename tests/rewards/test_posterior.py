@@ -22,7 +22,7 @@ def test_a_comparison_is_one_pair_whose_difference_is_left_less_right() -> None:
     features = np.array([[1.0, 2.0], [5.0, 1.0]])
     pairs = break_up(features, np.array([[0, 1]]), ALL[None], np.array([[0.0, 1.0]]))
     assert pairs.differences.tolist() == [[-4.0, 1.0]]
-    assert (pairs.targets.tolist(), pairs.weights.tolist(), pairs.choice.tolist()) == ([0.0], [1.0], [0])
+    assert (pairs.targets.tolist(), pairs.weights.tolist(), pairs.group.tolist()) == ([0.0], [1.0], [0])
 
 
 def test_a_tie_is_half_a_preference_and_a_choice_among_three_two_pairs_of_two_thirds() -> None:
@@ -31,7 +31,7 @@ def test_a_tie_is_half_a_preference_and_a_choice_among_three_two_pairs_of_two_th
     assert pairs.differences[:, 0].tolist() == [-1.0, -1.0, -2.0]  # 0 against 1; 0 against 1, 1 against 2
     assert pairs.targets.tolist() == [0.5, 0.0, 1.0]
     assert pairs.weights == pytest.approx([1.0, 2 / 3, 2 / 3])
-    assert pairs.choice.tolist() == [0, 1, 1]
+    assert pairs.group.tolist() == [0, 1, 1]
 
 
 def test_the_mode_of_one_weight_is_where_a_search_finds_it() -> None:
@@ -52,7 +52,7 @@ def test_more_features_than_answers_and_fewer_give_the_same_posterior_where_both
     rng = np.random.default_rng(0)
     differences = rng.normal(size=(6, 5))
     pairs = comparisons(differences, np.array([2.0, 0, 0, 0, 0]), rng)
-    padded = Pairs(np.hstack([differences, np.zeros((6, 4))]), pairs.targets, pairs.weights, pairs.choice)
+    padded = Pairs(np.hstack([differences, np.zeros((6, 4))]), pairs.targets, pairs.weights, pairs.group)
     one = fit_posterior(pairs, np.zeros(5, int), np.ones(1))
     wide = fit_posterior(padded, np.array([0] * 5 + [1] * 4), np.ones(2))
     assert wide.mean[:5] == pytest.approx(one.mean, abs=1e-6) and (wide.mean[5:] == 0).all()
@@ -70,7 +70,7 @@ def test_two_features_that_matter_are_found_among_a_hundred_and_shuffled_answers
         mean = fit_posterior(pairs, np.zeros(100, int), np.ones(1)).mean
         return float((np.sign(fresh @ mean) == np.sign(fresh @ truth)).mean())
 
-    shuffled = Pairs(differences, rng.permutation(pairs.targets), pairs.weights, pairs.choice)
+    shuffled = Pairs(differences, rng.permutation(pairs.targets), pairs.weights, pairs.group)
     assert right(pairs) > 0.85
     assert right(shuffled) < 0.65
 
@@ -97,7 +97,7 @@ def test_leaving_a_choice_out_is_near_fitting_without_it(ranked: bool) -> None:
     without = posterior.left_out(pairs, n)
     root = np.sqrt(posterior.prior)
     for i in (0, 7, 14):
-        rest = pairs[pairs.choice != i]
+        rest = pairs[pairs.group != i]
         exact = laplace(rest.differences * root, rest.targets, rest.weights).mode * root
         assert without[i] == pytest.approx(exact, abs=0.03)
         assert np.abs(without[i] - posterior.mean).max() > 0.005  # it isn't the fit to all
