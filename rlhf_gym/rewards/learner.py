@@ -141,14 +141,14 @@ class RewardLearner:
         """
         encoding = self.model.encoding
         saved = RewardModel.load(directory, encoding.observation_space, encoding.action_space)
-        try:
-            self.model.load_state_dict(saved.state_dict())
-        except RuntimeError as error:
-            raise BadInput(
-                f"reward model {directory} is {saved.network} with options {saved.options} and {saved.ensemble_size} "
-                f"members; expected {self.model.network} with options {self.model.options} and "
-                f"{self.model.ensemble_size} members, as the settings say"
-            ) from error
+        there, wanted = saved.described, self.model.described
+        for name in wanted:
+            if there.get(name) != wanted[name]:
+                raise BadInput(
+                    f"reward model {directory} has {name} {there.get(name)!r}; expected {wanted[name]!r}, as the "
+                    "settings say: use the settings it was written with"
+                )
+        self.model.load_state_dict(saved.state_dict())
         self.version = 1  # at least: earlier versions wrote no count
         if (file := directory / LEARNER).exists():
             numbers = json.loads(file.read_text())

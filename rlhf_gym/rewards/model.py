@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
@@ -181,8 +182,9 @@ class RewardModel(nn.Module):
         found = self.linear.by_name(self.encoding.names(observations, actions))
         return [Weight(name, share * value, share * error) for name, value, error in found]
 
-    def save(self, directory: str | Path) -> None:
-        """Write ``model.safetensors`` and ``model.json``, which is all that :meth:`load` needs."""
+    @property
+    def described(self) -> dict[str, Any]:
+        """What it is made of, as plain JSON values."""
         described = {
             "ensemble_size": self.ensemble_size,
             "network": self.network,
@@ -192,7 +194,12 @@ class RewardModel(nn.Module):
             "pessimism": self.pessimism,
             **self.encoding.to_json(),
         }
-        write_model(Path(directory), described, self.state_dict())
+        plain: dict[str, Any] = json.loads(json.dumps(described))
+        return plain
+
+    def save(self, directory: str | Path) -> None:
+        """Write ``model.safetensors`` and ``model.json``, which is all that :meth:`load` needs."""
+        write_model(Path(directory), self.described, self.state_dict())
 
     @classmethod
     def load(

@@ -198,7 +198,7 @@ def test_a_model_of_an_earlier_version_is_restored_as_one_that_was_fitted() -> N
 def test_another_model_is_not_restored_and_told_in_one_line(tmp_path: Path) -> None:
     RewardLearner(RewardModel(TWO, spaces.Discrete(2)), rng=np.random.default_rng(0), l2=1e-3).save(tmp_path)
     with pytest.raises(
-        ValueError, match=r"3 members; expected mlp with options .*hidden.*\(8,\).* and 3 members"
+        ValueError, match=r"has options \{\}; expected \{'hidden': \[8\]\}, as the settings say"
     ) as told:
         learner().restore(tmp_path)
     assert "\n" not in str(told.value)

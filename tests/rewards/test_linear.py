@@ -39,6 +39,11 @@ def choice(left: Segment, right: Segment, group: str) -> Choice:
     return Choice((left, right), (better, 1 - better), group)
 
 
+def noise(rng: np.random.Generator) -> Any:
+    """Make a reward at random."""
+    return lambda observations, actions: rng.normal(size=len(actions))
+
+
 def paraboloid(observations: Array, actions: Array) -> Array:
     """Near the origin in two coordinates of four, and without effort."""
     return -(observations[:, 0] ** 2) - observations[:, 1] ** 2 - (actions**2).sum(axis=1)
@@ -185,9 +190,50 @@ def test_networks_alone_that_are_too_sure_of_themselves_are_cooled_down() -> Non
         made = RewardLearner(
             RewardModel(*BOX, hidden=(16,)), rng=rng, l2=0.0, calibrate=calibrate, folds=True, steps=200
         )
-        seen = trajectories(60, lambda observations, actions: rng.normal(size=len(actions)), rng)
+        seen = trajectories(60, noise(rng), rng)
         made.fit(answered(seen))
         return made
 
     assert learner(calibrate=False).model.shares.tolist() == [1, 1]
     assert learner(calibrate=True).model.shares[1] < 0.5  # answers at random are foretold by nothing
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ({"linear": "linear"}, "linear 'quadratic'; expected 'linear'"),
+        ({"clip": 1.0}, "clip None; expected 1.0"),
+        ({"pessimism": 1.0}, "pessimism 0.0; expected 1.0"),
+        ({"observe": "0:3"}, "observe None; expected '0:3'"),
+    ],
+)
+def test_a_model_of_other_settings_is_refused_by_what_differs(other: Any, what: str, tmp_path: Path) -> None:
+    learned("quadratic", paraboloid, labels=8)[0].save(tmp_path)
+    settings = {"ensemble_size": 0, "linear": "quadratic", **other}
+    learner = RewardLearner(RewardModel(*BOX, **settings), rng=np.random.default_rng(0), l2=1e-3)
+    with pytest.raises(BadInput, match=f"has {what}, as the settings say: use the settings"):
+        learner.restore(tmp_path)
+
+
+def test_an_answer_that_is_there_twice_foretells_nothing_of_itself() -> None:
+    """Two people say the same at random about each query: without both, nothing of it is known."""
+    accuracies = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        seen = answered(trajectories(40, noise(rng), rng))
+        twice = [Choice(choice.options, choice.target, choice.group) for choice in seen for _ in range(2)]
+        learner = RewardLearner(RewardModel(*BOX, ensemble_size=0, linear="quadratic"), rng=rng, l2=1e-3)
+        accuracies.append(learner.fit(twice).accuracy_heldout)
+    assert np.mean(accuracies) < 0.8  # 1.00 where each is left out alone
+
+
+def test_a_calibrated_reward_is_never_the_same_everywhere() -> None:
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        seen = answered(trajectories(60, noise(rng), rng))
+        learner = RewardLearner(
+            RewardModel(*BOX, ensemble_size=0, linear="quadratic"), rng=rng, l2=1e-3, calibrate=True
+        )
+        learner.fit(seen)
+        steps = rng.normal(size=(9, 4)), rng.uniform(-1, 1, (9, 2))
+        assert np.ptp(learner.step_rewards(*steps, steps[0]).mean(axis=0)) > 0
