@@ -1,3 +1,4 @@
+import codecs
 import fcntl
 import io
 import os
@@ -73,6 +74,7 @@ class Person(threading.Thread):
         super().__init__()
         self._master, self._script = master, script
         self.shown, self.missed, self._seen = "", None, 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may come in two parts
 
     def run(self):
         for text, keys in self._script:
@@ -109,7 +111,7 @@ class Person(threading.Thread):
             came = os.read(self._master, 65536)
         except OSError:  # the other end was closed
             return False
-        self.shown += came.decode("utf-8", "replace")
+        self.shown += self._decoder.decode(came)
         return bool(came)
 
 
