@@ -21,7 +21,6 @@ from rlhf_gym.rewards.likelihood import smooth
 from rlhf_gym.rewards.model import RewardModel
 
 FIGURES_MOST = 1024  # choices that figures are taken from: more would cost time and change them by less than chance
-SIZE_STEPS = 2048  # that the reward's size is taken from
 STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
 
 
@@ -44,8 +43,6 @@ class RewardFit:
         steps: Gradient steps taken.
         seconds: Wall time.
         left_out: What the options of the choices are worth by the rest of the answers.
-        mean: Of the fitted reward, the mean over members, over the steps that inputs are standardised by.
-        std: Its standard deviation over them.
     """
 
     n: int
@@ -57,8 +54,6 @@ class RewardFit:
     steps: int
     seconds: float
     left_out: LeftOut | None = field(default=None, repr=False, compare=False)
-    mean: float = 0.0
-    std: float = 1.0
 
 
 def fit_reward_model(
@@ -118,10 +113,9 @@ def fit_reward_model(
         raise BadInput("there are no choices to fit to; expected at least one answer that isn't SKIP")
     data = Dataset(model.encoding) if data is None else data
     data.update(choices)
-    lived = _lived_inputs(data)
-    seen = lived if latest is None else torch.cat([lived, latest])
-    model.freeze_inputs(seen)
-    some, parts, linear, figures = _evenly(len(choices), FIGURES_MOST), [], None, None
+    lived = lived_inputs(data)
+    model.freeze_inputs(lived if latest is None else torch.cat([lived, latest]))
+    some, parts, linear, figures = evenly(len(choices), FIGURES_MOST), [], None, None
     if model.linear:
         doubt = 1 - (1 - label_smoothing) * (1 - label_noise)
         targets = smooth(data.targets, data.offered, doubt)
@@ -151,25 +145,17 @@ def fit_reward_model(
             figures = figures_of_members(data, some, returns, weights, label_noise)
     left_out = weigh(model, data, some, parts, calibrate=calibrate)
     figures = figures or figures_of_all(model, data, some, left_out, label_noise)
-    size = _size(model, seen[_evenly(len(seen), SIZE_STEPS)])
-    return RewardFit(len(choices), *figures, l2, steps, time.perf_counter() - started, left_out, *size)
+    return RewardFit(len(choices), *figures, l2, steps, time.perf_counter() - started, left_out)
 
 
-@torch.no_grad()
-def _size(model: RewardModel, inputs: Tensor) -> tuple[float, float]:
-    """Measure mean and standard deviation of the reward of steps, the mean over members, shape of inputs (S, D)."""
-    std, mean = torch.std_mean(model(inputs).mean(dim=0), correction=0)
-    return mean.item(), std.item()
-
-
-def _lived_inputs(data: Dataset) -> Tensor:
-    """Encoded lived steps of the choices' options, in order, or as many as statistics need, evenly spread."""
+def lived_inputs(data: Dataset) -> Tensor:
+    """Collect encoded lived steps of the choices' options, in order, or as many as statistics need, evenly spread."""
     rows = data.rows[data.offered]
     if (most := max(1, STATISTICS_MOST // data.lived.shape[1])) < len(rows):
-        rows = rows[_evenly(len(rows), most)]
+        rows = rows[evenly(len(rows), most)]
     return data.inputs[rows][data.lived[rows] > 0]
 
 
-def _evenly(n: int, most: int) -> Tensor:
+def evenly(n: int, most: int) -> Tensor:
     """Pick indices 0..n-1, or `most` of them, evenly spread."""
     return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).round().long()

@@ -14,7 +14,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards.bootstrap import Bootstrap
 from rlhf_gym.rewards.dataset import Dataset
-from rlhf_gym.rewards.fitting import RewardFit, fit_reward_model
+from rlhf_gym.rewards.fitting import RewardFit, evenly, fit_reward_model, lived_inputs
 from rlhf_gym.rewards.living import worth_of_living
 from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.segments import Array, Segment, Trajectory
@@ -106,10 +106,15 @@ class RewardLearner:
         """
         if not self._living or self.model.linear or fit.left_out is None:
             return None
+        steps = lived_inputs(self._data)
+        with torch.inference_mode():
+            each = self.model(steps[evenly(len(steps), SCALE_STEPS)]).mean(dim=0)
+        std, mean = each.std(correction=0).item(), each.mean().item()
         choices, returns = fit.left_out
         lived = self._data.lived.sum(dim=1)[self._data.rows[choices]]
-        arrays = returns - fit.mean * lived, fit.std * lived, self._data.targets[choices], self._data.offered[choices]
-        return fit.mean - fit.std * worth_of_living(*(array.numpy() for array in arrays))
+        arrays = returns - mean * lived, std * lived, self._data.targets[choices], self._data.offered[choices]
+        worth = worth_of_living(*(array.numpy() for array in arrays))
+        return float(mean - std * worth)
 
     @torch.inference_mode()
     def step_rewards(self, observations: Array, actions: Array, next_observations: Array) -> Array:

@@ -97,8 +97,8 @@ def fit_posterior(pairs: Pairs, groups: Array, scales: Array, *, by_evidence: bo
     narrow = (scales**2 / sizes.clip(1))[groups]
     prior = narrow
     for _ in range(EM_MOST):
-        found = _at(pairs, prior)
-        posterior = Posterior(found.basis @ found.at.mode * np.sqrt(prior), prior, scales, found.basis, found.at)
+        basis, at = _reduced(pairs, prior)
+        posterior = Posterior(basis @ at.mode * np.sqrt(prior), prior, scales, basis, at)
         wider = np.minimum((narrow + posterior.mean**2 + posterior.variance) / 2, WIDEST * narrow)
         if np.abs(np.log(wider / prior)).max() < 0.02:
             break
@@ -106,13 +106,7 @@ def fit_posterior(pairs: Pairs, groups: Array, scales: Array, *, by_evidence: bo
     return posterior
 
 
-@dataclass(frozen=True)
-class _Reduced:
-    basis: Array
-    at: Mode
-
-
-def _at(pairs: Pairs, prior: Array) -> _Reduced:
+def _reduced(pairs: Pairs, prior: Array) -> tuple[Array, Mode]:
     """Find the mode in as many dimensions as there are pairs or features, whichever are fewer."""
     scaled = pairs.differences * np.sqrt(prior)
     if len(pairs) < scaled.shape[1]:
@@ -122,7 +116,7 @@ def _at(pairs: Pairs, prior: Array) -> _Reduced:
     else:
         basis = _positive(scaled.T @ scaled)[1]
         inputs = scaled @ basis
-    return _Reduced(basis, laplace(inputs, pairs.targets, pairs.weights))
+    return basis, laplace(inputs, pairs.targets, pairs.weights)
 
 
 def _positive(gram: Array) -> tuple[Array, Array]:
