@@ -85,6 +85,15 @@ class Setting:
         return all(bound.holds(run) for bound in self.threshold)
 
 
+SHORT: Mapping[str, Any] = {
+    "total_timesteps": 2048,
+    "query": {"rounds": 2, "warm_up_steps": 256},
+    "agent": {"n_envs": 4, "options": {"n_steps": 64, "batch_size": 64, "n_epochs": 4}},
+    "evaluation": {"n_episodes": 2},
+}
+"""What makes a run take seconds."""
+
+
 def shortened(settings: Mapping[str, Setting], names: Sequence[str], config: Mapping[str, Any]) -> dict[str, Setting]:
     """Shorten some settings for tests: one seed each, and `config` laid over their own."""
     return {

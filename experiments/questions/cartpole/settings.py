@@ -28,18 +28,20 @@ def _plain(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
     return Setting(title, merge(shared, config), SEEDS, control=control, threshold=SOLVED)
 
 
+# Few at a time and most of them early: the policy has to follow what they say while its learning rate is high.
+HOLD_AT_ONE: Mapping[str, Any] = {
+    "env_id": "CartPole-v1",
+    "total_timesteps": 100_000,
+    "segment_length": 50,
+    "feedback": {"goal": "cart_pole_hold_at_one"},
+    "query": {"rounds": 40, "schedule_options": {"first_fraction": 0.1, "halving_steps": 40_000}},
+    "reward": {"steps": 60},
+}
+
+
 def _hold(title: str, config: Mapping[str, Any], *, control: bool = True, seeds: tuple[int, ...] = SEEDS) -> Setting:
-    # Few at a time and most of them early: the policy has to follow what they say while its learning rate is high.
-    shared = {
-        "env_id": "CartPole-v1",
-        "total_timesteps": 100_000,
-        "segment_length": 50,
-        "feedback": {"goal": "cart_pole_hold_at_one"},
-        "query": {"rounds": 40, "schedule_options": {"first_fraction": 0.1, "halving_steps": 40_000}},
-        "reward": {"steps": 60},
-    }
     more: dict[str, Any] = {"measures": HOLDING, "threshold": HELD, "scale": HELD_SCALE}
-    return Setting(title, merge(shared, config), seeds, control=control, **more)
+    return Setting(title, merge(HOLD_AT_ONE, config), seeds, control=control, **more)
 
 
 def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:

@@ -16,7 +16,7 @@ from experiments.harness.controls import (
     untrained_policy,
 )
 from experiments.harness.parts import Scale
-from experiments.harness.settings import Bound, Family, Setting, shortened
+from experiments.harness.settings import SHORT, Bound, Family, Setting, shortened
 from rlhf_gym import RLHFConfig
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.plots import Panel
@@ -88,10 +88,4 @@ FAMILIES = {
     for task in TASKS
 }
 
-_SHORT = {
-    "total_timesteps": 2048,
-    "query": {"rounds": 2, "warm_up_steps": 512},
-    "agent": {"n_envs": 4, "options": {"n_steps": 64, "batch_size": 64, "n_epochs": 4}},
-    "evaluation": {"n_episodes": 2},
-}
-TESTING = shortened(SETTINGS, ("pendulum_100", "mountain_car_100"), _SHORT)
+TESTING = shortened(SETTINGS, ("pendulum_100", "mountain_car_100"), merge(SHORT, {"query": {"warm_up_steps": 512}}))

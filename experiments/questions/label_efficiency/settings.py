@@ -8,8 +8,9 @@ from typing import Any
 
 from experiments.harness.controls import TRUE, Settings, untrained_policy
 from experiments.harness.parts import RETURN, Scale
-from experiments.harness.settings import Family, Measure, Setting, shortened
+from experiments.harness.settings import SHORT, Family, Measure, Setting, shortened
 from experiments.questions.cartpole.goals import goal_return as held
+from experiments.questions.cartpole.settings import HOLD_AT_ONE
 from experiments.questions.novel_goals.measures import metres_on_back_leg, pendulum_turns
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.config.named import without_foreign_options
@@ -45,14 +46,7 @@ TASKS = {
     "reacher": Task("Reacher-v5", {"env_id": "Reacher-v5", "total_timesteps": 300_000}),
     "hold_at_one": Task(
         "CartPole-v1 at x = +1",
-        {
-            "env_id": "CartPole-v1",
-            "total_timesteps": 100_000,
-            "segment_length": 50,
-            "feedback": {"goal": "cart_pole_hold_at_one"},
-            "query": {"rounds": 40, "schedule_options": {"first_fraction": 0.1, "halving_steps": 40_000}},
-            "reward": {"steps": 60},
-        },
+        HOLD_AT_ONE,
         held,
     ),
     "one_leg": Task(
@@ -200,10 +194,4 @@ FAMILIES = {"preset": _family("The preset, and the ends of the scale", [*PRESET,
     part: _family(title, list(variants)) for part, (title, variants) in PARTS.items()
 }
 
-_SHORT = {
-    "total_timesteps": 2048,
-    "query": {"rounds": 2, "warm_up_steps": 256},
-    "agent": {"n_envs": 4, "options": {"n_steps": 64, "batch_size": 64, "n_epochs": 4}},
-    "evaluation": {"n_episodes": 2},
-}
-TESTING = shortened(SETTINGS, ("spin_preset", "spin_uniform"), _SHORT)
+TESTING = shortened(SETTINGS, ("spin_preset", "spin_uniform"), SHORT)

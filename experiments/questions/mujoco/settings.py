@@ -18,7 +18,7 @@ from experiments.harness.controls import (
     untrained_policy,
 )
 from experiments.harness.parts import Scale
-from experiments.harness.settings import Family, Setting, shortened
+from experiments.harness.settings import SHORT, Family, Setting, shortened
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.plots import Panel
 
@@ -80,10 +80,4 @@ FAMILIES = {task: _family(f"{env_id}, 300k steps", task, {**LEARNED, **CONTROLS}
     f"{task}_1m": _family(f"{env_id}, 1M steps", task, LONG) for task, env_id in TASKS.items()
 }
 
-_SHORT = {
-    "total_timesteps": 2048,
-    "query": {"rounds": 2, "warm_up_steps": 256},
-    "agent": {"n_envs": 4, "options": {"n_steps": 64, "batch_size": 64, "n_epochs": 4}},
-    "evaluation": {"n_episodes": 2},
-}
-TESTING = shortened(SETTINGS, ("half_cheetah_50", "half_cheetah_ppo_true_reward"), _SHORT)
+TESTING = shortened(SETTINGS, ("half_cheetah_50", "half_cheetah_ppo_true_reward"), SHORT)
