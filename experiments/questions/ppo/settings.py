@@ -86,6 +86,9 @@ CANDIDATES: Mapping[str, tuple[str, Settings]] = {
     "normalised_linear": ("rewards normalised, linear schedule", {**NORMALISED, "schedule": "linear"}),
     "wide": ("rewards normalised, actions of standard deviation 1", WIDE),
     "fresh": ("the same, updates every 1,024 steps", {**WIDE, "options": {**WIDE["options"], **FRESH}}),
+    "far": ("the same, and a discount of 0.995", {**WIDE, "options": {**WIDE["options"], **FRESH, "gamma": 0.995}}),
+    "fresh_narrow": ("rewards normalised, updates every 1,024 steps", {**NORMALISED, "options": FRESH}),
+    "fresh_plain": ("updates every 1,024 steps", {"options": FRESH}),
 }
 UNTRAINED = "untrained_policy"
 
