@@ -66,38 +66,28 @@ class Ratio:
         setting: The one that is compared.
         scale: What counts as 1 and as 0.
         least: The part asked for.
+        worst: Whether it is asked of the worst seed instead.
     """
 
     setting: str
     scale: Scale
     least: float
+    worst: bool = False
 
     def judge(self, settings: Settings, runs: Runs) -> Verdict:
-        """Compare the interval's lower end with the part."""
-        asked = f"{_called(self.setting, settings)}: ≥ {self.least:g} of {_gain(self.scale, settings, runs)}"
-        return _judged(asked, self.setting, self.scale, settings, runs, self.least, worst=False)
-
-
-@dataclass(frozen=True)
-class Worst:
-    """The worst seed of a setting reaches at least a part of the best PPO's gain.
-
-    Args:
-        setting: The one that is compared.
-        scale: What counts as 1 and as 0.
-        least: The part asked for.
-    """
-
-    setting: str
-    scale: Scale
-    least: float
-
-    def judge(self, settings: Settings, runs: Runs) -> Verdict:
-        """Compare the worst seed with the part."""
-        worst = f"the worst of {len(settings[self.setting].seeds)} seeds"
-        gain = _gain(self.scale, settings, runs)
-        asked = f"{_called(self.setting, settings)}, {worst}: ≥ {self.least:g} of {gain}"
-        return _judged(asked, self.setting, self.scale, settings, runs, self.least, worst=True)
+        """Compare the interval's lower end, or the worst seed, with the part."""
+        scale, part, better = self.scale, self.scale.part(self.setting, runs), self.scale.better(runs)
+        gain = f"the gain over {settings[scale.floor].title} of {settings[better or scale.best[0]].title}"
+        whose = f", the worst of {len(settings[self.setting].seeds)} seeds" if self.worst else ""
+        asked = f"{_called(self.setting, settings)}{whose}: ≥ {self.least:g} of {gain}"
+        if part is None or better is None:
+            there = all(runs.get(name) for name in (self.setting, str(better), scale.floor))
+            return Verdict(asked, "PPO gained nothing over the untrained policy" if there else "not run", None)
+        ours, zero, one = (scale.of(name, runs) for name in (self.setting, scale.floor, better))
+        measured, figure = (min(ours), f"{part.least:.2f}") if self.worst else (interquartile_mean(ours), str(part))
+        reached = f"{figure}: {measured:.1f}, between {interquartile_mean(zero):.1f} and {interquartile_mean(one):.1f}"
+        passed = (part.least if self.worst else part.low) >= self.least
+        return Verdict(asked, reached, passed if _whole((self.setting, scale.floor, better), settings, runs) else None)
 
 
 @dataclass(frozen=True)
@@ -129,25 +119,6 @@ class Alike:
         enough = min(len(ours), len(theirs)) >= ENOUGH_TO_BE_ALIKE
         whole = _whole((self.setting, self.other), settings, runs) and enough
         return Verdict(asked, reached, -self.margin <= low and high <= self.margin if whole else None)
-
-
-def _judged(
-    asked: str, setting: str, scale: Scale, settings: Settings, runs: Runs, least: float, *, worst: bool
-) -> Verdict:
-    part, better = scale.part(setting, runs), scale.better(runs)
-    if part is None:
-        there = better is not None and all(runs.get(name) for name in (setting, scale.floor))
-        return Verdict(asked, "PPO gained nothing over the untrained policy" if there else "not run", None)
-    middle, zero, one = (interquartile_mean(scale.of(name, runs)) for name in (setting, scale.floor, str(better)))
-    figure = f"{part.least:.2f}" if worst else str(part)
-    passed = (part.least if worst else part.low) >= least
-    reached = f"{figure}: {min(scale.of(setting, runs)) if worst else middle:.1f}, between {zero:.1f} and {one:.1f}"
-    return Verdict(asked, reached, passed if _whole((setting, scale.floor, str(better)), settings, runs) else None)
-
-
-def _gain(scale: Scale, settings: Settings, runs: Runs) -> str:
-    better = scale.better(runs) or scale.best[0]
-    return f"the gain over {settings[scale.floor].title} of {settings[better].title}"
 
 
 def _called(name: str, settings: Settings) -> str:

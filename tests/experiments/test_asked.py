@@ -1,6 +1,6 @@
 import pytest
 
-from experiments.harness.asked import Alike, Ratio, Reaches, Seeds, Worst, listed
+from experiments.harness.asked import Alike, Ratio, Reaches, Seeds, listed
 from experiments.harness.parts import Scale
 from experiments.harness.settings import Bound, Setting
 
@@ -50,7 +50,7 @@ def test_a_control_that_must_miss_falls_short_when_a_seed_reaches_it():
 
 def test_nothing_is_judged_while_runs_are_missing():
     asked = [Seeds("ours", least=1), Ratio("ours", SCALE, least=0.5), Alike("ours", "ceiling", margin=9)]
-    asked += [Worst("ours", SCALE, least=0.5), Reaches("ours", least=1)]
+    asked += [Ratio("ours", SCALE, least=0.5, worst=True), Reaches("ours", least=1)]
     few = {"ours": [{"true_return_mean": "5", "length": "500", "distance": "0"}], "ceiling": runs(5, 5, 5)}
     few |= {"floor": runs(0, 0, 0)}
     assert [a.judge(SETTINGS, few).passed for a in asked] == [None] * 5
@@ -105,10 +105,10 @@ def test_nothing_is_a_part_where_ppo_gained_nothing():
 
 def test_the_worst_seed_is_asked_for_by_itself():
     found = ends([100, 100, 40])
-    verdict = Worst("ours", SCALE, least=0.5).judge(SETTINGS, found)
+    verdict = Ratio("ours", SCALE, least=0.5, worst=True).judge(SETTINGS, found)
     assert verdict.asked == "Ours (`ours`), the worst of 3 seeds: ≥ 0.5 of the gain over Floor of Ceiling"
     assert (verdict.reached, verdict.passed) == ("0.40: 40.0, between 0.0 and 100.0", False)
-    assert Worst("ours", SCALE, least=0.4).judge(SETTINGS, found).passed is True
+    assert Ratio("ours", SCALE, least=0.4, worst=True).judge(SETTINGS, found).passed is True
 
 
 def test_a_scale_may_measure_something_other_than_the_true_return():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.harness.asked import Ratio, Reaches, Worst, listed, reached
+from experiments.harness.asked import Ratio, Reaches, listed, reached
 from experiments.harness.settings import Row, Setting
 from experiments.questions.mujoco.settings import FAMILIES, SETTINGS, TASKS, TESTING, scale
 
@@ -34,8 +34,8 @@ def part(task: str, setting: str, least: float = PART) -> Ratio:
 ASKED = (
     *(part(task, "50_1m", PART_1M) for task in TASKS),
     *(part(task, "50") for task in TASKS),
-    *(Worst(f"{task}_50", scale(task), WORST) for task in TASKS),
-    Worst("ant_50", scale("ant"), 0.0),
+    *(Ratio(f"{task}_50", scale(task), WORST, worst=True) for task in TASKS),
+    Ratio("ant_50", scale("ant"), 0.0, worst=True),
     *(Reaches(f"{task}_ppo_true_reward", least) for task, (least, _) in PPO.items()),
     *(Reaches(f"{task}_ppo_true_reward_1m", least) for task, (_, least) in PPO.items()),
 )

@@ -89,6 +89,8 @@ CANDIDATES: Mapping[str, tuple[str, Settings]] = {
     "far": ("the same, and a discount of 0.995", {**WIDE, "options": {**WIDE["options"], **FRESH, "gamma": 0.995}}),
     "fresh_narrow": ("rewards normalised, updates every 1,024 steps", {**NORMALISED, "options": FRESH}),
     "fresh_plain": ("updates every 1,024 steps", {"options": FRESH}),
+    "near": ("a discount of 0.9", {"options": {"gamma": 0.9}}),
+    "near_fresh": ("a discount of 0.9, updates every 1,024 steps", {"options": {**FRESH, "gamma": 0.9}}),
 }
 UNTRAINED = "untrained_policy"
 
