@@ -128,9 +128,10 @@ class RewardConfig:
     never fitted; a constant."""
     source_options: Options = field(default_factory=dict)
     """The source's own parameters; constant: `value` (1)."""
-    linear: Literal["linear", "quadratic"] | None = None
-    """A Bayesian part, linear in features, which the networks then complete: `linear` in the inputs, or in their
-    squares and the action's effort, too. Few answers say much if the reward has this form, which MuJoCo's have."""
+    linear: Literal["linear", "quadratic", "absolute"] | None = None
+    """A Bayesian part, linear in features, which the networks then complete: `linear` in the inputs, `quadratic` in
+    their squares and the action's effort, too, and `absolute` in their magnitudes as well. Few answers say much if the
+    reward has this form, which MuJoCo's have."""
     ensemble_size: Annotated[int, AtLeast0] = 3
     """Networks in the ensemble (Christiano et al. 2017); 0 leaves them out, where there is a linear part."""
     network: Annotated[str, Named("reward.network"), _one_of("reward.network")] = "mlp"

@@ -14,17 +14,20 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.encoding import Encoding
 from rlhf_gym.segments import Array
 
-Form = Literal["linear", "quadratic"]
-SCALES = {"state": 1.0, "state squares": 0.3, "actions": 0.1, "effort": 1.0, "living": 1.0}
+Form = Literal["linear", "quadratic", "absolute"]
+SCALES = {
+    "state": 1.0, "state squares": 0.3, "state magnitudes": 0.3, "actions": 0.1, "effort": 1.0, "living": 1.0,
+}  # fmt: skip
 """Groups of features, and how much each is thought to matter before any answer: its standard deviation as a whole."""
-STRAIGHT = SCALES | {"state squares": 0.03, "effort": 0.03}
-"""The same, where hardly any but linear features are thought to matter."""
+STRAIGHT = SCALES | {"state squares": 0.03, "state magnitudes": 0.03}
+"""The same, where the state is thought to matter by hardly any but linear features."""
 
 
 class Features:
     """Linear: z, the standardised inputs, and 1. Quadratic: their squares, too, and the effort of an action.
 
-    The squares of an action's coordinates come as one feature, minus their sum: effort is a norm.
+    The squares of an action's coordinates come as one feature, minus their sum: effort is a norm. Absolute: magnitudes
+    of the state's coordinates, |x|, as well: of a reward that falls with a distance, which squares miss near 0.
 
     Args:
         encoding: The inputs.
@@ -40,19 +43,22 @@ class Features:
         actions = encoding.action_columns
         self.inputs = encoding.size
         is_action = np.isin(np.arange(encoding.size), np.arange(encoding.size)[actions])
-        self.squared = np.flatnonzero(~is_action) if form == "quadratic" else np.zeros(0, np.int64)
-        self.has_effort = form == "quadratic" and encoding.continuous_actions
+        self.squared = np.flatnonzero(~is_action) if form != "linear" else np.zeros(0, np.int64)
+        self.has_magnitudes = form == "absolute"
+        self.has_effort = form != "linear" and encoding.continuous_actions
         kinds = np.where(is_action, "actions", "state").tolist()
-        kinds += ["state squares"] * len(self.squared) + ["effort"] * self.has_effort + ["living"]
+        kinds += ["state squares"] * len(self.squared) + ["state magnitudes"] * len(self.squared) * self.has_magnitudes
+        kinds += ["effort"] * self.has_effort + ["living"]
         names = list(SCALES)
         self.groups = np.array([names.index(kind) for kind in kinds])
         self.size = len(kinds)
 
-    def __call__(self, standardised: Tensor, efforts: Tensor) -> Tensor:
+    def __call__(self, standardised: Tensor, magnitudes: Tensor, efforts: Tensor) -> Tensor:
         """Compute the features of steps.
 
         Args:
             standardised: Inputs, shape (..., D).
+            magnitudes: Of the state's coordinates, standardised, shape (..., S); unused where there are none.
             efforts: Standardised, shape (...,); unused where there is none.
 
         Returns:
@@ -61,6 +67,8 @@ class Features:
         parts = [standardised]
         if len(self.squared):
             parts.append((standardised[..., self.squared].square() - 1) / math.sqrt(2))
+        if self.has_magnitudes:
+            parts.append(magnitudes)
         if self.has_effort:
             parts.append(efforts[..., None])
         return torch.cat([*parts, torch.ones_like(standardised[..., :1])], dim=-1)
@@ -68,7 +76,8 @@ class Features:
     def names(self, inputs: Sequence[str]) -> list[str]:
         """Name each feature, given names of the inputs."""
         squares = [f"{inputs[int(i)]} squared" for i in self.squared]
-        return [*inputs, *squares, *["effort, -|a|^2"] * self.has_effort, "living"]
+        magnitudes = [f"|{inputs[int(i)]}|" for i in self.squared] * self.has_magnitudes
+        return [*inputs, *squares, *magnitudes, *["effort, -|a|^2"] * self.has_effort, "living"]
 
 
 def effort(inputs: Array | Tensor, columns: slice) -> Array | Tensor:

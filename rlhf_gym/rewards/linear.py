@@ -8,6 +8,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch import Tensor, nn
 
 from rlhf_gym.errors import BadInput
@@ -16,7 +17,7 @@ from rlhf_gym.rewards.encoding import Encoding
 from rlhf_gym.rewards.features import SCALES, STRAIGHT, Features, Form, effort
 from rlhf_gym.rewards.likelihood import choice_loss
 from rlhf_gym.rewards.pairs import Pairs, break_up
-from rlhf_gym.rewards.posterior import Posterior, fit_posterior
+from rlhf_gym.rewards.posterior import Posterior, fit_posterior, mix
 from rlhf_gym.rewards.stacking import stacked
 from rlhf_gym.segments import Array
 
@@ -53,6 +54,7 @@ class LinearPart(nn.Module):
     draws: Tensor
     errors: Tensor
     effort_statistics: Tensor
+    magnitude_statistics: Tensor
 
     def __init__(self, encoding: Encoding, form: Form, networks: int = 0) -> None:
         super().__init__()
@@ -64,27 +66,43 @@ class LinearPart(nn.Module):
         self.register_buffer("draws", torch.zeros(self.members, self.features.size))
         self.register_buffer("errors", torch.zeros(self.features.size))
         self.register_buffer("effort_statistics", torch.tensor([0.0, 1.0]))
+        if self.features.has_magnitudes:  # what 0 is when standardised; mean and standard deviation of |x|
+            statistics = torch.tensor([[0.0], [0.0], [1.0]]).repeat(1, len(self.features.squared))
+            self.register_buffer("magnitude_statistics", statistics)
 
     def of(self, inputs: Tensor, standardised: Tensor) -> Tensor:
         """Compute the features of steps, shape (..., F); both arguments have shape (..., D)."""
         mean, std = self.effort_statistics
-        return self.features(standardised, (effort(inputs, self._columns) - mean) / std)
+        efforts = (effort(inputs, self._columns) - mean) / std
+        return self.features(standardised, self._magnitudes(standardised), efforts)
+
+    def _magnitudes(self, standardised: Tensor) -> Tensor:
+        if not self.features.has_magnitudes:
+            return standardised[..., :0]
+        zero, mean, std = self.magnitude_statistics
+        magnitudes: Tensor = ((standardised[..., self.features.squared] - zero).abs() - mean) / std
+        return magnitudes
 
     def forward(self, inputs: Tensor, standardised: Tensor) -> Tensor:
         """Compute the reward that each draw gives, shape (S, ...)."""
         return torch.movedim(self.of(inputs, standardised) @ self.draws.T, -1, 0)
 
     @torch.no_grad()
-    def freeze(self, inputs: Tensor) -> None:
-        """Take the effort's statistics from these steps, shape (S, D)."""
-        std, mean = torch.std_mean(effort(inputs, self._columns), correction=0)  # type: ignore[arg-type]
-        self.effort_statistics.copy_(torch.stack([mean, std if std > 1e-6 else torch.ones(())]))
+    def freeze(self, inputs: Tensor, standardise: Standardise) -> None:
+        """Take statistics of effort and magnitudes from these steps, shape (S, D)."""
+        self.effort_statistics.copy_(_mean_and_std(effort(inputs, self._columns)))  # type: ignore[arg-type]
+        if self.features.has_magnitudes:
+            zero = standardise(torch.zeros(inputs.shape[1]))[self.features.squared]
+            magnitudes = (standardise(inputs)[:, self.features.squared] - zero).abs()
+            self.magnitude_statistics.copy_(torch.cat([zero[None], _mean_and_std(magnitudes)]))
 
     @torch.no_grad()
     def fit(self, data: Dataset, standardise: Standardise, *, targets: Tensor, rng: np.random.Generator) -> Tensor:
-        """Fit to choices, under three priors: the one stays that foretells left-out answers best.
+        """Fit to choices, under three priors, and average: each counts as much as it foretells left-out answers well.
 
         The evidence of few answers has several peaks, and where it climbs the wrong one the fit is worth nothing.
+        Weights are those of pseudo-BMA (Yao et al. 2018, Using stacking to average Bayesian predictive distributions,
+        eq. 8): to take the best alone would change the reward at every turn of the lead.
 
         Args:
             data: N choices.
@@ -105,15 +123,14 @@ class LinearPart(nn.Module):
             fit_posterior(pairs, self.features.groups, np.array(list(scales.values())), by_evidence=by_evidence)
             for scales, by_evidence in ((SCALES, True), (SCALES, False), (STRAIGHT, False))
         ]
-        found = [torch.from_numpy(_worth(fit, pairs, sums, rows, data.groups)) for fit in fits]
-        losses = [_loss(returns, targets, data.offered) for returns in found]
-        best = int(np.argmin(losses))
-        posterior = fits[best]
+        found = torch.stack([torch.from_numpy(_worth(fit, pairs, sums, rows, data.groups)) for fit in fits])
+        shares = softmax([-_loss(returns, targets, data.offered) for returns in found])
         length = math.sqrt(data.lived.shape[1])  # a weight is of a sum over a segment, a reward of a step
-        self.mean.copy_(torch.from_numpy(posterior.mean / length))
-        self.draws.copy_(torch.from_numpy(posterior.samples(self.members, rng=rng) / length))
-        self.errors.copy_(torch.from_numpy(np.sqrt(posterior.variance.clip(0)) / length))
-        return found[best].float()
+        mixed = mix(fits, shares, self.members, rng=rng)
+        for buffer, values in zip((self.mean, self.errors, self.draws), mixed, strict=True):
+            buffer.copy_(torch.from_numpy(values / length))
+        together: Tensor = torch.tensordot(torch.from_numpy(shares), found, dims=1)
+        return together.float()
 
     def _sums(self, data: Dataset, standardise: Standardise) -> Array:
         """Sum the features over each segment's lived steps, and divide by the root of its length, shape (R, F)."""
@@ -133,6 +150,11 @@ class LinearPart(nn.Module):
         d, squares, columns = self.features.inputs, self.features.squared, self._columns
         straight, square = weights[:d], weights[d : d + len(squares)] / np.float32(math.sqrt(2))
         constant = weights[-1] - square.sum(axis=0)
+        by_magnitude, zero = np.zeros((0, weights.shape[1]), np.float32), np.zeros(0, np.float32)
+        if self.features.has_magnitudes:
+            zero, mean, std = self.magnitude_statistics.numpy().copy()
+            by_magnitude = weights[d + len(squares) : d + 2 * len(squares)] / std[:, None]
+            constant = constant - mean @ by_magnitude
         mean, std = self.effort_statistics.numpy().copy()
         has_effort = self.features.has_effort
         by_effort = weights[-2] / std
@@ -142,6 +164,8 @@ class LinearPart(nn.Module):
             found = standardised @ straight + constant
             if len(squares):
                 found += standardised[:, squares] ** 2 @ square
+            if len(by_magnitude):
+                found += np.abs(standardised[:, squares] - zero) @ by_magnitude
             if has_effort:
                 found += effort(inputs, columns)[:, None] * by_effort
             return np.asarray(found.T)
@@ -156,6 +180,12 @@ class LinearPart(nn.Module):
         """
         named = zip(self.features.names(inputs), self.mean.tolist(), self.errors.tolist(), strict=True)
         return sorted((Weight(*one) for one in named), key=lambda weight: -abs(weight.value))
+
+
+def _mean_and_std(values: Tensor) -> Tensor:
+    """Compute both over the first axis, shape (2, ...); a standard deviation of 0 counts as 1."""
+    std, mean = torch.std_mean(values, dim=0, correction=0)
+    return torch.stack([mean, torch.where(std > 1e-6, std, torch.ones_like(std))])
 
 
 def _worth(posterior: Posterior, pairs: Pairs, sums: Array, rows: Array, groups: Array) -> Array:

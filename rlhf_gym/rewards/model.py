@@ -145,7 +145,7 @@ class RewardModel(nn.Module):
         self.input_mean.copy_(mean)
         self.input_std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
         if self.linear:
-            self.linear.freeze(inputs)
+            self.linear.freeze(inputs, self.standardise)
 
     @torch.no_grad()
     def rescale(self, inputs: Tensor, *, shift: bool, zero: float | None = None) -> None:

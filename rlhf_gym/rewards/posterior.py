@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,6 +77,27 @@ class Posterior:
             inner = np.eye(len(own)) - curvature[:, None] * (own @ solved.T)  # Woodbury
             modes[i] -= np.linalg.solve(inner, residuals) @ solved
         return np.asarray((modes @ self.basis.T) * np.sqrt(self.prior))
+
+
+def mix(fits: Sequence[Posterior], shares: Array, n: int, *, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Average posteriors.
+
+    Args:
+        fits: Of the same F weights.
+        shares: Of each, with sum 1.
+        n: An even number of draws.
+        rng: Source of the draws.
+
+    Returns:
+        Mean and standard deviation of each weight, shape (F,), and draws, shape (n, F), whose mean it is.
+    """
+    means = np.stack([fit.mean for fit in fits])
+    mean = shares @ means
+    variance = shares @ (np.stack([fit.variance.clip(0) for fit in fits]) + (means - mean) ** 2)
+    of = np.searchsorted(np.cumsum(shares)[:-1], (np.arange(n // 2) + 0.5) * 2 / n)
+    counts = np.bincount(of, minlength=len(fits))
+    draws = np.concatenate([fit.samples(2 * count, rng=rng) for fit, count in zip(fits, counts, strict=True) if count])
+    return mean, np.sqrt(variance), draws + mean - draws.mean(axis=0)
 
 
 def fit_posterior(pairs: Pairs, groups: Array, scales: Array, *, by_evidence: bool = True) -> Posterior:

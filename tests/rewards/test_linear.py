@@ -63,13 +63,35 @@ def learned(form: Any, reward: Any, labels: int = 50, **model: Any) -> tuple[Rew
 
 def test_features_are_inputs_squares_of_the_state_effort_and_one() -> None:
     features = Features(RewardModel(*BOX).encoding, "quadratic")
-    found = features(torch.tensor([[1.0, 2.0, 0.0, 0.0, 0.5, -0.5]]), torch.tensor([3.0]))
+    found = features(torch.tensor([[1.0, 2.0, 0.0, 0.0, 0.5, -0.5]]), torch.zeros(1, 0), torch.tensor([3.0]))
     root = 2**-0.5
     assert found[0].tolist() == pytest.approx([1, 2, 0, 0, 0.5, -0.5, 0, 3 * root, -root, -root, 3, 1])
     assert features.names(["a", "b", "c", "d", "u", "v"])[5:] == [
         "v", "a squared", "b squared", "c squared", "d squared", "effort, -|a|^2", "living",
     ]  # fmt: skip
     assert Features(RewardModel(*BOX).encoding, "linear").size == 7
+
+
+def test_magnitudes_are_those_of_inputs_before_they_were_standardised() -> None:
+    model = RewardModel(*BOX, ensemble_size=0, linear="absolute")
+    inputs = torch.from_numpy(RNG.normal(2, 3, size=(500, 6)).astype(np.float32))
+    model.freeze_inputs(inputs)
+    assert model.linear is not None
+    features = model.linear.of(inputs, model.standardise(inputs))
+    names = model.linear.features.names(["a", "b", "c", "d", "u", "v"])
+    magnitudes = inputs[:, 1].abs()
+    expected = (magnitudes - magnitudes.mean()) / magnitudes.std(correction=0)
+    assert features[:, names.index("|b|")].numpy() == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+def test_fifty_answers_about_a_distance_are_enough_for_magnitudes() -> None:
+    def distance(observations: Array, actions: Array) -> Array:
+        return -np.abs(observations[:, 0]) - np.abs(observations[:, 1])
+
+    learner, correlation = learned("absolute", distance)
+    weights = learner.model.weights_by_name(["x", "y", "speed", "z"], ["left", "right"])
+    assert weights is not None and {weight.name for weight in weights[:2]} == {"|x|", "|y|"}
+    assert correlation > max(0.95, learned("quadratic", distance)[1])
 
 
 def test_a_discrete_action_has_no_effort() -> None:
@@ -101,9 +123,14 @@ def test_weights_are_listed_by_name_the_largest_first() -> None:
 
 
 @pytest.mark.parametrize("pessimism", [0.0, 1.0])
-@pytest.mark.parametrize("ensemble_size", [0, 1, 3, 20])
-def test_what_is_paid_is_the_mean_over_members_less_their_deviations(pessimism: float, ensemble_size: int) -> None:
-    learner, _ = learned("quadratic", paraboloid, pessimism=pessimism, ensemble_size=ensemble_size, clip=2.0)
+@pytest.mark.parametrize(
+    ("form", "ensemble_size"),
+    [("quadratic", 0), ("quadratic", 1), ("quadratic", 3), ("quadratic", 20), ("absolute", 3)],
+)
+def test_what_is_paid_is_the_mean_over_members_less_their_deviations(
+    form: str, pessimism: float, ensemble_size: int
+) -> None:
+    learner, _ = learned(form, paraboloid, pessimism=pessimism, ensemble_size=ensemble_size, clip=2.0)
     model, inputs = learner.model, torch.from_numpy(RNG.normal(size=(50, 6)).astype(np.float32) * 3)
     members = (model(inputs) * model.output_scale[:, None] + model.output_shift[:, None]).detach()
     expected = members.mean(dim=0) - pessimism * members.std(dim=0, correction=0)
@@ -128,8 +155,9 @@ def test_rewards_of_these_steps_have_mean_0_or_a_zero_that_is_given_and_unit_siz
     assert paid().mean() == pytest.approx(2**-0.5, abs=1e-2)  # a mean of one deviation, at root mean square 1
 
 
-def test_a_model_with_a_linear_part_comes_back_from_disk_bit_for_bit(tmp_path: Path) -> None:
-    learner, _ = learned("quadratic", paraboloid, ensemble_size=2, observe="0,1", clip=5.0, pessimism=0.5)
+@pytest.mark.parametrize("form", ["quadratic", "absolute"])
+def test_a_model_with_a_linear_part_comes_back_from_disk_bit_for_bit(form: str, tmp_path: Path) -> None:
+    learner, _ = learned(form, paraboloid, ensemble_size=2, observe="0,1", clip=5.0, pessimism=0.5)
     learner.save(tmp_path)
     loaded = RewardModel.load(tmp_path)
     assert (loaded.encoding.observe, loaded.clip, loaded.pessimism, loaded.members) == ("0,1", 5.0, 0.5, 16)

@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from rlhf_gym.rewards.laplace import laplace
 from rlhf_gym.rewards.pairs import Pairs, break_up
-from rlhf_gym.rewards.posterior import fit_posterior
+from rlhf_gym.rewards.posterior import fit_posterior, mix
 
 ALL = np.array([True, True])
 
@@ -116,3 +116,19 @@ def test_separable_answers_end_at_finite_weights() -> None:
     pairs = Pairs(np.array([[1.0], [2.0]] * 20), np.ones(40), np.ones(40), np.arange(40))
     posterior = fit_posterior(pairs, np.zeros(1, int), np.ones(1))
     assert np.isfinite(posterior.mean).all() and 0 < posterior.mean[0] < 50
+
+
+def test_an_average_of_posteriors_has_their_mean_and_is_wider_where_they_differ() -> None:
+    rng = np.random.default_rng(0)
+    first, second = (
+        fit_posterior(comparisons(rng.normal(size=(20, 2)), np.array([w, 0.0]), rng), np.zeros(2, int), np.ones(1))
+        for w in (2.0, -2.0)
+    )
+    mean, deviation, draws = mix([first, second], np.array([0.25, 0.75]), 400, rng=rng)
+    assert mean == pytest.approx(0.25 * first.mean + 0.75 * second.mean)
+    apart = 0.25 * 0.75 * (first.mean - second.mean) ** 2  # variance of the two means
+    assert deviation**2 == pytest.approx(0.25 * first.variance + 0.75 * second.variance + apart)
+    assert draws.shape == (400, 2) and draws.mean(axis=0) == pytest.approx(mean)
+    assert draws.std(axis=0) == pytest.approx(deviation, rel=0.15)
+    near_first = np.abs(draws[:, 0] - first.mean[0]) < np.abs(draws[:, 0] - second.mean[0])
+    assert near_first.mean() == pytest.approx(0.25, abs=0.05)
