@@ -16,7 +16,7 @@ from rlhf_gym.segments import Array
 
 Form = Literal["linear", "quadratic", "absolute"]
 SCALES = {
-    "state": 1.0, "state squares": 0.3, "state magnitudes": 0.3, "actions": 0.1, "effort": 1.0, "living": 1.0,
+    "state": 1.0, "state squares": 0.3, "state magnitudes": 1.0, "actions": 0.1, "effort": 1.0, "living": 1.0,
 }  # fmt: skip
 """Groups of features, and how much each is thought to matter before any answer: its standard deviation as a whole."""
 STRAIGHT = SCALES | {"state squares": 0.03, "state magnitudes": 0.03}
