@@ -83,6 +83,7 @@ PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, Settings]]]] = {
             "networks": ("networks alone", {"reward": {"linear": None}}),
             "linear": ("linear features alone", {"reward": {"linear": "linear", "ensemble_size": 0}}),
             "quadratic": ("quadratic features alone", {"reward": {"linear": "quadratic", "ensemble_size": 0}}),
+            "absolute": ("magnitudes as well, and networks", {"reward": {"linear": "absolute"}}),
             "linear_networks": ("linear features and networks", {"reward": {"linear": "linear"}}),
             "uncalibrated": ("parts added up as they are", {"reward": {"calibrate": False}}),
         },

@@ -90,6 +90,8 @@ CANDIDATES: Mapping[str, tuple[str, Settings]] = {
     "fresh_narrow": ("rewards normalised, updates every 1,024 steps", {**NORMALISED, "options": FRESH}),
     "fresh_plain": ("updates every 1,024 steps", {"options": FRESH}),
     "near": ("a discount of 0.9", {"options": {"gamma": 0.9}}),
+    "narrow": ("actions of standard deviation 0.14", {"options": {"log_std_init": -2.0}}),
+    "near_128": ("a discount of 0.9, batches of 128", {"options": {"gamma": 0.9, "batch_size": 128}}),
     "near_fresh": ("a discount of 0.9, updates every 1,024 steps", {"options": {**FRESH, "gamma": 0.9}}),
 }
 UNTRAINED = "untrained_policy"
