@@ -85,12 +85,22 @@ CANDIDATES: Mapping[str, tuple[str, Settings]] = {
     "normalised_128": ("rewards normalised, batches of 128", {**NORMALISED, "options": {"batch_size": 128}}),
     "normalised_linear": ("rewards normalised, linear schedule", {**NORMALISED, "schedule": "linear"}),
     "wide": ("rewards normalised, actions of standard deviation 1", WIDE),
-    "fresh": ("the same, updates every 1,024 steps", {**WIDE, "options": {**WIDE["options"], **FRESH}}),
-    "far": ("the same, and a discount of 0.995", {**WIDE, "options": {**WIDE["options"], **FRESH, "gamma": 0.995}}),
+    "fresh": (
+        "rewards normalised, actions of standard deviation 1, updates every 1,024 steps",
+        {**WIDE, "options": {**WIDE["options"], **FRESH}},
+    ),
+    "far": (
+        "rewards normalised, actions of standard deviation 1, updates every 1,024 steps, a discount of 0.995",
+        {**WIDE, "options": {**WIDE["options"], **FRESH, "gamma": 0.995}},
+    ),
     "fresh_narrow": ("rewards normalised, updates every 1,024 steps", {**NORMALISED, "options": FRESH}),
     "fresh_plain": ("updates every 1,024 steps", {"options": FRESH}),
-    "near": ("a discount of 0.9", {"options": {"gamma": 0.9}}),
     "narrow": ("actions of standard deviation 0.14", {"options": {"log_std_init": -2.0}}),
+    "narrow_128": (
+        "actions of standard deviation 0.14, batches of 128",
+        {"options": {"log_std_init": -2.0, "batch_size": 128}},
+    ),
+    "near": ("a discount of 0.9", {"options": {"gamma": 0.9}}),
     "near_128": ("a discount of 0.9, batches of 128", {"options": {"gamma": 0.9, "batch_size": 128}}),
     "near_fresh": ("a discount of 0.9, updates every 1,024 steps", {"options": {**FRESH, "gamma": 0.9}}),
 }
