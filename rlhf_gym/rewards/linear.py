@@ -102,7 +102,7 @@ class LinearPart(nn.Module):
 
         The evidence of few answers has several peaks, and where it climbs the wrong one the fit is worth nothing.
         Weights are those of pseudo-BMA (Yao et al. 2018, Using stacking to average Bayesian predictive distributions,
-        eq. 8): to take the best alone would change the reward at every turn of the lead.
+        section 3.4): to take the best alone would change the reward at every turn of the lead.
 
         Args:
             data: N choices.
