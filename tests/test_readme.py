@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SMALL = {"--query.rounds": "2", "--query.warm-up-steps": "512", "--evaluation.n-episodes": "2"}
 """What makes a run short."""
-FEW_STEPS, FEW_UPDATES = "4700", "700"
+FEW_STEPS, FEW_UPDATES = "2600", "700"
 """Of a run, and of one that updates its policy after every step."""
 BY_PEOPLE = ("Two commands", "Be the teacher")
 """Sections whose blocks need make, or somebody who answers: tests of their own run them."""
@@ -127,8 +127,17 @@ def test_there_is_something_to_run():
     }
 
 
+@pytest.fixture
+def short(monkeypatch):
+    """Settings for an environment, made in Python, are small ones too."""
+    made = RLHFConfig.for_env
+    settings = {"query": {"rounds": 2, "warm_up_steps": 512}, "evaluation": {"n_episodes": 2}}
+    small = {"total_timesteps": int(FEW_STEPS), **settings}
+    monkeypatch.setattr(RLHFConfig, "for_env", lambda env_id, **more: made(env_id, **{**more, **small}))
+
+
 @pytest.mark.parametrize("title", RUN)
-def test_a_section_runs_from_top_to_bottom(title, folder, first_run, capsys):
+def test_a_section_runs_from_top_to_bottom(title, folder, first_run, short, capsys):
     write_files(title)
     text = "".join(text for _, text in SECTIONS[title].blocks)
     if "runs/first" in text and "--run-dir runs/first" not in text:
