@@ -73,7 +73,7 @@ so that on those three seeds of HalfCheetah it wasn't chosen blindly. What PPO i
 experiments.run ppo`.
 
 **What is left out.** Budgets of 100, 400, 700 and 1,400 labels, 100 random answers, and Hopper in a fixed horizon: 50
-and 20 labels are what is asked here. Their runs, on three seeds, are in `earlier_runs.csv` with all others of older code
-or of older settings; their rounds are in `earlier_curves.csv`."""
+and 20 labels are what is asked here. Their runs, on three seeds, are in `earlier_runs.csv`, with all others of older
+code or of older settings; their rounds are in `earlier_curves.csv`."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]
