@@ -99,7 +99,8 @@ Every return is that of the deterministic policy over 20 episodes of the unmodif
 chosen by its mean over seeds, here and on the same seeds, so that its own figure flatters it, the more so the more
 candidates there are; how the preset that names it does on seeds 0 to 9 is on the pages of
 [mujoco](../mujoco/README.md), [classic_control](../classic_control/README.md) and [cartpole](../cartpole/README.md). A
-candidate is laid over settings that are written out in `experiments/questions/ppo/settings.py`; `normalize_rewards` is
-Stable-Baselines3's VecNormalize."""
+candidate is laid over settings that are written out in `experiments/questions/ppo/settings.py`; *normalised* is
+`normalize_rewards`, Stable-Baselines3's VecNormalize; σ is the standard deviation of actions at the start, γ the
+discount, and a rollout is what lies between two updates."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer", "more"]

@@ -81,28 +81,28 @@ WIDE: dict[str, Any] = {**NORMALISED, "options": {"log_std_init": 0.0}}
 FRESH = {"n_steps": 128, "batch_size": 256, "learning_rate": 4e-4}
 CANDIDATES: Mapping[str, tuple[str, Settings]] = {
     "plain": ("as it was", {}),
-    "normalised": ("rewards normalised", NORMALISED),
-    "normalised_128": ("rewards normalised, batches of 128", {**NORMALISED, "options": {"batch_size": 128}}),
-    "normalised_linear": ("rewards normalised, linear schedule", {**NORMALISED, "schedule": "linear"}),
-    "wide": ("rewards normalised, actions of standard deviation 1", WIDE),
+    "normalised": ("normalised", NORMALISED),
+    "normalised_128": ("normalised, batches of 128", {**NORMALISED, "options": {"batch_size": 128}}),
+    "normalised_linear": ("normalised, linear schedule", {**NORMALISED, "schedule": "linear"}),
+    "wide": ("normalised, σ 1", WIDE),
     "fresh": (
-        "rewards normalised, actions of standard deviation 1, updates every 1,024 steps",
+        "normalised, σ 1, rollouts of 1,024",
         {**WIDE, "options": {**WIDE["options"], **FRESH}},
     ),
     "far": (
-        "rewards normalised, actions of standard deviation 1, updates every 1,024 steps, a discount of 0.995",
+        "normalised, σ 1, rollouts of 1,024, γ 0.995",
         {**WIDE, "options": {**WIDE["options"], **FRESH, "gamma": 0.995}},
     ),
-    "fresh_narrow": ("rewards normalised, updates every 1,024 steps", {**NORMALISED, "options": FRESH}),
-    "fresh_plain": ("updates every 1,024 steps", {"options": FRESH}),
-    "narrow": ("actions of standard deviation 0.14", {"options": {"log_std_init": -2.0}}),
+    "fresh_narrow": ("normalised, rollouts of 1,024", {**NORMALISED, "options": FRESH}),
+    "fresh_plain": ("rollouts of 1,024", {"options": FRESH}),
+    "narrow": ("σ 0.14", {"options": {"log_std_init": -2.0}}),
     "narrow_128": (
-        "actions of standard deviation 0.14, batches of 128",
+        "σ 0.14, batches of 128",
         {"options": {"log_std_init": -2.0, "batch_size": 128}},
     ),
-    "near": ("a discount of 0.9", {"options": {"gamma": 0.9}}),
-    "near_128": ("a discount of 0.9, batches of 128", {"options": {"gamma": 0.9, "batch_size": 128}}),
-    "near_fresh": ("a discount of 0.9, updates every 1,024 steps", {"options": {**FRESH, "gamma": 0.9}}),
+    "near": ("γ 0.9", {"options": {"gamma": 0.9}}),
+    "near_128": ("γ 0.9, batches of 128", {"options": {"gamma": 0.9, "batch_size": 128}}),
+    "near_fresh": ("γ 0.9, rollouts of 1,024", {"options": {**FRESH, "gamma": 0.9}}),
 }
 UNTRAINED = "untrained_policy"
 
