@@ -81,7 +81,7 @@ WIDE: dict[str, Any] = {**NORMALISED, "options": {"log_std_init": 0.0}}
 FRESH = {"n_steps": 128, "batch_size": 256, "learning_rate": 4e-4}
 CANDIDATES: Mapping[str, tuple[str, Settings]] = {
     "plain": ("as it was", {}),
-    "normalised": ("normalised", NORMALISED),
+    "normalised": ("rewards normalised", NORMALISED),
     "normalised_128": ("normalised, batches of 128", {**NORMALISED, "options": {"batch_size": 128}}),
     "normalised_linear": ("normalised, linear schedule", {**NORMALISED, "schedule": "linear"}),
     "wide": ("normalised, σ 1", WIDE),
