@@ -93,12 +93,20 @@ CANDIDATES: Mapping[str, tuple[str, Settings]] = {
         "normalised, σ 1, rollouts of 1,024, γ 0.995",
         {**WIDE, "options": {**WIDE["options"], **FRESH, "gamma": 0.995}},
     ),
+    "farther": (
+        "normalised, σ 1, rollouts of 1,024, γ 0.999",
+        {**WIDE, "options": {**WIDE["options"], **FRESH, "gamma": 0.999}},
+    ),
     "fresh_narrow": ("normalised, rollouts of 1,024", {**NORMALISED, "options": FRESH}),
     "fresh_plain": ("rollouts of 1,024", {"options": FRESH}),
     "narrow": ("σ 0.14", {"options": {"log_std_init": -2.0}}),
     "narrow_128": (
         "σ 0.14, batches of 128",
         {"options": {"log_std_init": -2.0, "batch_size": 128}},
+    ),
+    "narrow_128_linear": (
+        "σ 0.14, batches of 128, linear",
+        {"options": {"log_std_init": -2.0, "batch_size": 128}, "schedule": "linear"},
     ),
     "near": ("γ 0.9", {"options": {"gamma": 0.9}}),
     "near_128": ("γ 0.9, batches of 128", {"options": {"gamma": 0.9, "batch_size": 128}}),
