@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.encoding import Encoding
-from rlhf_gym.segments import Array
 
 Form = Literal["linear", "quadratic", "absolute"]
 SCALES = {
@@ -21,6 +20,17 @@ SCALES = {
 """Groups of features, and how much each is thought to matter before any answer: its standard deviation as a whole."""
 STRAIGHT = SCALES | {"state squares": 0.03, "state magnitudes": 0.03}
 """The same, where the state is thought to matter by hardly any but linear features."""
+
+
+class Statistics(NamedTuple):
+    """What features are standardised by, all tensors or all arrays."""
+
+    squares: Any
+    """Mean of each squared input, once that was standardised, shape (C,): 1, or 0 of an input that never changes."""
+    magnitudes: Any
+    """What 0 is once standardised, and mean and standard deviation of |x|, shape (3, C)."""
+    effort: Any
+    """Mean and standard deviation, shape (2,)."""
 
 
 class Features:
@@ -33,6 +43,11 @@ class Features:
         encoding: The inputs.
         form: Which features.
 
+    Attributes:
+        size: F.
+        groups: Number of each feature's group, in the order of :data:`SCALES`, shape (F,).
+        squared: Numbers of the inputs that are squared, the state's, shape (C,).
+
     Raises:
         BadInput: On another form.
     """
@@ -40,8 +55,7 @@ class Features:
     def __init__(self, encoding: Encoding, form: Form) -> None:
         if form not in get_args(Form):
             raise BadInput(f"linear is {form!r}; use one of {', '.join(get_args(Form))}")
-        actions = encoding.action_columns
-        self.inputs = encoding.size
+        actions = self._actions = encoding.action_columns
         is_action = np.isin(np.arange(encoding.size), np.arange(encoding.size)[actions])
         self.squared = np.flatnonzero(~is_action) if form != "linear" else np.zeros(0, np.int64)
         self.has_magnitudes = form == "absolute"
@@ -53,25 +67,43 @@ class Features:
         self.groups = np.array([names.index(kind) for kind in kinds])
         self.size = len(kinds)
 
-    def __call__(self, standardised: Tensor, magnitudes: Tensor, efforts: Tensor) -> Tensor:
-        """Compute the features of steps.
+    def __call__(self, inputs: Any, standardised: Any, by: Statistics) -> Any:
+        """Compute the features of steps, in torch or in NumPy, whichever the arguments are of.
 
         Args:
-            standardised: Inputs, shape (..., D).
-            magnitudes: Of the state's coordinates, standardised, shape (..., S); unused where there are none.
-            efforts: Standardised, shape (...,); unused where there is none.
+            inputs: Shape (..., D).
+            standardised: The same, standardised.
+            by: Of those features that have any.
 
         Returns:
             Shape (..., F); the last is 1.
         """
-        parts = [standardised]
-        if len(self.squared):
-            parts.append((standardised[..., self.squared].square() - 1) / math.sqrt(2))
+        library: Any = torch if isinstance(standardised, Tensor) else np
+        state = standardised[..., self.squared]
+        parts = [standardised, (state * state - by.squares) * math.sqrt(0.5)]
         if self.has_magnitudes:
-            parts.append(magnitudes)
+            zero, mean, std = by.magnitudes
+            parts.append((abs(state - zero) - mean) / std)
         if self.has_effort:
-            parts.append(efforts[..., None])
-        return torch.cat([*parts, torch.ones_like(standardised[..., :1])], dim=-1)
+            mean, std = by.effort
+            parts.append((self.effort(inputs)[..., None] - mean) / std)
+        return library.concatenate([*parts, library.ones_like(standardised[..., :1])], axis=-1)
+
+    def effort(self, inputs: Any) -> Any:
+        """Compute minus the sum of squares of the actions' coordinates, shape (...,)."""
+        return -(inputs[..., self._actions] ** 2).sum(-1)
+
+    def statistics(self, inputs: Tensor, standardised: Tensor, zero: Tensor) -> Statistics:
+        """Take what features are to be standardised by from steps.
+
+        Args:
+            inputs: Shape (S, D).
+            standardised: The same, standardised.
+            zero: What an input of 0 is once standardised, shape (D,).
+        """
+        state, zero = standardised[:, self.squared], zero[self.squared]
+        magnitudes = torch.stack([zero, *mean_and_std((state - zero).abs())])
+        return Statistics(state.square().mean(dim=0), magnitudes, torch.stack(mean_and_std(self.effort(inputs))))
 
     def names(self, inputs: Sequence[str]) -> list[str]:
         """Name each feature, given names of the inputs."""
@@ -80,6 +112,8 @@ class Features:
         return [*inputs, *squares, *magnitudes, *["effort, -|a|^2"] * self.has_effort, "living"]
 
 
-def effort(inputs: Array | Tensor, columns: slice) -> Array | Tensor:
-    """Compute minus the sum of squares of the actions' coordinates, shape (...,)."""
-    return -(inputs[..., columns] ** 2).sum(-1)
+def mean_and_std(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute both over the first axis; a standard deviation of 0 counts as 1."""
+    mean = values.mean(dim=0)
+    std = (values - mean).square().mean(dim=0).sqrt()
+    return mean, torch.where(std > 1e-6, std, torch.ones_like(std))

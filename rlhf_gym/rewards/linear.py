@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.dataset import Dataset
 from rlhf_gym.rewards.encoding import Encoding
-from rlhf_gym.rewards.features import SCALES, STRAIGHT, Features, Form, effort
+from rlhf_gym.rewards.features import SCALES, STRAIGHT, Features, Form, Statistics
 from rlhf_gym.rewards.likelihood import choice_loss
 from rlhf_gym.rewards.pairs import Pairs, break_up
 from rlhf_gym.rewards.posterior import Posterior, fit_posterior, mix
@@ -53,35 +53,32 @@ class LinearPart(nn.Module):
     mean: Tensor
     draws: Tensor
     errors: Tensor
-    effort_statistics: Tensor
+    square_means: Tensor
     magnitude_statistics: Tensor
+    effort_statistics: Tensor
 
     def __init__(self, encoding: Encoding, form: Form, networks: int = 0) -> None:
         super().__init__()
-        self.form = form
-        self.features, self._columns = Features(encoding, form), encoding.action_columns
+        self.form, self.features = form, Features(encoding, form)
+        size, squared = self.features.size, len(self.features.squared)
         each = max(networks, 1)
         self.members = 2 * each * math.ceil(DRAWS_LEAST / (2 * each))
-        self.register_buffer("mean", torch.zeros(self.features.size))
-        self.register_buffer("draws", torch.zeros(self.members, self.features.size))
-        self.register_buffer("errors", torch.zeros(self.features.size))
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("draws", torch.zeros(self.members, size))
+        self.register_buffer("errors", torch.zeros(size))
+        self.register_buffer("square_means", torch.ones(squared))
+        self.register_buffer("magnitude_statistics", torch.tensor([[0.0], [0.0], [1.0]]).repeat(1, squared))
         self.register_buffer("effort_statistics", torch.tensor([0.0, 1.0]))
-        if self.features.has_magnitudes:  # what 0 is when standardised; mean and standard deviation of |x|
-            statistics = torch.tensor([[0.0], [0.0], [1.0]]).repeat(1, len(self.features.squared))
-            self.register_buffer("magnitude_statistics", statistics)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the features are standardised by."""
+        return Statistics(self.square_means, self.magnitude_statistics, self.effort_statistics)
 
     def of(self, inputs: Tensor, standardised: Tensor) -> Tensor:
         """Compute the features of steps, shape (..., F); both arguments have shape (..., D)."""
-        mean, std = self.effort_statistics
-        efforts = (effort(inputs, self._columns) - mean) / std
-        return self.features(standardised, self._magnitudes(standardised), efforts)
-
-    def _magnitudes(self, standardised: Tensor) -> Tensor:
-        if not self.features.has_magnitudes:
-            return standardised[..., :0]
-        zero, mean, std = self.magnitude_statistics
-        magnitudes: Tensor = ((standardised[..., self.features.squared] - zero).abs() - mean) / std
-        return magnitudes
+        features: Tensor = self.features(inputs, standardised, self.statistics)
+        return features
 
     def forward(self, inputs: Tensor, standardised: Tensor) -> Tensor:
         """Compute the reward that each draw gives, shape (S, ...)."""
@@ -89,12 +86,10 @@ class LinearPart(nn.Module):
 
     @torch.no_grad()
     def freeze(self, inputs: Tensor, standardise: Standardise) -> None:
-        """Take statistics of effort and magnitudes from these steps, shape (S, D)."""
-        self.effort_statistics.copy_(_mean_and_std(effort(inputs, self._columns)))  # type: ignore[arg-type]
-        if self.features.has_magnitudes:
-            zero = standardise(torch.zeros(inputs.shape[1]))[self.features.squared]
-            magnitudes = (standardise(inputs)[:, self.features.squared] - zero).abs()
-            self.magnitude_statistics.copy_(torch.cat([zero[None], _mean_and_std(magnitudes)]))
+        """Take the features' statistics from these steps, shape (S, D)."""
+        found = self.features.statistics(inputs, standardise(inputs), standardise(torch.zeros(inputs.shape[1])))
+        for buffer, values in zip(self.statistics, found, strict=True):
+            buffer.copy_(values)
 
     @torch.no_grad()
     def fit(self, data: Dataset, standardise: Standardise, *, targets: Tensor, rng: np.random.Generator) -> Tensor:
@@ -147,30 +142,8 @@ class LinearPart(nn.Module):
             each: Whether to give every draw's, shape (members, S), instead of their mean's, shape (1, S).
         """
         weights = (self.draws if each else self.mean[None]).T.numpy().copy()
-        d, squares, columns = self.features.inputs, self.features.squared, self._columns
-        straight, square = weights[:d], weights[d : d + len(squares)] / np.float32(math.sqrt(2))
-        constant = weights[-1] - square.sum(axis=0)
-        by_magnitude, zero = np.zeros((0, weights.shape[1]), np.float32), np.zeros(0, np.float32)
-        if self.features.has_magnitudes:
-            zero, mean, std = self.magnitude_statistics.numpy().copy()
-            by_magnitude = weights[d + len(squares) : d + 2 * len(squares)] / std[:, None]
-            constant = constant - mean @ by_magnitude
-        mean, std = self.effort_statistics.numpy().copy()
-        has_effort = self.features.has_effort
-        by_effort = weights[-2] / std
-        constant = constant - has_effort * mean * by_effort
-
-        def rewards(inputs: Array, standardised: Array) -> Array:
-            found = standardised @ straight + constant
-            if len(squares):
-                found += standardised[:, squares] ** 2 @ square
-            if len(by_magnitude):
-                found += np.abs(standardised[:, squares] - zero) @ by_magnitude
-            if has_effort:
-                found += effort(inputs, columns)[:, None] * by_effort
-            return np.asarray(found.T)
-
-        return rewards
+        statistics = Statistics(*(values.numpy().copy() for values in self.statistics))
+        return lambda inputs, standardised: np.asarray((self.features(inputs, standardised, statistics) @ weights).T)
 
     def by_name(self, inputs: Sequence[str]) -> list[Weight]:
         """List the weights, the largest first.
@@ -180,12 +153,6 @@ class LinearPart(nn.Module):
         """
         named = zip(self.features.names(inputs), self.mean.tolist(), self.errors.tolist(), strict=True)
         return sorted((Weight(*one) for one in named), key=lambda weight: -abs(weight.value))
-
-
-def _mean_and_std(values: Tensor) -> Tensor:
-    """Compute both over the first axis, shape (2, ...); a standard deviation of 0 counts as 1."""
-    std, mean = torch.std_mean(values, dim=0, correction=0)
-    return torch.stack([mean, torch.where(std > 1e-6, std, torch.ones_like(std))])
 
 
 def _worth(posterior: Posterior, pairs: Pairs, sums: Array, rows: Array, groups: Array) -> Array:

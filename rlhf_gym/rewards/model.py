@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.encoding import Encoding, Inputs
 from rlhf_gym.rewards.ensembles import make_ensemble
-from rlhf_gym.rewards.features import Form
+from rlhf_gym.rewards.features import Form, mean_and_std
 from rlhf_gym.rewards.files import encoding_of, read_model, statistics, write_model
 from rlhf_gym.rewards.linear import LinearPart, Weight
 from rlhf_gym.rewards.networks import Network, name_of
@@ -141,9 +141,8 @@ class RewardModel(nn.Module):
     @torch.no_grad()
     def freeze_inputs(self, inputs: Tensor) -> None:
         """Take the input statistics from these steps, shape (S, D), and keep them until the next call."""
-        std, mean = torch.std_mean(inputs, dim=0, correction=0)
-        self.input_mean.copy_(mean)
-        self.input_std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
+        for buffer, values in zip((self.input_mean, self.input_std), mean_and_std(inputs), strict=True):
+            buffer.copy_(values)
         if self.linear:
             self.linear.freeze(inputs, self.standardise)
 

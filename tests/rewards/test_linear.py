@@ -11,7 +11,7 @@ from gymnasium import spaces
 from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards import RewardLearner, RewardModel
-from rlhf_gym.rewards.features import Features
+from rlhf_gym.rewards.features import Features, Statistics
 from rlhf_gym.segments import Array, Ending, Segment, Trajectory
 
 BOX = spaces.Box(-np.inf, np.inf, (4,)), spaces.Box(-1, 1, (2,))
@@ -63,9 +63,15 @@ def learned(form: Any, reward: Any, labels: int = 50, **model: Any) -> tuple[Rew
 
 def test_features_are_inputs_squares_of_the_state_effort_and_one() -> None:
     features = Features(RewardModel(*BOX).encoding, "quadratic")
-    found = features(torch.tensor([[1.0, 2.0, 0.0, 0.0, 0.5, -0.5]]), torch.zeros(1, 0), torch.tensor([3.0]))
+    inputs = torch.tensor([[0.0, 0.0, 0.0, 0.0, 1.0, 2.0]])
+    standardised = torch.tensor([[1.0, 2.0, 0.0, 0.0, 0.5, -0.5]])
+    by = Statistics(torch.tensor([1.0, 1.0, 1.0, 0.0]), torch.zeros(3, 4), torch.tensor([-8.0, 1.0]))
+    found = features(inputs, standardised, by)
     root = 2**-0.5
-    assert found[0].tolist() == pytest.approx([1, 2, 0, 0, 0.5, -0.5, 0, 3 * root, -root, -root, 3, 1])
+    assert found[0].tolist() == pytest.approx([1, 2, 0, 0, 0.5, -0.5, 0, 3 * root, -root, 0, 3, 1])
+    in_numpy = features(inputs.numpy(), standardised.numpy(), Statistics(*(values.numpy() for values in by)))
+    assert in_numpy.dtype == np.float32
+    assert in_numpy == pytest.approx(found.numpy())
     assert features.names(["a", "b", "c", "d", "u", "v"])[5:] == [
         "v", "a squared", "b squared", "c squared", "d squared", "effort, -|a|^2", "living",
     ]  # fmt: skip
@@ -82,6 +88,17 @@ def test_magnitudes_are_those_of_inputs_before_they_were_standardised() -> None:
     magnitudes = inputs[:, 1].abs()
     expected = (magnitudes - magnitudes.mean()) / magnitudes.std(correction=0)
     assert features[:, names.index("|b|")].numpy() == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+def test_living_alone_is_the_same_at_every_step() -> None:
+    model = RewardModel(*BOX, ensemble_size=0, linear="quadratic")
+    inputs = torch.from_numpy(RNG.normal(2, 3, size=(500, 6)).astype(np.float32))
+    inputs[:, 1] = 7  # an input that never changes, as many contact forces
+    model.freeze_inputs(inputs)
+    assert model.linear is not None
+    means = model.linear.of(inputs, model.standardise(inputs)).mean(dim=0)
+    assert means[:-1].abs().max().item() < 1e-4
+    assert means[-1].item() == 1
 
 
 def test_fifty_answers_about_a_distance_are_enough_for_magnitudes() -> None:
