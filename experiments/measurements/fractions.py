@@ -37,6 +37,7 @@ class Point:
         above: The setting whose return counts as 0, that of the untrained policy.
         ppo_low: The part that the best PPO's own lowest seed reaches of its interquartile mean.
         ppo_high: That of its highest seed.
+        ppo_seeds: Runs of that PPO.
     """
 
     task: str
@@ -50,6 +51,7 @@ class Point:
     above: str = ""
     ppo_low: float | None = None
     ppo_high: float | None = None
+    ppo_seeds: int | None = None
 
 
 # Only what was given as a part of the true reward's return, or beside it: from 0, as nobody says what doing nothing is
@@ -176,6 +178,7 @@ def _points(results: Results, family: Family, floors: Mapping[str, tuple[str, Se
             above,
             own.least,
             own.most,
+            own.n,
         )
         for name in [*ours, *constant]
         if (part := part_of(_returns(results.runs[name]), theirs, floor))

@@ -181,11 +181,18 @@ def _explain(figure: Figure, points: Sequence[Point], left_out: Mapping[str, Seq
 
 def _caption(points: Sequence[Point], left_out: Mapping[str, Sequence[str]]) -> str:
     seeds = [point.n_seeds for point in points if point.n_seeds]
-    count = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else f"{seeds[0]} seeds"
+    ppo = [point.ppo_seeds for point in points if point.ppo_seeds]
     fewer = f", of fewer than {ENOUGH} the mean" * (min(seeds) < ENOUGH <= max(seeds))
+    of_ppo = f" (PPO: {_range(ppo)})" if ppo else ""
     lines = [
-        f"mark: {mean_name(max(seeds))} over {count}{fewer} · bar and grey band: lowest to highest seed",
+        f"mark: {mean_name(max(seeds))} over {_range(seeds)} seeds{of_ppo}{fewer}",
+        "bar and grey band: lowest to highest seed",
         "0: untrained policy · 1: the better of PPO on the true reward and on the true reward, scaled",
         *[f"left out, as {why}: {', '.join(map(stem, tasks))}" for why, tasks in left_out.items()],
     ]
     return "\n".join(fill(line, 110) for line in lines)
+
+
+def _range(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return f"{least} to {most}" if least < most else f"{least}"

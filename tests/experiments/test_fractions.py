@@ -29,7 +29,7 @@ def test_a_point_is_a_part_of_what_ppo_gains_on_the_same_task(tmp_path):
     found = points(tmp_path)
     assert {key: point.fraction for key, point in found.items()} == {("Hopper-v5", 50): 0.5, ("Hopper-v5", 20): 1.5}
     point = found["Hopper-v5", 50]
-    assert (point.low, point.high, point.n_seeds) == (0.25, 0.75, 3)
+    assert (point.low, point.high, point.n_seeds, point.ppo_seeds) == (0.25, 0.75, 3, 1)
     assert (point.source, point.above) == ("mujoco: hopper_50", "hopper_untrained_policy")
 
 

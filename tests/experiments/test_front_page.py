@@ -86,8 +86,10 @@ def test_a_constant_reward_is_a_level_in_the_panel_of_its_task_as_it_has_no_labe
 
 
 def test_the_band_of_ppo_reaches_from_its_lowest_to_its_highest_seed():
-    shown = Point("Ant-v5", "labels", 50, 0.9, 0.8, 1.0, 3, "here", "", 0.7, 1.2)
-    (ax,) = panels(draw([shown])).values()
+    shown = Point("Ant-v5", "labels", 50, 0.9, 0.8, 1.0, 3, "here", "", 0.7, 1.2, ppo_seeds=2)
+    figure = draw([shown])
+    assert "over 3 seeds (PPO: 2)" in figure.legends[0].get_title().get_text()
+    (ax,) = panels(figure).values()
     (band,) = ax.patches
     assert (band.get_y(), band.get_y() + band.get_height()) == (0.7, pytest.approx(1.2))
 
