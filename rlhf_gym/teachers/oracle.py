@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import final
 
-import numpy as np
-
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import Query, Said
-from rlhf_gym.segments import Array
-from rlhf_gym.teachers.goals import Goal, NotFinite
+from rlhf_gym.teachers.goals import Goal
 from rlhf_gym.teachers.teacher import Teacher
-from rlhf_gym.teachers.values import Values, goal_returns, true_returns
+from rlhf_gym.teachers.values import Values, goal_returns, true_returns, worths
 
 
 @final
@@ -43,27 +40,5 @@ class OracleTeacher(Teacher):
 
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
-        if not queries:
-            return []
-        ends = np.cumsum([len(query.options) for query in queries])
-        worths = np.split(self._worth(queries), ends[:-1])
-        return [find_kind(query.kind).answer(worth.tolist()) for query, worth in zip(queries, worths, strict=True)]
-
-    def _worth(self, queries: Sequence[Query]) -> Array:
-        """Compute the values of all options of all queries, in a row."""
-        names = [f"the {name} segment of query {query.id!r}" for query in queries for name in query.names]
-        try:
-            worth = np.asarray(self.values([segment for query in queries for segment in query.options]))
-        except NotFinite as error:
-            raise BadInput(error.told(names[error.segment])) from error
-        if worth.shape != (len(names),) or worth.dtype.kind not in "biuf":
-            raise BadInput(
-                f"values returned {worth.dtype} of shape {worth.shape} for {len(names)} segments; expected one real "
-                f"number per segment, shape ({len(names)},)"
-            )
-        if (bad := np.flatnonzero(~np.isfinite(worth))).size:
-            raise BadInput(
-                f"values returned {worth[bad[0]]} for {names[bad[0]]}; worth must be finite, or it can't be compared: "
-                "mend what computes it"
-            )
-        return worth
+        worth = worths(self.values, queries)
+        return [find_kind(query.kind).answer(of.tolist()) for query, of in zip(queries, worth, strict=True)]

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from rlhf_gym.errors import BadInput
+from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Array, Segment
 from rlhf_gym.teachers.goals import Goal, NotFinite, finite, goal_rewards
 
@@ -30,8 +32,7 @@ def true_returns(segments: Sequence[Segment]) -> Array:
     Raises:
         NotFinite: If a reward is NaN or infinite; it names the step.
     """
-    with _steps_named(segments):
-        return _sums(segments, finite(np.concatenate([s.rewards for s in segments]), "the environment gives"))
+    return _sums(segments, _step_rewards(segments, None))
 
 
 def goal_returns(goal: Goal) -> Values:
@@ -44,15 +45,59 @@ def goal_returns(goal: Goal) -> Values:
         A function that raises NotFinite as :func:`true_returns` does, and ValueError if the goal returns something
         other than one reward per step.
     """
+    return lambda segments: _sums(segments, _step_rewards(segments, goal))
+
+
+def recent_returns(goal: Goal | None, gamma: float) -> Values:
+    """Sum rewards so that the last steps weigh most: gamma^(H - t) r_t over t = 1 to H (Lee et al. 2021, B-Pref).
+
+    Args:
+        goal: What pays; None is the environment.
+        gamma: Weight of a step against the next one's.
+    """
 
     def returns(segments: Sequence[Segment]) -> Array:
+        weights = [gamma ** np.arange(s.length - 1, s.length - 1 - s.lived, -1.0) for s in segments]
+        return _sums(segments, _step_rewards(segments, goal) * np.concatenate(weights))
+
+    return returns
+
+
+def worths(values: Values, queries: Sequence[Query]) -> list[Array]:
+    """Compute what the options of each query are worth, shapes (K,).
+
+    Raises:
+        BadInput: If a reward or a worth is NaN or infinite (the message names it), or there isn't one for each segment.
+    """
+    if not queries:
+        return []
+    names = [f"the {name} segment of query {query.id!r}" for query in queries for name in query.names]
+    try:
+        worth = np.asarray(values([segment for query in queries for segment in query.options]))
+    except NotFinite as error:
+        raise BadInput(error.told(names[error.segment])) from error
+    if worth.shape != (len(names),) or worth.dtype.kind not in "biuf":
+        raise BadInput(
+            f"values returned {worth.dtype} of shape {worth.shape} for {len(names)} segments; expected one real "
+            f"number per segment, shape ({len(names)},)"
+        )
+    if (bad := np.flatnonzero(~np.isfinite(worth))).size:
+        raise BadInput(
+            f"values returned {worth[bad[0]]} for {names[bad[0]]}; worth must be finite, or it can't be compared: "
+            "mend what computes it"
+        )
+    return np.split(worth, np.cumsum([len(query.options) for query in queries])[:-1])
+
+
+def _step_rewards(segments: Sequence[Segment], goal: Goal | None) -> Array:
+    """Collect the rewards of the lived steps of all segments, in a row."""
+    with _steps_named(segments):
+        if goal is None:
+            return finite(np.concatenate([s.rewards for s in segments]), "the environment gives")
         observations = np.concatenate([segment.observations[:-1] for segment in segments])
         actions = np.concatenate([segment.actions for segment in segments])
         next_observations = np.concatenate([segment.observations[1:] for segment in segments])
-        with _steps_named(segments):
-            return _sums(segments, goal_rewards(goal, observations, actions, next_observations))
-
-    return returns
+        return goal_rewards(goal, observations, actions, next_observations)
 
 
 def _sums(segments: Sequence[Segment], rewards: Array) -> Array:
