@@ -84,6 +84,7 @@ class AgentEntry(Entry):
 
 TEACHERS = {
     "oracle": TeacherEntry("rlhf_gym.teachers.oracle:OracleTeacher"),
+    "noisy": TeacherEntry("rlhf_gym.teachers.noisy:NoisyTeacher", title="noisy answers"),
     "random": TeacherEntry("rlhf_gym.teachers.random:RandomTeacher", title="random answers", control=True),
     "terminal": TeacherEntry("rlhf_gym.teachers.people:People", people=True, face="terminal"),
     "web": TeacherEntry("rlhf_gym.teachers.people:People", people=True, face="page"),

@@ -4,6 +4,7 @@ A teacher of your own can be held against the public suite in :mod:`rlhf_gym.con
 """
 
 from rlhf_gym.teachers.goals import Goal, goal_rewards, load_goal
+from rlhf_gym.teachers.noisy import NoisyTeacher
 from rlhf_gym.teachers.oracle import OracleTeacher
 from rlhf_gym.teachers.people import People, Waiting, pause
 from rlhf_gym.teachers.random import RandomTeacher
@@ -12,6 +13,7 @@ from rlhf_gym.teachers.values import Values, goal_returns, true_returns
 
 __all__ = [
     "Goal",
+    "NoisyTeacher",
     "OracleTeacher",
     "People",
     "RandomTeacher",

@@ -93,9 +93,9 @@ CANDIDATES: Mapping[str, tuple[str, Settings]] = {
         "normalised, σ 1, rollouts of 1,024, γ 0.995",
         {**WIDE, "options": {**WIDE["options"], **FRESH, "gamma": 0.995}},
     ),
-    "farther": (
-        "normalised, σ 1, rollouts of 1,024, γ 0.999",
-        {**WIDE, "options": {**WIDE["options"], **FRESH, "gamma": 0.999}},
+    "long": (
+        "normalised, σ 1, rollouts of 1,024, λ 0.98",
+        {**WIDE, "options": {**WIDE["options"], **FRESH, "gae_lambda": 0.98}},
     ),
     "fresh_narrow": ("normalised, rollouts of 1,024", {**NORMALISED, "options": FRESH}),
     "fresh_plain": ("rollouts of 1,024", {"options": FRESH}),

@@ -1,0 +1,140 @@
+"""The noisy teacher: one who errs, tires and doesn't look, in the ways of B-Pref's simulated humans."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.kinds import find_kind
+from rlhf_gym.preferences import Answer, Query, Said
+from rlhf_gym.segments import Array
+from rlhf_gym.teachers.goals import Goal
+from rlhf_gym.teachers.teacher import Teacher
+from rlhf_gym.teachers.values import goal_returns, recent_returns, true_returns, worths
+
+LATELY = 200  # options seen last: from them the teacher knows what is usual
+DRIFT_PER = 100  # answers
+COIN = 0.5  # a teacher who is wrong more often would be one of the opposite opinion
+
+
+@final
+class NoisyTeacher(Teacher):
+    """Answer with flaws (Lee et al. 2021, B-Pref, section 3), each an option of its own, in any combination.
+
+    In this order, for options of returns R and of returns G in which the last steps weigh most: without a look, the
+    options are left in the order shown; a query is skipped if its best R is poor; the options are put in the order of
+    G, or of a Boltzmann draw by beta G; that order is mistaken; and options of nearly equal R are tied after all. Of
+    two options these are B-Pref's definitions; a draw over more is Plackett-Luce's, and a mistake is two of them in
+    each other's place.
+
+    Three departures. B-Pref's thresholds are parts of an average episode's return, which of negative returns are none:
+    here what is usual is M, the mean R of the options seen lately, poor is R <= M - (1 - eps_skip) |M|, which for
+    positive ones is eps_skip M, and nearly equal is a difference below eps_equal |M|. Options of exactly equal G are
+    tied. A skipped query counts as asked and not as a label.
+
+    Args:
+        goal: What counts; None is the environment's reward.
+        beta: How surely the better is preferred, in log-odds per unit of return; infinite is always.
+        gamma: Weight of a step against the next one's in G, above 0.
+        eps_mistake: Probability of a mistake.
+        eps_skip: How far from M down to 0 a best option has to be for a skip, as a part: 0 never skips.
+        eps_equal: Difference that isn't seen, as a part of |M|.
+        left: Probability of answering in the order shown, without a look.
+        drift: Added to eps_mistake with every 100 answers; more than half of all are never mistaken.
+        standardise: Whether beta is per standard deviation of G over the options seen lately.
+        seed: Of all chance.
+
+    Raises:
+        BadInput: If a number is out of its range.
+    """
+
+    name = "noisy"
+
+    def __init__(
+        self,
+        goal: Goal | None = None,
+        *,
+        beta: float = math.inf,
+        gamma: float = 1.0,
+        eps_mistake: float = 0.0,
+        eps_skip: float = 0.0,
+        eps_equal: float = 0.0,
+        left: float = 0.0,
+        drift: float = 0.0,
+        standardise: bool = False,
+        seed: int | np.random.SeedSequence | np.random.Generator,
+    ) -> None:
+        _check({"beta": beta}, above=0.0, most=math.inf)
+        _check({"gamma": gamma}, above=0.0, most=1.0)
+        shares = {"eps_mistake": eps_mistake, "eps_skip": eps_skip, "eps_equal": eps_equal, "left": left}
+        _check({**shares, "drift": drift}, least=0.0, most=1.0)
+        self.goal = goal
+        self.beta, self.standardise = float(beta), standardise
+        self.eps_mistake, self.eps_skip, self.eps_equal = float(eps_mistake), float(eps_skip), float(eps_equal)
+        self.left, self.drift = float(left), float(drift)
+        self._returns = true_returns if goal is None else goal_returns(goal)
+        self._recent = None if gamma == 1 else recent_returns(goal, gamma)
+        self._seen: deque[tuple[float, float]] = deque(maxlen=LATELY)  # R and G of each option
+        self._answered = 0
+        self._rng = np.random.default_rng(seed)
+
+    def answer(self, queries: Sequence[Query]) -> list[Said]:
+        """See :meth:`Teacher.answer`."""
+        returns = worths(self._returns, queries)
+        recent = worths(self._recent, queries) if self._recent else returns
+        return [self._answer(*of) for of in zip(queries, returns, recent, strict=True)]
+
+    def _answer(self, query: Query, returns: Array, recent: Array) -> Said:
+        self._seen.extend(zip(returns.tolist(), recent.tolist(), strict=True))
+        usual = float(np.mean([seen for seen, _ in self._seen]))
+        # All chance is drawn for every query, so that one flaw doesn't change what another one brings.
+        utilities, look = self._utilities(recent), self._rng.random()
+        if look < self.left:
+            return find_kind(query.kind).answer([-float(place) for place in range(len(returns))])
+        if self.eps_skip and returns.max() <= usual - (1 - self.eps_skip) * abs(usual):
+            return Answer.SKIP
+        self._answered += 1
+        for tied in _alike(returns, recent, self.eps_equal * abs(usual)):
+            utilities[tied] = utilities[tied].max()
+        return find_kind(query.kind).answer(utilities.tolist())
+
+    def _utilities(self, recent: Array) -> Array:
+        """Draw numbers, shape (K,), in whose order the options are put."""
+        rng, k = self._rng, len(recent)
+        noise, mistake, swapped = rng.gumbel(size=k), rng.random(), rng.permutation(k)[:2]
+        utilities = recent.astype(np.float64)
+        if math.isfinite(self.beta):
+            utilities = self.beta * utilities / self._unit() + noise  # the largest is a Boltzmann draw (Gumbel 1954)
+        if mistake < min(self.eps_mistake + self.drift * self._answered / DRIFT_PER, max(COIN, self.eps_mistake)):
+            utilities[swapped] = utilities[swapped[::-1]]
+        return utilities
+
+    def _unit(self) -> float:
+        """Measure the unit that beta counts returns in; of a single level it is 1, as nothing is to be told apart."""
+        return float(np.std([seen for _, seen in self._seen])) or 1.0 if self.standardise else 1.0
+
+
+def _alike(returns: Array, recent: Array, threshold: float) -> list[Array]:
+    """List the options that can't be told apart from the best of theirs, numbers of 2 or more each."""
+    left, groups = list(np.argsort(-returns, kind="stable")), []
+    while left:
+        first = left[0]
+        alike = [i for i in left if returns[first] - returns[i] < threshold or recent[first] == recent[i]]
+        left = [i for i in left if i not in alike]
+        groups += [np.array(alike)] * (len(alike) > 1)
+    return groups
+
+
+def _check(
+    options: dict[str, float], *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf
+) -> None:
+    for name, value in options.items():
+        if not isinstance(value, int | float) or not (least <= value <= most and value > above):
+            low = f"above {above:g}" if above > -math.inf else f"from {least:g}"
+            high = f" up to {most:g}" if math.isfinite(most) else ""
+            raise BadInput(f"teacher_options.{name} is {value!r}; use a number {low}{high}")
