@@ -85,6 +85,7 @@ class AgentEntry(Entry):
 TEACHERS = {
     "oracle": TeacherEntry("rlhf_gym.teachers.oracle:OracleTeacher"),
     "noisy": TeacherEntry("rlhf_gym.teachers.noisy:NoisyTeacher", title="noisy answers"),
+    "rules": TeacherEntry("rlhf_gym.teachers.rules:RulesTeacher", title="answers by rules"),
     "random": TeacherEntry("rlhf_gym.teachers.random:RandomTeacher", title="random answers", control=True),
     "terminal": TeacherEntry("rlhf_gym.teachers.people:People", people=True, face="terminal"),
     "web": TeacherEntry("rlhf_gym.teachers.people:People", people=True, face="page"),

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "kinds": {"preferences", "registry", "errors"},
     "envs": {"segments", "registry", "errors"},
     "store": {"segments", "preferences", "kinds", "arrays", "spaces", "errors"},
-    "teachers": {"segments", "preferences", "kinds", "store", "registry", "errors"},
+    "teachers": {"segments", "preferences", "kinds", "envs", "store", "registry", "errors"},
     "quality": {"segments", "preferences", "queries", "errors"},
     "queries": {"segments", "preferences", "registry", "errors"},
     "rewards": {"segments", "preferences", "spaces", "registry", "errors"},

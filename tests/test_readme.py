@@ -40,8 +40,9 @@ class Section:
 
     @property
     def files(self) -> dict[str, str]:
-        """Python that is to be written to a file, by the name in its first line."""
-        named = {re.match(r"# (\w+\.py)\n", text): text for language, text in self.blocks if language == "python"}
+        """What is to be written to a file, by the name in its first line."""
+        texts = [text for language, text in self.blocks if language in ("python", "yaml")]
+        named = {re.match(r"# (\w+\.(?:py|yaml))\n", text): text for text in texts}
         return {match[1]: text for match, text in named.items() if match}
 
 

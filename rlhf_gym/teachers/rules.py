@@ -1,0 +1,264 @@
+"""The teacher who follows written rules: a constitution, read from a YAML file."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import yaml
+from gymnasium import spaces
+
+from rlhf_gym.envs.make import make_env
+from rlhf_gym.envs.names import action_names, observation_names
+from rlhf_gym.errors import BadInput
+from rlhf_gym.kinds import find_kind
+from rlhf_gym.preferences import Query, Said
+from rlhf_gym.segments import Array, Origin, Segment
+from rlhf_gym.teachers.expressions import Expression
+from rlhf_gym.teachers.teacher import Teacher
+from rlhf_gym.teachers.values import worths
+
+ORDERS = ("lexicographic", "weighted")
+LARGEST = 100_000  # characters of a file of rules
+PRINCIPLE = {"name", "holds", "quantity", "tolerance", "weight"}
+
+
+@dataclass(frozen=True)
+class Principle:
+    """One rule.
+
+    Args:
+        name: What it is called.
+        expression: What it says of a step.
+        condition: Whether that is a condition, which holds or doesn't.
+        tolerance: Difference between two segments up to which it decides nothing.
+        weight: How much it counts among others.
+    """
+
+    name: str
+    expression: Expression
+    condition: bool
+    tolerance: float = 0.0
+    weight: float = 1.0
+
+    def scores(self, segments: Sequence[Segment], variables: Variables) -> Array:
+        """Measure segments, shape (N,).
+
+        Of a condition, the share of steps at which it holds; at steps that weren't lived it doesn't. Of a quantity, the
+        mean over the lived steps.
+        """
+        ends = np.cumsum([segment.lived for segment in segments])
+        sums = np.array([part.sum() for part in np.split(self.expression(variables(segments)), ends[:-1])])
+        steps = [segment.length if self.condition else max(segment.lived, 1) for segment in segments]
+        return np.asarray(sums / steps)
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What a step's rules can name: the state that it led to, and the action.
+
+    Args:
+        observations: Names of the observation's coordinates, in their order.
+        actions: Names of the action's, or of the choices.
+        discrete: Whether an action is one of those.
+    """
+
+    observations: tuple[str, ...]
+    actions: tuple[str, ...]
+    discrete: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.observations, *self.actions)
+
+    def __call__(self, segments: Sequence[Segment]) -> Mapping[str, Array]:
+        """Collect the lived steps of all segments in a row, by variable, shape (S,) each.
+
+        Raises:
+            BadInput: If the segments are of another environment.
+        """
+        states = np.concatenate([segment.observations[1:].reshape(segment.lived, -1) for segment in segments])
+        actions = np.concatenate([segment.actions.reshape(segment.lived, -1) for segment in segments])
+        if self.discrete:
+            actions = actions == np.arange(len(self.actions))
+        came = (states.shape[1], actions.shape[1])
+        if came != (len(self.observations), len(self.actions)):
+            raise BadInput(
+                f"segments have {came[0]} observed numbers and {came[1]} of actions and the rules are about "
+                f"{len(self.observations)} and {len(self.actions)}; use rules for this environment"
+            )
+        return dict(zip(self.names, np.concatenate([states, actions], axis=1, dtype=np.float64).T, strict=True))
+
+
+@final
+class RulesTeacher(Teacher):
+    """Answer by principles that are written in a file.
+
+    ::
+
+        environment: CartPole-v1
+        order: lexicographic        # the first principle that tells options apart decides; or weighted
+        principles:
+          - name: stay upright
+            holds: abs(pole_angle) < 0.2
+            tolerance: 0.05
+          - name: close to x = 1
+            quantity: -abs(cart_position - 1)
+
+    A principle has either `holds`, a condition, of which the share of steps counts at which it is met, or `quantity`,
+    whose mean over the lived steps counts. Formulas (:class:`rlhf_gym.teachers.expressions.Expression`) name the
+    environment's variables (:func:`variables_of`), with `_` for what isn't a letter or a digit.
+
+    Lexicographic: those within `tolerance` of the best by the first principle are told apart by the second, and so on;
+    what none tells apart is tied. Weighted: by the sum of scores times `weight`.
+
+    Args:
+        file: Path of the rules.
+
+    Attributes:
+        decided: How many queries each principle decided: where the order of the best and the next comes from.
+
+    Raises:
+        BadInput: If the file can't be read, or isn't as above: with the principle at fault.
+    """
+
+    name = "rules"
+
+    def __init__(self, file: str) -> None:
+        rules = _read(file)
+        self.variables = variables_of(rules["environment"])
+        self.order, self.principles = rules["order"], _principles(rules["principles"], self.variables, file)
+        self.decided: Counter[str] = Counter()
+
+    def answer(self, queries: Sequence[Query]) -> list[Said]:
+        """See :meth:`Teacher.answer`."""
+        each = [worths(self._measured(p), queries) for p in self.principles]
+        return [
+            self._answer(query, np.stack([scores[i] for scores in each], axis=1)) for i, query in enumerate(queries)
+        ]
+
+    def decider(self, query: Query) -> str | None:
+        """Name the principle that puts the best option before the next one; None if they are tied."""
+        scores = np.stack([worths(self._measured(p), [query])[0] for p in self.principles], axis=1)
+        return self._decider(scores, self._levels(scores))
+
+    def _measured(self, principle: Principle) -> Any:
+        return lambda segments: principle.scores(segments, self.variables)
+
+    def _answer(self, query: Query, scores: Array) -> Said:
+        levels = self._levels(scores)
+        if decider := self._decider(scores, levels):
+            self.decided[decider] += 1
+        return find_kind(query.kind).answer(levels.tolist())
+
+    def _levels(self, scores: Array) -> Array:
+        """Turn scores, shape (K, principles), into numbers that order the options, shape (K,)."""
+        if self.order == "weighted":
+            return np.asarray(scores @ [p.weight for p in self.principles])
+        levels = np.zeros(len(scores))
+        for place, alike in enumerate(_sorted(scores, [p.tolerance for p in self.principles])):
+            levels[alike] = -place
+        return levels
+
+    def _decider(self, scores: Array, levels: Array) -> str | None:
+        best, following = np.argsort(-levels, kind="stable")[:2]
+        if levels[best] == levels[following]:
+            return None
+        gaps = scores[best] - scores[following]
+        if self.order == "weighted":
+            return self.principles[int(np.argmax(gaps * [p.weight for p in self.principles]))].name
+        told = [p.name for p, gap in zip(self.principles, gaps, strict=True) if abs(gap) > p.tolerance]
+        return told[0]
+
+
+def variables_of(env_id: str) -> Variables:
+    """Name what rules for an environment can say: its observation's and its action's coordinates.
+
+    Args:
+        env_id: As Gymnasium knows it.
+
+    Raises:
+        BadInput: If there is no such environment.
+    """
+    with closing(make_env(Origin(env_id, seed=0))) as env:
+        observations, actions = (
+            tuple(re.sub(r"\W+", "_", name).strip("_") for name in names)
+            for names in (observation_names(env), action_names(env))
+        )
+        return Variables(observations, actions, isinstance(env.action_space, spaces.Discrete))
+
+
+def _sorted(scores: Array, tolerances: Sequence[float]) -> list[list[int]]:
+    """Put options in groups of those that no principle tells apart, the best group first."""
+    groups = [list(range(len(scores)))]
+    for column, tolerance in zip(scores.T, tolerances, strict=True):
+        groups = [alike for group in groups for alike in _apart(group, column, tolerance)]
+    return groups
+
+
+def _apart(group: list[int], scores: Array, tolerance: float) -> list[list[int]]:
+    """Part a group by one principle: those within its tolerance of the best of theirs stay together."""
+    left, parts = sorted(group, key=lambda option: -scores[option]), []
+    while left:
+        alike = [option for option in left if scores[left[0]] - scores[option] <= tolerance]
+        left = left[len(alike) :]
+        parts.append(alike)
+    return parts
+
+
+def _read(file: str) -> dict[str, Any]:
+    what = f"teacher_options.file is {file!r}"
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{what}, which can't be read: {error}") from error
+    if len(text) > LARGEST:
+        raise BadInput(f"{what}, which has {len(text)} characters; use at most {LARGEST}")
+    try:
+        rules = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"{what}, which is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(rules, dict) or not isinstance(rules.get("environment"), str):
+        raise BadInput(f"{what}, which doesn't say for which environment it is; begin with environment: CartPole-v1")
+    rules.setdefault("order", ORDERS[0])
+    if rules["order"] not in ORDERS:
+        raise BadInput(f"{what}, whose order is {rules['order']!r}; use one of {', '.join(ORDERS)}")
+    if more := [key for key in rules if key not in ("environment", "order", "principles")]:
+        raise BadInput(f"{what}, which has {more[0]!r}; it may have environment, order and principles")
+    if not isinstance(rules.get("principles"), list) or not rules["principles"]:
+        raise BadInput(f"{what}, which has no list of principles; write one or more")
+    return rules
+
+
+def _principles(listed: Sequence[Any], variables: Variables, file: str) -> list[Principle]:
+    found = [_principle(entry, number, variables, file) for number, entry in enumerate(listed, start=1)]
+    if double := [name for name, times in Counter(p.name for p in found).items() if times > 1]:
+        raise BadInput(f"{file}: two principles are called {double[0]!r}; give each its own name")
+    return found
+
+
+def _principle(entry: Any, number: int, variables: Variables, file: str) -> Principle:
+    where = f"{file}, principle {number}"
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise BadInput(f"{where}: it has no name; write name: stay upright")
+    where = f"{file}, {entry['name']!r}"
+    if unknown := sorted(map(str, entry.keys() - PRINCIPLE)):
+        raise BadInput(f"{where}: it has {unknown[0]!r}; a principle has {', '.join(sorted(PRINCIPLE))}")
+    if ("holds" in entry) == ("quantity" in entry):
+        raise BadInput(f"{where}: give it either holds, a condition, or quantity")
+    numbers = {key: entry[key] for key in ("tolerance", "weight") if key in entry}
+    for key, value in numbers.items():
+        if not isinstance(value, int | float) or not np.isfinite(value) or (key == "tolerance" and value < 0):
+            raise BadInput(f"{where}: its {key} is {value!r}; use a number{' from 0' * (key == 'tolerance')}")
+    try:
+        expression = Expression(str(entry.get("holds", entry.get("quantity"))), variables.names)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from error
+    return Principle(entry["name"], expression, "holds" in entry, **numbers)
