@@ -86,6 +86,7 @@ TEACHERS = {
     "oracle": TeacherEntry("rlhf_gym.teachers.oracle:OracleTeacher"),
     "noisy": TeacherEntry("rlhf_gym.teachers.noisy:NoisyTeacher", title="noisy answers"),
     "rules": TeacherEntry("rlhf_gym.teachers.rules:RulesTeacher", title="answers by rules"),
+    "judge": TeacherEntry("rlhf_gym.teachers.judge:JudgeTeacher", title="a model's answers"),
     "random": TeacherEntry("rlhf_gym.teachers.random:RandomTeacher", title="random answers", control=True),
     "terminal": TeacherEntry("rlhf_gym.teachers.people:People", people=True, face="terminal"),
     "web": TeacherEntry("rlhf_gym.teachers.people:People", people=True, face="page"),

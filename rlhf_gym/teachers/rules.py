@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import yaml
-from gymnasium import spaces
 
-from rlhf_gym.envs.make import make_env
-from rlhf_gym.envs.names import action_names, observation_names
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import Query, Said
-from rlhf_gym.segments import Array, Origin, Segment
+from rlhf_gym.segments import Array, Segment
 from rlhf_gym.teachers.expressions import Expression
 from rlhf_gym.teachers.teacher import Teacher
 from rlhf_gym.teachers.values import worths
+from rlhf_gym.teachers.variables import Variables, variables_of
 
 ORDERS = ("lexicographic", "weighted")
 LARGEST = 100_000  # characters of a file of rules
@@ -59,44 +55,6 @@ class Principle:
         return np.asarray(sums / steps)
 
 
-@dataclass(frozen=True)
-class Variables:
-    """What a step's rules can name: the state that it led to, and the action.
-
-    Args:
-        observations: Names of the observation's coordinates, in their order.
-        actions: Names of the action's, or of the choices.
-        discrete: Whether an action is one of those.
-    """
-
-    observations: tuple[str, ...]
-    actions: tuple[str, ...]
-    discrete: bool
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All of them."""
-        return (*self.observations, *self.actions)
-
-    def __call__(self, segments: Sequence[Segment]) -> Mapping[str, Array]:
-        """Collect the lived steps of all segments in a row, by variable, shape (S,) each.
-
-        Raises:
-            BadInput: If the segments are of another environment.
-        """
-        states = np.concatenate([segment.observations[1:].reshape(segment.lived, -1) for segment in segments])
-        actions = np.concatenate([segment.actions.reshape(segment.lived, -1) for segment in segments])
-        if self.discrete:
-            actions = actions == np.arange(len(self.actions))
-        came = (states.shape[1], actions.shape[1])
-        if came != (len(self.observations), len(self.actions)):
-            raise BadInput(
-                f"segments have {came[0]} observed numbers and {came[1]} of actions and the rules are about "
-                f"{len(self.observations)} and {len(self.actions)}; use rules for this environment"
-            )
-        return dict(zip(self.names, np.concatenate([states, actions], axis=1, dtype=np.float64).T, strict=True))
-
-
 @final
 class RulesTeacher(Teacher):
     """Answer by principles that are written in a file.
@@ -114,7 +72,7 @@ class RulesTeacher(Teacher):
 
     A principle has either `holds`, a condition, of which the share of steps counts at which it is met, or `quantity`,
     whose mean over the lived steps counts. Formulas (:class:`rlhf_gym.teachers.expressions.Expression`) name the
-    environment's variables (:func:`variables_of`), with `_` for what isn't a letter or a digit.
+    environment's variables (:func:`rlhf_gym.teachers.variables.variables_of`).
 
     Lexicographic: those within `tolerance` of the best by the first principle are told apart by the second, and so on;
     what none tells apart is tied. Weighted: by the sum of scores times `weight`.
@@ -176,23 +134,6 @@ class RulesTeacher(Teacher):
             return self.principles[int(np.argmax(gaps * [p.weight for p in self.principles]))].name
         told = [p.name for p, gap in zip(self.principles, gaps, strict=True) if abs(gap) > p.tolerance]
         return told[0]
-
-
-def variables_of(env_id: str) -> Variables:
-    """Name what rules for an environment can say: its observation's and its action's coordinates.
-
-    Args:
-        env_id: As Gymnasium knows it.
-
-    Raises:
-        BadInput: If there is no such environment.
-    """
-    with closing(make_env(Origin(env_id, seed=0))) as env:
-        observations, actions = (
-            tuple(re.sub(r"\W+", "_", name).strip("_") for name in names)
-            for names in (observation_names(env), action_names(env))
-        )
-        return Variables(observations, actions, isinstance(env.action_space, spaces.Discrete))
 
 
 def _sorted(scores: Array, tolerances: Sequence[float]) -> list[list[int]]:

@@ -168,7 +168,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"total_timesteps": 0}, "total_timesteps is 0; use at least"),
         ({"env_id": 3}, "env_id is 3; expected str"),
         ({"env_kwargs": [1]}, "env_kwargs is"),
-        ({"teacher": "crowd"}, "teacher is 'crowd'; expected one of oracle, noisy, rules, random"),
+        ({"teacher": "crowd"}, "teacher is 'crowd'; expected one of oracle, noisy"),
         ({"algo": "spp"}, "algo is 'spp'; did you mean ppo? expected one of ppo, a2c"),
         ({"query": {"scheme": "disagrement"}}, "query.scheme is 'disagrement'; did you mean disagreement?"),
         ({"kind": "my kind:here"}, "kind is 'my kind:here'; expected one of comparison"),
@@ -233,7 +233,10 @@ def test_the_smallest_run_is_the_warm_up_and_one_rollout() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (lambda: RLHFConfig(teacher="person"), "teacher is 'person'; expected one of oracle, noisy, rules, random"),
+        (
+            lambda: RLHFConfig(teacher="person"),
+            "teacher is 'person'; expected one of oracle, noisy",
+        ),
         (lambda: RLHFConfig(reward=RewardConfig(source="lerned")), "reward.source is 'lerned'; did you mean learned?"),
         (lambda: RLHFConfig(segment_length=2.5), "segment_length is 2.5; expected int"),
         (lambda: RLHFConfig(reward=RewardConfig(l2=float("nan"))), "reward.l2 is nan; use a finite number"),

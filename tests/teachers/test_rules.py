@@ -7,7 +7,8 @@ from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.contracts import check_teacher
 from rlhf_gym.preferences import Answer, Query, Ranking
 from rlhf_gym.segments import Segment
-from rlhf_gym.teachers.rules import RulesTeacher, variables_of
+from rlhf_gym.teachers.rules import RulesTeacher
+from rlhf_gym.teachers.variables import variables_of
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "rules").glob("*.yaml"))
 UPRIGHT_THEN_NEAR = """
@@ -160,7 +161,7 @@ def test_a_missing_file_is_told(tmp_path):
 
 def test_segments_of_another_environment_are_refused(rules):
     other = Segment(np.zeros((3, 2), np.float32), np.zeros(2, np.int64), np.zeros(2), 2, False, np.zeros(0, np.int64))
-    with pytest.raises(ValueError, match="segments have 2 observed numbers and 2 of actions and the rules are about 4"):
+    with pytest.raises(ValueError, match="segments have 2 observed numbers and 2 of actions and the variables are 4"):
         rules().answer([query(other, other)])
 
 

@@ -1,0 +1,78 @@
+"""What a judge was asked and said, kept line by line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import final
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was asked of the model, and what came of it: one line of the record."""
+
+    query: str
+    """The query's id."""
+    kind: str
+    model: str
+    url: str
+    asked: str
+    """The text about the segments."""
+    replies: tuple[str, ...]
+    """All of them: the last is the one that could be read, if any could."""
+    answer: str
+    """As the kind writes it; "skip" where no reply could be read."""
+    reason: str
+    tokens_in: int
+    tokens_out: int
+    cost: float
+    """In the unit of the prices."""
+    seconds: float
+    at: float
+    """Seconds since 1970."""
+
+
+@final
+class Judgements:
+    """Judgements by the query's id, in a file that grows; none of its lines is ever changed.
+
+    Args:
+        file: Where they are kept, and what is there already is read from; None keeps them in memory alone.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        self.file = file
+        self._by_query: dict[str, Judgement] = {}
+        text = file.read_text(encoding="utf-8") if file and file.exists() else ""
+        for line in text.splitlines():
+            try:
+                judgement = Judgement(**json.loads(line))
+            except (ValueError, TypeError):  # cut short by a kill
+                continue
+            self._by_query[judgement.query] = judgement
+        if file and text and not text.endswith("\n"):
+            self._write("\n")
+
+    def __len__(self) -> int:
+        return len(self._by_query)
+
+    def about(self, query_id: str, asked: str) -> Judgement | None:
+        """Look up what was said when the same was asked; None if it wasn't."""
+        found = self._by_query.get(query_id)
+        return found if found and found.asked == asked else None
+
+    def keep(self, judgement: Judgement) -> None:
+        """Add one."""
+        self._by_query[judgement.query] = judgement
+        self._write(json.dumps(asdict(judgement)) + "\n")
+
+    @property
+    def cost(self) -> float:
+        """Of all, in the unit of the prices."""
+        return sum(judgement.cost for judgement in self._by_query.values())
+
+    def _write(self, text: str) -> None:
+        if self.file:
+            with self.file.open("a", encoding="utf-8") as file:
+                file.write(text)

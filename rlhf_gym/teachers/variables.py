@@ -1,0 +1,73 @@
+"""The variables of an environment's steps, by names that formulas and texts can use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium import spaces
+
+from rlhf_gym.envs.make import make_env
+from rlhf_gym.envs.names import action_names, observation_names
+from rlhf_gym.errors import BadInput
+from rlhf_gym.segments import Array, Origin, Segment
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What can be said of a step by name: the state that it led to, and the action.
+
+    Args:
+        observations: Names of the observation's coordinates, in their order.
+        actions: Names of the action's, or of the choices.
+        discrete: Whether an action is one of those.
+    """
+
+    observations: tuple[str, ...]
+    actions: tuple[str, ...]
+    discrete: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.observations, *self.actions)
+
+    def __call__(self, segments: Sequence[Segment]) -> Mapping[str, Array]:
+        """Collect the lived steps of all segments in a row, by variable, shape (S,) each.
+
+        Raises:
+            BadInput: If the segments are of another environment.
+        """
+        states = np.concatenate([segment.observations[1:].reshape(segment.lived, -1) for segment in segments])
+        actions = np.concatenate([segment.actions.reshape(segment.lived, -1) for segment in segments])
+        if self.discrete:
+            actions = actions == np.arange(len(self.actions))
+        came = (states.shape[1], actions.shape[1])
+        if came != (len(self.observations), len(self.actions)):
+            raise BadInput(
+                f"segments have {came[0]} observed numbers and {came[1]} of actions and the variables are "
+                f"{len(self.observations)} and {len(self.actions)}; name the environment that the segments are of"
+            )
+        return dict(zip(self.names, np.concatenate([states, actions], axis=1, dtype=np.float64).T, strict=True))
+
+
+def variables_of(env_id: str) -> Variables:
+    """Name what an environment's steps hold: its observation's and its action's coordinates, or choices.
+
+    A name is the environment's own (:mod:`rlhf_gym.envs.names`), with `_` for what isn't a letter or a digit.
+
+    Args:
+        env_id: As Gymnasium knows it.
+
+    Raises:
+        BadInput: If there is no such environment.
+    """
+    with closing(make_env(Origin(env_id, seed=0))) as env:
+        observations, actions = (
+            tuple(re.sub(r"\W+", "_", name).strip("_") for name in names)
+            for names in (observation_names(env), action_names(env))
+        )
+        return Variables(observations, actions, isinstance(env.action_space, spaces.Discrete))
