@@ -152,13 +152,13 @@ class Desk:
         return judge(self._store)
 
 
-def judge(store: PreferenceStore) -> QualityReport:
+def judge(store: PreferenceStore, *, reliability: bool = False) -> QualityReport:
     """Assess the answers in a store as of one moment; answers that come meanwhile are left out."""
     history = store.history()
     queries = {preference.query.id: preference.query for preference in store.preferences()}
     # An answer taken back between the two reads is still in the first.
     missing = {given.query_id for given in history if given.answer is not None} - queries.keys()
-    return assess(history, [*queries.values(), *store.queries(sorted(missing))])
+    return assess(history, [*queries.values(), *store.queries(sorted(missing))], reliability=reliability)
 
 
 def _listed(people: Set[str]) -> str:

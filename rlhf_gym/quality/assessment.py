@@ -13,6 +13,7 @@ import numpy as np
 
 from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Query, Ranking, Said
 from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha, pairs
+from rlhf_gym.quality.reliability import reliabilities
 from rlhf_gym.quality.report import PersonQuality, QualityReport, Share
 
 
@@ -46,12 +47,13 @@ class _Said(NamedTuple):
     seconds: float | None
 
 
-def assess(history: Iterable[Given], queries: Iterable[Query]) -> QualityReport:
+def assess(history: Iterable[Given], queries: Iterable[Query], *, reliability: bool = False) -> QualityReport:
     """Assess the answers.
 
     Args:
         history: Every answer in order of answering, withdrawn ones included; a person's last to a query is current.
         queries: Those that have a standing answer; more do no harm.
+        reliability: Whether to tell how reliable each person is (:func:`reliabilities`), which may take seconds.
 
     Raises:
         ValueError: If a query that was answered is missing.
@@ -76,6 +78,11 @@ def assess(history: Iterable[Given], queries: Iterable[Query]) -> QualityReport:
         ties=_ties(everything),
         skips=_skips(everything),
         rankings=sum(isinstance(said.answer, Ranking) for said in everything),
+        reliability=tuple(
+            reliabilities({who: [(said.query, said.answer) for said in mine] for who, mine in people.items()})
+            if reliability
+            else ()
+        ),
     )
 
 

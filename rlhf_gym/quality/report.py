@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from scipy.stats import binomtest
+
+from rlhf_gym.quality.reliability import Reliability
 
 _RANKINGS = "rankings: {}; each two of their options count as a pair; left, checks and ties are of comparisons alone"
 
@@ -77,6 +80,8 @@ class QualityReport:
         skips: SKIP, of all answers.
         rankings: How many rankings are among the answers; each two of their options count as a pair in `alpha`,
             `shared` and `intransitive`, and they are left out of `left`, `checks` and `ties`.
+        reliability: Of each person, learned from all answers together; none where it wasn't asked for, or there is but
+            one person.
     """
 
     people: tuple[PersonQuality, ...]
@@ -86,6 +91,7 @@ class QualityReport:
     ties: Share
     skips: Share
     rankings: int = 0
+    reliability: tuple[Reliability, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Turn the report into plain JSON values; a share has `hits`, `of`, `share` and `interval`."""
@@ -95,20 +101,41 @@ class QualityReport:
         """Write a table of the people, and a line for each figure about all of them."""
         columns = "who answers undone seconds left repeats mirrored checks ties skips".split()
         rows = [columns, *map(_row, self.people)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        table = ["   ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         alpha = "can't be told" if self.alpha is None else f"{self.alpha:.2f}"
         return "\n".join(
             [
-                *(table if self.people else ["nobody has answered yet"]),
+                *(_table(rows) if self.people else ["nobody has answered yet"]),
                 "",
                 "seconds are the median (quartiles); left is of left and right, with its 95 % interval",
                 f"agreement between people (Krippendorff's alpha): {alpha}; pairs that several judged: {self.shared}",
                 f"contradictions among three segments: {self.intransitive}",
                 f"ties: {self.ties}; skips: {self.skips}",
                 *([_RANKINGS.format(self.rankings)] if self.rankings else []),
+                *(["", *_reliability(self.reliability)] if self.reliability else []),
             ]
         )
+
+
+def _reliability(people: Sequence[Reliability]) -> list[str]:
+    """Write a table of how reliable people are, the most reliable first."""
+    rows = [["who", "chooses the better one", "left of equal ones", "so"]]
+    for one in sorted(people, key=lambda person: -person.better):
+        figures = ((one.better, one.interval), (one.left, one.left_interval))
+        rows.append([_printable(one.who), *(f"{p:.0%} ({low:.0%} to {high:.0%})" for p, (low, high) in figures)])
+        rows[-1].append(one.verdict)
+    return [
+        *_table(rows),
+        "of two options that all answers together put a standard deviation apart, with 95 % intervals; a coin has 50%",
+    ]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["   ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _printable(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name)  # it may come over the net
 
 
 def _row(person: PersonQuality) -> list[str]:
@@ -116,7 +143,7 @@ def _row(person: PersonQuality) -> list[str]:
     bottom, top = person.left.interval or (0, 0)
     shares = (person.repeated, person.mirrored, person.checks, person.ties, person.skips)
     return [
-        "".join(letter if letter.isprintable() else "?" for letter in person.who),  # a name may come over the net
+        _printable(person.who),
         str(person.answers),
         str(person.undone),
         f"{median:.1f} ({low:.1f} to {high:.1f})" if person.seconds else "-",

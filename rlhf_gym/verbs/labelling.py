@@ -105,7 +105,7 @@ class Quality:
         from rlhf_gym.labelling.desk import judge
 
         with store_of(self.run_dir, self.store) as store:
-            found = judge(store)
+            found = judge(store, reliability=True)
         print(json.dumps(found.as_dict()) if self.json else found.as_text())
 
 
