@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -62,7 +63,9 @@ def reliabilities(said: Mapping[str, Sequence[tuple[Query, Said]]]) -> list[Reli
     2013 (Pairwise ranking aggregation in a crowdsourced setting), whose model is Dawid & Skene's for comparisons; ties
     are Davidson's (1970), with a parameter that is learned. Sureness may be negative: that of somebody who wants the
     opposite, and who would make a mean over people meaningless. Laplace's approximation, by
-    expectation-maximisation; intervals are from the curvature of the marginal likelihood.
+    expectation-maximisation; intervals are from the curvature of the marginal likelihood, and a little
+    narrow where few people judged pairs whose states tell nothing. Of more than 300 pairs as many are looked at, in
+    turn for each person.
 
     Args:
         said: What each person said to which queries, as they were shown.
@@ -78,11 +81,23 @@ def reliabilities(said: Mapping[str, Sequence[tuple[Query, Said]]]) -> list[Reli
     for number, who in enumerate(judged.people):
         at = np.array([number, len(judged.people) + number])
         (b, a), (b_error, a_error) = theta[at], np.sqrt(np.diag(judged.covariance(theta, at)))
-        ends = [
-            tuple(expit([mean - 1.96 * error, mean + 1.96 * error])) for mean, error in ((b, b_error), (a, a_error))
-        ]
-        found.append(Reliability(who, float(expit(b)), ends[0], float(expit(a)), ends[1]))
+        found.append(Reliability(who, float(expit(b)), _ends(b, b_error), float(expit(a)), _ends(a, a_error)))
     return found
+
+
+def _ends(mean: float, error: float) -> tuple[float, float]:
+    """Compute the ends of a probability's 95 % interval, from log odds."""
+    return float(expit(mean - 1.96 * error)), float(expit(mean + 1.96 * error))
+
+
+def _chosen(judges: Mapping[tuple[str, str], Sequence[str]]) -> list[tuple[str, str]]:
+    """Choose as many pairs as are looked at, in turn for each person, those first that most people judged."""
+    mine: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for pair in sorted(judges, key=lambda pair: -len(judges[pair])):
+        for who in judges[pair]:
+            mine[who].append(pair)
+    in_turn = (pair for together in zip_longest(*mine.values()) for pair in together if pair is not None)
+    return list(dict.fromkeys(in_turn))[:PAIRS_MOST]
 
 
 @dataclass(frozen=True)
@@ -91,7 +106,7 @@ class _Judged:
 
     Args:
         people: Names.
-        covariance_before: Of how much better the first of each pair is, before any answer, shape (P, P).
+        before: Covariance of how much better the first of each pair is, before any answer, shape (P, P).
         pair: Of each judgement, shape (M,).
         person: Likewise.
         sign: 1 where the pair was shown in its own order, -1 in reverse, shape (M,).
@@ -121,7 +136,7 @@ class _Judged:
                         sign = 1 if one == digests[i] else -1
                         sided = not isinstance(answer, Ranking)
                         judgements[one, other].append((who, sign, sided, OUTCOMES[better]))
-        most = sorted(judgements, key=lambda pair: -len(judgements[pair]))[:PAIRS_MOST]
+        most = _chosen({pair: [who for who, *_ in by] for pair, by in judgements.items()})
         rows = [(number, *one) for number, pair in enumerate(most) for one in judgements[pair]]
         people = sorted({row[1] for row in rows})
         return cls(

@@ -75,6 +75,10 @@ class PreferenceStore:
         url = self._engine.url
         return self._engine.dialect.name == "sqlite" and url.database in (None, "", ":memory:")
 
+    def beside(self, name: str) -> Path | None:
+        """Name a file in the folder of the store's own; None where that is in memory or on a server."""
+        return None if self.in_memory or "://" in self.place else Path(self.place).with_name(name)
+
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
         """Put queries up for answering: all of them, or none if one is refused.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 
@@ -65,8 +66,8 @@ def _shown(variables: Variables, wanted: Sequence[str] | None) -> Sequence[str]:
 
 def _variables(segment: Segment) -> Variables:
     """Name a segment's variables: by its environment, or where nobody knows that, by number."""
-    if segment.origin is not None:
-        return _of_environment(segment.origin.env_id)
+    if (origin := segment.origin) is not None:
+        return _of_environment(origin.env_id, json.dumps(dict(origin.env_kwargs)))
     discrete = np.issubdtype(segment.actions.dtype, np.integer)
     observed = int(np.prod(segment.observations.shape[1:]))
     actions = int(segment.actions.max()) + 1 if discrete else int(np.prod(segment.actions.shape[1:]))
@@ -75,5 +76,5 @@ def _variables(segment: Segment) -> Variables:
 
 
 @cache
-def _of_environment(env_id: str) -> Variables:
-    return variables_of(env_id)
+def _of_environment(env_id: str, env_kwargs: str) -> Variables:
+    return variables_of(env_id, json.loads(env_kwargs))

@@ -64,9 +64,19 @@ class Expression:
             raise BadInput(f"a formula has {len(text)} characters; use at most {LONGEST}")
         try:
             self._tree = ast.parse(text.strip(), mode="eval").body
-        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+            self._check(self._tree, variables)
+        except BadInput:
+            raise
+        except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError) as error:
             raise BadInput(f"{text!r} is no formula: {getattr(error, 'msg', None) or error}") from error
-        self._check(self._tree, variables)
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether it holds or doesn't, as a comparison does."""
+        tree = self._tree
+        return isinstance(tree, ast.Compare | ast.BoolOp) or (
+            isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not)
+        )
 
     def __call__(self, values: Mapping[str, Array]) -> Array:
         """Compute it for S steps.
@@ -85,7 +95,8 @@ class Expression:
         match tree:
             case ast.Constant(value=bool()) | ast.Constant(value=complex()):
                 pass
-            case ast.Constant(value=int() | float()):
+            case ast.Constant(value=(int() | float()) as value):
+                float(value)  # or it is too large to be one
                 return
             case ast.Name(id=name):
                 if name not in variables:
@@ -101,7 +112,7 @@ class Expression:
                 for argument in arguments:
                     self._check(argument, variables)
                 return
-            case ast.Call(func=ast.Name(id=name)):
+            case ast.Call(func=ast.Name(id=name)) if name not in FUNCTIONS:
                 raise BadInput(f"{self.text!r}: there is no function {name!r}; there are {', '.join(FUNCTIONS)}")
         part = ast.get_source_segment(self.text.strip(), tree) or self.text
         raise BadInput(
@@ -123,7 +134,7 @@ class Expression:
 def _value(tree: Any, values: Mapping[str, Array]) -> Any:
     match tree:
         case ast.Constant(value=value):
-            return value
+            return float(value)  # type: ignore[arg-type]
         case ast.Name(id=name):
             return values[name]
         case ast.BinOp(left=left, op=op, right=right):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
@@ -17,12 +18,10 @@ class Judgement:
     kind: str
     model: str
     url: str
-    asked: str
-    """The text about the segments."""
-    replies: tuple[str, ...]
-    """All of them: the last is the one that could be read, if any could."""
+    messages: Sequence[Mapping[str, str]]
+    """All that was said, by role: principles and account, replies, and what was said to those that can't be read."""
     answer: str
-    """As the kind writes it; "skip" where no reply could be read."""
+    """As the kind writes it; "skip" where no reply could be read, "" where the endpoint failed before one could."""
     reason: str
     tokens_in: int
     tokens_out: int
@@ -39,10 +38,14 @@ class Judgements:
 
     Args:
         file: Where they are kept, and what is there already is read from; None keeps them in memory alone.
+
+    Attributes:
+        cost: Of all there ever were, in the unit of the prices.
     """
 
     def __init__(self, file: Path | None = None) -> None:
         self.file = file
+        self.cost = 0.0
         self._by_query: dict[str, Judgement] = {}
         text = file.read_text(encoding="utf-8") if file and file.exists() else ""
         for line in text.splitlines():
@@ -50,27 +53,28 @@ class Judgements:
                 judgement = Judgement(**json.loads(line))
             except (ValueError, TypeError):  # cut short by a kill
                 continue
-            self._by_query[judgement.query] = judgement
+            self._count(judgement)
         if file and text and not text.endswith("\n"):
             self._write("\n")
 
     def __len__(self) -> int:
         return len(self._by_query)
 
-    def about(self, query_id: str, asked: str) -> Judgement | None:
-        """Look up what was said when the same was asked; None if it wasn't."""
+    def about(self, query_id: str, model: str, url: str, asked: Sequence[Mapping[str, str]]) -> Judgement | None:
+        """Look up what a model said when the very same was asked; None if it wasn't."""
         found = self._by_query.get(query_id)
-        return found if found and found.asked == asked else None
+        if found is None or not found.answer or (found.model, found.url) != (model, url):
+            return None
+        return found if list(found.messages[: len(asked)]) == list(asked) else None
 
     def keep(self, judgement: Judgement) -> None:
         """Add one."""
-        self._by_query[judgement.query] = judgement
+        self._count(judgement)
         self._write(json.dumps(asdict(judgement)) + "\n")
 
-    @property
-    def cost(self) -> float:
-        """Of all, in the unit of the prices."""
-        return sum(judgement.cost for judgement in self._by_query.values())
+    def _count(self, judgement: Judgement) -> None:
+        self._by_query[judgement.query] = judgement
+        self.cost += judgement.cost
 
     def _write(self, text: str) -> None:
         if self.file:

@@ -34,18 +34,21 @@ class NoisyTeacher(Teacher):
 
     Three departures. B-Pref's thresholds are parts of an average episode's return, which of negative returns are none:
     here what is usual is M, the mean R of the options seen lately, poor is R <= M - (1 - eps_skip) |M|, which for
-    positive ones is eps_skip M, and nearly equal is a difference below eps_equal |M|. Options of exactly equal G are
-    tied. A skipped query counts as asked and not as a label.
+    positive ones is eps_skip M, and nearly equal is a difference below eps_equal |M|; where M is 0 nothing is poor.
+    Options of exactly equal G are tied; among others, tied ones have the place of one of them. A skipped query counts
+    as asked and not as a label.
+
+    What is usual, and how many answers were given, is forgotten when a run is resumed.
 
     Args:
         goal: What counts; None is the environment's reward.
         beta: How surely the better is preferred, in log-odds per unit of return; infinite is always.
         gamma: Weight of a step against the next one's in G, above 0.
         eps_mistake: Probability of a mistake.
-        eps_skip: How far from M down to 0 a best option has to be for a skip, as a part: 0 never skips.
+        eps_skip: Part of M that the best option has to exceed; 0 never skips.
         eps_equal: Difference that isn't seen, as a part of |M|.
         left: Probability of answering in the order shown, without a look.
-        drift: Added to eps_mistake with every 100 answers; more than half of all are never mistaken.
+        drift: Added to eps_mistake with every 100 answers, until half of all are mistaken.
         standardise: Whether beta is per standard deviation of G over the options seen lately.
         seed: Of all chance.
 
@@ -73,6 +76,8 @@ class NoisyTeacher(Teacher):
         _check({"gamma": gamma}, above=0.0, most=1.0)
         shares = {"eps_mistake": eps_mistake, "eps_skip": eps_skip, "eps_equal": eps_equal, "left": left}
         _check({**shares, "drift": drift}, least=0.0, most=1.0)
+        if not isinstance(standardise, bool):
+            raise BadInput(f"teacher_options.standardise is {standardise!r}; use true or false")
         self.goal = goal
         self.beta, self.standardise = float(beta), standardise
         self.eps_mistake, self.eps_skip, self.eps_equal = float(eps_mistake), float(eps_skip), float(eps_equal)
@@ -95,12 +100,13 @@ class NoisyTeacher(Teacher):
         # All chance is drawn for every query, so that one flaw doesn't change what another one brings.
         utilities, look = self._utilities(recent), self._rng.random()
         if look < self.left:
+            self._answered += 1
             return find_kind(query.kind).answer([-float(place) for place in range(len(returns))])
-        if self.eps_skip and returns.max() <= usual - (1 - self.eps_skip) * abs(usual):
+        if self.eps_skip and usual and returns.max() <= usual - (1 - self.eps_skip) * abs(usual):
             return Answer.SKIP
         self._answered += 1
         for tied in _alike(returns, recent, self.eps_equal * abs(usual)):
-            utilities[tied] = utilities[tied].max()
+            utilities[tied] = utilities[tied[0]]
         return find_kind(query.kind).answer(utilities.tolist())
 
     def _utilities(self, recent: Array) -> Array:

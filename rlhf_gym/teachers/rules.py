@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +18,15 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import Query, Said
 from rlhf_gym.segments import Array, Segment
+from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers.expressions import Expression
 from rlhf_gym.teachers.teacher import Teacher
 from rlhf_gym.teachers.values import worths
 from rlhf_gym.teachers.variables import Variables, variables_of
 
-ORDERS = ("lexicographic", "weighted")
+COPY = "rules.yaml"
+ORDERS, KEYS = ("lexicographic", "weighted"), ("environment", "env_kwargs", "order", "principles")
+ROUNDING = 1e-9
 LARGEST = 100_000  # characters of a file of rules
 PRINCIPLE = {"name", "holds", "quantity", "tolerance", "weight"}
 
@@ -50,7 +56,8 @@ class Principle:
         mean over the lived steps.
         """
         ends = np.cumsum([segment.lived for segment in segments])
-        sums = np.array([part.sum() for part in np.split(self.expression(variables(segments)), ends[:-1])])
+        parts = np.split(self.expression(variables(segments)), ends[:-1])
+        sums = np.array([math.fsum(part.tolist()) for part in parts])  # the order of the steps is nothing to it
         steps = [segment.length if self.condition else max(segment.lived, 1) for segment in segments]
         return np.asarray(sums / steps)
 
@@ -77,21 +84,25 @@ class RulesTeacher(Teacher):
     Lexicographic: those within `tolerance` of the best by the first principle are told apart by the second, and so on;
     what none tells apart is tied. Weighted: by the sum of scores times `weight`.
 
+    A run keeps a copy beside its store, goes on with that where the file is gone, and refuses a file that has changed.
+
     Args:
         file: Path of the rules.
+        store: Beside which the copy is kept, where that is a file.
 
     Attributes:
         decided: How many queries each principle decided: where the order of the best and the next comes from.
 
     Raises:
-        BadInput: If the file can't be read, or isn't as above: with the principle at fault.
+        BadInput: If the file can't be read, has changed, or isn't as above: with the principle at fault; and from
+            `answer`, if segments are of another environment.
     """
 
     name = "rules"
 
-    def __init__(self, file: str) -> None:
-        rules = _read(file)
-        self.variables = variables_of(rules["environment"])
+    def __init__(self, file: str, store: PreferenceStore | None = None) -> None:
+        rules = _parsed(file, _text(file, store.beside(COPY) if store else None))
+        self.variables = variables_of(rules["environment"], rules.get("env_kwargs"))
         self.order, self.principles = rules["order"], _principles(rules["principles"], self.variables, file)
         self.decided: Counter[str] = Counter()
 
@@ -119,7 +130,8 @@ class RulesTeacher(Teacher):
     def _levels(self, scores: Array) -> Array:
         """Turn scores, shape (K, principles), into numbers that order the options, shape (K,)."""
         if self.order == "weighted":
-            return np.asarray(scores @ [p.weight for p in self.principles])
+            weighted = scores * [p.weight for p in self.principles]
+            return np.array([math.fsum(row) for row in weighted.tolist()])
         levels = np.zeros(len(scores))
         for place, alike in enumerate(_sorted(scores, [p.tolerance for p in self.principles])):
             levels[alike] = -place
@@ -132,8 +144,12 @@ class RulesTeacher(Teacher):
         gaps = scores[best] - scores[following]
         if self.order == "weighted":
             return self.principles[int(np.argmax(gaps * [p.weight for p in self.principles]))].name
-        told = [p.name for p, gap in zip(self.principles, gaps, strict=True) if abs(gap) > p.tolerance]
-        return told[0]
+        return next(p.name for p, gap in zip(self.principles, gaps, strict=True) if not _within(abs(gap), p.tolerance))
+
+
+def _within(gap: float, tolerance: float) -> bool:
+    """Whether a difference decides nothing; 0.8 and 0.7 are a tenth apart, whatever floats make of it."""
+    return gap <= tolerance * (1 + ROUNDING)
 
 
 def _sorted(scores: Array, tolerances: Sequence[float]) -> list[list[int]]:
@@ -148,31 +164,58 @@ def _apart(group: list[int], scores: Array, tolerance: float) -> list[list[int]]
     """Part a group by one principle: those within its tolerance of the best of theirs stay together."""
     left, parts = sorted(group, key=lambda option: -scores[option]), []
     while left:
-        alike = [option for option in left if scores[left[0]] - scores[option] <= tolerance]
+        alike = [option for option in left if _within(scores[left[0]] - scores[option], tolerance)]
         left = left[len(alike) :]
         parts.append(alike)
     return parts
 
 
-def _read(file: str) -> dict[str, Any]:
-    what = f"teacher_options.file is {file!r}"
+def _text(file: str, copy: Path | None) -> str:
+    """Read the rules, or a run's copy of them, which is made where there is none."""
+    kept = copy.read_text(encoding="utf-8") if copy and copy.exists() else None
     try:
         text = Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{what}, which can't be read: {error}") from error
+    except (OSError, ValueError, TypeError) as error:
+        if kept is None:
+            raise BadInput(f"teacher_options.file is {file!r}, which can't be read: {error}") from error
+        return kept
+    if kept is not None and kept != text:
+        raise BadInput(
+            f"teacher_options.file is {file!r}, which has changed since the run began; a run goes on with what it was "
+            f"taught by, {copy}: put that back, or begin a new run"
+        )
+    if copy and kept is None:
+        _parsed(file, text)
+        copy.write_text(text, encoding="utf-8")
+    return text
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases, of which few lines can stand for any number."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has an alias (*), which rules don't need")
+        return super().compose_node(parent, index)
+
+
+def _parsed(file: str, text: str) -> dict[str, Any]:
+    what = f"teacher_options.file is {file!r}"
     if len(text) > LARGEST:
         raise BadInput(f"{what}, which has {len(text)} characters; use at most {LARGEST}")
     try:
-        rules = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        rules = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInput(f"{what}, which is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(rules, dict) or not isinstance(rules.get("environment"), str):
         raise BadInput(f"{what}, which doesn't say for which environment it is; begin with environment: CartPole-v1")
+    if not isinstance(rules.get("env_kwargs", {}), dict):
+        raise BadInput(f"{what}, whose env_kwargs are {reprlib.repr(rules['env_kwargs'])}; use names with values")
     rules.setdefault("order", ORDERS[0])
     if rules["order"] not in ORDERS:
-        raise BadInput(f"{what}, whose order is {rules['order']!r}; use one of {', '.join(ORDERS)}")
-    if more := [key for key in rules if key not in ("environment", "order", "principles")]:
-        raise BadInput(f"{what}, which has {more[0]!r}; it may have environment, order and principles")
+        raise BadInput(f"{what}, whose order is {reprlib.repr(rules['order'])}; use one of {', '.join(ORDERS)}")
+    if more := [key for key in rules if key not in KEYS]:
+        raise BadInput(f"{what}, which has {reprlib.repr(more[0])}; it may have {', '.join(KEYS)}")
     if not isinstance(rules.get("principles"), list) or not rules["principles"]:
         raise BadInput(f"{what}, which has no list of principles; write one or more")
     return rules
@@ -196,10 +239,17 @@ def _principle(entry: Any, number: int, variables: Variables, file: str) -> Prin
         raise BadInput(f"{where}: give it either holds, a condition, or quantity")
     numbers = {key: entry[key] for key in ("tolerance", "weight") if key in entry}
     for key, value in numbers.items():
-        if not isinstance(value, int | float) or not np.isfinite(value) or (key == "tolerance" and value < 0):
-            raise BadInput(f"{where}: its {key} is {value!r}; use a number{' from 0' * (key == 'tolerance')}")
+        amount: float = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+        if not abs(amount) <= sys.float_info.max or (key == "tolerance" and amount < 0):
+            wanted = "a number" + " from 0" * (key == "tolerance")
+            raise BadInput(f"{where}: its {key} is {reprlib.repr(value)}; use {wanted}")
+    text = entry.get("holds", entry.get("quantity"))
+    if not isinstance(text, str | int | float):
+        raise BadInput(f"{where}: it has {reprlib.repr(text)} for a formula; write one, such as abs(pole_angle) < 0.2")
     try:
-        expression = Expression(str(entry.get("holds", entry.get("quantity"))), variables.names)
+        expression = Expression(str(text), variables.names)
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from error
+    if "holds" in entry and not expression.is_condition:
+        raise BadInput(f"{where}: {text!r} is no condition; compare it with something, or call it a quantity")
     return Principle(entry["name"], expression, "holds" in entry, **numbers)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -24,11 +25,13 @@ class Variables:
         observations: Names of the observation's coordinates, in their order.
         actions: Names of the action's, or of the choices.
         discrete: Whether an action is one of those.
+        env_id: Of the environment; None where nobody knows.
     """
 
     observations: tuple[str, ...]
     actions: tuple[str, ...]
     discrete: bool
+    env_id: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -41,6 +44,9 @@ class Variables:
         Raises:
             BadInput: If the segments are of another environment.
         """
+        for origin in (segment.origin for segment in segments):
+            if origin is not None and self.env_id not in (None, origin.env_id):
+                raise BadInput(f"segments are of {origin.env_id} and the variables of {self.env_id}; use its own")
         states = np.concatenate([segment.observations[1:].reshape(segment.lived, -1) for segment in segments])
         actions = np.concatenate([segment.actions.reshape(segment.lived, -1) for segment in segments])
         if self.discrete:
@@ -54,20 +60,24 @@ class Variables:
         return dict(zip(self.names, np.concatenate([states, actions], axis=1, dtype=np.float64).T, strict=True))
 
 
-def variables_of(env_id: str) -> Variables:
+def variables_of(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> Variables:
     """Name what an environment's steps hold: its observation's and its action's coordinates, or choices.
 
-    A name is the environment's own (:mod:`rlhf_gym.envs.names`), with `_` for what isn't a letter or a digit.
+    A name is the environment's own (:mod:`rlhf_gym.envs.names`), with `_` for what isn't a letter or a digit, and
+    `minus` and `plus` for signs.
 
     Args:
         env_id: As Gymnasium knows it.
+        env_kwargs: What it is made with.
 
     Raises:
         BadInput: If there is no such environment.
     """
-    with closing(make_env(Origin(env_id, seed=0))) as env:
-        observations, actions = (
-            tuple(re.sub(r"\W+", "_", name).strip("_") for name in names)
-            for names in (observation_names(env), action_names(env))
-        )
-        return Variables(observations, actions, isinstance(env.action_space, spaces.Discrete))
+    with closing(make_env(Origin(env_id, seed=0, env_kwargs=env_kwargs or {}))) as env:
+        observations, actions = (tuple(map(_plain, found(env))) for found in (observation_names, action_names))
+        return Variables(observations, actions, isinstance(env.action_space, spaces.Discrete), env_id)
+
+
+def _plain(name: str) -> str:
+    signs = re.sub(r"([-+])(?=\d)", lambda sign: {"-": " minus ", "+": " plus "}[sign[1]], name)
+    return re.sub(r"\W+", "_", signs).strip("_")

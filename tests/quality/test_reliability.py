@@ -91,6 +91,14 @@ def test_rankings_count_by_their_pairs_and_have_no_side():
     assert found["ann"].left == pytest.approx(0.5, abs=1e-3)
 
 
+def test_of_many_pairs_everybody_has_some_that_are_looked_at():
+    mine, shared = said({"ann": 2, "bob": 2}, 700, shared=False), said({"ann": 2, "carl": 2}, 30, seed=1)
+    answers = {"ann": mine["ann"] + shared["ann"], "bob": mine["bob"], "carl": shared["carl"]}
+    found = by_name(answers)
+    assert found.keys() == {"ann", "bob", "carl"}
+    assert found["bob"].better > 0.6
+
+
 def test_of_one_person_or_of_skips_alone_nothing_is_told():
     assert reliabilities({}) == []
     assert reliabilities(said({"ann": 2}, 10)) == []

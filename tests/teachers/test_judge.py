@@ -15,9 +15,11 @@ from rlhf_gym.segments import Origin, Segment
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers.accounts import account
 from rlhf_gym.teachers.judge import JudgeTeacher
+from rlhf_gym.teachers.variables import variables_of
 
 pytest.importorskip("openai")
 KEY = "sk-of-the-tests-0123"
+GIVEN = {"model": "judge-1", "principles": "Stay upright.", "key_variable": "OPENAI_API_KEY"}
 
 
 class Endpoint(ThreadingHTTPServer):
@@ -27,6 +29,7 @@ class Endpoint(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.raw = None
         self.replies, self.requests = ['{"reason": "it stays upright", "answer": "left"}'], []
 
     @property
@@ -49,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
                 "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
                 "usage": {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050},
             }  # fmt: skip
-        body = json.dumps(content).encode()
+        body = (server.raw or json.dumps(content)).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -78,12 +81,13 @@ def judge(endpoint):
     made = []
 
     def make(**options):
-        made.append(JudgeTeacher(**{"model": "judge-1", "principles": "Stay upright.", "url": endpoint.url, **options}))
+        made.append(JudgeTeacher(**{**GIVEN, "url": endpoint.url, **options}))
         return made[-1]
 
     yield make
     for teacher in made:
-        teacher._client.close()
+        if "_client" in vars(teacher):
+            teacher._client.close()
 
 
 def segment(*positions, length=None, actions=None):
@@ -122,6 +126,28 @@ def test_the_account_is_a_table_of_named_variables():
     assert "Segment 2:" in account(RANKING)
 
 
+def test_actions_of_opposite_signs_have_names_of_their_own():
+    names = ("torque_minus_1", "torque_0", "torque_plus_1")
+    assert variables_of("Acrobot-v1").actions == names
+    states, actions = np.zeros((4, 6), np.float32), np.array([0, 1, 2])
+    acted = Segment(states, actions, np.zeros(3), 3, False, actions[:0], Origin("Acrobot-v1", 0))
+    assert [line.rpartition(" | ")[2] for line in account(Query((acted, acted), id="q")).splitlines()[2:5]] == [*names]
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Ant-v5", "Hopper-v5", "Reacher-v5"])
+def test_no_two_variables_have_one_name(env_id):
+    names = variables_of(env_id).names
+    assert len(set(names)) == len(names) and all(name.isidentifier() for name in names)
+
+
+def test_what_an_environment_is_made_with_is_heeded():
+    kwargs = {"exclude_current_positions_from_observation": False}
+    states = np.zeros((2, 12), np.float32)
+    actions = np.zeros((1, 3), np.float32)
+    segment = Segment(states, actions, np.zeros(1), 1, False, actions[:0], Origin("Hopper-v5", 0, kwargs))
+    assert account(Query((segment, segment), id="q")).splitlines()[1].startswith("step | rootx | rootz | rooty | ")
+
+
 def test_actions_that_are_vectors_are_variables_and_nobody_s_environment_has_numbers():
     (asked,) = example_queries(1, box=True)
     head = account(Query(asked.options, id="q")).splitlines()[1]
@@ -149,6 +175,7 @@ def test_principles_may_be_a_file(judge, endpoint, tmp_path):
         ('{"answer": "right"}', Answer.RIGHT),
         ('Well.\n```json\n{"reason": "equal", "answer": "Tie"}\n```', Answer.TIE),
         ('{"answer": "skip"}', Answer.SKIP),
+        ('Given {the principles}, left. {"reason": "{so}", "answer": "left"} {}', Answer.LEFT),
     ],
 )
 def test_an_answer_is_read_whatever_stands_around_it(judge, endpoint, reply, expected):
@@ -167,13 +194,15 @@ def test_a_reply_that_cannot_be_read_is_asked_for_again_and_at_last_skipped(judg
     assert teacher.answer([QUERY]) == [Answer.RIGHT]
     again = endpoint.requests[1]["messages"]
     assert [m["role"] for m in again] == ["system", "user", "assistant", "user"]
-    assert "can't be read (there is no JSON object)" in again[-1]["content"]
+    assert "can't be read (there is no JSON object with an answer)" in again[-1]["content"]
     endpoint.replies = ["I can't."]
     other = Query(QUERY.options, id="other")
     assert teacher.answer([other]) == [Answer.SKIP]
     assert len(endpoint.requests) == 6
-    kept = teacher.judgements.about("other", account(other))
-    assert kept is not None and kept.replies == ("I can't.",) * 3 and "no reply could be read" in kept.reason
+    asked = endpoint.requests[-1]["messages"][:2]
+    kept = teacher.judgements.about("other", "judge-1", endpoint.url, asked)
+    assert kept is not None and [m["content"] for m in kept.messages if m["role"] == "assistant"] == ["I can't."] * 3
+    assert (kept.answer, kept.reason) == ("skip", "no reply could be read")
 
 
 def test_too_many_requests_and_errors_of_the_server_are_waited_for(judge, endpoint):
@@ -190,16 +219,62 @@ def test_all_is_recorded_and_nothing_is_asked_twice(judge, endpoint, tmp_path):
         assert (line["query"], line["answer"], line["reason"]) == ("q", "left", "it stays upright")
         assert (line["tokens_in"], line["tokens_out"]) == (1000, 50)
         assert line["cost"] == pytest.approx(0.002 + 0.0005)
-        assert line["asked"] == account(QUERY) and line["model"] == "judge-1" and line["url"] == endpoint.url + "/"
+        assert (line["model"], line["url"]) == ("judge-1", endpoint.url)
+        assert line["messages"][:2] == endpoint.requests[0]["messages"]
+        assert line["messages"][2]["content"] == '{"reason": "it stays upright", "answer": "left"}'
         assert KEY not in record.read_text()
         record.write_text(record.read_text() + '{"query": "cut sho')  # by a kill
         later = judge(store=store)
-        assert later.answer([QUERY, RANKING.__class__(QUERY.options, id="new")]) == [Answer.LEFT] * 2
+        assert later.answer([QUERY, Query(QUERY.options, id="new")]) == [Answer.LEFT] * 2
         assert len(endpoint.requests) == 2
         changed = Query(QUERY.options[::-1], id="q")
         judge(store=store).answer([changed])
         assert len(endpoint.requests) == 3
         assert len(judge(store=store).judgements) == 2
+        judge(store=store, principles="Fall over.").answer([changed])
+        judge(store=store, model="judge-2").answer([changed])
+        assert len(endpoint.requests) == 5
+        assert judge(store=store).judgements.cost == pytest.approx(0.0025)  # what the first paid stays paid
+
+
+def test_where_all_was_answered_a_run_is_loaded_without_a_key(judge, endpoint, tmp_path, monkeypatch):
+    with PreferenceStore(tmp_path / "preferences.db") as store:
+        judge(store=store).answer([QUERY])
+        monkeypatch.delenv("OPENAI_API_KEY")
+        again = judge(store=store)
+        assert again.answer([QUERY]) == [Answer.LEFT]
+        with pytest.raises(ValueError, match="OPENAI_API_KEY isn't set"):
+            again.answer([Query(QUERY.options, id="new")])
+
+
+def test_what_was_paid_for_before_the_endpoint_failed_is_kept_and_asked_again(judge, endpoint, tmp_path):
+    with PreferenceStore(tmp_path / "preferences.db") as store:
+        endpoint.replies = ["I like the left one.", 404]
+        with pytest.raises(ValueError, match="can't be asked: NotFoundError: .*; see that it is up and has the model"):
+            judge(store=store, price_in=1.0).answer([QUERY])
+        assert judge(store=store).judgements.cost == pytest.approx(0.001)
+        endpoint.replies = ['{"answer": "left"}']
+        assert judge(store=store).answer([QUERY]) == [Answer.LEFT]
+
+
+def test_a_key_goes_to_another_endpoint_only_if_it_is_named(endpoint):
+    teacher = JudgeTeacher(model="m", principles="p", url=endpoint.url)
+    teacher.answer([QUERY])
+    teacher._client.close()
+    assert endpoint.requests[0]["key"] == "Bearer none"
+
+
+@pytest.mark.parametrize("body", ["<html>hello</html>", "[]", '{"error": "no"}'])
+def test_what_does_not_speak_the_protocol_is_told_in_one_line(judge, endpoint, body):
+    endpoint.raw = body
+    with pytest.raises(ValueError, match="doesn't speak OpenAI's protocol|can't be asked") as told:
+        judge(attempts=1).answer([QUERY])
+    assert "\n" not in str(told.value)
+
+
+def test_long_principles_are_no_file(judge, endpoint):
+    judge(principles="Stay upright, and close to the middle of the track. " * 8).answer([QUERY])
+    assert len(endpoint.requests) == 1
 
 
 def test_it_stops_at_its_most_cost(judge, endpoint):
@@ -230,7 +305,7 @@ def test_the_contract_is_kept(judge):
 
 def test_an_endpoint_that_is_down_is_told_in_one_line(judge, endpoint):
     down = judge(url="http://127.0.0.1:1/v1", attempts=1)
-    with pytest.raises(ValueError, match=r"127.0.0.1:1/v1/ can't be asked, after 1 tries: APIConnectionError") as told:
+    with pytest.raises(ValueError, match=r"127.0.0.1:1/v1 can't be asked: APIConnectionError") as told:
         down.answer([QUERY])
     assert "\n" not in str(told.value)
 
@@ -244,7 +319,7 @@ def test_a_key_that_is_refused_is_told_without_the_key(judge, endpoint):
 
 def test_without_a_key_and_an_url_nothing_begins(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(ValueError, match="OPENAI_API_KEY isn't set; export it, or set teacher_options.url"):
+    with pytest.raises(ValueError, match="OPENAI_API_KEY isn't set; export it, or ask another endpoint"):
         JudgeTeacher(model="m", principles="p")
 
 
@@ -255,6 +330,10 @@ def test_without_a_key_and_an_url_nothing_begins(monkeypatch):
         ({"attempts": 0}, "teacher_options.attempts is 0; use a whole number from 1"),
         ({"timeout": 0}, "teacher_options.timeout is 0; use a number above 0"),
         ({"per_minute": -1}, "teacher_options.per_minute is -1; use a number above 0"),
+        ({"price_in": "1"}, "teacher_options.price_in is '1'; use a number from 0"),
+        ({"most_cost": 1.0}, "teacher_options.most_cost is set and price_in and price_out are 0"),
+        ({"variables": 5}, "teacher_options.variables is 5; use names of variables"),
+        ({"principles": 5}, "teacher_options.principles is 5; say in words what is good, or name a file"),
     ],
 )
 def test_options_out_of_range_are_told(judge, options, message):
@@ -276,7 +355,7 @@ def test_too_many_variables_are_to_be_chosen_from():
 def test_a_run_is_taught_by_a_judge(endpoint, tmp_path):
     config = RLHFConfig.for_env(
         "CartPole-v1", labels=12, total_timesteps=2048, run_dir=str(tmp_path / "run"), teacher="judge",
-        teacher_options={"model": "judge-1", "principles": "Stay upright.", "url": endpoint.url},
+        teacher_options={**GIVEN, "url": endpoint.url},
     )  # fmt: skip
     rlhf = RLHF(config)
     rlhf.learn()

@@ -130,6 +130,16 @@ def test_a_query_is_skipped_unless_its_best_option_is_better_than_the_threshold(
     assert one(query([left], [right]), eps_skip=eps) is expected
 
 
+def test_where_what_is_usual_is_nothing_no_query_is_skipped():
+    assert one(query([0, 0], [0, 0]), eps_skip=0.1) is Answer.TIE
+
+
+def test_tied_options_of_a_ranking_have_the_place_of_one_of_them():
+    found = answers(query([1], [1], [1.5], kind="ranking"), beta=1)
+    first = sum(ranking == Ranking(((0, 1), (2,))) for ranking in found)
+    assert is_rate(first, N, 1 / (1 + math.exp(0.5)))
+
+
 def test_the_thresholds_follow_the_options_seen():
     for sign, poor, fine in ((1, 9, 11), (-1, -193, -189)):  # M nearly +-100: a tenth of it, or as far below
         teacher = NoisyTeacher(eps_skip=0.1, seed=0)
@@ -186,6 +196,7 @@ def test_one_flaw_leaves_the_chance_of_the_others_alone():
         ({"gamma": 1.5}, "teacher_options.gamma is 1.5; use a number above 0 up to 1"),
         ({"eps_mistake": -0.1}, "teacher_options.eps_mistake is -0.1; use a number from 0 up to 1"),
         ({"left": math.nan}, "teacher_options.left is nan; use a number from 0 up to 1"),
+        ({"standardise": "no"}, "teacher_options.standardise is 'no'; use true or false"),
         ({"drift": "much"}, "teacher_options.drift is 'much'; use a number from 0 up to 1"),
     ],
 )

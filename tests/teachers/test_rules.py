@@ -1,12 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rlhf_gym import RLHF, RLHFConfig
-from rlhf_gym.contracts import check_teacher
+from rlhf_gym.contracts import check_teacher, example_queries
 from rlhf_gym.preferences import Answer, Query, Ranking
-from rlhf_gym.segments import Segment
+from rlhf_gym.segments import Origin, Segment
+from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers.rules import RulesTeacher
 from rlhf_gym.teachers.variables import variables_of
 
@@ -114,7 +116,10 @@ def test_examples_can_be_read_and_say_how_they_are_used(file):
 
 
 def test_the_contract_is_kept(rules):
-    check_teacher(rules)
+    for kind in ("comparison", "ranking"):
+        queries = example_queries(8, kind=kind)
+        options = [tuple(replace(option, origin=None) for option in q.options) for q in queries]  # could be CartPole's
+        check_teacher(rules, [replace(q, options=of) for q, of in zip(queries, options, strict=True)])
 
 
 def test_a_run_is_taught_by_rules(tmp_path, rules):
@@ -129,6 +134,57 @@ def test_a_run_is_taught_by_rules(tmp_path, rules):
     assert sum(rlhf.teacher.decided.values()) > 0
 
 
+def test_a_tenth_is_a_tenth(rules):
+    teacher = rules(UPRIGHT_THEN_NEAR.replace("0.25", "0.1").partition("  - name: near")[0])
+    held = {n: segment([0] * 10, [0.0] * n + [0.3] * (10 - n), length=10) for n in range(11)}
+    for n in range(10):
+        assert teacher.answer([query(held[n], held[n + 1])]) == [Answer.TIE]
+
+
+def test_the_order_of_steps_is_nothing_to_a_quantity(rules):
+    text = "environment: CartPole-v1\nprinciples:\n  - {name: near, quantity: -abs(cart_position - 1) ** 2}\n"
+    rng = np.random.default_rng(0)
+    for weighted in (text, text.replace("principles", "order: weighted\nprinciples")):
+        teacher = rules(weighted)
+        for _ in range(50):
+            positions = rng.normal(size=25)
+            there, back = segment(positions, [0] * 25, length=25), segment(positions[::-1], [0] * 25, length=25)
+            assert teacher.answer([query(there, back)]) == [Answer.TIE]
+
+
+def test_rules_for_another_environment_of_the_same_size_are_refused(tmp_path):
+    file = tmp_path / "rules.yaml"
+    file.write_text("environment: HalfCheetah-v5\nprinciples:\n  - {name: fast, quantity: rootx_velocity}\n")
+    states, actions = np.zeros((2, 17), np.float32), np.zeros((1, 6), np.float32)
+    walked = Segment(states, actions, np.zeros(1), 1, False, actions[:0], Origin("Walker2d-v5", 0))
+    with pytest.raises(ValueError, match="segments are of Walker2d-v5 and the variables of HalfCheetah-v5"):
+        RulesTeacher(str(file)).answer([query(walked, walked)])
+
+
+def test_a_run_goes_on_with_the_rules_that_it_began_with(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(UPRIGHT_THEN_NEAR)
+    (tmp_path / "run").mkdir()
+    with PreferenceStore(tmp_path / "run" / "preferences.db") as store:
+        RulesTeacher(str(file), store)
+        assert (tmp_path / "run" / "rules.yaml").read_text() == UPRIGHT_THEN_NEAR
+        file.write_text(UPRIGHT_THEN_NEAR.replace("< 0.2", "> 0.2"))
+        with pytest.raises(ValueError, match="mine.yaml', which has changed since the run began") as refused:
+            RulesTeacher(str(file), store)
+        assert "\n" not in str(refused.value)
+        file.unlink()
+        assert [p.name for p in RulesTeacher(str(file), store).principles] == ["upright", "near 1"]
+
+
+def test_bad_rules_leave_no_copy(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("principles: []")
+    (tmp_path / "run").mkdir()
+    with PreferenceStore(tmp_path / "run" / "preferences.db") as store, pytest.raises(ValueError, match="environment"):
+        RulesTeacher(str(file), store)
+    assert not (tmp_path / "run" / "rules.yaml").exists()
+
+
 BAD = {
     "environment: CartPole-v1": "has no list of principles",
     "principles: []": "doesn't say for which environment",
@@ -136,7 +192,7 @@ BAD = {
     "environment: [": "is no YAML",
     UPRIGHT_THEN_NEAR.replace("CartPole-v1", "CartPoll-v1"): "did you mean",
     UPRIGHT_THEN_NEAR + "order: random": "use one of lexicographic, weighted",
-    UPRIGHT_THEN_NEAR + "teacher: me": "which has 'teacher'; it may have environment, order and principles",
+    UPRIGHT_THEN_NEAR + "teacher: me": "which has 'teacher'; it may have environment, env_kwargs, order, principles",
     UPRIGHT_THEN_NEAR.replace("pole_angle", "angle"): "'upright': 'abs(angle) < 0.2': there is no variable 'angle'",
     UPRIGHT_THEN_NEAR.replace("holds", "hold"): "'upright': it has 'hold'; a principle has holds, name, quantity",
     UPRIGHT_THEN_NEAR.replace("0.25", "-1"): "'upright': its tolerance is -1; use a number from 0",
@@ -144,10 +200,17 @@ BAD = {
     UPRIGHT_THEN_NEAR + "    weight: much": "'near 1': its weight is 'much'; use a number",
     UPRIGHT_THEN_NEAR.replace("near 1", "upright"): "two principles are called 'upright'",
     "environment: CartPole-v1\nprinciples: [up]": "principle 1: it has no name",
+    UPRIGHT_THEN_NEAR.replace("abs(pole_angle) < 0.2", "pole_angle + 3"): "'pole_angle + 3' is no condition",
+    UPRIGHT_THEN_NEAR.replace("0.25", "true"): "its tolerance is True; use a number from 0",
+    UPRIGHT_THEN_NEAR.replace("0.25", "1" * 400): "its tolerance is 1111",
+    UPRIGHT_THEN_NEAR.replace("abs(pole_angle) < 0.2", "[1, 2]"): "it has [1, 2] for a formula",
+    "environment: CartPole-v1\nprinciples: 2023-13-45": "is no YAML: month must be in 1..12",
+    "a: &a [x]\nenvironment: CartPole-v1\norder: [*a, *a]": "it has an alias (*), which rules don't need",
+    "environment: " + "[" * 3000: "is no YAML",
 }
 
 
-@pytest.mark.parametrize(("text", "message"), BAD.items(), ids=BAD.values())
+@pytest.mark.parametrize(("text", "message"), BAD.items(), ids=range(len(BAD)))
 def test_bad_rules_are_told_in_one_line(rules, text, message):
     with pytest.raises(ValueError, match="rules.yaml|CartPoll") as refused:
         rules(text)
@@ -157,6 +220,8 @@ def test_bad_rules_are_told_in_one_line(rules, text, message):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"teacher_options.file is '.*none.yaml', which can't be read"):
         RulesTeacher(str(tmp_path / "none.yaml"))
+    with pytest.raises(ValueError, match=r"teacher_options.file is 5, which can't be read"):
+        RulesTeacher(5)
 
 
 def test_segments_of_another_environment_are_refused(rules):
