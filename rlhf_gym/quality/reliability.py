@@ -16,13 +16,14 @@ from rlhf_gym.preferences import Answer, Query, Ranking, Said
 from rlhf_gym.quality.agreement import pairs, segment_digest
 from rlhf_gym.segments import Array, Segment
 
-PAIRS_MOST = 300  # judged ones that are looked at, those judged most often first: its cube is what the time goes by
+PAIRS_MOST = 300  # judged ones that are looked at: its cube is what the time goes by
 ALIKE = 0.5  # share of how much better one is that states and actions tell, the rest being the pair's own
 OUTCOMES = {Answer.LEFT: 0, Answer.RIGHT: 1, Answer.TIE: 2}
 SURENESS, SIDE, TIES = (1.0, 1.5), (0.0, 1.0), (-1.0, 1.5)
 """Mean and standard deviation of each person's sureness and pull to the left, and of the log of the tie parameter."""
 EM_STEPS, NEWTON_STEPS, STEP = 60, 25, 0.05
-POINTS, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
+POINTS, _MASS = np.polynomial.hermite_e.hermegauss(9)
+WEIGHTS = _MASS / _MASS.sum()  # of a mean over a standard normal
 
 
 @dataclass(frozen=True)
@@ -168,19 +169,18 @@ class _Judged:
             def loss(now: Array, at: Array = at) -> tuple[float, Array]:
                 b, logits = self._logits(now, at)
                 likelihood, slope, tie_slope = _davidson(logits, self.outcome[:, None], now[-1])
-                weights = WEIGHTS / WEIGHTS.sum()
-                by_side = (slope * weights).sum(axis=1)
-                by_sureness = ((slope * at) * weights).sum(axis=1) * self.sign
+                by_side = (slope * WEIGHTS).sum(axis=1)
+                by_sureness = (slope * at * WEIGHTS).sum(axis=1) * self.sign
                 n = len(self.people)
                 gradient = np.concatenate(
                     [
                         np.bincount(self.person, by_sureness, n),
                         np.bincount(self.person, by_side * self.sided, n),
-                        [(tie_slope * weights).sum()],
+                        [(tie_slope * WEIGHTS).sum()],
                     ]
                 )
                 off = (now - mean) / std
-                return float(0.5 * off @ off - (likelihood * weights).sum()), off / std - gradient
+                return float(0.5 * off @ off - (likelihood * WEIGHTS).sum()), off / std - gradient
 
             after = minimize(loss, theta, jac=True, method="L-BFGS-B").x
             moved, theta = np.abs(after - theta).max(), after

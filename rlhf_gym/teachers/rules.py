@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -101,25 +102,28 @@ class RulesTeacher(Teacher):
     name = "rules"
 
     def __init__(self, file: str, store: PreferenceStore | None = None) -> None:
-        rules = _parsed(file, _text(file, store.beside(COPY) if store else None))
+        copy = store.beside(COPY) if store else None
+        text = _text(file, copy)
+        rules = _parsed(file, text)
         self.variables = variables_of(rules["environment"], rules.get("env_kwargs"))
         self.order, self.principles = rules["order"], _principles(rules["principles"], self.variables, file)
         self.decided: Counter[str] = Counter()
+        if copy and not copy.exists():  # only once the rules are known to be good
+            copy.write_text(text, encoding="utf-8")
 
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
-        each = [worths(self._measured(p), queries) for p in self.principles]
-        return [
-            self._answer(query, np.stack([scores[i] for scores in each], axis=1)) for i, query in enumerate(queries)
-        ]
+        return [self._answer(*of) for of in zip(queries, self._scores(queries), strict=True)]
 
     def decider(self, query: Query) -> str | None:
         """Name the principle that puts the best option before the next one; None if they are tied."""
-        scores = np.stack([worths(self._measured(p), [query])[0] for p in self.principles], axis=1)
+        (scores,) = self._scores([query])
         return self._decider(scores, self._levels(scores))
 
-    def _measured(self, principle: Principle) -> Any:
-        return lambda segments: principle.scores(segments, self.variables)
+    def _scores(self, queries: Sequence[Query]) -> list[Array]:
+        """Measure the options of each query by each principle, shapes (K, principles)."""
+        each = [worths(partial(p.scores, variables=self.variables), queries) for p in self.principles]
+        return [np.stack(of, axis=1) for of in zip(*each, strict=True)]
 
     def _answer(self, query: Query, scores: Array) -> Said:
         levels = self._levels(scores)
@@ -171,7 +175,7 @@ def _apart(group: list[int], scores: Array, tolerance: float) -> list[list[int]]
 
 
 def _text(file: str, copy: Path | None) -> str:
-    """Read the rules, or a run's copy of them, which is made where there is none."""
+    """Read the rules, or a run's copy of them where they are gone."""
     kept = copy.read_text(encoding="utf-8") if copy and copy.exists() else None
     try:
         text = Path(file).read_text(encoding="utf-8")
@@ -184,9 +188,6 @@ def _text(file: str, copy: Path | None) -> str:
             f"teacher_options.file is {file!r}, which has changed since the run began; a run goes on with what it was "
             f"taught by, {copy}: put that back, or begin a new run"
         )
-    if copy and kept is None:
-        _parsed(file, text)
-        copy.write_text(text, encoding="utf-8")
     return text
 
 

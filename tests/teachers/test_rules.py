@@ -182,6 +182,9 @@ def test_bad_rules_leave_no_copy(tmp_path):
     (tmp_path / "run").mkdir()
     with PreferenceStore(tmp_path / "run" / "preferences.db") as store, pytest.raises(ValueError, match="environment"):
         RulesTeacher(str(file), store)
+    file.write_text(UPRIGHT_THEN_NEAR.replace("pole_angle", "angle"))
+    with PreferenceStore(tmp_path / "run" / "preferences.db") as store, pytest.raises(ValueError, match="no variable"):
+        RulesTeacher(str(file), store)
     assert not (tmp_path / "run" / "rules.yaml").exists()
 
 
