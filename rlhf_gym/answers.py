@@ -11,7 +11,7 @@ from itertools import count
 from typing import final
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.kinds import choices
+from rlhf_gym.kinds import Told
 from rlhf_gym.preferences import HELDOUT, Answer, Choice, Preference, Query, Said
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import People, Teacher
@@ -69,6 +69,7 @@ class Answers:
         self._queries: dict[str, Query] = {}
         self._given: dict[Key, Preference] = {}
         self._choices: dict[Key, list[Choice]] = {}
+        self._told = Told()
         self._read_to = 0
         self._at_last_fit: dict[Key, Said | None] = {}  # of those that changed since; None said nothing
         self.fits, self._closed = 0, False
@@ -248,13 +249,20 @@ class Answers:
         for given in new:
             key = (given.query_id, given.person)
             self._at_last_fit.setdefault(key, self._said(key))
-            self._given.pop(key, None)
-            self._choices.pop(key, None)
+            self._take_back(key)
             if given.answer is not None:
                 query = self._queries[given.query_id]
                 self._given[key] = Preference(query, given.answer, given.person, given.shown_at, given.answered_at)
-                self._choices[key] = choices([self._given[key]])
+                self._choices[key] = self._told.add(self._given[key])
             self._read_to = given.number
+
+    def _take_back(self, key: Key) -> None:
+        """Forget an answer, if there is one, and what others told that were held against it."""
+        gone = self._given.pop(key, None)
+        self._choices.pop(key, None)
+        if gone is not None and self._told.hangs_on(gone):
+            self._told = Told()
+            self._choices = {key: self._told.add(preference) for key, preference in self._given.items()}
 
     def _look_up(self, ids: Sequence[str]) -> None:
         """Read the queries of these ids, unless they were posted here."""

@@ -17,10 +17,10 @@ from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward, make_vec_env
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Method
-from rlhf_gym.parts import Parts, Streams
+from rlhf_gym.parts import Asked, Parts, Streams
 from rlhf_gym.preferences import Answer
 from rlhf_gym.queries import Part, Scheme, plan
-from rlhf_gym.registry import check_is, make, source_entry, teacher_entry
+from rlhf_gym.registry import check_is, kind_shares, make, source_entry, teacher_entry
 from rlhf_gym.rewards import RewardLearner, RewardModel
 from rlhf_gym.runs import RunDirectory
 from rlhf_gym.runs.checkpoint import CHECKPOINTS, next_round
@@ -30,6 +30,7 @@ from rlhf_gym.store import PreferenceStore
 from rlhf_gym.taught_by import labels_before, name_given, own_names, preferences_before
 from rlhf_gym.teachers import (
     Goal,
+    People,
     Teacher,
     Waiting,
     goal_rewards,
@@ -73,7 +74,7 @@ def assemble(
     agent = make_policy(config, venv, rng["agent"])
     shown = make_shown(config, agent, rng["shown"])
     parts = make_plan(config, agent.portion)
-    scheme, options = make_scheme(config), options_per_query(config)
+    scheme, kinds = make_scheme(config), kinds_asked(config)
     method = make_method(config, agent, venv, goal, base)
     earlier = [] if resume else preferences_before(config, venv)
     if earlier:  # ids are drawn from the streams, and another run with this seed has drawn these
@@ -87,6 +88,7 @@ def assemble(
         store = store or open_store(config)
         store.add(earlier)
         teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"])
+        check_kinds(config, teacher)
         answers = make_answers(config, store, teacher, parts, before=before)
         agent.log_to(run / "tensorboard" if run else None)
     except BaseException:
@@ -94,7 +96,7 @@ def assemble(
             run.discard()
         raise
     seed = int(base["evaluation"].integers(2**31))
-    return Parts(config, goal, recorder, shown, venv, method, parts, scheme, options, run, answers, finished, rng, seed)
+    return Parts(config, goal, recorder, shown, venv, method, parts, scheme, kinds, run, answers, finished, rng, seed)
 
 
 def random_streams(*seed: int) -> Streams:
@@ -237,6 +239,25 @@ def make_teacher(
     return teacher
 
 
+def check_kinds(config: RLHFConfig, teacher: Teacher) -> None:
+    """Refuse kinds of feedback that a teacher can't give.
+
+    Raises:
+        BadInput: Naming those that it can.
+    """
+    for kind in kind_shares(config.kind):
+        if teacher.kinds is not None and kind not in teacher.kinds:
+            able = ", ".join(teacher.kinds)
+            raise BadInput(
+                f"kind is {config.kind}, and teacher {teacher.name} can't answer a {kind}; it answers {able}"
+            )
+        if find_kind(kind).made and not (config.feedback.demonstrator or isinstance(teacher, People)):
+            raise BadInput(
+                f"kind is {config.kind}, and teacher {teacher.name} has nothing to show for a {kind}; set "
+                "feedback.demonstrator: a run directory, a policy's file, or recorded trajectories"
+            )
+
+
 def make_scheme(config: RLHFConfig) -> Scheme | None:
     """Make the query scheme; None is uniform, which needs no candidates."""
     if config.query.scheme == "uniform":
@@ -246,19 +267,21 @@ def make_scheme(config: RLHFConfig) -> Scheme | None:
     return scheme
 
 
-def options_per_query(config: RLHFConfig) -> int:
-    """Find out how many segments a query shows.
+def kinds_asked(config: RLHFConfig) -> dict[str, Asked]:
+    """Find out which kinds of feedback are asked, how often, and how many segments their queries show.
 
     Raises:
-        BadInput: If the kind of feedback doesn't allow it.
+        BadInput: If none of them allows that many, or levels have other names than the rating has levels.
     """
-    kind = find_kind(config.kind)
-    wanted = config.query.options or kind.options[0]
-    if wanted not in kind.options:
-        raise BadInput(
-            f"query.options is {wanted} and kind is {config.kind}; use {kind.options[0]} to {kind.options[-1]}"
-        )
-    return wanted
+    shares, wanted = kind_shares(config.kind), config.query.options
+    allowed = {name: find_kind(name).options for name in shares}
+    if wanted and not any(wanted in options for options in allowed.values()):
+        ranges = " or ".join(f"{o[0]} to {o[-1]}" if len(o) > 1 else str(o[0]) for o in allowed.values())
+        raise BadInput(f"query.options is {wanted} and kind is {config.kind}; use {ranges}")
+    return {
+        name: Asked(shares[name], wanted if wanted and wanted in options else options[0])
+        for name, options in allowed.items()
+    }
 
 
 def make_answers(

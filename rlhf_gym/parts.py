@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rlhf_gym.answers import Answers
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward
+from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Lately, Method
-from rlhf_gym.preferences import Query
+from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, REPEAT, Query
 from rlhf_gym.queries import (
     Part,
     Scheme,
@@ -33,6 +35,15 @@ from rlhf_gym.teachers import Goal
 Streams = dict[str, np.random.Generator]
 
 
+class Asked(NamedTuple):
+    """How much a kind of feedback is asked."""
+
+    share: float
+    """Of the queries, from 0 to 1."""
+    options: int
+    """Segments of each query."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """The parts of a run.
@@ -46,7 +57,7 @@ class Parts:
         method: Turns answers into a better policy.
         plan: What each round is to do.
         scheme: Chooses queries; None is uniform.
-        options: Segments of each query.
+        kinds: What is asked: of each kind its share of the queries, and how many options they have.
         run: The run directory; None keeps everything in memory.
         answers: What was asked and answered.
         finished: Rounds that an interrupted run had finished.
@@ -62,7 +73,7 @@ class Parts:
     method: Method
     plan: list[Part]
     scheme: Scheme | None
-    options: int
+    kinds: Mapping[str, Asked]
     run: RunDirectory | None
     answers: Answers
     finished: int
@@ -121,7 +132,7 @@ class Parts:
         asked, here = self.answers.asked, self.answers.asked_here
         length, candidates = self.config.segment_length, settings.candidates_per_query
         planned = make_planned(
-            self.answers.preferences,
+            [preference for preference in self.answers.preferences if not find_kind(preference.query.kind).made],
             trajectories,
             n,
             repeats=settings.repeats,
@@ -132,24 +143,44 @@ class Parts:
             asked=asked,
             rng=rng,
         )
-        how: dict[str, Any] = {"length": length, "options": self.options, "kind": self.config.kind, "rng": rng}
+        how: dict[str, Any] = {"length": length, "rng": rng}
+        kind, options = self._judged
         n_heldout = min(due(here, n, settings.heldout, is_heldout), n - len(planned))
-        heldout = make_heldout(trajectories, n_heldout, asked=[*asked, *planned], **how)
-        chosen = choose_queries(
-            trajectories,
-            n=n - len(planned) - len(heldout),
-            scheme=self.scheme if fitted else None,
-            name=settings.scheme,
-            candidates_per_query=candidates,
-            step_scores=method.step_scores,
-            encode=method.encode,
-            asked=[*asked, *planned, *heldout],
-            terminated=due(here, n, settings.terminated, runs_into_termination),
-            **how,
-        )
+        heldout = make_heldout(trajectories, n_heldout, asked=[*asked, *planned], kind=kind, options=options, **how)
+        chosen: list[Query] = []
+        for kind, wanted in self._kinds_due(here, n - len(planned) - len(heldout)).items():
+            chosen += choose_queries(
+                trajectories,
+                n=wanted,
+                scheme=self.scheme if fitted and not find_kind(kind).made else None,
+                name=settings.scheme,
+                candidates_per_query=candidates,
+                step_scores=method.step_scores,
+                encode=method.encode,
+                asked=[*asked, *planned, *heldout, *chosen],
+                terminated=due([*here, *chosen], wanted, settings.terminated, runs_into_termination),
+                kind=kind,
+                options=self.kinds[kind].options,
+                **how,
+            )
         step, version = method.agent.steps, method.version
         queries = mix(chosen, [*planned, *heldout], rng=rng)
         return [q if q.repeats else replace(q, policy_step=step, reward_version=version) for q in queries]
+
+    @property
+    def _judged(self) -> tuple[str, int]:
+        """Pick the kind of held-out queries, whose options are judged against each other, and their number."""
+        judged = [kind for kind, asked in self.kinds.items() if asked.options > 1 and not find_kind(kind).made]
+        return (judged[0], self.kinds[judged[0]].options) if judged else ("comparison", 2)
+
+    def _kinds_due(self, asked: Sequence[Query], n: int) -> dict[str, int]:
+        """Part the next `n` queries among the kinds, so that each comes to its share of all."""
+        here = Counter(query.kind for query in asked if query.why not in (REPEAT, MIRRORED, CHECK, HELDOUT))
+        total, due = sum(here[kind] for kind in self.kinds), dict.fromkeys(self.kinds, 0)
+        for number in range(n):
+            owed = {k: of.share * (total + number + 1) - here[k] - due[k] for k, of in self.kinds.items()}
+            due[max(owed, key=lambda kind: owed[kind])] += 1
+        return {kind: wanted for kind, wanted in due.items() if wanted}
 
     @contextmanager
     def discarded_if_empty(self) -> Iterator[None]:

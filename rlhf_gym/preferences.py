@@ -67,8 +67,89 @@ class Ranking:
         return sum(map(len, self.groups))
 
 
-Said = Answer | Ranking
+@dataclass(frozen=True)
+class Level:
+    """How good one segment is by itself, in the teacher's own measure.
+
+    Args:
+        level: From 1, the worst, to `of`.
+        of: How many levels there are.
+
+    Raises:
+        ValueError: If there is no such level.
+    """
+
+    level: int
+    of: int
+
+    @property
+    def mirrored(self) -> Level:
+        """The same: one option has no other side."""
+        return self
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.level <= self.of or self.of < 2:
+            raise ValueError(f"a level is {self.level} of {self.of}; expected 1 to {max(self.of, 2)}, of at least 2")
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a segment should have been switched off.
+
+    Args:
+        after: Parts of it that were still to be lived, from 1; all of them is not at all.
+        of: How many equal parts it is taken to have.
+
+    Raises:
+        ValueError: If there is no such part.
+    """
+
+    after: int
+    of: int
+
+    @property
+    def mirrored(self) -> Stop:
+        """The same."""
+        return self
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.after <= self.of:
+            raise ValueError(
+                f"a segment is switched off after {self.after} of {self.of} parts; expected 1 to {self.of}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A segment that the teacher made, and which is better than what was shown.
+
+    Args:
+        segment: What was done.
+    """
+
+    segment: Segment
+
+    @property
+    def mirrored(self) -> Shown:
+        """The same."""
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Shown) and content(self.segment) == content(other.segment)
+
+    def __hash__(self) -> int:
+        return hash(content(self.segment)[-1])
+
+
+Said = Answer | Ranking | Level | Stop | Shown
 """An answer to a query of any kind."""
+
+
+def content(*segments: Segment) -> list[object]:
+    """Bring all that segments hold to a form that `==` compares bit for bit."""
+    arrays = [a for s in segments for a in (s.observations, s.actions, s.rewards, s.earlier_actions)]
+    return [(s.length, s.terminated, s.origin) for s in segments] + [(a.dtype, a.shape, a.tobytes()) for a in arrays]
+
 
 REPEAT, MIRRORED, CHECK = "repeat", "mirrored", "check"
 """Reasons for asking (`Query.why`) that are about the teacher and not about the reward.
@@ -169,8 +250,10 @@ class Choice:
         options: What could have been chosen, K segments.
         target: Probability with which each was, shape (K,), summing to 1: (1, 0), or (0.5, 0.5) for a tie.
         group: Choices of one group are held out, and weighted by the bootstrap, together: the query's id.
+        weight: How much it counts, in choices.
     """
 
     options: tuple[Segment, ...]
     target: tuple[float, ...]
     group: str
+    weight: float = 1.0

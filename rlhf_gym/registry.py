@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import math
 import operator
 import os
 import sys
@@ -104,6 +105,11 @@ SOURCES = {
 KINDS = {
     "comparison": Entry("rlhf_gym.kinds.comparison:COMPARISON"),
     "ranking": Entry("rlhf_gym.kinds.ranking:RANKING"),
+    "rating": Entry("rlhf_gym.kinds.rating:RATING"),
+    **{f"rating-{n}": Entry(f"rlhf_gym.kinds.rating:RATING_{n}") for n in (2, 3, 4, 6, 7, 8, 9)},
+    "switch_off": Entry("rlhf_gym.kinds.switch_off:SWITCH_OFF"),
+    "demonstration": Entry("rlhf_gym.kinds.demonstration:DEMONSTRATION"),
+    "correction": Entry("rlhf_gym.kinds.correction:CORRECTION"),
 }
 SCHEMES = {
     "uniform": Entry("rlhf_gym.queries.schemes.uniform:uniform"),
@@ -196,6 +202,35 @@ def check_name(setting: str, name: str) -> None:
         f"{setting} is {name!r}; {f'did you mean {near[0]}? ' if near else ''}expected one of "
         f"{', '.join(TABLES[setting])}, or module:name of your own, such as my_module:thing for my_module.py"
     )
+
+
+def kind_shares(kinds: str) -> dict[str, float]:
+    """Read the kinds that are asked, each with its share of the queries: "ranking", or "comparison=0.7,ranking=0.3".
+
+    Raises:
+        BadInput: If one comes twice or has no share, or shares aren't above 0 and 1 together.
+    """
+    if "=" not in kinds:
+        return {kinds: 1.0}
+    found: dict[str, float] = {}
+    for part in kinds.split(","):
+        name, _, share = (text.strip() for text in part.partition("="))
+        try:
+            number = float(share)
+        except ValueError:
+            number = math.nan
+        if not number > 0 or name in found:
+            what = f"{name} twice" if name in found else repr(part.strip())
+            raise BadInput(f"kind is {kinds!r}, which has {what}; give each a share, as in comparison=0.7,ranking=0.3")
+        found[name] = number
+    if not math.isclose(sum(found.values()), 1):
+        raise BadInput(f"kind is {kinds!r}, whose shares make {sum(found.values()):g}; make them 1 together")
+    return found
+
+
+def names_in(setting: str, value: str) -> list[str]:
+    """List the names in a setting's value: one, but for a mix of kinds."""
+    return list(kind_shares(value)) if setting == "kind" else [value]
 
 
 def load(setting: str, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.evaluation import Predict, goal_return, play
 from rlhf_gym.parts import Parts
-from rlhf_gym.preferences import Answer, Preference
+from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.quality import heldout_figures
 from rlhf_gym.queries import StepScores, probabilities_of
 from rlhf_gym.queries.schemes.disagreement import spread
@@ -102,8 +103,12 @@ def answer_figures(preferences: Sequence[Preference], step_scores: StepScores) -
     if not preferences:
         return {"disagreement": math.nan, "tie_rate": math.nan}
     some = np.linspace(0, len(preferences) - 1, min(len(preferences), FIGURES_MOST)).round().astype(int)
+    alike: dict[int, list[Query]] = defaultdict(list)
+    for i in some:
+        alike[len(preferences[i].query.options)].append(preferences[i].query)
+    spreads = [spread(probabilities_of(queries, step_scores)) for queries in alike.values()]
     return {
-        "disagreement": float(spread(probabilities_of([preferences[i].query for i in some], step_scores)).mean()),
+        "disagreement": float(np.concatenate(spreads).mean()),
         "tie_rate": float(np.mean([p.answer is Answer.TIE for p in preferences])),
     }
 

@@ -16,7 +16,7 @@ from typing import Any
 from experiments.harness.runner import ROOT
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.named import get
-from rlhf_gym.registry import TABLES, source_entry
+from rlhf_gym.registry import TABLES, names_in, source_entry
 
 HOUSE = "rlhf_gym"
 START = (f"{HOUSE}.rlhf", f"{HOUSE}.evaluation")
@@ -71,11 +71,10 @@ def paid_without_answers(config: RLHFConfig) -> bool:
 def _named(config: RLHFConfig) -> Iterator[tuple[str, str, str]]:
     """List every part of the house that the settings name: the setting, module and attribute."""
     for setting, table in TABLES.items():
-        name = get(config, setting)
-        target = table[name].target if name in table else str(name)
-        module, _, attribute = target.partition(":")
-        if module.startswith(f"{HOUSE}."):
-            yield setting, module, attribute
+        for name in names_in(setting, str(get(config, setting))):
+            module, _, attribute = (table[name].target if name in table else name).partition(":")
+            if module.startswith(f"{HOUSE}."):
+                yield setting, module, attribute
 
 
 def _in(module: str, rooms: Collection[str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rlhf_gym.registry import TABLES, check_name
+from rlhf_gym.registry import TABLES, check_name, names_in
 
 OPTIONS_OF = {
     "teacher": "teacher_options",
@@ -45,8 +45,8 @@ class Named:
         Raises:
             BadInput: With the nearest registered name.
         """
-        if value is not None:
-            check_name(self.setting, value)
+        for one in () if value is None else names_in(self.setting, value):
+            check_name(self.setting, one)
 
 
 def without_foreign_options(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

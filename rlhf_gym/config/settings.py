@@ -20,7 +20,7 @@ from rlhf_gym.config.mappings import build, check_types, merge, plain, read_yaml
 from rlhf_gym.config.named import Named, without_foreign_options
 from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.config.presets import preset
-from rlhf_gym.registry import AGENTS, AgentEntry, source_entry
+from rlhf_gym.registry import AGENTS, KINDS, AgentEntry, source_entry
 
 AtLeast0, AtLeast1 = AtLeast(0), AtLeast(1)
 Options = dict[str, Any]
@@ -29,6 +29,9 @@ Options = dict[str, Any]
 def _one_of(setting: str) -> Any:
     """Show a setting on the command line that takes a registered or a dotted name."""
     return arg(metavar="|".join([*Named(setting).names, "MODULE:NAME"]))
+
+
+_KINDS = [name for name in KINDS if "-" not in name]
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class QueryConfig:
     are kept by their value (5); value_disagreement: `gamma` (0.99); outside_coverage: `share` of the queries from
     outside (0.5), and `border`, a quantile of how far asked options are from each other (0.95)."""
     options: Annotated[int | None, AtLeast(2)] = None
-    """Segments that a query shows; None takes the fewest that the kind of feedback allows."""
+    """Segments that a query shows; None takes the fewest that the kind of feedback allows, and so does a kind in a mix
+    that doesn't allow this number."""
     candidates_per_query: Annotated[int, AtLeast1] = 10
     """Candidates looked at for each query asked (Lee et al. 2021)."""
     schedule: Annotated[str, Named("query.schedule"), _one_of("query.schedule")] = "christiano"
@@ -103,8 +107,13 @@ class FeedbackConfig:
     """Database of queries and answers, such as postgresql+psycopg://user@host/name; one of its own for each run. None
     is preferences.db in the run directory. A password in it is written to no file: other processes, and a run that is
     resumed, find it in PGPASSWORD or ~/.pgpass."""
+    demonstrator: Annotated[str | None, arg(aliases=["--demonstrator"])] = None
+    """What a synthetic teacher shows as a demonstration, or goes on with in a correction: a run directory or a policy's
+    file, which plays; or, for demonstrations, trajectories: `minari:ID`, or a file of :func:`save_trajectories`."""
     instructions: Annotated[str, arg(aliases=["--instructions"])] = ""
     """What people are to look for, in your words; shown above every query."""
+    levels: tuple[str, ...] = ()
+    """What the levels of a rating are called, the worst first, in your words, as many as it has; none is by number."""
     async_labels: Annotated[bool, arg(aliases=["--async-labels"])] = False
     """Go on learning while people think, instead of waiting for all answers of a round."""
     people_per_query: Annotated[int, AtLeast1, arg(aliases=["--people-per-query"])] = 1
@@ -241,8 +250,9 @@ class RLHFConfig:
     wherever a person runs `rlhf-gym label` on the run directory or the store."""
     teacher_options: Options = field(default_factory=dict)
     """The teacher's own parameters."""
-    kind: Annotated[str, Named("kind"), _one_of("kind")] = "comparison"
-    """What the teacher is asked for."""
+    kind: Annotated[str, Named("kind"), arg(metavar=f"{'|'.join(_KINDS)}|MODULE:NAME|NAME=SHARE,...")] = "comparison"
+    """What the teacher is asked for; or several kinds, each with its share of the queries, such as
+    comparison=0.7,ranking=0.3. A rating has five levels, or as many as rating-3 says."""
     method: Annotated[str, Named("method"), _one_of("method")] = "learned_reward"
     """How answers become a better policy."""
     algo: Annotated[str, Named("algo"), _one_of("algo")] = "ppo"

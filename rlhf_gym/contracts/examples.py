@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rlhf_gym.kinds import find_kind
-from rlhf_gym.preferences import QUERY_FIELDS, Query
+from rlhf_gym.preferences import QUERY_FIELDS, Query, content
 from rlhf_gym.segments import Array, Origin, Segment
 
 
@@ -56,12 +56,6 @@ def same_query(one: Query, other: Query) -> bool:
     """Test whether two queries are equal bit for bit, the dtypes and shapes of their arrays included."""
     plain = [[getattr(query, name) for name in QUERY_FIELDS] for query in (one, other)]
     return plain[0] == plain[1] and content(*one.options) == content(*other.options)
-
-
-def content(*segments: Segment) -> list[object]:
-    """Bring all that segments hold to a form that `==` compares bit for bit."""
-    arrays = [a for s in segments for a in (s.observations, s.actions, s.rewards, s.earlier_actions)]
-    return [(s.length, s.terminated, s.origin) for s in segments] + [(a.dtype, a.shape, a.tobytes()) for a in arrays]
 
 
 def must(met: bool, demand: str) -> None:

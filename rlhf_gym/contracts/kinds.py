@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rlhf_gym.contracts.examples import example_queries, must, refuses
 from rlhf_gym.kinds import find_kind
-from rlhf_gym.preferences import Answer, Choice, Preference
+from rlhf_gym.kinds.kind import options_of
+from rlhf_gym.preferences import Answer, Level, Preference, Query, Said, Shown, content
+from rlhf_gym.segments import Segment
 
 
 def check_kind(name: str) -> None:
@@ -23,67 +27,85 @@ def check_kind(name: str) -> None:
 
 
 def shows_a_number_of_options(name: str) -> None:
-    """At least one number, and never a single option."""
-    shows = find_kind(name).options
-    must(len(shows) > 0 and min(shows) > 1, f"a query shows two options or more; {name} shows {shows}")
+    """At least one number, and a single option only where it is judged by itself or answered by a segment."""
+    kind = find_kind(name)
+    shows, alone = kind.options, kind.alone or kind.made or kind.weighed is not options_of
+    least = 1 if alone else 2
+    must(len(shows) > 0 and min(shows) >= least, f"a query shows {least} options or more; {name} shows {shows}")
 
 
 def reads_what_it_writes(name: str) -> None:
     """Whatever may be said, a skip included."""
     kind = find_kind(name)
-    for options in kind.options:
-        for answer in (Answer.SKIP, *(kind.answer(worth) for worth in _worths(options))):
+    for query in _queries(name):
+        for answer in (Answer.SKIP, *(said for said, _ in _errorless(query))):
             text = kind.text(answer)
-            must(kind.parse(text, options) == answer, f"{answer!r} is written as {text!r} and read as another")
+            read = kind.parse(text, len(query.options))
+            must(read == answer, f"{answer!r} is written as {text!r} and read as another")
 
 
 def refuses_what_is_no_answer(name: str) -> None:
     """In one line."""
     kind = find_kind(name)
-    for strange in ("", "perhaps", "null", "[0,0,0]", "[[]]", '{"segment": 1}'):
+    for strange in ("", "perhaps", "null", "[0,0,0]", "[[]]", '{"segment": 1}', "9/8", "0/5"):
         refuses(lambda strange=strange: kind.parse(strange, kind.options[0]), repr(strange))  # type: ignore[misc]
     refuses(lambda: kind.text("perhaps"), "'perhaps'")  # type: ignore[arg-type]
 
 
 def refuses_answers_to_other_numbers_of_options(name: str) -> None:
-    """Where a query may show several numbers of them."""
+    """Where a query may show several numbers of them, and the answer names them."""
     kind = find_kind(name)
+    if kind.made:
+        return
     for options, other in zip(kind.options, kind.options[1:], strict=False):
-        text = kind.text(kind.answer(_worths(options)[0]))
+        text = kind.text(kind.said(_worths(options)[0]))
         refuses(lambda other=other, text=text: kind.parse(text, other), f"{text} to {other} options")  # type: ignore[misc]
 
 
 def makes_choices_among_what_was_shown(name: str) -> None:
     """With targets that are probabilities, and in the query's own group."""
-    for preference, _ in _errorless(name):
-        made = _choices(preference)
-        must(len(made) > 0, f"an answer other than a skip tells something; {preference.answer!r} doesn't")
-        for choice in made:
-            shown = {id(segment) for segment in preference.query.options}
-            must({id(segment) for segment in choice.options} <= shown, "what could be chosen was shown")
-            must(len(choice.options) > 1, "one option alone is no choice")
-            must(len(choice.target) == len(choice.options), "each option has a probability")
-            must(min(choice.target) >= 0 and abs(sum(choice.target) - 1) < 1e-12, f"{choice.target} doesn't sum to 1")
-            must(choice.group == (preference.query.repeats or preference.query.id), "a group is a query")
+    for query, before in _after_others(name):
+        for answer, worth in _errorless(query):
+            preference = Preference(query, answer)
+            told = {_bits(segment) for given in (preference, *before) for segment in _weighed(given)}
+            made = find_kind(name).choices(preference, before)
+            if not find_kind(name).alone:
+                must(len(made) > 0, f"an answer other than a skip tells something; {answer!r} to {worth} doesn't")
+            for choice in made:
+                must({_bits(s) for s in choice.options} <= told, "what could be chosen was shown, or made")
+                must(len(choice.options) > 1, "one option alone is no choice")
+                must(len(choice.target) == len(choice.options), "each option has a probability")
+                sums = min(choice.target) >= 0 and abs(sum(choice.target) - 1) < 1e-12
+                must(sums, f"{choice.target} doesn't sum to 1")
+                must(choice.group == (query.repeats or query.id), "a group is a query")
+                must(choice.weight > 0, "a choice counts")
 
 
 def chooses_what_is_worth_most(name: str) -> None:
     """As an errorless teacher does."""
-    for preference, worth in _errorless(name):
-        of = {id(segment): value for segment, value in zip(preference.query.options, worth, strict=True)}
-        for choice in _choices(preference):
-            best = max(of[id(segment)] for segment in choice.options)
-            for segment, share in zip(choice.options, choice.target, strict=True):
-                chosen, made = share > 0, f"{preference.answer!r} to {worth} makes {choice.target}"
-                must(chosen == (of[id(segment)] == best), made)
+    kind = find_kind(name)
+    if kind.made:
+        return _chooses_what_is_made(name)
+    for query, before in _after_others(name):
+        for answer, worth in _errorless(query):
+            of = dict(zip(map(_bits, kind.weighed(query)), worth, strict=False))
+            of |= {_bits(p.query.options[0]): _place(p) for p in before}
+            for choice in kind.choices(Preference(query, answer), before):
+                best = max(of[_bits(segment)] for segment in choice.options)
+                chosen = zip(choice.options, choice.target, strict=True)
+                worth_of_chosen = {of[_bits(segment)] for segment, share in chosen if share > 0}
+                must(worth_of_chosen == {best}, f"{answer!r} to {worth} makes {choice.target}")
+    return None
 
 
 def ties_what_is_worth_the_same(name: str) -> None:
     """Or a constant reward would be told as a preference."""
     kind = find_kind(name)
-    for query in example_queries(len(kind.options), kind=name):
-        preference = Preference(query, kind.answer([1.5] * len(query.options)))
-        for choice in _choices(preference):
+    if kind.made or kind.weighed is not options_of:
+        return
+    for query in _queries(name):
+        preference = Preference(query, kind.said([0.5] * len(query.options)))
+        for choice in kind.choices(preference, [replace(preference, query=replace(query, id="another"))]):
             must(len(set(choice.target)) == 1, f"options of equal worth have equal targets, not {choice.target}")
 
 
@@ -98,20 +120,59 @@ KIND_RULES = (
 )
 
 
+def _queries(name: str) -> list[Query]:
+    return example_queries(len(find_kind(name).options), kind=name)
+
+
+def _weighed(preference: Preference) -> list[Segment]:
+    """List the segments that an answer may be about."""
+    made = [preference.answer.segment] if isinstance(preference.answer, Shown) else []
+    return [*find_kind(preference.query.kind).weighed(preference.query), *preference.query.options, *made]
+
+
 def _worths(options: int) -> list[list[float]]:
-    """Worth of options, first all different, then with ties."""
+    """Worth of options, first all different, then with ties; of one, by which share of others it is above."""
     rng = np.random.default_rng(options)
+    if options == 1:
+        return [[place] for place in (0.0, 0.3, 0.5, 0.99, 1.0)]
     different = [[float(i) for i in rng.permutation(options)] for _ in range(8)]
     return different + [[float(i) for i in rng.integers(2, size=options)] for _ in range(8)]
 
 
-def _errorless(name: str) -> list[tuple[Preference, list[float]]]:
+def _errorless(query: Query) -> list[tuple[Said, list[float]]]:
     """What an errorless teacher says, with the worth that it says it for."""
-    kind = find_kind(name)
-    queries = example_queries(len(kind.options), kind=name)
-    both = [(query, worth) for query in queries for worth in _worths(len(query.options))]
-    return [(Preference(query, kind.answer(worth)), worth) for query, worth in both]
+    kind = find_kind(query.kind)
+    if kind.made:
+        return [(Shown(option), []) for option in query.options]
+    if kind.weighed is options_of:
+        return [(kind.said(worth), worth) for worth in _worths(len(query.options))]
+    lived = [segment.lived for segment in kind.weighed(query)]  # the same beginning has the same worth
+    return [(kind.said(worth), worth) for worth in ([3.0 * n % 5 for n in lived], [float(n) for n in lived])]
 
 
-def _choices(preference: Preference) -> list[Choice]:
-    return find_kind(preference.query.kind).choices(preference)
+def _after_others(name: str) -> list[tuple[Query, list[Preference]]]:
+    """Queries, each with what was said before where that matters: a segment on every level."""
+    kind, queries = find_kind(name), _queries(name)
+    if not kind.alone:
+        return [(query, []) for query in queries]
+    others = example_queries(len(_worths(1)), kind=name, seed=1)
+    return [(q, [Preference(o, kind.said(w)) for o, w in zip(others, _worths(1), strict=True)]) for q in queries]
+
+
+def _place(preference: Preference) -> float:
+    """Where a rated segment's level is, from 0 to 1, in the middle of those that have it."""
+    assert isinstance(preference.answer, Level)  # noqa: S101
+    return (preference.answer.level - 0.5) / preference.answer.of
+
+
+def _chooses_what_is_made(name: str) -> None:
+    for query in _queries(name):
+        answer = Shown(query.options[0])
+        for choice in find_kind(name).choices(Preference(query, answer), []):
+            chosen = [s for s, share in zip(choice.options, choice.target, strict=True) if share > 0]
+            must([_bits(s) for s in chosen] == [_bits(answer.segment)], "what was made is what was chosen")
+
+
+def _bits(segment: Segment) -> str:
+    """Bring a segment to a form that can be compared."""
+    return repr(content(segment))

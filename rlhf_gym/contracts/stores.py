@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rlhf_gym.contracts.examples import example_queries, must, refuses, same_query
 from rlhf_gym.kinds import find_kind
-from rlhf_gym.preferences import Answer, Preference, Query, Ranking, Said
+from rlhf_gym.preferences import Answer, Preference, Query, Ranking, Said, Shown
 from rlhf_gym.registry import KINDS
 from rlhf_gym.store.preference_store import PreferenceStore
 
@@ -278,11 +278,19 @@ def takes_preferences_over(store: PreferenceStore) -> None:
     must((store.counts().open, store.counts().awaited) == (1, 2), "added queries are answered; posted ones stay open")
 
 
+def _answer(query: Query) -> Said:
+    """Give an answer of the query's kind."""
+    kind = find_kind(query.kind)
+    if kind.made:
+        return Shown(query.options[-1])
+    return kind.said([place / len(kind.weighed(query)) for place in range(len(kind.weighed(query)))])
+
+
 def keeps_every_kind_of_query_and_answer(store: PreferenceStore) -> None:
     """Rankings as well as comparisons."""
-    queries = [query for kind in KINDS for query in example_queries(6, seed=len(kind), kind=kind)]
+    queries = [query for seed, kind in enumerate(KINDS) for query in example_queries(6, seed=seed, kind=kind)]
     store.post(queries)
-    answers = [find_kind(query.kind).answer(range(len(query.options))) for query in queries]
+    answers = [_answer(query) for query in queries]
     store.record_all([query.id for query in queries], answers, teacher="a")
     kept = store.preferences()
     must([p.answer for p in kept] == answers, "answers come back as they were given, by the kind of the query")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 
@@ -53,13 +54,31 @@ def answer_text(answer: Said, *, kind: str, options: int, query_id: str) -> str:
 
 
 def choices(preferences: Iterable[Preference]) -> list[Choice]:
-    """Turn answers into the choices to fit; skipped queries imply none, and held-out ones are left out."""
-    return [
-        choice
-        for preference in preferences
-        if preference.answer is not Answer.SKIP and preference.query.why != HELDOUT
-        for choice in find_kind(preference.query.kind).choices(preference)
-    ]
+    """Turn answers, in order of answering, into the choices to fit; held-out queries imply none."""
+    told = Told()
+    return [choice for preference in preferences for choice in told.add(preference)]
 
 
-__all__ = ["Kind", "answer_text", "check_query", "choices", "find_kind"]
+class Told:
+    """What answers tell, one after the other: some kinds hold an answer against earlier ones of the same teacher."""
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, str], list[Preference]] = defaultdict(list)
+
+    def add(self, preference: Preference) -> list[Choice]:
+        """Turn the next answer into choices; of a skipped query, or a held-out one, there are none."""
+        kind, query = find_kind(preference.query.kind), preference.query
+        if preference.answer is Answer.SKIP or query.why == HELDOUT:
+            return []
+        if not kind.alone:
+            return kind.choices(preference, ())
+        before = self._before[preference.teacher, query.kind]
+        before.append(preference)
+        return kind.choices(preference, before[:-1])
+
+    def hangs_on(self, preference: Preference) -> bool:
+        """Tell whether what later answers told may hang on this one, so that without it all have to be told anew."""
+        return preference in self._before[preference.teacher, preference.query.kind]
+
+
+__all__ = ["Kind", "Told", "answer_text", "check_query", "choices", "find_kind"]

@@ -26,7 +26,7 @@ def answer(worth: Sequence[float]) -> Answer:
     return Answer.LEFT if left > right else Answer.RIGHT
 
 
-def choices(preference: Preference) -> list[Choice]:
+def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[Choice]:
     """Make one choice between two, a tie half each way."""
     left = Answer(preference.answer).target
     query = preference.query

@@ -61,7 +61,7 @@ def answer(worth: Sequence[float]) -> Ranking:
     return Ranking(tuple(tuple(group) for _, group in groupby(order, lambda option: worth[option])))
 
 
-def choices(preference: Preference) -> list[Choice]:
+def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[Choice]:
     """Make K - 1 choices, each out of the options that weren't placed before."""
     assert isinstance(preference.answer, Ranking)  # noqa: S101
     query = preference.query
@@ -88,4 +88,4 @@ def _group(entry: Any) -> tuple[int, ...]:
     return group
 
 
-RANKING = Kind(range(3, 9), parse, text, answer, choices)
+RANKING = Kind(range(3, 9), parse, text, answer, choices, seconds=lambda options: 4.0 * (options - 1))

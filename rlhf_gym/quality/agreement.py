@@ -48,7 +48,7 @@ def segment_digest(segment: Segment) -> str:
 
 
 def pairs(answer: Said, options: int) -> dict[tuple[int, int], Answer]:
-    """Break an answer into judgements of two: of a comparison one, of a ranking of k one for each two, of a skip none.
+    """Break an answer into judgements of two: of a comparison one, of a ranking of k one for each two, of others none.
 
     Args:
         answer: What was said.
@@ -57,10 +57,10 @@ def pairs(answer: Said, options: int) -> dict[tuple[int, int], Answer]:
     Returns:
         For two places, the lower first, LEFT if that one is better, RIGHT if the other is, or TIE.
     """
-    if answer is Answer.SKIP:
-        return {}
+    if isinstance(answer, Answer):
+        return {} if answer is Answer.SKIP else {(0, options - 1): answer}
     if not isinstance(answer, Ranking):
-        return {(0, options - 1): answer}
+        return {}
     rank = {option: number for number, group in enumerate(answer.groups) for option in group}
     return {(i, j): _better(rank[j] - rank[i]) for i, j in combinations(range(options), 2)}
 

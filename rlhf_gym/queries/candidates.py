@@ -61,10 +61,13 @@ class Candidates:
     def scores(self) -> Array:
         """Learned return of each option by each member, shape (M, N, K).
 
+        A query's only option has a rival, or there would be nothing to be unsure of: the mean of all candidates, so
+        that the shape is (M, N, 2).
+
         Raises:
             BadInput: If there is no reward model yet.
         """
-        return np.stack([self._sums(member) for member in self._step_scores])
+        return with_rival(np.stack([self._sums(member) for member in self._step_scores]))
 
     def values(self, gamma: float) -> Array:
         """Compute each member's discounted return from an option's start to the last recorded step of its episode.
@@ -73,17 +76,17 @@ class Candidates:
             gamma: Discount of a step, from 0 to 1.
 
         Returns:
-            Shape (M, N, K).
+            Shape (M, N, K), as :attr:`scores` has it.
 
         Raises:
             BadInput: If there is no reward model yet.
         """
         lengths = [len(trajectory) for trajectory in self.trajectories]
-        return np.asarray(discounted(self._step_scores, lengths, gamma)[:, self._bounds[0]])
+        return with_rival(np.asarray(discounted(self._step_scores, lengths, gamma)[:, self._bounds[0]]))
 
     @cached_property
     def probabilities(self) -> Array:
-        """Each member's probability that an option is the best of its query, shape (M, N, K)."""
+        """Each member's probability that an option is the best of its query, shape (M, N, K), likewise."""
         return np.asarray(softmax(self.scores, axis=-1))
 
     @cached_property
@@ -158,14 +161,21 @@ class Candidates:
 
 
 def probabilities_of(queries: Sequence[Query], step_scores: StepScores) -> Array:
-    """Compute each member's probability that an option is the best of its query, shape (M, N, K).
+    """Compute each member's probability that an option is the best of its query, as :class:`Candidates` does.
 
     Args:
-        queries: N of them, at least one.
+        queries: N of them, at least one, with equally many options.
         step_scores: What each member of the reward model gives a step.
     """
     returns = returns_of(queries, step_scores)
-    return np.asarray(softmax(returns.reshape(len(returns), len(queries), -1), axis=-1))
+    return np.asarray(softmax(with_rival(returns.reshape(len(returns), len(queries), -1)), axis=-1))
+
+
+def with_rival(scores: Array) -> Array:
+    """Put beside queries' only options, shape (M, N, 1), the mean of all: (M, N, 2); others stay as they are."""
+    if scores.shape[-1] > 1:
+        return scores
+    return np.concatenate([scores, np.broadcast_to(scores.mean(axis=1, keepdims=True), scores.shape)], axis=-1)
 
 
 def returns_of(queries: Sequence[Query], step_scores: StepScores) -> Array:

@@ -35,8 +35,8 @@ class Bootstrap:
         self._drawn: dict[str, Array] = {}
 
     def weights(self, choices: Sequence[Choice]) -> Array:
-        """Draw the weights of N choices, shape (M, N)."""
-        return np.array([self._of(choice.group) for choice in choices]).T
+        """Draw the weights of N choices, times their own, shape (M, N)."""
+        return np.array([self._of(choice.group) * choice.weight for choice in choices]).T
 
     def _of(self, group: str) -> Array:
         if group not in self._drawn:

@@ -31,6 +31,7 @@ class Dataset:
         offered: Whether there is an option, bool, shape (N, K).
         targets: Probability with which each option was chosen, shape (N, K).
         groups: Number of each choice's group, which is held out as a whole, shape (N,).
+        weights: How much each choice counts, shape (N,).
     """
 
     inputs: Tensor
@@ -39,6 +40,7 @@ class Dataset:
     offered: Tensor
     targets: Tensor
     groups: Array
+    weights: Array
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
@@ -79,6 +81,7 @@ class Dataset:
         padded[offered] = rows
         number: dict[str, int] = {}
         self.groups = np.array([number.setdefault(choice.group, len(number)) for choice in choices], np.int64)
+        self.weights = np.array([choice.weight for choice in choices])
         self.rows, self.offered, self.targets = map(torch.from_numpy, (padded, offered, targets))
 
     def _encode(self, segments: Sequence[Segment]) -> None:

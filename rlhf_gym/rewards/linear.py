@@ -113,7 +113,7 @@ class LinearPart(nn.Module):
             raise BadInput("steps of queries hold inputs that are nan, infinite, or too large to be squared; mend the "
                            "environment, or leave such coordinates out by reward.observe")  # fmt: skip
         rows, offered = data.rows.numpy(), data.offered.numpy()
-        pairs = break_up(sums, rows, offered, targets.double().numpy()).by(data.groups)
+        pairs = break_up(sums, rows, offered, targets.double().numpy(), data.weights).by(data.groups)
         fits = [
             fit_posterior(pairs, self.features.groups, np.array(list(scales.values())), by_evidence=by_evidence)
             for scales, by_evidence in ((SCALES, True), (SCALES, False), (STRAIGHT, False))

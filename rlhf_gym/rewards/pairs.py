@@ -43,7 +43,7 @@ class Pairs:
         return replace(self[order], group=of[order])
 
 
-def break_up(features: Array, rows: Array, offered: Array, targets: Array) -> Pairs:
+def break_up(features: Array, rows: Array, offered: Array, targets: Array, weights: Array) -> Pairs:
     """Break choices up into pairs of an option that may have been chosen and another one.
 
     Bradley-Terry on broken rankings is as good as Plackett-Luce where answers are few (2/K is the weight at which
@@ -54,6 +54,7 @@ def break_up(features: Array, rows: Array, offered: Array, targets: Array) -> Pa
         rows: Row of each option's segment, shape (N, K).
         offered: Whether there is an option, bool, shape (N, K).
         targets: Probability with which each option was chosen, shape (N, K).
+        weights: How much each choice counts, shape (N,).
     """
     one, other = np.triu_indices(rows.shape[1], k=1)
     there = offered[:, one] & offered[:, other]
@@ -64,6 +65,6 @@ def break_up(features: Array, rows: Array, offered: Array, targets: Array) -> Pa
     return Pairs(
         features[left] - features[right],
         targets[choice, one[pair]] / mass,
-        mass * 2 / offered.sum(axis=1)[choice],
+        mass * 2 / offered.sum(axis=1)[choice] * weights[choice],
         choice,
     )

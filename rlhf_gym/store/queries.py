@@ -11,9 +11,10 @@ from weakref import WeakValueDictionary
 from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select
 
 from rlhf_gym.kinds import check_query
+from rlhf_gym.kinds.made import ARRAYS
 from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Segment
-from rlhf_gym.store.rows import ARRAYS, query_to_row, row_to_query, row_to_segment, segment_to_row
+from rlhf_gym.store.rows import query_to_row, row_to_query, row_to_segment, segment_to_row
 from rlhf_gym.store.schema import OPTIONS, QUERIES, SEGMENTS
 
 _AT_ONCE = 500  # values that one statement asks for: databases have their limits

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,14 +11,12 @@ import numpy as np
 from safetensors.numpy import load
 from sqlalchemy import Row
 
-from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
+from rlhf_gym.kinds.made import ARRAYS, origin_from_json, origin_to_json
 from rlhf_gym.preferences import QUERY_FIELDS, Preference, Query
 from rlhf_gym.segments import Array, Origin, Segment
 from rlhf_gym.store.answers import AnswerSince, GivenAnswer
 from rlhf_gym.store.packing import pack, unpack
-
-ARRAYS = ("observations", "actions", "rewards", "earlier_actions")
 
 
 def query_to_row(query: Query) -> dict[str, Any]:
@@ -90,27 +87,6 @@ def _origin_text(origin: Origin, texts: dict[int, str]) -> str:
     if id(origin) not in texts:
         texts[id(origin)] = origin_to_json(origin)
     return texts[id(origin)]
-
-
-def origin_to_json(origin: Origin) -> str:
-    """Turn an origin into text: a database's own JSON type may refuse infinity, which bounds may be."""
-    fields = {
-        "env_id": origin.env_id,
-        "seed": int(origin.seed),
-        "env_kwargs": dict(origin.env_kwargs),
-        "fixed_horizon": origin.fixed_horizon,
-    }
-    try:
-        return json.dumps(fields)
-    except TypeError as error:
-        raise BadInput(
-            f"env_kwargs {dict(origin.env_kwargs)} can't be stored: {error}; use numbers, text, lists and mappings"
-        ) from error
-
-
-def origin_from_json(text: str) -> Origin:
-    """Make the origin that :func:`origin_to_json` was given."""
-    return Origin(**json.loads(text))
 
 
 def _plain(value: Any, kind: Any) -> Any:

@@ -70,6 +70,7 @@ class JudgeTeacher(Teacher):
     """
 
     name = "judge"
+    kinds = tuple(HOW_TO_SAY)
 
     def __init__(
         self,

@@ -14,10 +14,10 @@ from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import Answer, Query, Said
 from rlhf_gym.segments import Array
 from rlhf_gym.teachers.goals import Goal
+from rlhf_gym.teachers.showing import Shows, answered
 from rlhf_gym.teachers.teacher import Teacher
-from rlhf_gym.teachers.values import goal_returns, recent_returns, true_returns, worths
+from rlhf_gym.teachers.values import LATELY, Seen, goal_returns, recent_returns, true_returns, worths
 
-LATELY = 200  # options seen last: from them the teacher knows what is usual
 DRIFT_PER = 100  # answers
 COIN = 0.5  # a teacher who is wrong more often would be one of the opposite opinion
 
@@ -38,6 +38,9 @@ class NoisyTeacher(Teacher):
     Options of exactly equal G are tied; among others, tied ones have the place of one of them. A skipped query counts
     as asked and not as a label.
 
+    One segment by itself is rated by the place of its beta G, with the draw's noise, among those of the last 200, and
+    by mistake at any place; without a look it has the middle one, and nothing is switched off.
+
     What is usual, and how many answers were given, is forgotten when a run is resumed.
 
     Args:
@@ -50,6 +53,7 @@ class NoisyTeacher(Teacher):
         left: Probability of answering in the order shown, without a look.
         drift: Added to eps_mistake with every 100 answers, until half of all are mistaken.
         standardise: Whether beta is per standard deviation of G over the options seen lately.
+        shows: Makes what is to be demonstrated or corrected, without a flaw; None has nothing to show.
         seed: Of all chance.
 
     Raises:
@@ -70,6 +74,7 @@ class NoisyTeacher(Teacher):
         left: float = 0.0,
         drift: float = 0.0,
         standardise: bool = False,
+        shows: Shows | None = None,
         seed: int | np.random.SeedSequence | np.random.Generator,
     ) -> None:
         _check({"beta": beta}, above=0.0, most=math.inf)
@@ -85,11 +90,14 @@ class NoisyTeacher(Teacher):
         self._returns = true_returns if goal is None else goal_returns(goal)
         self._recent = None if gamma == 1 else recent_returns(goal, gamma)
         self._seen: deque[tuple[float, float]] = deque(maxlen=LATELY)  # R and G of each option
-        self._answered = 0
+        self._shows, self._places, self._answered = shows, Seen(), 0
         self._rng = np.random.default_rng(seed)
 
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
+        return answered(queries, self._judge, self._shows)
+
+    def _judge(self, queries: Sequence[Query]) -> list[Said]:
         returns = worths(self._returns, queries)
         recent = worths(self._recent, queries) if self._recent else returns
         return [self._answer(*of) for of in zip(queries, returns, recent, strict=True)]
@@ -98,31 +106,45 @@ class NoisyTeacher(Teacher):
         self._seen.extend(zip(returns.tolist(), recent.tolist(), strict=True))
         usual = float(np.mean([seen for seen, _ in self._seen]))
         # All chance is drawn for every query, so that one flaw doesn't change what another one brings.
-        utilities, look = self._utilities(recent), self._rng.random()
+        kind = find_kind(query.kind)
+        utilities, mistaken, look = *self._utilities(recent), self._rng.random()
         if look < self.left:
             self._answered += 1
-            return find_kind(query.kind).answer([-float(place) for place in range(len(returns))])
+            return kind.said(_without_a_look(query, len(returns)))
         if self.eps_skip and usual and returns.max() <= usual - (1 - self.eps_skip) * abs(usual):
             return Answer.SKIP
         self._answered += 1
+        if kind.alone:
+            place = self._places.place(float(utilities[0]))
+            return kind.said([float(self._rng.random()) if mistaken else place])
         for tied in _alike(returns, recent, self.eps_equal * abs(usual)):
             utilities[tied] = utilities[tied[0]]
-        return find_kind(query.kind).answer(utilities.tolist())
+        return kind.said(utilities.tolist())
 
-    def _utilities(self, recent: Array) -> Array:
-        """Draw numbers, shape (K,), in whose order the options are put."""
+    def _utilities(self, recent: Array) -> tuple[Array, bool]:
+        """Draw numbers, shape (K,), in whose order the options are put, and whether two are in each other's place."""
         rng, k = self._rng, len(recent)
         noise, mistake, swapped = rng.gumbel(size=k), rng.random(), rng.permutation(k)[:2]
         utilities = recent.astype(np.float64)
         if math.isfinite(self.beta):
             utilities = self.beta * utilities / self._unit() + noise  # the largest is a Boltzmann draw (Gumbel 1954)
-        if mistake < min(self.eps_mistake + self.drift * self._answered / DRIFT_PER, max(COIN, self.eps_mistake)):
+        mistaken = mistake < min(
+            self.eps_mistake + self.drift * self._answered / DRIFT_PER, max(COIN, self.eps_mistake)
+        )
+        if mistaken:
             utilities[swapped] = utilities[swapped[::-1]]
-        return utilities
+        return utilities, mistaken
 
     def _unit(self) -> float:
         """Measure the unit that beta counts returns in; of a single level it is 1, as nothing is to be told apart."""
         return float(np.std([seen for _, seen in self._seen])) or 1.0 if self.standardise else 1.0
+
+
+def _without_a_look(query: Query, weighed: int) -> list[float]:
+    """Give worths that leave options in the order shown; or, of one option, nothing that speaks for or against it."""
+    if len(query.options) > 1:
+        return [-float(place) for place in range(weighed)]
+    return [0.5] * weighed
 
 
 def _alike(returns: Array, recent: Array, threshold: float) -> list[Array]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import final
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import Query, Said
 from rlhf_gym.teachers.goals import Goal
+from rlhf_gym.teachers.showing import Shows, answered
 from rlhf_gym.teachers.teacher import Teacher
-from rlhf_gym.teachers.values import Values, goal_returns, true_returns, worths
+from rlhf_gym.teachers.values import Seen, Values, goal_returns, said, true_returns, worths
 
 
 @final
@@ -19,26 +19,31 @@ class OracleTeacher(Teacher):
 
     Worth is the undiscounted sum of rewards over the lived steps. Sums are exact
     (:func:`rlhf_gym.teachers.true_returns`), so a constant reward ties wherever equally many steps were lived. There is
-    no tolerance beyond that: sums that differ at all are not a tie.
+    no tolerance beyond that: sums that differ at all are not a tie. A segment that is rated has the level of its place
+    among the last 200 that were; the oracle forgets these when a run is resumed.
 
     Args:
         goal: Compare by the sum of this in place of the environment's reward.
         values: Compare by this in place of a sum of rewards.
+        shows: Makes what is to be demonstrated or corrected; None has nothing to show.
 
     Raises:
-        BadInput: If both are given; and from `answer`, if a reward or a worth is NaN or infinite (the message names
-            it), or if there isn't one for each step or segment.
+        BadInput: If goal and values are given; and from `answer`, if a reward or a worth is NaN or infinite (the
+            message names it), if there isn't one for each step or segment, or if there is nothing to show.
     """
 
     name = "oracle"
 
-    def __init__(self, goal: Goal | None = None, *, values: Values | None = None) -> None:
+    def __init__(self, goal: Goal | None = None, *, values: Values | None = None, shows: Shows | None = None) -> None:
         if goal is not None and values is not None:
             raise BadInput("got both a goal and values; give one of them, or neither for the true return")
         self.goal = goal
         self.values = values or (true_returns if goal is None else goal_returns(goal))
+        self._shows, self._seen = shows, Seen()
 
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
-        worth = worths(self.values, queries)
-        return [find_kind(query.kind).answer(of.tolist()) for query, of in zip(queries, worth, strict=True)]
+        return answered(queries, self._judge, self._shows)
+
+    def _judge(self, queries: Sequence[Query]) -> list[Said]:
+        return [said(*of, self._seen) for of in zip(queries, worths(self.values, queries), strict=True)]

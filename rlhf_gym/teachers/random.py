@@ -7,14 +7,17 @@ from typing import final
 
 import numpy as np
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
-from rlhf_gym.preferences import Query, Said
+from rlhf_gym.preferences import Query, Said, Shown
 from rlhf_gym.teachers.teacher import Teacher
 
 
 @final
 class RandomTeacher(Teacher):
-    """Answer at random: LEFT or RIGHT with equal odds, of more options every order with equal odds.
+    """Answer at random: LEFT or RIGHT with equal odds, of more options every order with equal odds, and every level.
+
+    In place of a demonstration it says that any one of the segments shown is better than all of them.
 
     Args:
         seed: Of the coin.
@@ -27,7 +30,15 @@ class RandomTeacher(Teacher):
 
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
-        return [find_kind(query.kind).answer(self._worth(len(query.options))) for query in queries]
+        return [self._answer(query) for query in queries]
+
+    def _answer(self, query: Query) -> Said:
+        kind = find_kind(query.kind)
+        if not kind.made:
+            return kind.said(self._worth(len(kind.weighed(query))))
+        if len(query.options) == 1:
+            raise BadInput(f"query {query.id!r} is a {query.kind}; the random teacher has nothing to show")
+        return Shown(query.options[int(self._rng.integers(len(query.options)))])
 
     def _worth(self, options: int) -> list[float]:
         """Draw a value for each option; one draw decides between two."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +21,9 @@ from rlhf_gym.preferences import Query, Said
 from rlhf_gym.segments import Array, Segment
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers.expressions import Expression
+from rlhf_gym.teachers.showing import Shows, answered
 from rlhf_gym.teachers.teacher import Teacher
-from rlhf_gym.teachers.values import worths
+from rlhf_gym.teachers.values import LATELY, worths
 from rlhf_gym.teachers.variables import Variables, variables_of
 
 COPY = "rules.yaml"
@@ -90,6 +91,7 @@ class RulesTeacher(Teacher):
     Args:
         file: Path of the rules.
         store: Beside which the copy is kept, where that is a file.
+        shows: Makes what is to be demonstrated or corrected; None has nothing to show.
 
     Attributes:
         decided: How many queries each principle decided: where the order of the best and the next comes from.
@@ -101,18 +103,22 @@ class RulesTeacher(Teacher):
 
     name = "rules"
 
-    def __init__(self, file: str, store: PreferenceStore | None = None) -> None:
+    def __init__(self, file: str, store: PreferenceStore | None = None, *, shows: Shows | None = None) -> None:
         copy = store.beside(COPY) if store else None
         text = _text(file, copy)
         rules = _parsed(file, text)
         self.variables = variables_of(rules["environment"], rules.get("env_kwargs"))
         self.order, self.principles = rules["order"], _principles(rules["principles"], self.variables, file)
         self.decided: Counter[str] = Counter()
+        self._shows, self._seen = shows, deque[Array](maxlen=LATELY)
         if copy and not copy.exists():  # only once the rules are known to be good
             copy.write_text(text, encoding="utf-8")
 
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
+        return answered(queries, self._judge, self._shows)
+
+    def _judge(self, queries: Sequence[Query]) -> list[Said]:
         return [self._answer(*of) for of in zip(queries, self._scores(queries), strict=True)]
 
     def decider(self, query: Query) -> str | None:
@@ -126,10 +132,15 @@ class RulesTeacher(Teacher):
         return [np.stack(of, axis=1) for of in zip(*each, strict=True)]
 
     def _answer(self, query: Query, scores: Array) -> Said:
+        kind = find_kind(query.kind)
+        if kind.alone:
+            self._seen.append(scores[0])
+            seen = self._levels(np.array(self._seen))
+            return kind.said([float((seen < seen[-1]).mean() + (seen == seen[-1]).mean() / 2)])
         levels = self._levels(scores)
         if decider := self._decider(scores, levels):
             self.decided[decider] += 1
-        return find_kind(query.kind).answer(levels.tolist())
+        return kind.said(levels.tolist())
 
     def _levels(self, scores: Array) -> Array:
         """Turn scores, shape (K, principles), into numbers that order the options, shape (K,)."""
@@ -142,6 +153,8 @@ class RulesTeacher(Teacher):
         return levels
 
     def _decider(self, scores: Array, levels: Array) -> str | None:
+        if len(levels) < 2:
+            return None
         best, following = np.argsort(-levels, kind="stable")[:2]
         if levels[best] == levels[following]:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rlhf_gym.preferences import Query, Said
 
@@ -13,6 +13,8 @@ class Teacher(ABC):
 
     name: str
     """Under which answers are kept in the preference store."""
+    kinds: Collection[str] | None = None
+    """Kinds of feedback that it can give; None is all of them."""
 
     @abstractmethod
     def answer(self, queries: Sequence[Query]) -> Sequence[Said]:

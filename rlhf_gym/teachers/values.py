@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.preferences import Query
+from rlhf_gym.kinds import find_kind
+from rlhf_gym.preferences import Query, Said
 from rlhf_gym.segments import Array, Segment
 from rlhf_gym.teachers.goals import Goal, NotFinite, finite, goal_rewards
 
+LATELY = 200
+"""Segments by which a teacher who judges one by itself knows what is usual."""
 Values = Callable[[Sequence[Segment]], Array]
 """A function of N segments, at least one, that returns what each is worth, shape (N,)."""
 
@@ -64,16 +68,21 @@ def recent_returns(goal: Goal | None, gamma: float) -> Values:
 
 
 def worths(values: Values, queries: Sequence[Query]) -> list[Array]:
-    """Compute what the options of each query are worth, shapes (K,).
+    """Compute what the segments are worth that the answer to each query hangs on, shapes (K,).
+
+    Those are its options, unless its kind says otherwise (:class:`rlhf_gym.kinds.Kind`).
 
     Raises:
         BadInput: If a reward or a worth is NaN or infinite (the message names it), or there isn't one for each segment.
     """
     if not queries:
         return []
-    names = [f"the {name} segment of query {query.id!r}" for query in queries for name in query.names]
+    weighed = [find_kind(query.kind).weighed(query) for query in queries]
+    names = [
+        _name(query, place, len(of)) for query, of in zip(queries, weighed, strict=True) for place in range(len(of))
+    ]
     try:
-        worth = np.asarray(values([segment for query in queries for segment in query.options]))
+        worth = np.asarray(values([segment for of in weighed for segment in of]))
     except NotFinite as error:
         raise BadInput(error.told(names[error.segment])) from error
     if worth.shape != (len(names),) or worth.dtype.kind not in "biuf":
@@ -86,7 +95,44 @@ def worths(values: Values, queries: Sequence[Query]) -> list[Array]:
             f"values returned {worth[bad[0]]} for {names[bad[0]]}; worth must be finite, or it can't be compared: "
             "mend what computes it"
         )
-    return np.split(worth, np.cumsum([len(query.options) for query in queries])[:-1])
+    return np.split(worth, np.cumsum([len(of) for of in weighed])[:-1])
+
+
+class Seen:
+    """What a teacher has seen lately, to whom a segment is good or bad by itself.
+
+    Args:
+        most: Segments that are remembered.
+    """
+
+    def __init__(self, most: int = LATELY) -> None:
+        self._worth: deque[float] = deque(maxlen=most)
+
+    def place(self, worth: float) -> float:
+        """Look at a segment; gives the share of those seen that are worth less, half of those worth the same."""
+        self._worth.append(worth)
+        seen = np.array(self._worth)
+        return float((seen < worth).mean() + (seen == worth).mean() / 2)
+
+
+def said(query: Query, worth: Array, seen: Seen) -> Said:
+    """Give the answer of a teacher without errors.
+
+    Args:
+        query: To which.
+        worth: Of what the answer hangs on, shape (K,).
+        seen: What the teacher saw before; a segment that is judged by itself is added.
+
+    Raises:
+        BadInput: If the answer is a segment that the teacher has to make.
+    """
+    kind = find_kind(query.kind)
+    return kind.said([seen.place(float(worth[0]))] if kind.alone else worth.tolist())
+
+
+def _name(query: Query, place: int, weighed: int) -> str:
+    option = query.names[place] if weighed == len(query.options) else f"{place + 1}. part of the"
+    return f"the {option} segment of query {query.id!r}"
 
 
 def _step_rewards(segments: Sequence[Segment], goal: Goal | None) -> Array:

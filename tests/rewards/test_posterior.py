@@ -20,14 +20,16 @@ def comparisons(differences: np.ndarray, weights: np.ndarray, rng: np.random.Gen
 
 def test_a_comparison_is_one_pair_whose_difference_is_left_less_right() -> None:
     features = np.array([[1.0, 2.0], [5.0, 1.0]])
-    pairs = break_up(features, np.array([[0, 1]]), ALL[None], np.array([[0.0, 1.0]]))
+    pairs = break_up(features, np.array([[0, 1]]), ALL[None], np.array([[0.0, 1.0]]), np.ones(1))
     assert pairs.differences.tolist() == [[-4.0, 1.0]]
     assert (pairs.targets.tolist(), pairs.weights.tolist(), pairs.group.tolist()) == ([0.0], [1.0], [0])
 
 
 def test_a_tie_is_half_a_preference_and_a_choice_among_three_two_pairs_of_two_thirds() -> None:
     features, offered = np.array([[1.0], [2.0], [4.0]]), np.array([[True, True, False], [True, True, True]])
-    pairs = break_up(features, np.array([[0, 1, 0], [0, 1, 2]]), offered, np.array([[0.5, 0.5, 0], [0, 1, 0]]))
+    pairs = break_up(
+        features, np.array([[0, 1, 0], [0, 1, 2]]), offered, np.array([[0.5, 0.5, 0], [0, 1, 0]]), np.ones(2)
+    )
     assert pairs.differences[:, 0].tolist() == [-1.0, -1.0, -2.0]  # 0 against 1; 0 against 1, 1 against 2
     assert pairs.targets.tolist() == [0.5, 0.0, 1.0]
     assert pairs.weights == pytest.approx([1.0, 2 / 3, 2 / 3])

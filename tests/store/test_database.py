@@ -11,9 +11,10 @@ from safetensors.numpy import load
 from sqlalchemy import create_engine, inspect
 
 from rlhf_gym.contracts import example_queries
+from rlhf_gym.kinds.made import origin_from_json
 from rlhf_gym.preferences import QUERY_FIELDS, Answer
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.store.rows import origin_from_json, query_to_row
+from rlhf_gym.store.rows import query_to_row
 from rlhf_gym.store.schema import QUERIES
 
 

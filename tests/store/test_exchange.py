@@ -491,7 +491,7 @@ def test_a_record_that_is_not_of_its_kind_is_refused(folder, tmp_path):
         (
             '"kind": "comparison"',
             '"kind": "rating"',
-            "kind is 'rating'; did you mean ranking?",
+            "query '0-0' has 2 options; a rating shows 1",
         ),
         ('"answer": "left"', '"answer": "[1,0]"', "is not a valid Answer"),
     ):

@@ -11,9 +11,9 @@ import numpy as np
 
 from rlhf_gym.arrays import array_from_json, array_to_json
 from rlhf_gym.errors import BadInput
+from rlhf_gym.kinds.made import ARRAYS
 from rlhf_gym.preferences import Preference
 from rlhf_gym.store.exchange.records import Record, as_format_2, damage, preference_to_record, record_to_preference
-from rlhf_gym.store.rows import ARRAYS
 
 
 def write_json_lines(preferences: Iterable[Preference], path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.kinds.made import ARRAYS
 from rlhf_gym.preferences import Preference
 from rlhf_gym.segments import Array
 from rlhf_gym.store.exchange.records import (
@@ -20,7 +21,6 @@ from rlhf_gym.store.exchange.records import (
     preference_to_record,
     record_to_preference,
 )
-from rlhf_gym.store.rows import ARRAYS
 
 try:
     import pyarrow as pa

@@ -14,9 +14,9 @@ import numpy as np
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text, check_query, find_kind
+from rlhf_gym.kinds.made import ARRAYS, origin_from_json, origin_to_json
 from rlhf_gym.preferences import QUERY_FIELDS, Preference, Query
 from rlhf_gym.segments import Segment
-from rlhf_gym.store.rows import ARRAYS, origin_from_json, origin_to_json
 
 Record = dict[str, Any]
 

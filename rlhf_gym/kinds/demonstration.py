@@ -1,0 +1,24 @@
+"""Demonstration: a segment of the teacher's own, better than what the policy does now.
+
+One reward-rational choice: the segment shown, out of it and some of the present policy's (Jeon, Milli & Dragan 2020,
+section 3; Finn et al. 2016, Guided cost learning, equation 4, likewise takes the policy's samples for what could have
+been done instead).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlhf_gym.kinds.kind import Kind
+from rlhf_gym.kinds.made import parse, shown, text
+from rlhf_gym.preferences import Choice, Preference
+
+
+def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[Choice]:
+    """Make one choice among the segment shown and those of the query."""
+    query = preference.query
+    options = (shown(preference.answer, query.options[0]), *query.options)
+    return [Choice(options, (1.0, *[0.0] * len(query.options)), group=query.repeats or query.id)]
+
+
+DEMONSTRATION = Kind(range(3, 9), parse, text, None, choices, seconds=lambda options: 20.0)

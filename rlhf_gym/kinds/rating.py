@@ -1,0 +1,82 @@
+"""Rating: how good one segment is by itself, on a few levels in the researcher's own words.
+
+Levels mean different things to different people, and to one person at different times, so no scale is assumed and no
+thresholds are fitted: a rating is a choice between its segment and each of those that the same person lately put on
+another level (as Christiano et al. 2017 compare two). What rating-based methods fit instead, a class for each level
+(White et al. 2024, Rating-based Reinforcement Learning), needs borders that stay where they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.kinds.kind import Kind
+from rlhf_gym.preferences import Answer, Choice, Level, Preference, Said
+
+AGAINST = 8
+"""Earlier ratings that one is held against, the latest ones: levels drift as what is seen gets better."""
+WORTH = 2.0
+"""Choices that a rating counts for, against however many others it is held: to put a segment among five levels tells
+about as much as two comparisons, log2(5) = 2.3."""
+LEVELS = 5
+
+
+def rating(levels: int) -> Kind:
+    """Make the kind of feedback that has this many levels."""
+
+    def parse(text: str, options: int) -> Said:
+        """Read "skip", or a level and how many there are, such as "4/5".
+
+        Raises:
+            BadInput: If it is neither.
+        """
+        if text == Answer.SKIP.value:
+            return Answer.SKIP
+        level, slash, of = text.partition("/")
+        if not (slash and level.isdecimal() and level.isascii() and of == str(levels)):
+            raise BadInput(f"{text[:60]!r} is no rating; say a level from 1 to {levels}, such as {levels}/{levels}")
+        if not 1 <= int(level[:9]) <= levels:
+            raise BadInput(f"{text[:60]!r} is a level out of range; use 1, the worst, to {levels}, the best")
+        return Level(int(level), levels)
+
+    def text(answer: Said) -> str:
+        """Write what `parse` reads.
+
+        Raises:
+            BadInput: If it is neither a level nor SKIP.
+        """
+        if isinstance(answer, Level) and answer.of == levels:
+            return f"{answer.level}/{answer.of}"
+        if answer is Answer.SKIP:
+            return Answer.SKIP.value
+        raise BadInput(f"{answer!r} is no level of {levels}; use Level(1, {levels}) and so on, or Answer.SKIP")
+
+    def answer(worth: Sequence[float]) -> Level:
+        """Spread what was seen evenly over the levels."""
+        (place,) = worth
+        return Level(min(1 + math.floor(place * levels), levels), levels)
+
+    return Kind(range(1, 2), parse, text, answer, choices, alone=True, seconds=lambda options: 3.0)
+
+
+def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[Choice]:
+    """Make a choice between the segment and each of the latest that have another level; none where there aren't any."""
+    rated, query = preference.answer, preference.query
+    assert isinstance(rated, Level)  # noqa: S101
+    others = [(p.query, p.answer) for p in before if isinstance(p.answer, Level) and p.answer.level != rated.level]
+    against = others[-AGAINST:]
+    return [
+        Choice(
+            (*query.options, *other.options),
+            (1.0, 0.0) if rated.level > level.level else (0.0, 1.0),
+            group=query.repeats or query.id,
+            weight=WORTH / len(against),
+        )
+        for other, level in against
+    ]
+
+
+RATING = rating(LEVELS)
+RATING_2, RATING_3, RATING_4, RATING_6, RATING_7, RATING_8, RATING_9 = map(rating, (2, 3, 4, 6, 7, 8, 9))

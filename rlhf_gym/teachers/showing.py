@@ -1,0 +1,40 @@
+"""Answers that a teacher makes, beside those told by what segments are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.kinds import find_kind
+from rlhf_gym.preferences import Query, Said, Shown
+from rlhf_gym.segments import Segment
+
+Shows = Callable[[Query], Segment]
+"""Makes the segment that answers a query: a demonstration, or a correction."""
+
+
+def answered(
+    queries: Sequence[Query], judge: Callable[[Sequence[Query]], Sequence[Said]], shows: Shows | None
+) -> list[Said]:
+    """Answer queries of every kind, in their order.
+
+    Args:
+        queries: N of them.
+        judge: Answers those that aren't to be shown something.
+        shows: Makes what the others are to be shown; None where there is nothing to show.
+
+    Raises:
+        BadInput: If something is to be shown, and there is nothing.
+    """
+    made = [find_kind(query.kind).made for query in queries]
+    judged = iter(judge([query for query, is_made in zip(queries, made, strict=True) if not is_made]))
+    return [Shown(_shown(query, shows)) if m else next(judged) for query, m in zip(queries, made, strict=True)]
+
+
+def _shown(query: Query, shows: Shows | None) -> Segment:
+    if shows is None:
+        raise BadInput(
+            f"query {query.id!r} is a {query.kind}, and the teacher has nothing to show; set feedback.demonstrator: a "
+            "run directory, a policy's file, or recorded trajectories"
+        )
+    return shows(query)
