@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Method
 from rlhf_gym.parts import Asked, Parts, Streams
-from rlhf_gym.preferences import Answer
+from rlhf_gym.preferences import Answer, Level
 from rlhf_gym.queries import Part, Scheme, plan
 from rlhf_gym.registry import check_is, kind_shares, make, source_entry, teacher_entry
 from rlhf_gym.rewards import RewardLearner, RewardModel
@@ -278,10 +278,22 @@ def kinds_asked(config: RLHFConfig) -> dict[str, Asked]:
     if wanted and not any(wanted in options for options in allowed.values()):
         ranges = " or ".join(f"{o[0]} to {o[-1]}" if len(o) > 1 else str(o[0]) for o in allowed.values())
         raise BadInput(f"query.options is {wanted} and kind is {config.kind}; use {ranges}")
+    _check_levels(config, shares)
     return {
         name: Asked(shares[name], wanted if wanted and wanted in options else options[0])
         for name, options in allowed.items()
     }
+
+
+def _check_levels(config: RLHFConfig, kinds: Iterable[str]) -> None:
+    """Refuse words for other numbers of levels than ratings have."""
+    words = config.feedback.levels
+    for rated in [find_kind(kind).said([1.0]) for kind in kinds if find_kind(kind).alone] if words else []:
+        if isinstance(rated, Level) and rated.of != len(words):
+            raise BadInput(
+                f"feedback.levels has {len(words)} words and kind is {config.kind}, whose ratings have {rated.of}; use "
+                f"as many words, or kind rating-{len(words)}"
+            )
 
 
 def make_answers(

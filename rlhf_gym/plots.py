@@ -39,6 +39,7 @@ DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (3
 INK = "#333333"
 SMALL: dict[str, Any] = {"fontsize": 8.5, "color": "#6b6b6b"}
 STEPS, LABELS, RETURN = "environment steps", "labels", "true return"
+SECONDS = "seconds of the teacher's time"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ class Panel:
     limits: tuple[float | None, float | None] = (None, None)
 
 
-def learning_curve(runs: Sequence[Run], output: str | Path | None = None, *, interval: bool = False) -> Figure:
+def learning_curve(
+    runs: Sequence[Run], output: str | Path | None = None, *, interval: bool = False, seconds: bool = False
+) -> Figure:
     """Draw true returns while learning, against environment steps and against labels.
 
     Runs with the same environment, labels, teacher, scheme, algorithm and reward become one line, the interquartile
@@ -82,9 +85,10 @@ def learning_curve(runs: Sequence[Run], output: str | Path | None = None, *, int
         runs: As :func:`rlhf_gym.runs.read_run` gives them; their steps may differ.
         output: File to write, its format by its ending (png, svg, pdf); None writes nothing.
         interval: Draw the mean with its 95 % confidence interval instead.
+        seconds: Draw them against seconds of a teacher's time instead of labels, which kinds of feedback differ in.
 
     Raises:
-        BadInput: If there are no runs, or none has finished an episode.
+        BadInput: If there are no runs, none has finished an episode, or one is too old to know the seconds.
     """
     if not runs:
         raise BadInput("got no runs to draw; give at least one run directory")
@@ -99,9 +103,11 @@ def learning_curve(runs: Sequence[Run], output: str | Path | None = None, *, int
     figure = Figure(figsize=(9.6, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     draw_curves(left, rows, titled, x="env_steps", interval=interval)
-    draw_curves(right, rows, titled, x="labels", interval=interval)
+    if seconds and (older := [run for run in runs if "teacher_seconds" not in run.metrics[0]]):
+        raise BadInput(f"{older[0].path} was made before seconds of a teacher's time were counted; draw it by labels")
+    draw_curves(right, rows, titled, x="teacher_seconds" if seconds else "labels", interval=interval)
     left.set(xlabel=STEPS, ylabel=RETURN)
-    right.set(xlabel=LABELS)
+    right.set(xlabel=SECONDS if seconds else LABELS)
     left.set_title(envs.pop() if len(envs) == 1 else "", loc="left", color=INK, fontweight="bold")
     _legend(figure, left, rows, interval=interval)
     if output is not None:

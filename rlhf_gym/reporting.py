@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.evaluation import Predict, goal_return, play
+from rlhf_gym.kinds import find_kind
 from rlhf_gym.parts import Parts
 from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.quality import heldout_figures
@@ -54,6 +55,7 @@ def report_round(
         **answer_figures(new, parts.method.step_scores),
         **heldout_figures(preferences, parts.method.step_scores),
         seconds=watch.seconds,
+        teacher_seconds=teacher_seconds(preferences),
     )
     if parts.run:
         add_round(parts.run / "metrics.csv", done)
@@ -111,6 +113,19 @@ def answer_figures(preferences: Sequence[Preference], step_scores: StepScores) -
         "disagreement": float(np.concatenate(spreads).mean()),
         "tie_rate": float(np.mean([p.answer is Answer.TIE for p in preferences])),
     }
+
+
+def teacher_seconds(preferences: Iterable[Preference]) -> float:
+    """Add up what answers cost of a person's time: as measured where somebody looked, else what their kind takes.
+
+    Literature has 3 to 5 s for a comparison (Christiano et al. 2017, section 3.2); the others are estimates beside it.
+    """
+    return sum(
+        find_kind(p.query.kind).seconds(len(p.query.options))
+        if p.shown_at is None or p.answered_at is None
+        else max(0.0, p.answered_at - p.shown_at)
+        for p in preferences
+    )
 
 
 def fit_figures(fit: RewardFit | None) -> dict[str, float]:

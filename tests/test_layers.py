@@ -80,6 +80,7 @@ MAY_IMPORT = {
     "reporting": {
         "segments",
         "preferences",
+        "kinds",
         "config",
         "registry",
         "evaluation",

@@ -32,6 +32,7 @@ class Round:
         seconds: Wall time since the run began.
         reward_loss_uniform: Loss of the members' mean probability on the held-out queries' answers (`query.heldout`).
         reward_accuracy_uniform: Share of them that the members' mean return gives.
+        teacher_seconds: What the answers so far have cost of a person's time: as measured, or what their kind takes.
     """
 
     round: int
@@ -51,6 +52,7 @@ class Round:
     seconds: float
     reward_loss_uniform: float = math.nan
     reward_accuracy_uniform: float = math.nan
+    teacher_seconds: float = math.nan
 
     @property
     def headline(self) -> dict[str, str]:

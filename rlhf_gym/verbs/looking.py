@@ -119,6 +119,8 @@ class Plot:
     """File to write; its ending says whether png, svg or pdf."""
     interval: bool = False
     """Draw the mean over seeds with its 95 % confidence interval, instead of the interquartile mean and the range."""
+    seconds: bool = False
+    """Draw against seconds of the teacher's time, which kinds of feedback differ in, instead of labels."""
 
     def run(self) -> None:
         """Draw and write."""
@@ -127,7 +129,8 @@ class Plot:
 
         if self.output.suffix not in (".png", ".svg", ".pdf"):
             raise BadInput(f"output is {self.output}; use a name that ends in .png, .svg or .pdf")
-        learning_curve([read_run(run_dir) for run_dir in self.run_dirs], self.output, interval=self.interval)
+        runs = [read_run(run_dir) for run_dir in self.run_dirs]
+        learning_curve(runs, self.output, interval=self.interval, seconds=self.seconds)
         print(f"wrote {self.output}")
 
 
