@@ -24,6 +24,10 @@ from rlhf_gym.rewards.paid import RewardOfSteps
 from rlhf_gym.segments import Array, Steps
 
 
+LATER = ("linear.square_means", "linear.magnitude_statistics")
+"""Statistics that the first models with a linear part were written without, and had the values of an unfitted one."""
+
+
 @final
 class RewardModel(nn.Module):
     """Rewards (observation, action) -> reward, several of them: members, which agree as far as the answers go.
@@ -233,8 +237,9 @@ class RewardModel(nn.Module):
             **{name: described[name] for name in ("clip", "linear", "pessimism") if name in described},
             **described["options"],
         )
+        before = {name: value for name, value in model.state_dict().items() if name in LATER}
         try:
-            model.load_state_dict(weights)
+            model.load_state_dict(before | weights)
         except RuntimeError as error:
             given = f"observation space {encoding.observation_space} and action space {encoding.action_space}"
             raise BadInput(  # in one line, which a space of many bounds is not

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rlhf_gym.rewards import RewardModel
@@ -251,6 +252,19 @@ def test_a_saved_model_comes_back_bit_for_bit(actions: spaces.Space[Any], inputs
     kept, read = model.state_dict(), loaded.state_dict()
     assert list(kept) == list(read) and all(torch.equal(kept[name], read[name]) for name in kept)
     np.testing.assert_array_equal(loaded.reward_function()(*batch(actions)), model.reward_function()(*batch(actions)))
+
+
+def test_a_model_written_before_squares_had_means_of_their_own_is_read(tmp_path: Path) -> None:
+    model = RewardModel(spaces.Box(-1, 1, (3,)), FORCES, linear="quadratic")
+    model.freeze_inputs(torch.randn(64, model.encoding.size, generator=torch.Generator().manual_seed(0)))
+    model.save(tmp_path)
+    written = load_file(tmp_path / "model.safetensors")
+    later = {"linear.square_means", "linear.magnitude_statistics"}
+    save_file({name: value for name, value in written.items() if name not in later}, tmp_path / "model.safetensors")
+    read = RewardModel.load(tmp_path).state_dict()
+    assert later < read.keys()
+    assert all(torch.equal(read[name], value) for name, value in written.items() if name not in later)
+    assert (read["linear.square_means"] == 1).all()
 
 
 def test_a_saved_model_is_one_safetensors_file_and_one_json_file(tmp_path: Path) -> None:

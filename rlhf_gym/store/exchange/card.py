@@ -17,7 +17,9 @@ _CARD = """---
 {n} preferences by {who}. Each puts `options` to a teacher, {options} segments of {length} steps, and its `answer` says
 what the teacher wants more of: {answers}. To a `kind` "comparison" the answer is left (the first of two), right, tie or
 skip; to a "ranking" it is the numbers of the options from 0, best first, ties as a list within the list, as in
-[2,[0,1]], or skip.
+[2,[0,1]], or skip; to a "rating" the level and how many there are, 1 the worst, as in 4/5; to a "switch_off" after how
+many eighths of the segment it should have been stopped, as in 3/8, and 8/8 is not at all; to a "demonstration" or a
+"correction" the segment that the teacher showed instead, as JSON.
 
 A segment holds `observations` (one more than steps), `actions`, `rewards` (the environment's own, which the teacher may
 not have seen and a reward model must not), `terminated` (whether its last step ended the episode for good: it may then
@@ -71,9 +73,9 @@ def data_card(preferences: Sequence[Preference], data_file: str) -> str:
 
 
 def _said(preferences: Sequence[Preference]) -> str:
-    """Count how often each answer was given; rankings, of which hardly two are alike, together."""
-    names = [*(answer.value for answer in Answer), "ranking"]
-    said = Counter(p.answer.value if isinstance(p.answer, Answer) else "ranking" for p in preferences)
+    """Count how often each answer was given; of other kinds than comparisons, hardly two are alike, those of a kind."""
+    said = Counter(p.answer.value if isinstance(p.answer, Answer) else p.query.kind for p in preferences)
+    names = dict.fromkeys([*(answer.value for answer in Answer), *said])
     return ", ".join(f"{said[name]} {name}" for name in names if said[name])
 
 
