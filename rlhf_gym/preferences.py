@@ -251,9 +251,13 @@ class Choice:
         target: Probability with which each was, shape (K,), summing to 1: (1, 0), or (0.5, 0.5) for a tie.
         group: Choices of one group are held out, and weighted by the bootstrap, together: the query's id.
         weight: How much it counts, in choices.
+        teacher: Who made it; "" where that isn't known.
+        sided: Whether the first option was seen on the left, so that a pull to that side may have chosen it.
     """
 
     options: tuple[Segment, ...]
     target: tuple[float, ...]
     group: str
     weight: float = 1.0
+    teacher: str = ""
+    sided: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 
 from rlhf_gym.errors import BadInput
@@ -70,11 +71,13 @@ class Told:
         kind, query = find_kind(preference.query.kind), preference.query
         if preference.answer is Answer.SKIP or query.why == HELDOUT:
             return []
-        if not kind.alone:
-            return kind.choices(preference, ())
-        before = self._before[preference.teacher, query.kind]
-        before.append(preference)
-        return kind.choices(preference, before[:-1])
+        before: list[Preference] = []
+        if kind.alone:
+            before = self._before[preference.teacher, query.kind]
+        told = [replace(choice, teacher=preference.teacher) for choice in kind.choices(preference, before)]
+        if kind.alone:
+            before.append(preference)
+        return told
 
     def hangs_on(self, preference: Preference) -> bool:
         """Tell whether what later answers told may hang on this one, so that without it all have to be told anew."""
