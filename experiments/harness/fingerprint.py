@@ -18,6 +18,7 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.named import get
 from rlhf_gym.registry import TABLES, names_in, source_entry
 
+CODE = "code"  # the column of runs.csv that has it
 HOUSE = "rlhf_gym"
 START = (f"{HOUSE}.rlhf", f"{HOUSE}.evaluation")
 WITHOUT_PART = (
@@ -95,8 +96,10 @@ def _reached(start: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _imported(module: str) -> Iterator[str]:
+@cache
+def _imported(module: str) -> tuple[str, ...]:
     """List the house's modules that a module imports."""
+    found: list[str] = []
     for node in ast.walk(_parsed(module)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -104,7 +107,8 @@ def _imported(module: str) -> Iterator[str]:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
             continue
-        yield from (name for name in names if name.startswith(f"{HOUSE}.") and _path(name))
+        found += [name for name in names if name.startswith(f"{HOUSE}.") and _path(name)]
+    return tuple(found)
 
 
 def _path(module: str) -> Path | None:

@@ -1,21 +1,21 @@
 """Which tables are of the present code, and which are known to be older.
 
 A row is of the present code if its settings are what its setting says today and the code that made it is today's
-(:mod:`experiments.harness.fingerprint`). `results/older.txt` lists the tables that aren't, each with the reason; a test
+(:mod:`experiments.harness.fingerprint`), or one that was confirmed to give the same figures
+(:mod:`experiments.harness.confirmed`). `results/older.txt` lists the tables that aren't, each with the reason; a test
 fails for a table that is older and not listed, and for one that is listed and not older.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.harness.fingerprint import code_of, has_part
+from experiments.harness.confirmed import standing
+from experiments.harness.fingerprint import CODE, code_of, has_part
 from experiments.harness.results import Results
 from experiments.harness.settings import Family, Row, Setting, known_columns
-
-CODE = "code"
 
 
 def listed_older(results_dir: Path = Path("results")) -> dict[str, str]:
@@ -40,24 +40,41 @@ def stale(results: Results, family: Family) -> list[str]:
     return [
         name
         for name, setting in results.of(family).items()
-        if not all_fresh(results.name, name, setting, results.runs[name])
+        if not all_fresh(results.name, name, setting, results.runs[name], results.confirmed)
     ]
 
 
-def all_fresh(experiment: str, name: str, setting: Setting, rows: Sequence[Row]) -> bool:
-    """Test whether today's settings and code would make all rows of a setting again."""
-    if not all(row.get(CODE) for row in rows):
+def all_fresh(experiment: str, name: str, setting: Setting, rows: Sequence[Row], confirmed: Sequence[Row] = ()) -> bool:
+    """Test whether today's settings and code would make all rows of a setting again.
+
+    Args:
+        experiment: Its name.
+        name: Of the setting.
+        setting: As it is today.
+        rows: Of `runs.csv`.
+        confirmed: Of `confirmed.csv`: older code whose rows of this setting stand.
+    """
+    if not all(row.get(CODE) for row in rows) or not of_todays_settings(experiment, name, setting, rows):
         return False
+    return {row[CODE] for row in rows} <= standing(name, todays_code(setting), confirmed)
+
+
+def is_fresh(experiment: str, name: str, setting: Setting, row: Row, confirmed: Sequence[Row] = ()) -> bool:
+    """Test whether today's settings and code would make this row again."""
+    return all_fresh(experiment, name, setting, [row], confirmed)
+
+
+def of_todays_settings(experiment: str, name: str, setting: Setting, rows: Iterable[Row]) -> bool:
+    """Test whether rows were run with what their setting says today, as far as it has a part in the result."""
     config = setting.run_config(setting.seeds[0])
     known = known_columns(experiment, name, config)
-    wanted = {column: as_text(value) for column, value in known.items() if has_part(column, config)}
-    wanted[CODE] = code_of(config, setting.measures.values())
-    return all({**wanted, "seed": row["seed"]}.items() <= row.items() for row in rows)
+    wanted = {c: as_text(value) for c, value in known.items() if c != "seed" and has_part(c, config)}
+    return all(wanted.items() <= row.items() for row in rows)
 
 
-def is_fresh(experiment: str, name: str, setting: Setting, row: Row) -> bool:
-    """Test whether today's settings and code would make this row again."""
-    return all_fresh(experiment, name, setting, [row])
+def todays_code(setting: Setting) -> str:
+    """Compute the code that would make a setting's rows today."""
+    return code_of(setting.run_config(setting.seeds[0]), setting.measures.values())
 
 
 def as_text(value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from tyro.conf import Positional
 
+from experiments.harness.confirmed import run_again
 from experiments.harness.made import made_with
 from experiments.harness.older import listed_older
 from experiments.harness.records import append_rows
@@ -139,6 +140,8 @@ def _page(results: Results, testing: bool) -> Iterator[str]:
         if why := older.get(f"{name}/{key}"):
             yield f"**Older than the present code:** {why}.\n"
         yield table(results, family)
+        if again := _run_again(results, family):
+            yield f"\n{again}"
     yield f"\n## How to read it\n\n{experiment.HOW_TO_READ}\n"
     yield from _made_with([row for found in results.runs.values() for row in found])
 
@@ -153,7 +156,14 @@ def _of_what_code(results: Results, older: Mapping[str, str]) -> Iterator[str]:
             "older: it may not reach the same again, for better or worse. Verdicts that rest on them are as old.\n"
         )
     else:
-        yield "All tables are of the present code: the column `code` of `runs.csv`, which a test compares.\n"
+        again = any(_run_again(results, family) for family in results.families.values())
+        beside = "together with `confirmed.csv`, " * again
+        yield f"All tables are of the present code: the column `code` of `runs.csv`, {beside}which a test compares.\n"
+
+
+def _run_again(results: Results, family: Family) -> str:
+    """Say what of a family was run again by later code, if anything was."""
+    return " ".join(run_again({name: results.runs[name] for name in results.of(family)}, results.confirmed))
 
 
 def _table(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> Iterator[str]:

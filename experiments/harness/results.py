@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.harness.confirmed import read_confirmed
 from experiments.harness.records import read_rows
 from experiments.harness.runner import results_folder
 from experiments.harness.settings import Experiment, Family, Row, Setting, choose, load
@@ -22,6 +23,7 @@ class Results:
         settings: All settings by name, run or not.
         runs: Rows of runs.csv by setting; settings without any are left out.
         curves: Rows of curves.csv.
+        confirmed: Rows of confirmed.csv.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Results:
     settings: Mapping[str, Setting]
     runs: Mapping[str, Sequence[Row]]
     curves: Sequence[Row]
+    confirmed: Sequence[Row]
 
     @property
     def families(self) -> dict[str, Family]:
@@ -60,4 +63,5 @@ def read_results(name: str, *, testing: bool = False, results_dir: Path = Path("
     if gone := sorted({row["setting"] for row in rows} - set(settings)):
         raise ValueError(f"{folder / 'runs.csv'} has runs of {', '.join(gone)}, which aren't settings; move them away")
     runs = {key: [row for row in rows if row["setting"] == key] for key in settings}
-    return Results(name, experiment, folder, settings, {key: found for key, found in runs.items() if found}, curves)
+    found = {key: own for key, own in runs.items() if own}
+    return Results(name, experiment, folder, settings, found, curves, read_confirmed(folder))

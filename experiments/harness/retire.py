@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from experiments.harness.confirmed import read_confirmed
 from experiments.harness.older import is_fresh
 from experiments.harness.records import append_rows, read_header, read_rows
 from experiments.harness.settings import Setting
@@ -15,7 +16,7 @@ Row = Mapping[str, str]
 def retire_rows(
     experiment: str, settings: Mapping[str, Setting], folder: Path, runs: Collection[tuple[str, int]]
 ) -> int:
-    """Move the rows of some runs that aren't of the present code, with their curves.
+    """Move the rows of some runs that aren't of the present code, with their curves; confirmed ones stay.
 
     Args:
         experiment: Its name.
@@ -26,12 +27,13 @@ def retire_rows(
     Returns:
         How many rows of runs were moved.
     """
+    confirmed = read_confirmed(folder)
 
     def retired(row: Row) -> bool:
         name, seed = row["setting"], int(row["seed"])
         if name not in settings:
             return True
-        return (name, seed) in runs and not is_fresh(experiment, name, settings[name], row)
+        return (name, seed) in runs and not is_fresh(experiment, name, settings[name], row, confirmed)
 
     gone = {(row["setting"], row["seed"]) for row in read_rows(folder / "runs.csv") if retired(row)}
     for file in ("curves.csv", "runs.csv"):  # as they are written: a run that has its row has its curves

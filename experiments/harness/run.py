@@ -6,69 +6,23 @@ row is skipped, so the command can be stopped and given again. Nothing is overwr
 
 from __future__ import annotations
 
-import json
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tyro.conf import Positional
 
+from experiments.harness.adopt import adopt_new_columns, check_headers
+from experiments.harness.confirm import confirm as confirm_rows
 from experiments.harness.fingerprint import has_part
-from experiments.harness.older import CODE, as_text
-from experiments.harness.records import append_rows, read_header, read_rows, refusal, widen
+from experiments.harness.jobs import Execute, Job, Rows, in_fresh_process
+from experiments.harness.older import as_text
+from experiments.harness.records import append_rows, read_rows
 from experiments.harness.retire import retire_rows
-from experiments.harness.runner import alone, fresh_process, missing, results_folder, run_missing
-from experiments.harness.settings import Setting, choose, known_columns, load, measure_names
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run to do."""
-
-    experiment: str
-    setting: str
-    seed: int
-    testing: bool = False
-
-    @property
-    def title(self) -> str:
-        """Its name in messages."""
-        return f"{self.setting} seed {self.seed}"
-
-    @property
-    def key(self) -> dict[str, str]:
-        """The columns by which its row is found."""
-        return {"setting": self.setting, "seed": str(self.seed)}
-
-    @property
-    def command(self) -> str:
-        """What does this run alone."""
-        testing = " --testing" if self.testing else ""
-        return f"python -m experiments.run {self.experiment} --only {self.setting} --seeds {self.seed}{testing}"
-
-
-Rows = dict[str, Any]
-Execute = Callable[[Job], Rows]
-"""Does a job; gives `run`, its row, `curves`, a row per round, and, where its setting wants one, `clip`."""
-
-
-def in_fresh_process(job: Job) -> Rows:
-    """Do a job in a new Python process with one thread; its clip, if it makes one, comes as bytes.
-
-    Raises:
-        RuntimeError: If the process fails; the message is what it said.
-    """
-    with tempfile.TemporaryDirectory() as directory:
-        output = Path(directory) / "rows.json"
-        command = [sys.executable, "-m", "experiments.harness.worker", job.experiment, job.setting, str(job.seed)]
-        fresh_process([*command, str(output), "--command", job.command, *["--testing"] * job.testing])
-        rows: Rows = json.loads(output.read_text())
-        clip = output.with_suffix(".webp")
-        return rows | ({"clip": clip.read_bytes()} if clip.exists() else {})
+from experiments.harness.runner import alone, missing, results_folder, run_missing
+from experiments.harness.settings import Setting, choose, known_columns, load
 
 
 def run(
@@ -81,6 +35,7 @@ def run(
     results_dir: Path = Path("results"),
     adopt: bool = False,
     retire: bool = False,
+    confirm: bool = False,
     execute: Execute = in_fresh_process,
 ) -> dict[Job, str]:
     """Do the runs that have no row yet.
@@ -95,24 +50,36 @@ def run(
         adopt: Give rows that are older than a setting the value it has today; only where it is what they were run with.
         retire: First move rows of these runs that aren't of the present code to `earlier_runs.csv`, so that they are
             done again.
+        confirm: Instead, run one seed again of each setting whose rows are of older code, and keep in `confirmed.csv`
+            where it gives the same figures: the rows of that code stand.
         execute: Does one run.
 
     Returns:
         The runs that failed, each with its error; the others are kept.
 
     Raises:
-        ValueError: On unknown settings or seeds, or if the rows that are there don't fit.
+        ValueError: On unknown settings or seeds, if the rows that are there don't fit, or on `confirm` beside what it
+            has no use for.
     """
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; use at least 1")
+    if confirm and (retire or seeds):
+        raise ValueError(
+            f"confirm came with {'retire' if retire else 'seeds'}; it runs one seed of each setting and moves nothing: "
+            "leave that out"
+        )
     settings, folder = choose(load(name), testing=testing), results_folder(name, results_dir, testing=testing)
-    wanted = _wanted(name, choose(load(name), testing=testing, only=only), seeds, testing)
+    chosen = choose(load(name), testing=testing, only=only)
+    wanted = _wanted(name, chosen, seeds, testing)
     with alone(folder):
         if retire:
             moved = retire_rows(name, settings, folder, {(job.setting, job.seed) for job in wanted})
             print(f"{name}: {moved} rows of older code moved to earlier_runs.csv", flush=True)
         if adopt:
-            _adopt_new_columns(name, settings, folder / "runs.csv")
+            adopt_new_columns(name, settings, folder)
+        check_headers(name, settings, folder)
+        if confirm:
+            return confirm_rows(name, chosen, folder, execute, jobs=jobs, testing=testing)
         todo = _missing(wanted, settings, folder / "runs.csv")
         print(f"{name}: {len(todo)} runs to do, {len(wanted) - len(todo)} already there", flush=True)
         return run_missing(todo, execute, partial(_keep, folder), jobs=jobs)
@@ -133,7 +100,6 @@ def _wanted(name: str, settings: Mapping[str, Setting], seeds: Sequence[int], te
 
 def _missing(wanted: Sequence[Job], settings: Mapping[str, Setting], path: Path) -> list[Job]:
     """Find the jobs without a row. Those with one must have been run with today's settings."""
-    header, measures = read_header(path), measure_names(settings)
 
     def known(job: Job) -> dict[str, Any]:
         return known_columns(job.experiment, job.setting, settings[job.setting].run_config(job.seed))
@@ -148,24 +114,7 @@ def _missing(wanted: Sequence[Job], settings: Mapping[str, Setting], path: Path)
                     f"--results-dir"
                 )
 
-    for job in wanted:
-        if header is not None and not {*known(job), *measures, CODE} <= set(header):
-            raise ValueError(refusal(path, header, [*known(job), *measures, CODE]))
     return missing(wanted, path, check)
-
-
-def _adopt_new_columns(name: str, settings: Mapping[str, Setting], path: Path) -> None:
-    """Widen the table by the settings that its rows are older than, with the values of today, and by new measures."""
-
-    def known(row: Mapping[str, str]) -> dict[str, Any]:
-        return known_columns(name, row["setting"], settings[row["setting"]].run_config(int(row["seed"])))
-
-    rows, header = read_rows(path), read_header(path)
-    if rows and header:
-        first, measures = known(rows[0]), measure_names(settings)
-        rest = [column for column in header if column not in [*first, *measures, CODE]]
-        at = rest.index("versions")  # measures and code stand before it
-        widen(path, [*first, *rest[:at], *measures, CODE, *rest[at:]], known)
 
 
 def _keep(folder: Path, job: Job, rows: Rows) -> str:
@@ -188,6 +137,7 @@ def main(
     results_dir: Path = Path("results"),
     adopt: bool = False,
     retire: bool = False,
+    confirm: bool = False,
 ) -> int:
     """Do the missing runs of an experiment.
 
@@ -200,10 +150,12 @@ def main(
         results_dir: Folder of results.
         adopt: Give rows that are older than a setting the value it has today; only where it is what they were run with.
         retire: First move rows of these runs that aren't of the present code to earlier_runs.csv: they are done again.
+        confirm: Instead, run one seed again of each setting whose rows are of older code; where it gives the same
+            figures, the rows of that code stand (confirmed.csv).
     """
     chosen: dict[str, Any] = {"only": only, "seeds": seeds, "jobs": jobs, "testing": testing}
     try:
-        failed = run(name, **chosen, results_dir=results_dir, adopt=adopt, retire=retire)
+        failed = run(name, **chosen, results_dir=results_dir, adopt=adopt, retire=retire, confirm=confirm)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

@@ -13,9 +13,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from experiments.harness.fingerprint import code_of
+from experiments.harness.fingerprint import CODE, code_of
 from experiments.harness.made import made_columns
-from experiments.harness.older import CODE
 from experiments.harness.settings import Setting, choose, known_columns, load, measure_names
 from rlhf_gym.envs import frames_per_second, replay, write_clip
 from rlhf_gym.reporting import evaluate

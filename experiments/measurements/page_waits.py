@@ -74,10 +74,11 @@ class Page:
     def next(self) -> str:
         """Get the next query, in view when this returns; the clip of the one after it is loaded meanwhile."""
         told = json.loads(self.ask("/api/next", self._who))
-        self._load(told["query_id"]).result()
+        query_id = str(told["query"]["id"])
+        self._load(query_id).result()
         if told["ahead"]:
             self._load(told["ahead"][0])
-        return str(told["query_id"])
+        return query_id
 
     def answer(self, query_id: str, seconds: float) -> None:
         """Send an answer."""
@@ -94,7 +95,7 @@ class Page:
 
     def _fetch(self, query_id: str) -> None:
         clip = json.loads(self.ask(f"/api/clips/{query_id}"))
-        for sheet in [self._lines.submit(self.ask, clip[side]["url"]) for side in ("left", "right")]:
+        for sheet in [self._lines.submit(self.ask, option["url"]) for option in clip["options"]]:
             sheet.result()
 
 

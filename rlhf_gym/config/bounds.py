@@ -116,5 +116,5 @@ def _check_teacher(config: Any) -> None:
     if config.feedback.people_per_query > 1 and (teacher.waits or not teacher.people):
         raise BadInput(
             f"feedback.people_per_query is {config.feedback.people_per_query} and teacher is {config.teacher}, "
-            "who is one; use teacher web or store"
+            "who is one; use teacher web or store, or teacher panel and teacher_options.each"
         )

@@ -5,14 +5,18 @@ from __future__ import annotations
 import difflib
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from rlhf_gym.errors import BadInput
+
+# Evaluating annotations is most of what a configuration costs.
+types_of: Callable[..., dict[str, Any]] = cache(get_type_hints)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -31,12 +35,13 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `changes` over `settings`, groups merged name by name; `env_kwargs` is one value."""
+    """Lay `changes` over `settings`, groups merged name by name; `env_kwargs` is one value, and so are no options."""
     merged = dict(settings)
     for name, value in changes.items():
         if is_dataclass(value) and not isinstance(value, type):
             value = asdict(value)
-        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping) and name != "env_kwargs"
+        one_value = name == "env_kwargs" or (str(name).endswith("options") and not value)
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping) and not one_value
         merged[name] = merge(merged[name], value) if both else value
     return merged
 
@@ -62,7 +67,7 @@ def build(cls: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
     """
     if not isinstance(settings, Mapping):
         raise BadInput(f"{prefix.rstrip('.')} is {settings!r}; expected a group of settings")
-    types_, known = get_type_hints(cls), [f.name for f in fields(cls)]
+    types_, known = types_of(cls), [f.name for f in fields(cls)]
     values = {}
     for name, value in settings.items():
         if name not in known:
@@ -103,7 +108,7 @@ def convert(value: Any, wanted: Any, name: str) -> Any:
 
 def check_types(config: Any, prefix: str = "") -> None:
     """Check every field's value against its annotation and the bounds in it: Python takes anything for a field."""
-    for name, wanted in get_type_hints(type(config), include_extras=True).items():
+    for name, wanted in types_of(type(config), include_extras=True).items():
         value = getattr(config, name)
         if is_dataclass(value):
             check_types(value, f"{prefix}{name}.")

@@ -15,6 +15,7 @@ OPTIONS_OF = {
     "reward.source": "reward.source_options",
     "reward.network": "reward.network_options",
     "algo": "agent.options",
+    "method": "method_options",
 }
 """Where the options of what a setting names are."""
 DEFAULTS = {
@@ -24,6 +25,7 @@ DEFAULTS = {
     "reward.source": "learned",
     "reward.network": "mlp",
     "algo": "ppo",
+    "method": "learned_reward",
 }
 """What a setting names where nobody says; the fields' own defaults, which a test compares."""
 

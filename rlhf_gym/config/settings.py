@@ -119,6 +119,9 @@ class FeedbackConfig:
     people_per_query: Annotated[int, AtLeast1, arg(aliases=["--people-per-query"])] = 1
     """People who answer each query, so that their agreement is known; each answer is a label. For teacher web or
     store."""
+    reliability: bool = False
+    """Weigh each person's answers by how reliable they are, learned with the reward: a coin's count for nothing, and
+    those of somebody who wants the opposite are turned round."""
     outstanding: Annotated[int, AtLeast0] = 10
     """With async_labels, wait while more queries than this are unanswered."""
     refit_answers: Annotated[int, AtLeast1] = 5
@@ -254,7 +257,9 @@ class RLHFConfig:
     """What the teacher is asked for; or several kinds, each with its share of the queries, such as
     comparison=0.7,ranking=0.3. A rating has five levels, or as many as rating-3 says."""
     method: Annotated[str, Named("method"), _one_of("method")] = "learned_reward"
-    """How answers become a better policy."""
+    """How answers become a better policy: by a reward model, or (`objectives`) by one for each teacher's answers."""
+    method_options: Options = field(default_factory=dict)
+    """The method's own parameters; objectives: `weights`, by the names of the teachers."""
     algo: Annotated[str, Named("algo"), _one_of("algo")] = "ppo"
     """Who learns the policy: any Stable-Baselines3 algorithm."""
     env: EnvConfig = field(default_factory=EnvConfig)

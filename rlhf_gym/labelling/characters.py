@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rlhf_gym.labelling.ruler import ruler
 from rlhf_gym.labelling.states import what_changes
 from rlhf_gym.preferences import Query
-from rlhf_gym.segments import Array
+from rlhf_gym.segments import Array, Segment
 
 MOST_VARIABLES = 4
 ROWS = 4
@@ -18,7 +19,7 @@ NAME = 4
 """Characters before a plot."""
 
 
-def plot_states(query: Query, *, columns: int) -> list[str]:
+def plot_states(query: Query, *, columns: int, parts: int = 0) -> list[str]:
     """Plot all options' observations side by side, time from left to right, with the same scales.
 
     Shown are the variables that change most, at most four, named by their place in the observation. An `x` follows the
@@ -28,6 +29,7 @@ def plot_states(query: Query, *, columns: int) -> list[str]:
     Args:
         query: What to plot.
         columns: Most characters of a line, at least 20.
+        parts: Equal parts of what was lived, which fills its plot then, numbered on a line below; 0 is not to.
 
     Returns:
         Lines of ASCII; one that says so where observations aren't vectors.
@@ -41,16 +43,15 @@ def plot_states(query: Query, *, columns: int) -> list[str]:
     lines = []
     for first in range(0, shown, across):
         places = range(first, min(first + across, shown))
-        lines.append(
-            (" " * NAME + "".join(_caption(query.names[place], place == first, width) for place in places)).rstrip()
-        )
+        if shown > 1:
+            captions = (_caption(query.names[place], place == first, width) for place in places)
+            lines.append((" " * NAME + "".join(captions)).rstrip())
         for variable, name in enumerate(variables):
-            plots = [
-                _plot(shares[place][:, variable], query.options[place].length, query.options[place].terminated, width)
-                for place in places
-            ]
+            plots = [_plot(shares[place][:, variable], query.options[place], width, parts) for place in places]
             margins = [f"s{name}".ljust(NAME), *[" " * NAME] * (ROWS - 1)]
             lines += [f"{m}|{'| '.join(row)}".rstrip() for m, *row in zip(margins, *plots, strict=True)]
+        if parts:
+            lines.append((" " * NAME + f" {ruler(width - 1, parts)}  " * len(places)).rstrip())
     return lines
 
 
@@ -58,14 +59,14 @@ def _caption(name: str, is_first: bool, width: int) -> str:
     return (f" {name}" if is_first else name).ljust(width + 2)
 
 
-def _plot(shares: Array, length: int, terminated: bool, width: int) -> list[str]:
+def _plot(shares: Array, segment: Segment, width: int, parts: int) -> list[str]:
     """Plot one variable, as shares of its range, in `ROWS` lines of equal width; the highest comes first."""
     grid = [[" "] * width for _ in range(ROWS)]
-    steps = np.linspace(0, length, width - 1)  # the last column is for an ending
-    steps = steps[steps <= len(shares) - 1]
+    steps = np.linspace(0, segment.lived if parts else segment.length, width - 1)  # the last column is for an ending
+    steps = steps[steps <= segment.lived]
     heights = np.interp(steps, np.arange(len(shares)), shares) * (ROWS * len(MARKS) - 1)
     for column, height in enumerate(heights.round().astype(int)):
         grid[ROWS - 1 - height // len(MARKS)][column] = MARKS[height % len(MARKS)]
-    if terminated:
+    if segment.terminated:
         grid[ROWS - 1 - round(heights[-1]) // len(MARKS)][len(steps)] = "x"
     return ["".join(row) for row in grid]

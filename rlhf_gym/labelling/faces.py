@@ -6,27 +6,24 @@ import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol, TextIO
 
+from rlhf_gym.labelling.asking import Asking, ask
 from rlhf_gym.labelling.characters import plot_states
 from rlhf_gym.labelling.clips import Clip
 from rlhf_gym.labelling.film import Film
 from rlhf_gym.labelling.keys import Key, Keyboard
-from rlhf_gym.labelling.orders import Typing
 from rlhf_gym.labelling.screen import Screen, size
-from rlhf_gym.preferences import Query, Ranking
+from rlhf_gym.preferences import Query, Said
 
-SHOWS = ("comparison", "ranking")
-"""Kinds of query that a terminal can show."""
-Reply = Key | Ranking
+Reply = Key | Said
 """An answer to a query, or a command."""
 LOOPS = 10
 """How often a clip runs by itself: to a person who has gone away nothing more is sent."""
 LEAST_SECONDS_A_FRAME = 1 / 15
 REST_SECONDS = 1.0
 NOTHING = "nothing to answer right now; new queries appear by themselves (q quits, u takes back the last answer)"
-ARROWS = "← left  → right  ↓ tie  space skip  backspace undo  r replay  q quit"
-LETTERS = "1 left, 2 right, t tie, s skip, u undo, r replay, q quit? "
 
 
 @dataclass(frozen=True)
@@ -38,26 +35,30 @@ class Shown:
         query: What is asked.
         clip: Its clip; None if there is none.
         problem: Why there is none, in one line.
+        levels: What the levels of a rating are called, the worst first; empty where it is none.
     """
 
     heading: Sequence[str]
     query: Query
     clip: Clip | None
     problem: str = ""
+    levels: Sequence[str] = ()
 
     @property
     def above(self) -> list[str]:
         """The heading, and where the clips are."""
         return [*self.heading, *(self._files(self.clip) if self.clip else [self.problem])]
 
-    def typing(self) -> Typing | None:
-        """Somewhere to type an order, where one is asked for."""
-        return Typing(self.query.names) if self.query.kind == "ranking" else None
+    def asking(self) -> Asking:
+        """Begin to ask it."""
+        return ask(self.query, self.levels)
 
     def _files(self, clip: Clip) -> list[str]:
         names = self.query.names
         if len(names) == 2:
             return [f"{name:<5} {clip.film(name)}" for name in names]
+        if len(names) == 1:
+            return [str(clip.film(names[0]))]
         return [f"{names[0]} to {names[-1]} {clip.film(names[0]).parent}"]
 
 
@@ -103,18 +104,18 @@ class Pictures:
     def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
         """See :class:`Face`; the picture is fitted anew when the terminal's size changes."""
         n, seconds = (_ticks(shown.clip), shown.clip.milliseconds / 1000) if shown.clip else (1, 1.0)
-        began, shown_at, fitted_to, typing = time.monotonic(), 0.0, ((0, 0), 0), shown.typing()
+        began, shown_at, fitted_to, asking = time.monotonic(), 0.0, ((0, 0), 0), shown.asking()
         while True:
-            below = self._wrap([ARROWS] if typing is None else [f"order, best first: {typing.typed}_", typing.help])
+            below = self._wrap(asking.below)
             if fitted_to != (self._screen.size, len(below)):
-                fitted_to, lines = (self._screen.size, len(below)), self._fit(shown, len(below))
+                fitted_to, lines = (self._screen.size, len(below)), self._fit(shown, asking.parts, len(below))
             passed = time.monotonic() - began
             tick = min(int(passed / seconds), LOOPS * n - 1)
             self._screen.draw([*lines(tick % n), *below])
             shown_at = shown_at or time.time()
             to_next = (tick + 1) * seconds - passed
             wait = REST_SECONDS if to_next <= 0 else max(to_next, LEAST_SECONDS_A_FRAME)
-            said = keys.read(wait) if typing is None else typing.hear(keys, wait)
+            said = asking.hear(keys, wait)
             if said is Key.REPLAY:
                 began = time.monotonic()
             elif said:
@@ -125,15 +126,16 @@ class Pictures:
         self._screen.draw(self._wrap([*heading, NOTHING]))
         return keys.wait(REST_SECONDS)
 
-    def _fit(self, shown: Shown, below: int) -> Callable[[int], list[str]]:
+    def _fit(self, shown: Shown, parts: int, below: int) -> Callable[[int], list[str]]:
         """From a tick to all lines but those below, for the terminal's size as it is now."""
         columns, rows = self._screen.size
         above = self._wrap(shown.above)
         if shown.clip is None:
-            plot = plot_states(shown.query, columns=columns)
+            plot = plot_states(shown.query, columns=columns, parts=parts)
             return lambda tick: [*above, *plot][: max(0, rows - below)]
         room = rows - len(above) - below
-        film = Film(shown.query, shown.clip, columns=columns, rows=room, true_colour=self._true_colour)
+        colours = self._true_colour
+        film = Film(shown.query, shown.clip, columns=columns, rows=room, true_colour=colours, parts=parts)
         return lambda tick: [*above, *film.lines(tick)]
 
     def _wrap(self, lines: Sequence[str]) -> list[str]:
@@ -163,28 +165,26 @@ class Characters:
 
     def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
         """See :class:`Face`; to replay is to plot again."""
-        self._resting, shown_at, typing = False, time.time(), shown.typing()
+        self._resting, shown_at, asking = False, time.time(), shown.asking()
         said: Reply | None = Key.REPLAY
         while said is None or said is Key.REPLAY:
             if said:
-                self._write("\n".join([*shown.above, *plot_states(shown.query, columns=size(self._stdout)[0] - 1), ""]))
-            if typing is None:
-                self._write(LETTERS)
-                said = keys.read(None)
-            else:
-                self._write(f"{typing.help}\norder? {typing.typed}")
-                said = self._order(typing, keys)
-            self._write(f"{said.value}\n" if isinstance(said, Key) else "\n")
+                columns = size(self._stdout)[0] - 1
+                plot = plot_states(shown.query, columns=columns, parts=asking.parts)
+                self._write("\n".join([*shown.above, *plot, ""]))
+            self._write(asking.prompt)
+            said = self._hear(asking, keys)
+            self._write(f"{said.value}\n" if isinstance(said, Enum) else "\n")
         return said, shown_at
 
-    def _order(self, typing: Typing, keys: Keyboard) -> Reply | None:
-        """What is typed, shown while it is; None where it was wrong."""
+    def _hear(self, asking: Asking, keys: Keyboard) -> Reply | None:
+        """What is said, shown while it is typed; None where it was wrong."""
         while True:
-            before = typing.typed
-            said = typing.hear(keys, None)
-            if said or typing.problem:
+            before = asking.typed
+            said = asking.hear(keys, None)
+            self._write(asking.typed[len(before) :] if len(asking.typed) >= len(before) else "\b \b")
+            if said or asking.problem:
                 return said
-            self._write(typing.typed[len(before) :] if len(typing.typed) >= len(before) else "\b \b")
 
     def rest(self, heading: Sequence[str], keys: Keyboard) -> Key | None:
         """See :class:`Face`; it is said once."""

@@ -6,7 +6,8 @@ import numpy as np
 
 from rlhf_gym.labelling.clips import Clip
 from rlhf_gym.labelling.half_blocks import fit, half_blocks, where_it_moves
-from rlhf_gym.labelling.pictures import ended
+from rlhf_gym.labelling.pictures import ended, passed
+from rlhf_gym.labelling.ruler import ruler
 from rlhf_gym.preferences import Query
 
 GAP = 2
@@ -26,11 +27,15 @@ class Film:
         columns: Most characters of a line.
         rows: Most lines, the captions below the pictures included.
         true_colour: Write 24-bit colours; otherwise 256.
+        parts: Equal parts of each option that a line below it numbers, and shows which are over; 0 leaves it out.
     """
 
-    def __init__(self, query: Query, clip: Clip, *, columns: int, rows: int, true_colour: bool) -> None:
-        self._names = query.names
+    def __init__(self, query: Query, clip: Clip, *, columns: int, rows: int, true_colour: bool, parts: int = 0) -> None:
+        self._names, self._parts = query.names, parts
         self._words = dict(zip(query.names, map(ended, query.options), strict=True))
+        self._passed = {
+            name: passed(clip.order[name], segment) for name, segment in zip(query.names, query.options, strict=True)
+        }
         self._last = {name: _last_unmarked(clip, name, self._words[name]) for name in self._names}
         frames = {name: clip.frames(name)[: self._last[name] + 1] for name in self._names}
         down, across = where_it_moves(np.concatenate(list(frames.values())))
@@ -52,10 +57,10 @@ class Film:
 
     def _fit(self, columns: int, rows: int) -> tuple[int, int, int]:
         """Find how many options fit side by side (at least two), and columns and rows of each."""
-        n, first = len(self._names), self._frames[self._names[0]]
+        n, first, below = len(self._names), self._frames[self._names[0]], 1 + (self._parts > 0)
         fitted = []
         for across in (2,) if n == 2 else range(1, n + 1):
-            room = (columns - GAP * (across - 1)) // across, rows // -(-n // across) - 1
+            room = (columns - GAP * (across - 1)) // across, rows // -(-n // across) - below
             fitted.append((across, *fit(first, columns=max(1, room[0]), rows=max(1, room[1]))))
         return max(fitted, key=lambda one: one[1] * one[2])
 
@@ -68,9 +73,10 @@ class Film:
             rows=self._rows,
             true_colour=self._true_colour,
         )[0]
-        caption = CAPTIONS.get(name, name)
-        caption = f"{caption}: {self._words[name]}" if over else caption
-        return [*drawn, caption[: self._columns].ljust(self._columns)]
+        line = [ruler(self._columns, self._parts, self._passed[name][tick])] if self._parts else []
+        called = CAPTIONS.get(name, name) if len(self._names) > 1 else ""
+        caption = ": ".join(filter(None, [called, self._words[name] if over else ""]))
+        return [*drawn, *line, caption[: self._columns].ljust(self._columns)]
 
 
 def _last_unmarked(clip: Clip, name: str, word: str | None) -> int:

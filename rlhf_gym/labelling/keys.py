@@ -18,26 +18,21 @@ except ImportError:  # Windows has lines only
 
 
 class Key(Enum):
-    """Meaning of a key."""
+    """What may be said to any query, besides an answer of its kind."""
 
-    LEFT = "left"
-    RIGHT = "right"
-    TIE = "tie"
     SKIP = "skip"
     UNDO = "undo"
     REPLAY = "replay"
     QUIT = "quit"
 
 
-PRESSED = {
-    **dict.fromkeys(("left arrow", "h", "1"), Key.LEFT),
-    **dict.fromkeys(("right arrow", "l", "2"), Key.RIGHT),
-    **dict.fromkeys(("down arrow", "t", "="), Key.TIE),
-    **dict.fromkeys((" ", "s"), Key.SKIP),
-    **dict.fromkeys(("\x7f", "\b", "u"), Key.UNDO),  # backspace is one or the other
-    "r": Key.REPLAY,
-    **dict.fromkeys(("q", "\x04"), Key.QUIT),  # Ctrl-D
+COMMANDS = {
+    **dict.fromkeys((" ", "s", "skip"), Key.SKIP),
+    **dict.fromkeys(("\x7f", "\b", "u", "undo"), Key.UNDO),  # backspace is one or the other
+    **dict.fromkeys(("r", "replay"), Key.REPLAY),
+    **dict.fromkeys(("q", "\x04", "quit"), Key.QUIT),  # Ctrl-D
 }
+"""By key, or by the word of a line."""
 NEWLINE = "\n"
 _ARROWS = {"D": "left arrow", "C": "right arrow", "B": "down arrow"}
 # An escape sequence, whole or cut off at the end of what has come so far; or any one character.
@@ -51,14 +46,14 @@ class Keyboard(Protocol):
 
     def __exit__(self, *error: Any) -> None: ...
 
-    def read(self, timeout: float | None) -> Key | None:
-        """Read the next key with a meaning; None if none comes within `timeout` seconds (None waits for ever)."""
-
     def press(self, timeout: float | None) -> str | None:
-        """Read the next key as it is: a character in lower case, the name of an arrow, or a line with its newline."""
+        """Read the next key: a character in lower case, the name of an arrow, or a line with its newline.
+
+        It is None if none comes within `timeout` seconds; a timeout of None waits for ever.
+        """
 
     def wait(self, seconds: float) -> Key | None:
-        """Sleep, until the next key if keys can be read meanwhile."""
+        """Sleep, until the next command if keys can be read meanwhile."""
 
     def early(self) -> Key | None:
         """Discard keys typed before the query was seen; return UNDO or QUIT if one was among them."""
@@ -92,14 +87,6 @@ class RawKeys:
             termios.tcflush(self._descriptor, termios.TCIFLUSH)  # what was typed here is not for the shell
             termios.tcsetattr(self._descriptor, termios.TCSANOW, self._before)
 
-    def read(self, timeout: float | None) -> Key | None:
-        """See :class:`Keyboard`; the end of input is a QUIT."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while (pressed := self._press(until)) is not None:
-            if key := PRESSED.get(pressed):
-                return key
-        return None
-
     def press(self, timeout: float | None) -> str | None:
         """See :class:`Keyboard`; the end of input is Ctrl-D."""
         return self._press(None if timeout is None else time.monotonic() + timeout)
@@ -120,12 +107,16 @@ class RawKeys:
 
     def wait(self, seconds: float) -> Key | None:
         """See :class:`Keyboard`."""
-        return self.read(seconds)
+        until = time.monotonic() + seconds
+        while (pressed := self._press(until)) is not None:
+            if key := COMMANDS.get(pressed):
+                return key
+        return None
 
     def early(self) -> Key | None:
         """See :class:`Keyboard`."""
-        while key := self.read(0):
-            if key in (Key.UNDO, Key.QUIT):
+        while pressed := self.press(0):
+            if (key := COMMANDS.get(pressed)) in (Key.UNDO, Key.QUIT):
                 return key
         return None
 
@@ -163,14 +154,6 @@ class LineKeys:
 
     def __exit__(self, *error: Any) -> None:
         pass
-
-    def read(self, timeout: float | None) -> Key | None:
-        """Read the key of the next line, however long that takes; None if it means nothing."""
-        line = self._stdin.readline()
-        word = line.strip().lower()
-        if not line or word in PRESSED:
-            return PRESSED[word] if line else Key.QUIT
-        return Key(word) if word in {key.value for key in Key} else None
 
     def press(self, timeout: float | None) -> str | None:
         """Read the next line, however long that takes, ended by a newline; Ctrl-D at the end of input."""

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import final
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.labelling.keys import PRESSED, Key, Keyboard
+from rlhf_gym.labelling.keys import COMMANDS, Key, Keyboard
 from rlhf_gym.preferences import Ranking
 
 ENTER = ("\n", "\r")
 ERASE = ("\x7f", "\b")
-BESIDES = (Key.SKIP, Key.UNDO, Key.REPLAY, Key.QUIT)
-"""What may be said in place of an order."""
 
 
 def read_order(typed: str, names: Sequence[str]) -> Ranking:
@@ -46,12 +44,12 @@ def read_order(typed: str, names: Sequence[str]) -> Ranking:
 
 def _wanted(names: Sequence[str]) -> str:
     example = "".join((*names[1:], names[0]))
-    return f"type each of {', '.join(names)} once, best first, such as {example}, = between equals, then Enter"
+    return f"type each of {', '.join(names)} once, best first, such as {example}, = between equals"
 
 
 @final
 class Typing:
-    """A person's typing so far, key by key or a line at once.
+    """A person's typing so far, key by key or a line at once: how a ranking is answered.
 
     Args:
         names: Of the options, a letter each.
@@ -59,15 +57,25 @@ class Typing:
     Attributes:
         typed: The order so far.
         problem: What was wrong with the last key or line, and what is expected; "" if nothing was.
+        parts: None of an option are numbered: 0.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.typed, self.problem, self._names = "", "", names
+        self.typed, self.problem, self.parts, self._names = "", "", 0, names
 
     @property
-    def help(self) -> str:
-        """What to type, in one line."""
-        return f"{self.problem or _wanted(self._names)}; space or s skip, u undo, r replay, q quit"
+    def below(self) -> list[str]:
+        """See :class:`rlhf_gym.labelling.asking.Asking`."""
+        return [f"order, best first: {self.typed}_", self._help]
+
+    @property
+    def prompt(self) -> str:
+        """See :class:`rlhf_gym.labelling.asking.Asking`."""
+        return f"{self._help}\norder? {self.typed}"
+
+    @property
+    def _help(self) -> str:
+        return f"{self.problem or _wanted(self._names)}, then Enter; space or s skip, u undo, r replay, q quit"
 
     def hear(self, keys: Keyboard, timeout: float | None) -> Ranking | Key | None:
         """Take the next key, or line: return the order once it is complete, or a command; None otherwise."""
@@ -80,11 +88,8 @@ class Typing:
     def _line(self, pressed: str) -> Ranking | Key | None:
         line = self.typed + pressed[:-1]
         word = line.strip().lower()
-        for key in BESIDES:
-            if word == key.value or PRESSED.get(word) is key:
-                return key
-        if line and not word:
-            return Key.SKIP
+        if key := COMMANDS.get(word or line[:1]):
+            return key
         try:
             return read_order(line, self._names)
         except ValueError as error:
@@ -97,8 +102,8 @@ class Typing:
             self.typed = self.typed[:-1]
         elif pressed in self._names or pressed == "=" or (pressed == " " and self.typed):
             self.typed += pressed
-        elif PRESSED.get(pressed) in BESIDES:
-            return PRESSED[pressed]
+        elif key := COMMANDS.get(pressed):
+            return key
         else:
             self.problem = f"{pressed!r} is none of {', '.join(self._names)}; {_wanted(self._names)}"
         return None

@@ -53,6 +53,12 @@ def order(segment: Segment, pace: Pace) -> list[int]:
     return [*range(last + 1), *[after] * (ticks - last + pace.hold)]
 
 
+def passed(order: Sequence[int], segment: Segment) -> list[float]:
+    """List the share of an option's life that is over at each tick, given the pictures that :func:`order` lists."""
+    last = max(1, max(order) - (ended(segment) is not None))
+    return [min(1.0, picture / last) for picture in order]
+
+
 def ended(segment: Segment) -> str | None:
     """Name the ending that the segment shows; None where the episode went on."""
     if segment.terminated:

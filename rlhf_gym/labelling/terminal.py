@@ -16,14 +16,7 @@ from rlhf_gym.labelling.desk import Desk, Taken
 from rlhf_gym.labelling.faces import Characters, Face, Pictures, Reply, Shown
 from rlhf_gym.labelling.keys import Key, Keyboard, keyboard
 from rlhf_gym.labelling.screen import shows_pictures, shows_true_colour
-from rlhf_gym.preferences import Answer, Query, Said
-
-SAYS: dict[Key, Said] = {
-    Key.LEFT: Answer.LEFT,
-    Key.RIGHT: Answer.RIGHT,
-    Key.TIE: Answer.TIE,
-    Key.SKIP: Answer.SKIP,
-}
+from rlhf_gym.preferences import Answer, Query
 
 
 def prompt(
@@ -88,11 +81,12 @@ class _Sitting:
         heading = self._heading()
         self._face.drawing(heading)
         try:
-            shown = Shown(heading, query, self._desk.clip(query.id))
+            clip, problem = self._desk.clip(query.id), ""
         except ClipError as error:
-            shown = Shown(heading, query, None, problem=str(error))
+            clip, problem = None, str(error)
         if early := self._keys.early():
             return early, None
+        shown = Shown(heading, query, clip, problem, self._desk.levels_of(query))
         return self._face.ask(shown, self._keys)
 
     def _do(self, said: Reply | None, query: Query | None, shown_at: float | None) -> Query | None:
@@ -100,8 +94,8 @@ class _Sitting:
         self._note = ""
         if said is Key.UNDO:
             return self._undo() or query
-        answer = SAYS.get(said) if isinstance(said, Key) else said
-        if query and answer is not None:
+        answer = Answer.SKIP if said is Key.SKIP else said
+        if query and answer is not None and not isinstance(answer, Key):
             try:
                 self._desk.answer(self._who, query.id, answer, shown_at)
                 self._given += 1

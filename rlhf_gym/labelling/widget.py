@@ -1,42 +1,33 @@
-"""A teacher's desk in a notebook: two clips in step, and buttons."""
+"""A teacher's desk in a notebook: clips in step, and buttons."""
 
 from __future__ import annotations
 
-import io
 import time
 from html import escape
-from itertools import groupby
 from typing import Any
-
-import numpy as np
-from PIL import Image
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.labelling.characters import plot_states
-from rlhf_gym.labelling.clips import Clip, ClipError
+from rlhf_gym.labelling.clips import ClipError
 from rlhf_gym.labelling.desk import Desk, Taken
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.labelling.in_step import side_by_side
+from rlhf_gym.labelling.pictures import passed
+from rlhf_gym.preferences import Answer, Query, Said
 
 try:
     import ipywidgets
 except ImportError as error:
     raise ImportError("buttons in a notebook need ipywidgets: pip install 'rlhf-gym[notebooks]'") from error
 
-GAP = 16
-"""Pixels between left and right."""
-BUTTONS = {
-    "left": ("← left", "the left one is better"),
-    "tie": ("tie", "neither is better"),
-    "right": ("right →", "the right one is better"),
-    "skip": ("skip", "can't tell"),
-    "undo": ("undo", "take the last answer back"),
-}
+from rlhf_gym.labelling.panels import Panel, button, panel, row
+
+__all__ = ["Lesson", "side_by_side"]
 
 
 class Lesson:
     """Labelling widget for a notebook: queries one after the other; shown as the last value of a cell.
 
-    Every answer is in the store before the next query is shown.
+    Every answer is in the store before the next query is shown. Which buttons there are depends on the query in view.
 
     Args:
         desk: Gives the queries and takes the answers.
@@ -44,18 +35,27 @@ class Lesson:
 
     Attributes:
         query: The one in view; None if there is nothing to ask.
-        buttons: By name: "left", "tie", "right", "skip", "undo". A script may click them.
+        buttons: By name: "skip", "undo", and for a comparison "left", "tie", "right"; for a rating the number of each
+            level; for a switch-off the number of each part, the last of which lets it run; for a ranking the letters,
+            "=", "erase" and "done". A script may click them.
+        order: Where the order of a ranking may be typed instead; None where none is asked for.
     """
 
     def __init__(self, desk: Desk, *, who: str) -> None:
         self._desk, self._who, self._shown_at = desk, who, 0.0
         self.query: Query | None = None
-        self.buttons = {name: ipywidgets.Button(description=text, tooltip=tip) for name, (text, tip) in BUTTONS.items()}
-        for name, button in self.buttons.items():
-            button.on_click(lambda _, name=name: self._press(name))
-        self._text, self._plot, self._clip = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.Image(format="webp")
-        buttons = ipywidgets.HBox(list(self.buttons.values()))
-        self._box = ipywidgets.VBox([self._text, self._clip, self._plot, buttons])
+        self.order: Any = None
+        self._besides = {
+            "skip": button("skip", "can't tell", lambda: self._say(Answer.SKIP)),
+            "undo": button("undo", "take the last answer back", self._undo),
+        }
+        self.buttons = dict(self._besides)
+        self._panels: dict[tuple[str, int], Panel] = {}
+        self._text, self._plot = ipywidgets.HTML(), ipywidgets.HTML()
+        as_drawn = ipywidgets.Layout(align_self="flex-start", max_width="100%")  # not as wide as the notebook
+        self._clip = ipywidgets.Image(format="webp", layout=as_drawn)
+        self._answers = row(list(self._besides.values()))
+        self._box = ipywidgets.VBox([self._text, self._clip, self._plot, self._answers])
         self._show(desk.next(who))
 
     def check_done(self) -> None:
@@ -67,33 +67,52 @@ class Lesson:
         if waiting := self._desk.progress(self._who).waiting:
             raise BadInput(f"{waiting} queries are waiting; answer them with the buttons above, then run this again")
 
-    def _press(self, name: str) -> None:
-        note = ""
-        if name == "undo":
-            undone = self._desk.undo(self._who)
-            return self._show(undone or self.query, "" if undone else "there is no answer of yours to take back")
+    def _say(self, answer: Said) -> None:
         if self.query is None:
-            return None
+            return
+        note = ""
         try:
-            self._desk.answer(self._who, self.query.id, Answer(name), self._shown_at)
+            self._desk.answer(self._who, self.query.id, answer, self._shown_at)
         except Taken as error:
             note = str(error)
-        return self._show(self._desk.next(self._who), note)
+        self._show(self._desk.next(self._who), note)
+
+    def _undo(self) -> None:
+        undone = self._desk.undo(self._who)
+        self._show(undone or self.query, "" if undone else "there is no answer of yours to take back")
 
     def _show(self, query: Query | None, note: str = "") -> None:
-        self.query, plot = query, ""
-        self._clip.value = b""
+        self.query, clip, plot = query, b"", ""
         if query is not None:
+            parts = self._ask(query)
             try:
-                self._clip.value = side_by_side(self._desk.clip(query.id))
+                drawn = self._desk.clip(query.id)
+                over = passed(drawn.order[query.names[0]], query.options[0])
+                clip = side_by_side(drawn, passed=over, parts=parts)
             except ClipError as error:
-                note, plot = f"{note} {error}", "\n".join(plot_states(query, columns=100))
-        self._clip.layout.display = None if self._clip.value else "none"
+                note, plot = f"{note} {error}", "\n".join(plot_states(query, columns=100, parts=parts))
+        self._clip.value = clip
+        self._clip.layout.display = None if clip else "none"
         self._plot.value = f"<pre>{escape(plot)}</pre>" if plot else ""
-        for name, button in self.buttons.items():
-            button.disabled = query is None and name != "undo"
-        self._text.value = "<br>".join(map(escape, filter(None, [self._desk.instructions, self._progress(), note])))
+        for name, one in self.buttons.items():
+            one.disabled = query is None and name != "undo"
+        self._tell(note)
         self._shown_at = time.time()
+
+    def _ask(self, query: Query) -> int:
+        """Show the buttons for a query; return how many parts of it are numbered."""
+        key = query.kind, len(query.options)
+        if key not in self._panels:
+            self._panels[key] = panel(query, self._desk.levels_of(query), say=self._say, tell=self._tell)
+        shown = self._panels[key]
+        shown.clear()
+        self.buttons, self.order = {**shown.buttons, **self._besides}, shown.order
+        self._answers.children = (shown.box, *self._besides.values())
+        return shown.parts
+
+    def _tell(self, note: str) -> None:
+        lines = filter(None, [self._desk.instructions, self._progress(), note])
+        self._text.value = "<br>".join(map(escape, lines))
 
     def _progress(self) -> str:
         done = self._desk.progress(self._who)
@@ -104,20 +123,3 @@ class Lesson:
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """How Jupyter shows it."""
         return self._box._repr_mimebundle_(**kwargs)
-
-
-def side_by_side(clip: Clip) -> bytes:
-    """Join both sides of a clip in one endlessly looping animated WebP, so that they can't get out of step."""
-    left, right = clip.frames("left"), clip.frames("right")
-    gap = np.full((*left.shape[1:2], GAP, 3), 255, np.uint8)
-    pictures, durations = [], []
-    for _, same in groupby(range(len(left)), lambda tick: (clip.order["left"][tick], clip.order["right"][tick])):
-        ticks = list(same)
-        pictures.append(Image.fromarray(np.concatenate([left[ticks[0]], gap, right[ticks[0]]], axis=1)))
-        durations.append(len(ticks) * clip.milliseconds)
-    file = io.BytesIO()
-    # The quickest method: a person is waiting.
-    pictures[0].save(
-        file, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, method=0, quality=75
-    )
-    return file.getvalue()

@@ -21,7 +21,8 @@ OTHER = {"bench": "pairs.csv", "peers": "runs.csv", "page_waits": "runs.csv"}
 @pytest.fixture
 def changed(monkeypatch):
     """Change the code of a module, as if its file had been edited."""
-    parsed, caches = fingerprint._parsed, (fingerprint._reached, fingerprint._module, fingerprint._definition)
+    parsed = fingerprint._parsed
+    caches = (fingerprint._reached, fingerprint._imported, fingerprint._module, fingerprint._definition)
 
     def change(module, edit):
         tree = ast.parse(edit(Path(fingerprint._path(module)).read_text(encoding="utf-8")))
@@ -40,7 +41,9 @@ def test_a_table_is_of_the_present_code_or_is_named_as_older_and_not_both(name):
     results, listed = read_results(name, results_dir=RESULTS), listed_older(RESULTS)
     older = {f"{name}/{key}" for key, family in results.families.items() if stale(results, family)}
     named = {table for table in listed if table.startswith(f"{name}/")}
-    assert older - named == set(), "run these again (python -m experiments.run NAME --retire), or say why not"
+    assert older - named == set(), (
+        "confirm these (python -m experiments.run NAME --confirm), run them again (--retire), or say why not"
+    )
     assert named - older == set(), "these are of the present code; take them off results/older.txt"
 
 

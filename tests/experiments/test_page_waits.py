@@ -18,7 +18,7 @@ class Pretended(BaseHTTPRequestHandler):
         if self.path == "/api/answers":
             self.server.answered.append(given["query_id"])
         number = len(self.server.answered)
-        self.say(200, {"query_id": f"q{number}", "ahead": [f"q{number + 1}", f"q{number + 2}"]})
+        self.say(200, {"query": {"id": f"q{number}"}, "ahead": [f"q{number + 1}", f"q{number + 2}"]})
 
     def do_GET(self):
         if self.path.count("/") == 4:
@@ -28,7 +28,7 @@ class Pretended(BaseHTTPRequestHandler):
             self.server.drawn.add(query_id)
             time.sleep(DRAWING)
             return self.say(202, {})
-        self.say(200, {side: {"url": f"{self.path}/{side}"} for side in ("left", "right")})
+        self.say(200, {"options": [{"url": f"{self.path}/{side}"} for side in ("left", "right")]})
 
     def say(self, status, content):
         self.send_response(status)

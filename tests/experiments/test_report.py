@@ -24,13 +24,18 @@ def fill(folder, returns, **measures):
             append_rows(folder / "curves.csv", [{"setting": setting, "seed": seed} | round_ for round_ in ROUNDS])
 
 
+def page_of(results_dir):
+    """The page that :func:`report` writes, without its figures, which take the time."""
+    return page_text(read_results("cartpole", results_dir=results_dir))
+
+
 def table_row(page, start):
     return next(line for line in page.splitlines() if line.startswith(start))
 
 
 def test_page_says_asked_beside_reached(tmp_path):
     fill(tmp_path / "cartpole", {"labels_50": [500, 500, 490, 480, 475], "labels_20": [500, 474, 9, 500, 500]})
-    page = report("cartpole", results_dir=tmp_path).read_text()
+    page = page_of(tmp_path)
     assert table_row(page, "| 50 labels").endswith("true_return_mean ≥ 475 on at least 5 of 5 seeds | 5 of 5 | pass |")
     assert table_row(page, "| 20 labels").endswith("on at least 4 of 5 seeds | 3 of 5 | **short** |")
     assert table_row(page, "| fixed horizon, 100 labels").endswith("| not run | open: runs are missing |")
@@ -45,14 +50,14 @@ def test_a_page_begins_with_the_answer_from_the_rows(tmp_path):
     learned = {name: [500, 500, 500, 500, 400] * (seeds[name] // 5) for name in asked if name not in floors}
     fill(tmp_path / "cartpole", learned, **measures)
     fill(tmp_path / "cartpole", {name: [9] * seeds[name] for name in floors}, **measures | {"goal_return": 1})
-    answer = report("cartpole", results_dir=tmp_path).read_text().splitlines()[3]
+    answer = page_of(tmp_path).splitlines()[3]
     assert answer.startswith("**50 labels solve CartPole on 4 of 5 seeds and 20 labels on 4 of 5, but so does")
     assert "and 100 labels 1.00 [" in answer and answer.endswith("in a fixed horizon.**")
 
 
 def test_a_page_says_that_it_is_open_while_runs_are_missing(tmp_path):
     fill(tmp_path / "cartpole", {"labels_50": [500] * 5})
-    page = report("cartpole", results_dir=tmp_path).read_text()
+    page = page_of(tmp_path)
     assert page.splitlines()[3] == "**Open: the runs for 6 of 7 figures asked for are missing.**"
 
 
@@ -67,10 +72,10 @@ def test_the_stored_pages_are_what_their_command_writes_from_the_rows(name):
 
 def test_a_page_says_which_tables_are_older_and_why(tmp_path):
     fill(tmp_path / "cartpole", {"labels_50": [500, 400], "fixed_horizon_100": [300, 320]})
-    page = report("cartpole", results_dir=tmp_path).read_text()
+    page = page_of(tmp_path)
     assert "All tables are of the present code" in page and "Older" not in page
     (tmp_path / "older.txt").write_text("cartpole/labels: run by older code\nmujoco/ant: likewise\n")
-    page = report("cartpole", results_dir=tmp_path).read_text()
+    page = page_of(tmp_path)
     assert "**1 of 2 tables are of the present code.**" in page
     assert "(labels.png)\n\n**Older than the present code:** run by older code.\n" in page
 
@@ -78,9 +83,9 @@ def test_a_page_says_which_tables_are_older_and_why(tmp_path):
 def test_a_table_shows_parts_of_the_best_ppo_s_gain_where_both_ends_were_run(tmp_path):
     returns = {"fixed_horizon_100": [300] * 5, "fixed_horizon_ppo_true_reward": [500] * 5}
     fill(tmp_path / "cartpole", returns)
-    assert "part of" not in report("cartpole", results_dir=tmp_path).read_text().partition("## The leak")[2]
+    assert "part of" not in page_of(tmp_path).partition("## The leak")[2]
     fill(tmp_path / "cartpole", {"fixed_horizon_untrained_policy": [100] * 5})
-    rows = report("cartpole", results_dir=tmp_path).read_text().partition("## The leak")[2].splitlines()
+    rows = page_of(tmp_path).partition("## The leak")[2].splitlines()
     assert "| setting | true_return_mean | part of the best PPO's gain | seeds |" in rows
     assert any("`fixed_horizon_100`" in row and row.endswith("| 0.50 [0.50, 0.50] | 5 |") for row in rows)
 
@@ -93,7 +98,7 @@ def test_a_goals_figure_shows_its_own_measure_and_no_curve_of_another_reward():
 
 def test_page_holds_question_commands_reading_and_what_made_it(tmp_path):
     fill(tmp_path / "cartpole", {"labels_50": [500, 400]})
-    page = report("cartpole", results_dir=tmp_path).read_text()
+    page = page_of(tmp_path)
     assert cartpole.__doc__.strip() in page and cartpole.HOW_TO_READ in page
     assert "python -m experiments.run cartpole --jobs 2\npython -m experiments.report cartpole\n" in page
     for line in ("- machine: a machine", "- commit: abc", "- versions: torch 2", "- dates: 2030-01-01 to 2030-01-02"):
@@ -125,6 +130,7 @@ def test_report_is_made_anew_from_the_rows_alone_and_leaves_them(tmp_path):
     report("cartpole", results_dir=tmp_path)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert set(before) == {"runs.csv", "curves.csv", "summary.csv", "README.md", "labels.png", "fixed_horizon.png"}
+    assert before["README.md"].decode() == page_of(tmp_path)
     for made in ("summary.csv", "README.md", "labels.png", "fixed_horizon.png"):
         (folder / made).write_text("spoilt")
     report("cartpole", results_dir=tmp_path)
@@ -148,7 +154,7 @@ def test_figures_and_tables_can_be_had_without_writing_anything(tmp_path):
         "| fixed horizon, 100 labels (`fixed_horizon_100`) | 310.0, 300.0 to 320.0 |"
     )
     assert {path.name for path in folder.iterdir()} == {"runs.csv", "curves.csv"}
-    assert written in report("cartpole", results_dir=tmp_path).read_text()
+    assert written in page_of(tmp_path)
 
 
 def test_intervals_are_left_out_below_five_seeds_where_they_reach_from_lowest_to_highest(tmp_path):

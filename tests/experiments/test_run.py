@@ -1,3 +1,4 @@
+import math
 import threading
 from pathlib import Path
 
@@ -5,9 +6,13 @@ import pytest
 
 from experiments.harness import older
 from experiments.harness import run as run_module
+from experiments.harness.adopt import CURVES
 from experiments.harness.fingerprint import code_of
+from experiments.harness.jobs import Job, in_fresh_process
 from experiments.harness.records import append_rows, read_rows, widen
-from experiments.harness.run import Job, in_fresh_process, main, run
+from experiments.harness.report import figures
+from experiments.harness.results import read_results
+from experiments.harness.run import main, run
 from experiments.harness.settings import known_columns, measure_names
 from experiments.questions import cartpole
 from experiments.questions.cartpole.settings import HOLDING
@@ -26,7 +31,10 @@ def pretend(job):
         "machine": "a machine",
         "date": "2030-01-01",
     }
-    rounds = [{"env_steps": 100 * n, "labels": n, "true_return": 9.0 * n} for n in (1, 2)]
+    rounds = [
+        dict.fromkeys(CURVES[2:], math.nan) | {"env_steps": 100 * n, "labels": n, "true_return": 9.0 * n, "seconds": n}
+        for n in (1, 2)
+    ]
     return {"run": row, "curves": [{"setting": job.setting, "seed": job.seed} | r for r in rounds]}
 
 
@@ -210,6 +218,20 @@ def test_rows_that_are_older_than_a_measure_are_widened_too(tmp_path):
     assert [row[measure] for row in read_rows(path)] == ["", "0.2"]
 
 
+def test_rounds_that_are_older_than_a_figure_are_refused_before_a_run_and_widened_when_told_to(tmp_path):
+    run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, execute=pretend)
+    path = tmp_path / "cartpole" / "curves.csv"
+    now = read_rows(path)
+    path.unlink()
+    append_rows(path, [{name: value for name, value in row.items() if name != CURVES[-1]} for row in now])
+    with pytest.raises(ValueError, match=rf"curves.csv .* lacks {CURVES[-1]}; .* widen them with --adopt"):
+        run("cartpole", only=["labels_50"], results_dir=tmp_path, execute=never)
+    run("cartpole", only=["labels_50"], seeds=[0, 1], results_dir=tmp_path, adopt=True, execute=pretend)
+    assert read_rows(path)[:2] == [row | {CURVES[-1]: ""} for row in now]
+    assert [row["seed"] for row in read_rows(path)] == ["0", "0", "1", "1"]
+    assert figures(read_results("cartpole", results_dir=tmp_path))
+
+
 def test_a_column_that_this_code_does_not_write_is_not_dropped_by_widening(tmp_path):
     run("cartpole", only=["labels_50"], seeds=[0], results_dir=tmp_path, execute=pretend)
     path = tmp_path / "cartpole" / "runs.csv"
@@ -243,7 +265,7 @@ def test_settings_are_chosen_by_patterns_in_their_own_order(tmp_path):
 
 def test_rows_of_older_code_are_done_again_and_kept_only_when_told_to(tmp_path, monkeypatch):
     monkeypatch.setattr(older, "code_of", lambda config, measures: "now")
-    run("cartpole", only=LABELS, seeds=[0, 1], results_dir=tmp_path, execute=pretend)
+    run("cartpole", only=LABELS, seeds=[0, 1], jobs=1, results_dir=tmp_path, execute=pretend)
     monkeypatch.setattr(older, "code_of", lambda config, measures: "later")
     folder = tmp_path / "cartpole"
     kept = {name: (folder / name).read_bytes() for name in ("runs.csv", "curves.csv")}

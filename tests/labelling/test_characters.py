@@ -79,3 +79,11 @@ def test_options_below_each_other_show_fewer_variables():
     query = Query((segment(*moving),) * 6, id="a", kind="ranking")
     assert sum(line.startswith("s") for line in plot_states(query, columns=90)) == 4
     assert sum(line.startswith("s") for line in plot_states(query, columns=46)) == 2 * 2  # two bands of two
+
+
+def test_numbered_parts_are_of_what_was_lived_and_stand_under_their_ends():
+    query = Query((segment(*range(9), length=80, terminated=True),), id="a", kind="switch_off")
+    lines = plot_states(query, columns=4 + 2 + 32, parts=8)
+    assert lines[-1] == "     ---1---2---3---4---5---6---7---8"
+    assert lines[0].startswith("s0  |") and lines[0].endswith("'x") and len(lines[0]) == len(lines[-1]) + 1
+    assert "1" not in "".join(plot_states(query, columns=38))

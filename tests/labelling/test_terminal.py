@@ -14,6 +14,7 @@ import termios
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from PIL import Image
 
 from rlhf_gym import RLHF, RLHFConfig, cli
 from rlhf_gym.contracts import example_queries
+from rlhf_gym.kinds import find_kind
 from rlhf_gym.labelling import ClipCache, ClipError, Desk
 from rlhf_gym.labelling.film import Film
 from rlhf_gym.labelling.screen import BORROW, GIVE_BACK
@@ -97,7 +99,7 @@ class Person(threading.Thread):
             pass
 
     def _sees(self, text):
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60  # a busy machine is slow to start a process
         while (found := self.shown.find(text, self._seen)) < 0:
             if time.monotonic() > until or not self._more(until - time.monotonic()):
                 return False
@@ -354,7 +356,7 @@ def test_an_interrupt_keeps_every_answer_and_leaves_the_terminal_sane(tmp_path, 
     )
     person = Person(master, [(READY, "1"), (READY, lambda person: end(person, child))])
     person.start()
-    assert child.wait(60) == status
+    assert child.wait(180) == status
     assert termios.tcgetattr(slave) == before
     os.close(slave)
     person.join()
@@ -494,3 +496,122 @@ def test_real_clips_of_a_ranking_are_drawn_and_run_in_step(tmp_path):
         film = Film(query, clip, columns=80, rows=30, true_colour=True)
         assert len({len(film.lines(tick)) for tick in range(len(film))}) == 1
         assert "c: ended" in "".join(film.lines(len(film) - 1))
+
+
+# Ratings, and when to switch off
+
+FIVE = ("bad", "poor", "fair", "good", "very good")
+BOTH = pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+
+
+@pytest.fixture
+def said_at_prompt(monkeypatch):
+    """Lets a person who follows a script answer queries of one kind; gives what is stored, and what was shown."""
+
+    def run(kind, *script, levels=(), term="xterm-256color", size=(80, 24), clips=None):
+        monkeypatch.setenv("TERM", term)
+        with PreferenceStore() as store:
+            store.post(example_queries(4, kind=kind))
+            desk = Desk(store, clips or ManyClips(), kinds=(kind,), levels=levels)
+
+            def answer(stdin, stdout):
+                return prompt(desk, who="ann", stdin=stdin, stdout=stdout)
+
+            _, shown = at_terminal(script, answer, size=size)
+            texts = [find_kind(kind).text(p.answer) for p in store.preferences()]
+            return texts, shown.replace("\N{NO-BREAK SPACE}", " ")
+
+    return run
+
+
+@BOTH
+def test_a_rating_is_one_key_and_the_levels_have_the_researchers_words(said_at_prompt, term):
+    keys = [(READY, "4"), (READY, "1"), (READY, "s"), (READY, "5")]
+    texts, shown = said_at_prompt("rating", *keys, levels=FIVE, term=term)
+    assert texts == ["4/5", "1/5", "skip", "5/5"]
+    assert "1 bad" in shown and "5 very good" in shown and ("▀" in shown) is (term != "dumb")
+
+
+@BOTH
+def test_a_rating_may_be_taken_back_and_shown_again(said_at_prompt, term):
+    script = [(READY, "3"), (READY, "ru"), ("taken back", ""), (READY, "2"), (READY, "q")]
+    texts, shown = said_at_prompt("rating-3", *script, term=term)
+    assert texts == ["2/3"]
+    assert "1 worst" in shown and "3 best" in shown
+
+
+@BOTH
+def test_of_a_level_that_there_is_not_it_is_told_and_the_query_stays(said_at_prompt, term):
+    texts, shown = said_at_prompt("rating-3", (READY, "4"), ("is no answer here", "3"), (READY, "q"), term=term)
+    assert texts == ["3/3"]
+
+
+@BOTH
+def test_when_to_switch_off_is_one_key_and_the_parts_are_numbered(said_at_prompt, term):
+    keys = [(READY, "3"), (READY, "8"), (READY, "0"), (READY, " ")]
+    texts, shown = said_at_prompt("switch_off", *keys, term=term)
+    assert texts == ["3/8", "8/8", "8/8", "skip"]
+    assert ("●───" if term != "dumb" else "---7---") in shown
+
+
+@BOTH
+def test_a_stop_may_be_taken_back_and_9_is_none(said_at_prompt, term):
+    script = [(READY, "3"), (READY, "u"), ("taken back", ""), (READY, "9"), ("is no answer here", "5"), (READY, "q")]
+    assert said_at_prompt("switch_off", *script, term=term)[0] == ["5/8"]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 14), (200, 60)])
+def test_the_numbered_parts_fit_below_the_picture(said_at_prompt, size):
+    _, shown = said_at_prompt("switch_off", (READY, "q"), size=size)
+    plain = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "\n", shown)
+    parts = {line for line in plain.splitlines() if "7" in line and ("━" in line or "─" in line)}
+    assert parts and all(8 <= len(line) < size[0] for line in parts)
+    rows = [int(row) for row in re.findall(r"\x1b\[(\d+);1H", shown)]
+    assert max(rows) <= size[1]
+
+
+def test_without_a_clip_the_parts_of_the_plot_are_numbered(said_at_prompt):
+    _, shown = said_at_prompt("switch_off", (READY, "q"), clips=NoClips())
+    assert "doesn't replay" in shown and "s0  |" in shown and "---8" in shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "texts", "told"),
+    [
+        ("rating", "4\nskip\nu\n7\nvery good\n2\n", ["4/5", "5/5", "2/5"], "'7' is no answer here: 1 bad, 2 poor"),
+        ("switch_off", "4\n\nskip\nu\n9\n0\n1\n", ["4/8", "8/8", "1/8"], "'9' is no answer here: 1 to 7 stop it"),
+    ],
+)
+def test_lines_from_a_pipe_rate_and_switch_off_too(kind, typed, texts, told):
+    stdout = io.StringIO()
+    with PreferenceStore() as store:
+        store.post(example_queries(4, kind=kind))
+        desk = Desk(store, ManyClips(), kinds=(kind,), levels=FIVE)
+        assert prompt(desk, who="ann", stdin=io.StringIO(typed), stdout=stdout) == 3
+        assert [find_kind(kind).text(p.answer) for p in store.preferences()] == texts
+    assert told in stdout.getvalue() and "q quit? 4\n" in stdout.getvalue()
+
+
+def test_kinds_may_come_in_turn_and_each_is_asked_in_its_way():
+    kinds = ("comparison", "rating", "ranking", "switch_off")
+    stdout = io.StringIO()
+    with PreferenceStore() as store:
+        store.post([replace(example_queries(1, kind=kind)[0], id=kind) for kind in kinds])
+        desk = Desk(store, ManyClips(), kinds=kinds)
+        assert prompt(desk, who="ann", stdin=io.StringIO("1\n1\nacb\n1\n"), stdout=stdout) == 4
+        texts = {p.query.id: find_kind(p.query.kind).text(p.answer) for p in store.preferences()}
+    assert texts == {"comparison": "left", "rating": "1/5", "ranking": "[0,2,1]", "switch_off": "1/8"}
+
+
+def test_a_clip_that_ends_early_has_its_parts_over_when_it_does(tmp_path):
+    walk = Trajectory(np.arange(20.0).reshape(10, 2), np.zeros(9), np.zeros(9), Ending.TERMINATED)
+    query = Query((walk.cut(5, 8),), id="s", kind="switch_off")  # four of eight steps
+    with ClipCache(tmp_path, draw="states", width=64) as clips:
+        film = Film(query, clips.wait(query), columns=41, rows=20, true_colour=True, parts=8)
+    lines = ["\n".join(film.lines(tick)) for tick in range(len(film))]
+    over = [line.count("━") for line in lines]
+    assert over[0] == 0 and over == sorted(over)
+    first = next(tick for tick, line in enumerate(lines) if "ended" in line)
+    assert over[first - 2] < over[first - 1] == over[first] == over[-1]
+    assert "─" not in lines[first - 1]
+    assert not any(re.search(r"\ba\b", line) for line in lines)  # one option alone needs no name

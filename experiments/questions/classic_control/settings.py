@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from experiments.harness.controls import (
@@ -52,6 +53,7 @@ def scale(task: str) -> Scale:
     return Scale(best, f"{task}_untrained_policy")
 
 
+@cache
 def _judged_by(task: str) -> str | None:
     goal: str | None = RLHFConfig.for_env(TASKS[task], **JUDGED.get(task, {})).feedback.goal
     return goal

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -10,9 +12,11 @@ import yaml
 
 def preset(env_id: str) -> dict[str, Any]:
     """Read the tuned settings of an environment, empty where there are none; a leading dot marks shared parts."""
-    for file in sorted(resources.files("rlhf_gym.config.presets").iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".yaml"):
-            found: dict[str, Any] | None = yaml.safe_load(file.read_text()).get(str(env_id))
-            if found is not None:
-                return found
-    return {}
+    return deepcopy(_by_environment().get(str(env_id), {}))
+
+
+@cache
+def _by_environment() -> dict[str, dict[str, Any]]:
+    """Read every file, once a process: YAML is read slowly, and an experiment has hundreds of configurations."""
+    files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".yaml")]
+    return {env_id: found for file in files for env_id, found in yaml.safe_load(file.read_text()).items()}

@@ -1,0 +1,148 @@
+"""Run one seed of each setting again with today's code, to see whether rows of older code stand.
+
+A change of code that changes no figure makes the other seeds' runs needless: `confirmed.csv` gets a row, and
+:mod:`experiments.harness.older` takes the setting's rows of that code for rows of today's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from experiments.harness.confirmed import FILE, read_confirmed, standing
+from experiments.harness.fingerprint import CODE
+from experiments.harness.jobs import Execute, Job, Rows
+from experiments.harness.older import as_text, of_todays_settings, todays_code
+from experiments.harness.records import append_rows, read_rows
+from experiments.harness.runner import run_missing
+from experiments.harness.settings import Row, Setting
+
+FIGURES = (
+    "true_return_mean",
+    "true_return_std",
+    "n_eval_episodes",
+    "reward_accuracy_heldout",
+    "summary.labels",
+    "asked",
+    "summary.total_timesteps",
+)
+"""What is compared of a run's row, beside its measures: all that depends neither on the time nor on the machine."""
+NOT_COMPARED = ("setting", "seed", "seconds")
+"""What isn't compared of a round."""
+
+
+def confirm(
+    name: str,
+    settings: Mapping[str, Setting],
+    folder: Path,
+    execute: Execute,
+    *,
+    jobs: int = 2,
+    testing: bool = False,
+) -> dict[Job, str]:
+    """Run one seed again of each setting whose rows are of older code, and keep that its figures are the same.
+
+    Args:
+        name: The experiment.
+        settings: Those to look at.
+        folder: Where its tables are.
+        execute: Does one run.
+        jobs: Runs at the same time.
+        testing: Whether they are of the testing subset.
+
+    Returns:
+        The runs that failed or gave other figures, each with the reason.
+    """
+    rows, confirmed = read_rows(folder / "runs.csv"), read_confirmed(folder)
+    curves = read_rows(folder / "curves.csv")
+    todo: dict[Job, Row] = {}
+    for key, setting in settings.items():
+        own = [row for row in rows if row["setting"] == key]
+        same = [row for row in own if row[CODE] and of_todays_settings(name, key, setting, [row])]
+        if len(same) < len(own):
+            print(
+                f"{key}: {len(own) - len(same)} of {len(own)} rows are of other settings or name no code; see --retire"
+            )
+        firsts = _firsts(key, todays_code(setting), same, confirmed)
+        todo |= {Job(name, key, int(row["seed"]), testing): row for row in firsts}
+    print(f"{name}: {len(todo)} to do again, one seed of each setting with rows of older code", flush=True)
+
+    def again(job: Job) -> Rows:
+        made = execute(job)
+        rounds = [row for row in curves if job.key.items() <= row.items()]
+        if found := next(_differences(todo[job], made["run"], settings[job.setting].measures, rounds, made), None):
+            raise ValueError(f"{found}; nothing was kept. {_made_elsewhere(todo[job], made['run'])}")
+        return made
+
+    return run_missing(list(todo), again, partial(_keep, folder, rows, todo), jobs=jobs)
+
+
+def _firsts(setting: str, today: str, rows: Sequence[Row], confirmed: Sequence[Row]) -> list[Row]:
+    """Find the row of the lowest seed of each older code; where one code leads to another, the later one's will do."""
+    codes: list[str] = []
+    for row in reversed(rows):
+        if not any(row[CODE] in standing(setting, code, confirmed) for code in (today, *codes)):
+            codes.append(row[CODE])
+    return [min((row for row in rows if row[CODE] == code), key=lambda row: int(row["seed"])) for code in codes]
+
+
+def _differences(
+    old: Row, new: Row, measures: Iterable[str], rounds: Sequence[Row], made: Mapping[str, Any]
+) -> Iterator[str]:
+    """Say which figures differ, one by one: first those of the run, then those of its rounds."""
+    yield from _differing(old, new, [*FIGURES, *measures])
+    if len(rounds) != len(made["curves"]):
+        yield f"its rounds in curves.csv are {len(rounds)} and are {len(made['curves'])} now"
+    for number, (then, now) in enumerate(zip(rounds, made["curves"], strict=False)):
+        # A cell is empty where the round is older than its column.
+        columns = [column for column, value in then.items() if column not in NOT_COMPARED and value != ""]
+        yield from (f"in round {number}, {found}" for found in _differing(then, now, columns))
+
+
+def _differing(old: Row, new: Row, columns: Iterable[str]) -> Iterator[str]:
+    for column in columns:
+        then, now = (as_text(row.get(column)) for row in (old, new))
+        if not _same(then, now):
+            yield f"{column} was {then or 'empty'} and is {now or 'empty'} now{_apart(then, now)}"
+
+
+def _same(then: str, now: str) -> bool:
+    one, other = _number(then), _number(now)
+    if one is None or other is None:
+        return then == now
+    return one == other or (math.isnan(one) and math.isnan(other))
+
+
+def _apart(then: str, now: str) -> str:
+    one, other = _number(then), _number(now)
+    return "" if one is None or other is None else f", {abs(other - one):.3g} apart"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _made_elsewhere(old: Row, new: Row) -> str:
+    """Say where a row was made on another machine or by other versions, which alone may change figures."""
+    columns = [name for name in ("machine", "python", "versions") if old.get(name) != as_text(new.get(name))]
+    if not columns:
+        return "The row names the same machine and versions"
+    return "; ".join(f"The row names {name} {old.get(name) or 'unknown'}, this run {new.get(name)}" for name in columns)
+
+
+def _keep(folder: Path, rows: Sequence[Row], olds: Mapping[Job, Row], job: Job, made: Rows) -> str:
+    """Append what was confirmed."""
+    old, new = olds[job][CODE], made["run"]
+    testing = " --testing" if job.testing else ""
+    command = f"python -m experiments.run {job.experiment} --confirm --only {job.setting}{testing}"
+    found = {"setting": job.setting, "seed": job.seed, "old_code": old, "new_code": new[CODE]}
+    made_by = {name: new.get(name, "") for name in ("versions", "python", "commit", "machine")}
+    append_rows(folder / FILE, [{**found, **made_by, "command": command, "date": new.get("date", "")}])
+    stand = sum(row["setting"] == job.setting and row[CODE] == old for row in rows)
+    return f"the same figures as by code {old}; its rows stand: {stand}"

@@ -1,0 +1,59 @@
+"""One run of an experiment, and the process of its own that does it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.harness.runner import fresh_process
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to do."""
+
+    experiment: str
+    setting: str
+    seed: int
+    testing: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name in messages."""
+        return f"{self.setting} seed {self.seed}"
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The columns by which its row is found."""
+        return {"setting": self.setting, "seed": str(self.seed)}
+
+    @property
+    def command(self) -> str:
+        """What does this run alone."""
+        testing = " --testing" if self.testing else ""
+        return f"python -m experiments.run {self.experiment} --only {self.setting} --seeds {self.seed}{testing}"
+
+
+Rows = dict[str, Any]
+Execute = Callable[[Job], Rows]
+"""Does a job; gives `run`, its row, `curves`, a row per round, and, where its setting wants one, `clip`."""
+
+
+def in_fresh_process(job: Job) -> Rows:
+    """Do a job in a new Python process with one thread; its clip, if it makes one, comes as bytes.
+
+    Raises:
+        RuntimeError: If the process fails; the message is what it said.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory) / "rows.json"
+        command = [sys.executable, "-m", "experiments.harness.worker", job.experiment, job.setting, str(job.seed)]
+        fresh_process([*command, str(output), "--command", job.command, *["--testing"] * job.testing])
+        rows: Rows = json.loads(output.read_text())
+        clip = output.with_suffix(".webp")
+        return rows | ({"clip": clip.read_bytes()} if clip.exists() else {})

@@ -1,0 +1,151 @@
+"""Several objectives at once: a reward model for each, and their weighted sum is paid.
+
+Each objective has answers of its own, by teachers of different names: the principles of a constitution, one by one, or
+people with different things in mind. Which of them counts how much needn't be known before the answers are there: other
+weights mean another policy, and not another question (multi-objective reinforcement learning with preferences; Marta et
+al. 2024, Sequential preference-based optimisation; Roijers et al. 2013, A survey of multi-objective sequential
+decision-making, section 4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from rlhf_gym.agents import Agent
+from rlhf_gym.errors import BadInput
+from rlhf_gym.methods.learned_reward import REWARD
+from rlhf_gym.methods.method import Lately, Method
+from rlhf_gym.preferences import Choice
+from rlhf_gym.rewards import RewardFit, RewardLearner
+from rlhf_gym.rewards.paid import weighted
+from rlhf_gym.segments import Array
+
+NAMES = "objectives.json"
+
+
+@final
+class ObjectivesMethod(Method):
+    """Fit a reward model to the answers of each objective, and pay the agent the weighted sum of what they give.
+
+    Each has unit size over the latest steps, as a single learned reward has, so that weights are of like things.
+
+    Args:
+        agent: Learns the policy.
+        new_learner: Makes the reward model of an objective, and its fits.
+        weights: Of each objective, by the name of the teacher who answers for it; answers of others are left out.
+
+    Attributes:
+        learners: By objective.
+
+    Raises:
+        BadInput: If weights aren't numbers by name, or all are 0.
+    """
+
+    def __init__(self, agent: Agent, new_learner: Callable[[], RewardLearner], *, weights: Mapping[str, float]) -> None:
+        numbers = isinstance(weights, Mapping) and all(_is_number(weight) for weight in weights.values())
+        if not numbers or not any(weights.values()):
+            raise BadInput(
+                f"method_options.weights is {weights!r}; give objectives, which are names of teachers, a number each, "
+                "not all of them 0"
+            )
+        self.agent, self.weights = agent, dict(weights)
+        self.learners = {name: new_learner() for name in weights}
+        self.version = self._paid = 0
+        self._pay()  # from the start, or the true reward would be paid
+
+    def begin(self, lately: Lately) -> None:
+        """See :meth:`Method.begin`."""
+        for learner in self.learners.values():
+            learner.rescale(lately.trajectories, shift=lately.shift)
+
+    def fit(self, choices: Sequence[Choice], lately: Lately) -> RewardFit:
+        """See :meth:`Method.fit`; an objective without answers so far gives nothing.
+
+        Raises:
+            BadInput: If there are answers of other teachers alone.
+        """
+        by = {name: [choice for choice in choices if choice.teacher == name] for name in self.learners}
+        if not any(by.values()):
+            others = ", ".join(sorted({choice.teacher or "nobody by name" for choice in choices}))
+            raise BadInput(
+                f"method_options.weights names {', '.join(self.weights)}, and answers are by {others}; name teachers"
+            )
+        fits = [self.learners[name].fit(mine, lately.trajectories) for name, mine in by.items() if mine]
+        self.begin(lately)
+        self.version += 1
+        return _together(fits)
+
+    def improve(self, steps: int, lately: Lately) -> None:
+        """See :meth:`Method.improve`; the reward stays the same until the next call."""
+        self._pay()
+        if self.version != self._paid and self.agent.steps:
+            self.agent.reward_changed(lately.trajectories)
+        self._paid = self.version
+        self.agent.improve(steps)
+
+    def step_scores(self, observations: Array, actions: Array, next_observations: Array) -> Array:
+        """See :meth:`Method.step_scores`: the weighted sum of what the members of each objective give."""
+        steps = (observations, actions, next_observations)
+        each = [weight * self.learners[name].step_rewards(*steps) for name, weight in self.weights.items()]
+        return np.asarray(np.sum(each, axis=0))
+
+    def encode(self, observations: Array, actions: Array, next_observations: Array) -> Array:
+        """See :meth:`Method.encode`: what each reward model sees."""
+        first = next(iter(self.learners.values()))
+        return first.model.encoding(observations, actions, next_observations)
+
+    def save(self, directory: Path) -> None:
+        """See :meth:`Method.save`; a folder for each objective."""
+        self.agent.save(directory / "policy.zip")
+        self._save_learners(directory / REWARD)
+
+    def save_state(self, directory: Path) -> None:
+        """See :meth:`Method.save_state`."""
+        self.agent.save_state(directory)
+        self._save_learners(directory / REWARD)
+
+    def restore(self, directory: Path) -> None:
+        """See :meth:`Method.restore`.
+
+        Raises:
+            BadInput: If the objectives there are others.
+        """
+        self.agent.restore(directory)
+        saved = json.loads((directory / REWARD / NAMES).read_text(encoding="utf-8"))
+        if saved["objectives"] != list(self.learners):
+            raise BadInput(
+                f"{directory / REWARD} has the objectives {', '.join(saved['objectives'])}; expected "
+                f"{', '.join(self.learners)}, as method_options.weights says"
+            )
+        for number, learner in enumerate(self.learners.values()):
+            learner.restore(directory / REWARD / str(number))
+        self.version = self._paid = int(saved["version"])
+        self._pay()
+
+    def _save_learners(self, directory: Path) -> None:
+        for number, learner in enumerate(self.learners.values()):
+            learner.save(directory / str(number))
+        names = {"objectives": list(self.learners), "version": self.version}
+        (directory / NAMES).write_text(json.dumps(names) + "\n", encoding="utf-8")
+
+    def _pay(self) -> None:
+        rewards = [self.learners[name].model.reward_function() for name in self.weights]
+        self.agent.pay(weighted(rewards, list(self.weights.values())), 0.0, 1.0)
+
+
+def _is_number(weight: object) -> bool:
+    return isinstance(weight, int | float) and not isinstance(weight, bool) and bool(np.isfinite(weight))
+
+
+def _together(fits: Sequence[RewardFit]) -> RewardFit:
+    """Average the figures of several fits."""
+    names = ("loss", "loss_heldout", "accuracy", "accuracy_heldout", "l2")
+    means = {name: float(np.mean([getattr(fit, name) for fit in fits])) for name in names}
+    sums = {name: sum(getattr(fit, name) for fit in fits) for name in ("n", "seconds")}
+    return replace(fits[0], **means, **sums, left_out=None)

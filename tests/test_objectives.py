@@ -1,0 +1,115 @@
+"""Several objectives at once: a reward model each, by the answers of a teacher each, paid as their weighted sum."""
+
+import numpy as np
+import pytest
+
+from rlhf_gym import RLHF
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.rewards.paid import weighted
+from rlhf_gym.teachers import OracleTeacher
+
+LEFT, RIGHT = "left of the middle", "right of the middle"
+
+
+def position(segments):
+    return np.array([segment.observations[:-1, 0].sum() for segment in segments])
+
+
+def settings(weights=None):
+    return RLHFConfig.from_dict(
+        {
+            "labels": 1,
+            "total_timesteps": 1200,
+            "method": "objectives",
+            "method_options": {"weights": {RIGHT: 1.0, LEFT: 1.0} if weights is None else weights},
+            "query": {"rounds": 2, "warm_up_steps": 600},
+            "agent": {"n_envs": 2, "options": {"n_steps": 64, "batch_size": 64}},
+        }
+    )
+
+
+def taught(config, n=30):
+    """A run with answers of two teachers, who want the opposite of each other."""
+    rlhf = RLHF(config)
+    rlhf.collect()
+    queries = rlhf.ask(n)
+    for name, wants in ((RIGHT, 1), (LEFT, -1)):
+        teacher = OracleTeacher(values=lambda segments, wants=wants: wants * position(segments))
+        rlhf.tell(queries, teacher.answer(queries), teacher=name)
+    rlhf.fit_reward()
+    return rlhf
+
+
+def steps(rlhf):
+    trajectories = rlhf.collect()
+    parts = [(t.observations[:-1], t.actions, t.observations[1:]) for t in trajectories]
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def test_each_objective_is_learned_from_its_own_teacher():
+    rlhf = taught(settings())
+    at = steps(rlhf)
+    for name, sign in ((RIGHT, 1), (LEFT, -1)):
+        reward = rlhf.method.learners[name].step_rewards(*at).mean(axis=0)
+        assert sign * np.corrcoef(reward, at[0][:, 0])[0, 1] > 0.7
+    rlhf.close()
+
+
+def test_the_weighted_sum_is_what_is_paid_and_what_queries_are_chosen_by():
+    rlhf = taught(settings({RIGHT: 2.0, LEFT: 0.5}))
+    at, learners = steps(rlhf), rlhf.method.learners
+    each = {name: learner.model.reward_function()(*at) for name, learner in learners.items()}
+    paid = weighted([learner.model.reward_function() for learner in learners.values()], [2.0, 0.5])(*at, None)
+    np.testing.assert_allclose(paid, 2 * each[RIGHT] + 0.5 * each[LEFT], rtol=1e-5)
+    assert np.corrcoef(paid, at[0][:, 0])[0, 1] > 0.7
+    raw = {name: learner.step_rewards(*at) for name, learner in learners.items()}
+    np.testing.assert_allclose(rlhf.method.step_scores(*at), 2 * raw[RIGHT] + 0.5 * raw[LEFT], rtol=1e-4, atol=1e-5)
+    rlhf.improve(rlhf.agent.portion)
+    rlhf.close()
+
+
+def test_an_objective_of_weight_zero_is_learned_and_not_paid():
+    rlhf = taught(settings({RIGHT: 1.0, LEFT: 0.0}))
+    at = steps(rlhf)
+    np.testing.assert_array_equal(
+        weighted([m.model.reward_function() for m in rlhf.method.learners.values()], [1.0, 0.0])(*at, None),
+        rlhf.method.learners[RIGHT].model.reward_function()(*at),
+    )
+    rlhf.close()
+
+
+def test_a_saved_run_comes_back_with_every_objective(tmp_path):
+    rlhf = taught(settings())
+    rlhf.save(tmp_path / "saved")
+    at = steps(rlhf)
+    before = {name: learner.step_rewards(*at) for name, learner in rlhf.method.learners.items()}
+    rlhf.close()
+    loaded = RLHF.load(tmp_path / "saved")
+    for name, learner in loaded.method.learners.items():
+        np.testing.assert_array_equal(learner.step_rewards(*at), before[name])
+    loaded.close()
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ({}, "method_options.weights is {}; give objectives"),
+        ({"a": 0.0}, "not all of them 0"),
+        ({"a": "much"}, "weights is {'a': 'much'}"),
+        ([1.0], r"weights is \[1.0\]"),
+    ],
+)
+def test_weights_that_make_no_sense_are_refused(weights, told):
+    with pytest.raises(ValueError, match=told):
+        RLHF(settings(weights))
+
+
+def test_answers_of_nobody_who_is_named_are_refused():
+    rlhf = RLHF(settings({"fast": 1.0}))
+    rlhf.collect()
+    queries = rlhf.ask(4)
+    rlhf.tell(queries, OracleTeacher().answer(queries))
+    if rlhf.answers.choices:
+        with pytest.raises(ValueError, match="names fast, and answers are by oracle; name teachers"):
+            rlhf.fit_reward()
+    rlhf.close()
