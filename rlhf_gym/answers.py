@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import Told
 from rlhf_gym.preferences import HELDOUT, Answer, Choice, Preference, Query, Said
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.teachers import People, Teacher
+from rlhf_gym.store.answers import AnswerSince
+from rlhf_gym.teachers import OWN, Open, People, SelfRewardingTeacher, Several, Teacher
 
 Key = tuple[str, str]
 """Of an answer: the query's id, and who gave it."""
@@ -45,7 +47,8 @@ class Answers:
         teacher: What answers: a program, or people.
         budget: Labels there will be, besides those that were there before.
         before: Labels that the run began with.
-        people_per_query: People who answer each query; each answer is a label.
+        people_per_query: People who answer each query; each answer is a label. Several teachers who aren't people know
+            themselves how many of them do.
         meanwhile: How to go on while people think; None waits for them.
 
     Attributes:
@@ -64,11 +67,13 @@ class Answers:
     ) -> None:
         self.store, self.teacher, self._budget, self._before = store, teacher, budget, before
         self.people = teacher if isinstance(teacher, People) else None
-        self._each = people_per_query if self.people else 1
+        self._each = people_per_query if self.people else teacher.each if isinstance(teacher, Several) else 1
         self.meanwhile = meanwhile if self.people else None
         self._queries: dict[str, Query] = {}
         self._given: dict[Key, Preference] = {}
         self._choices: dict[Key, list[Choice]] = {}
+        self._own: dict[str, Preference] = {}  # by query: what the learned reward says, unasked
+        self._own_choices: dict[str, list[Choice]] = {}
         self._told = Told()
         self._read_to = 0
         self._at_last_fit: dict[Key, Said | None] = {}  # of those that changed since; None said nothing
@@ -82,9 +87,19 @@ class Answers:
 
     @property
     def choices(self) -> list[Choice]:
-        """The choices that the answers imply, in the same order; an answer that stays keeps its objects."""
+        """The choices that the answers imply, in the same order; an answer that stays keeps its objects.
+
+        Those that the learned reward's own answers imply come last.
+        """
         self._read()
-        return [choice for choices in self._choices.values() for choice in choices]
+        everything = [*self._choices.values(), *self._own_choices.values()]
+        return [choice for choices in everything for choice in choices]
+
+    @property
+    def own(self) -> list[Preference]:
+        """What the learned reward answers itself (:class:`SelfRewardingTeacher`), SKIP included: no labels."""
+        self._read()
+        return list(self._own.values())
 
     @property
     def labels(self) -> int:
@@ -97,7 +112,7 @@ class Answers:
         """Every query asked so far, the open ones included, and those that the run began with."""
         self._read()
         self._look_up(self.store.open_ids())
-        return list(self._queries.values())
+        return [query for query in self._queries.values() if query.why != OWN]
 
     @property
     def asked_here(self) -> list[Query]:
@@ -182,6 +197,7 @@ class Answers:
                 self.people.wait()
             elif Answer.SKIP not in self._have_answered():
                 break
+        self._renew_own()
         if wanted and not self.labels:
             raise BadInput(
                 f"teacher {self.teacher.name} skipped all {len(self.preferences)} queries; expected an answer"
@@ -211,9 +227,34 @@ class Answers:
     def _have_answered(self) -> Sequence[Said]:
         """Have a teacher that isn't a person answer the open queries."""
         waiting = self.open
+        if isinstance(self.teacher, Several):
+            return self._have_several_answer(self.teacher, waiting)
         answers = self.teacher.answer(waiting)
         self.tell(waiting, answers)
         return answers
+
+    def _have_several_answer(self, teachers: Several, waiting: Sequence[Query]) -> Sequence[Said]:
+        """Have several teachers answer, and keep what each says under their name."""
+        by: dict[str, list[str]] = defaultdict(list)
+        for query_id, who in self.given():
+            by[query_id].append(who)
+        wanted = [self.store.wanted(query.id) - len(by[query.id]) if self._each > 1 else 1 for query in waiting]
+        replies = teachers.replies([Open(q, n, by[q.id]) for q, n in zip(waiting, wanted, strict=True)])
+        for who in dict.fromkeys(reply.who for reply in replies):
+            theirs = [reply for reply in replies if reply.who == who]
+            self.tell([reply.query for reply in theirs], [reply.answer for reply in theirs], teacher=who)
+        return [reply.answer for reply in replies]
+
+    def _renew_own(self) -> None:
+        """Have the learned reward judge anew what it is sure of, where it is to be fitted to new answers."""
+        if not isinstance(self.teacher, SelfRewardingTeacher) or not self.enough_new:
+            return
+        changed = self.teacher.renew(self.preferences, self.own, fitted=self.fits > 0)
+        new = [Preference(query, answer, OWN) for query, answer in changed if query.id not in self._own]
+        self._queries |= {preference.query.id: preference.query for preference in new}
+        self.store.add(new)
+        again = [(query.id, answer) for query, answer in changed if query.id in self._own]
+        self.store.record_all([id_ for id_, _ in again], [answer for _, answer in again], teacher=OWN)
 
     def _go_on(self, wanted: int, how: Meanwhile, people: People, step: int) -> Iterator[tuple[int, int]]:
         """Withdraw stale queries, ask, and wait only while too many queries are open."""
@@ -235,8 +276,8 @@ class Answers:
                 yield n, people
 
     def _given_or_awaited(self) -> int:
-        if not self.people:
-            return self.labels + len(self.store.open_ids())
+        if not self.people:  # and what the reward answers itself is no label, whatever the store counts
+            return self.labels + (len(self.store.open_ids()) if self._each == 1 else self.store.counts().awaited)
         counts = self.store.counts()  # of one moment, while people answer and undo
         return counts.labels + counts.awaited
 
@@ -248,13 +289,24 @@ class Answers:
         self._look_up([given.query_id for given in new])
         for given in new:
             key = (given.query_id, given.person)
+            if (query := self._queries[given.query_id]).why == OWN:
+                self._read_own(query, given)
+                continue
             self._at_last_fit.setdefault(key, self._said(key))
             self._take_back(key)
             if given.answer is not None:
-                query = self._queries[given.query_id]
                 self._given[key] = Preference(query, given.answer, given.person, given.shown_at, given.answered_at)
                 self._choices[key] = self._told.add(self._given[key])
             self._read_to = given.number
+
+    def _read_own(self, query: Query, given: AnswerSince) -> None:
+        """Read an answer of the learned reward's own."""
+        self._own.pop(query.id, None)
+        self._own_choices.pop(query.id, None)
+        if given.answer is not None:
+            self._own[query.id] = Preference(query, given.answer, given.person, given.shown_at, given.answered_at)
+            self._own_choices[query.id] = self._told.add(self._own[query.id])
+        self._read_to = given.number
 
     def _take_back(self, key: Key) -> None:
         """Forget an answer, if there is one, and what others told that were held against it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ import torch
 from rlhf_gym.agents import Agent, make_agent
 from rlhf_gym.answers import Answers, Meanwhile
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.demonstrators import find_demonstrator
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward, make_vec_env
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Method
 from rlhf_gym.parts import Asked, Parts, Streams
-from rlhf_gym.preferences import Answer, Level
-from rlhf_gym.queries import Part, Scheme, plan
+from rlhf_gym.preferences import Answer, Level, Query
+from rlhf_gym.queries import Part, Scheme, count_queries, plan, probabilities_of, sample_candidates
 from rlhf_gym.registry import check_is, kind_shares, make, source_entry, teacher_entry
 from rlhf_gym.rewards import RewardLearner, RewardModel
 from rlhf_gym.runs import RunDirectory
@@ -29,8 +31,10 @@ from rlhf_gym.segments import Origin
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.taught_by import labels_before, name_given, own_names, preferences_before
 from rlhf_gym.teachers import (
+    OWN,
     Goal,
     People,
+    Shows,
     Teacher,
     Waiting,
     goal_rewards,
@@ -87,7 +91,8 @@ def assemble(
             run.write_json("provenance.json", provenance(own=own_names(config)) | {"labels_before": before})
         store = store or open_store(config)
         store.add(earlier)
-        teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"])
+        learned = offer_learned(config, method, [recorder, *([shown.recorder] if shown else [])], rng["teacher"])
+        teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"], **learned)
         check_kinds(config, teacher)
         answers = make_answers(config, store, teacher, parts, before=before)
         agent.log_to(run / "tensorboard" if run else None)
@@ -190,7 +195,24 @@ def make_plan(config: RLHFConfig, portion: int) -> list[Part]:
 
 
 def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: Goal | None, rng: Streams) -> Method:
-    """Make what turns answers into a better policy, with the reward model it fits."""
+    """Make what turns answers into a better policy, with the reward model it fits, or several."""
+    learner = make_learner(config, venv, rng)
+    method: Method = make(
+        "method",
+        config.method,
+        config.method_options,
+        agent=agent,
+        learner=learner,
+        new_learner=partial(make_learner, config, venv, rng),
+        source=make("reward.source", config.reward.source, config.reward.source_options),
+        goal=partial(goal_rewards, goal) if goal else None,
+    )
+    check_is("method", config.method, method, Method, "a Method with fit, improve and step_scores")
+    return method
+
+
+def make_learner(config: RLHFConfig, venv: VecLearnedReward, rng: Streams) -> RewardLearner:
+    """Make a reward model and its fits."""
     model = RewardModel(
         venv.observation_space,
         venv.action_space,
@@ -202,41 +224,79 @@ def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: 
         config.reward,
         "steps batch_size learning_rate adam_epsilon l2 l2_sample label_noise label_smoothing calibrate",
     )
-    method: Method = make(
-        "method",
-        config.method,
-        {},
-        agent=agent,
-        learner=RewardLearner(
-            model,
-            rng=rng["reward"],
-            folds=config.reward.bootstrap == "folds",
-            living=config.reward.shift == "living",
-            **settings,
-        ),
-        source=make("reward.source", config.reward.source, config.reward.source_options),
-        goal=partial(goal_rewards, goal) if goal else None,
+    return RewardLearner(
+        model,
+        rng=rng["reward"],
+        folds=config.reward.bootstrap == "folds",
+        living=config.reward.shift == "living",
+        reliability=config.feedback.reliability,
+        **settings,
     )
-    check_is("method", config.method, method, Method, "a Method with fit, improve and step_scores")
-    return method
 
 
 def make_teacher(
-    config: RLHFConfig, goal: Goal | None, store: PreferenceStore, waiting: Waiting, rng: np.random.Generator
+    config: RLHFConfig,
+    goal: Goal | None,
+    store: PreferenceStore,
+    waiting: Waiting,
+    rng: np.random.Generator,
+    **offered: Any,
 ) -> Teacher:
-    """Make the teacher that the settings name."""
-    teacher: Teacher = make(
-        "teacher",
-        config.teacher,
-        config.teacher_options,
-        goal=goal,
-        store=store,
-        waiting=waiting,
-        seed=int(rng.integers(2**31)) if not teacher_entry(config.teacher).people else 0,
-        name=config.teacher,
-    )
+    """Make the teacher that the settings name; those who have teachers under them hand on what is offered."""
+    offered |= {
+        "goal": goal,
+        "store": store,
+        "waiting": waiting,
+        "shows": make_shows(config, rng),
+        "seed": int(rng.integers(2**31)) if not teacher_entry(config.teacher).people else 0,
+        "name": config.teacher,
+    }
+    teacher: Teacher = make("teacher", config.teacher, config.teacher_options, **offered, offered=offered)
     check_is("teacher", config.teacher, teacher, Teacher, "a Teacher with a name and answer(queries)")
     return teacher
+
+
+def make_shows(config: RLHFConfig, rng: np.random.Generator) -> Shows | None:
+    """Make what the teacher shows; None where the settings name no demonstrator.
+
+    Raises:
+        BadInput: If the demonstrator isn't there, doesn't fit the environment, or is never asked.
+    """
+    if (place := config.feedback.demonstrator) is None:
+        return None
+    if teacher_entry(config.teacher).people:
+        raise BadInput(
+            f"feedback.demonstrator is {place} and teacher is {config.teacher}; people show it themselves: leave it out"
+        )
+    made = [find_kind(kind).options for kind in kind_shares(config.kind) if find_kind(kind).made]
+    if not made:
+        raise BadInput(
+            f"feedback.demonstrator is {place} and kind is {config.kind}, for which nothing is shown; ask for a "
+            "demonstration or a correction, as in kind demonstration=0.3,comparison=0.7"
+        )
+    return find_demonstrator(
+        place,
+        _origin(config),
+        length=config.segment_length,
+        corrects=any(options[0] == 1 for options in made),
+        rng=rng.spawn(1)[0],  # nothing else is drawn otherwise than without it
+    )
+
+
+def offer_learned(
+    config: RLHFConfig, method: Method, recorders: Sequence[Recorder], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Offer a teacher what the method has learned, and comparisons of what the policy did lately."""
+
+    def draw(n: int, asked: Sequence[Query]) -> list[Query]:
+        trajectories = [trajectory for recorder in recorders for trajectory in recorder.trajectories()]
+        how: dict[str, Any] = {"length": config.segment_length, "asked": asked}
+        n = min(n, count_queries(trajectories, **how))
+        drawn = sample_candidates(trajectories, n=n, rng=rng, **how).queries() if n else []
+        when: dict[str, Any] = {"policy_step": method.agent.steps, "reward_version": method.version}
+        return [replace(query, why=OWN, **when) for query in drawn]
+
+    return {"probabilities": partial(probabilities_of, step_scores=method.step_scores), "draw": draw}
 
 
 def check_kinds(config: RLHFConfig, teacher: Teacher) -> None:
@@ -250,6 +310,10 @@ def check_kinds(config: RLHFConfig, teacher: Teacher) -> None:
             able = ", ".join(teacher.kinds)
             raise BadInput(
                 f"kind is {config.kind}, and teacher {teacher.name} can't answer a {kind}; it answers {able}"
+            )
+        if find_kind(kind).made and teacher_entry(config.teacher).waits:
+            raise BadInput(
+                f"kind is {config.kind} and teacher is {config.teacher}, where a {kind} can't be played; use teacher web"
             )
         if find_kind(kind).made and not (config.feedback.demonstrator or isinstance(teacher, People)):
             raise BadInput(

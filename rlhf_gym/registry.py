@@ -87,8 +87,11 @@ TEACHERS = {
     "oracle": TeacherEntry("rlhf_gym.teachers.oracle:OracleTeacher"),
     "noisy": TeacherEntry("rlhf_gym.teachers.noisy:NoisyTeacher", title="noisy answers"),
     "rules": TeacherEntry("rlhf_gym.teachers.rules:RulesTeacher", title="answers by rules"),
+    "principles": TeacherEntry("rlhf_gym.teachers.principles:PrinciplesTeacher", title="answers by principles"),
     "judge": TeacherEntry("rlhf_gym.teachers.judge:JudgeTeacher", title="a model's answers"),
     "random": TeacherEntry("rlhf_gym.teachers.random:RandomTeacher", title="random answers", control=True),
+    "panel": TeacherEntry("rlhf_gym.teachers.panel:make_panel", title="a panel's answers"),
+    "self": TeacherEntry("rlhf_gym.teachers.self_rewarding:make_self_rewarding", title="answers and its own"),
     "terminal": TeacherEntry("rlhf_gym.teachers.people:People", people=True, face="terminal"),
     "web": TeacherEntry("rlhf_gym.teachers.people:People", people=True, face="page"),
     "store": TeacherEntry("rlhf_gym.teachers.people:People", people=True),
@@ -143,6 +146,7 @@ AGENTS = {
 }
 METHODS = {
     "learned_reward": Entry("rlhf_gym.methods.learned_reward:LearnedRewardMethod"),
+    "objectives": Entry("rlhf_gym.methods.objectives:ObjectivesMethod"),
 }
 METRICS = {
     "correlation": Entry("rlhf_gym.rewards.metrics.correlation:correlation"),

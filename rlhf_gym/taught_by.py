@@ -12,11 +12,11 @@ from rlhf_gym.config.named import get
 from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Preference
-from rlhf_gym.registry import GIVEN, TABLES, dotted_name, load
+from rlhf_gym.registry import GIVEN, TABLES, dotted_name, load, names_in
 from rlhf_gym.runs import RunDirectory
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.exchange import read_preferences
-from rlhf_gym.teachers import Goal, OracleTeacher, RandomTeacher, Teacher, load_goal, true_returns
+from rlhf_gym.teachers import OWN, Goal, OracleTeacher, RandomTeacher, Teacher, load_goal, true_returns
 
 
 def name_given(
@@ -65,7 +65,9 @@ def goal_name(goal: Goal) -> str:
 def own_names(config: RLHFConfig) -> dict[str, str]:
     """Collect the run's parts from outside this package, by the setting that names each."""
     named = {setting: get(config, setting) for setting in TABLES}  # a metric is no setting: None
-    own = {setting: name for setting, name in named.items() if name and name not in TABLES[setting]}
+    own = {s: name for s, name in named.items() if name and not set(names_in(s, name)) <= set(TABLES[s])}
+    if config.feedback.demonstrator:
+        own["feedback.demonstrator"] = config.feedback.demonstrator
     return own | ({"env_id": config.env_id} if ":" in config.env_id else {})
 
 
@@ -91,6 +93,7 @@ def preferences_before(config: RLHFConfig, venv: VecLearnedReward) -> list[Prefe
             found = store.preferences()
     else:
         found = read_preferences(place)
+    found = [p for p in found if p.query.why != OWN]  # what another reward thought of itself is no answer to this one
     if not found:
         raise BadInput(f"feedback.preferences is {place}, where nothing was answered; use another run or export")
     shapes = (venv.observation_space.shape, venv.action_space.shape)

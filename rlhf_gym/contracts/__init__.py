@@ -16,12 +16,13 @@ from rlhf_gym.contracts.kinds import KIND_RULES, check_kind
 from rlhf_gym.contracts.networks import NETWORK_RULES, check_network
 from rlhf_gym.contracts.schemes import check_scheme, check_value
 from rlhf_gym.contracts.stores import STORE_RULES, check_store
-from rlhf_gym.contracts.teachers import TEACHER_RULES, check_teacher
+from rlhf_gym.contracts.teachers import SEVERAL_RULES, TEACHER_RULES, check_teacher
 
 __all__ = [
     "AGENT_RULES",
     "KIND_RULES",
     "NETWORK_RULES",
+    "SEVERAL_RULES",
     "STORE_RULES",
     "TEACHER_RULES",
     "check_agent",

@@ -8,14 +8,17 @@ from rlhf_gym.contracts.examples import example_queries, must
 from rlhf_gym.kinds import answer_text, find_kind
 from rlhf_gym.preferences import Query, Said, content
 from rlhf_gym.registry import KINDS
+from rlhf_gym.teachers.several import Open, Reply, Several
 from rlhf_gym.teachers.teacher import Teacher
+
+MOST = 1000  # teachers that several may be
 
 MakeTeacher = Callable[[], Teacher]
 """Returns the same teacher anew, as if it had never been asked."""
 
 
 def check_teacher(make: MakeTeacher, queries: Sequence[Query] | None = None) -> None:
-    """Hold a teacher against every one of TEACHER_RULES.
+    """Hold a teacher against every one of TEACHER_RULES, and of SEVERAL_RULES if they are several.
 
     Args:
         make: Returns the same teacher anew.
@@ -25,10 +28,11 @@ def check_teacher(make: MakeTeacher, queries: Sequence[Query] | None = None) -> 
     Raises:
         AssertionError: Saying what isn't met.
     """
+    rules = TEACHER_RULES + (SEVERAL_RULES if isinstance(make(), Several) else ())
     answered = make().kinds or [kind for kind in KINDS if not find_kind(kind).made]
     asked = [example_queries(8, kind=kind) for kind in answered] if queries is None else [queries]
     for together in asked:
-        for rule in TEACHER_RULES:
+        for rule in rules:
             rule(make, together)
 
 
@@ -81,6 +85,80 @@ def leaves_queries_as_they_were(make: MakeTeacher, queries: Sequence[Query]) -> 
     must(before == [content(*query.options) for query in queries], "answering changes nothing in a query")
 
 
+def replies_under_names_as_often_as_wanted(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """Of several teachers each query gets one answer each of as many as it wants, and in the order of the queries."""
+    teachers = several(make)
+    for wanted in {1, teachers.each}:
+        replies = teachers.replies([Open(query, wanted) for query in queries])
+        must(
+            all(isinstance(reply.who, str) and reply.who for reply in replies),
+            "every reply has the name of who gave it",
+        )
+        must(
+            [reply.query.id for reply in replies] == [query.id for query in queries for _ in range(wanted)],
+            f"queries that want {wanted} replies get as many, in their order",
+        )
+        must(
+            len({(reply.query.id, reply.who) for reply in replies}) == len(replies),
+            "nobody answers a query twice",
+        )
+
+
+def asks_others_than_those_who_answered(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """Also where the teachers are made anew, and know nothing of it: a run that was interrupted goes on."""
+    by: dict[str, list[str]] = {query.id: [] for query in queries}
+    for _ in range(several(make).each):
+        for query, who, _answer in several(make).replies([Open(query, 1, by[query.id]) for query in queries]):
+            must(who not in by[query.id], f"{who} has answered query {query.id!r}, and is asked it again")
+            by[query.id].append(who)
+    must(
+        all(len(names) == several(make).each for names in by.values()),
+        "a query of which answers are missing is answered by others than those who answered it",
+    )
+
+
+def leaves_a_query_alone_that_everybody_answered(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """Rather than to ask anybody twice."""
+    everybody: set[str] = set()
+    for _ in range(MOST):
+        new = {reply.who for reply in several(make).replies([Open(queries[0], 1, everybody)])}
+        must(not new & everybody, "somebody who has answered the query is asked it again")
+        everybody |= new
+        if not new:
+            return
+    must(False, f"there are at most {MOST} teachers, whose names stay the same")
+
+
+def replies_by_the_kind_of_the_query(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """All of them, and not the first alone."""
+    for query, who, answer in _all(make, queries):
+        try:
+            answer_text(answer, kind=query.kind, options=len(query.options), query_id=query.id)
+        except ValueError as error:
+            raise AssertionError(f"{who} gives a {query.kind} an answer of its kind: {error}") from error
+
+
+def replies_alike_when_made_anew_and_in_any_batch(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """The same ones are asked, and say the same."""
+    at_once, teachers = _all(make, queries), several(make)
+    must(at_once == _all(make, queries), "the same teachers made twice give the same replies")
+    one_by_one = [reply for query in queries for reply in teachers.replies([Open(query, teachers.each)])]
+    must(at_once == one_by_one, "queries asked one by one get the replies they get all at once")
+
+
+def several(make: MakeTeacher) -> Several:
+    """Make several teachers."""
+    teachers = make()
+    must(isinstance(teachers, Several), f"{type(teachers).__name__} is Several")
+    assert isinstance(teachers, Several)  # noqa: S101
+    return teachers
+
+
+def _all(make: MakeTeacher, queries: Sequence[Query]) -> list[Reply]:
+    teachers = several(make)
+    return teachers.replies([Open(query, teachers.each) for query in queries])
+
+
 TEACHER_RULES = (
     has_a_name,
     answers_each_query_once,
@@ -90,3 +168,11 @@ TEACHER_RULES = (
     answers_alike_in_any_batch,
     leaves_queries_as_they_were,
 )
+SEVERAL_RULES = (
+    replies_under_names_as_often_as_wanted,
+    asks_others_than_those_who_answered,
+    leaves_a_query_alone_that_everybody_answered,
+    replies_by_the_kind_of_the_query,
+    replies_alike_when_made_anew_and_in_any_batch,
+)
+"""What several teachers behind one name (:class:`rlhf_gym.teachers.Several`) must do as well."""

@@ -30,7 +30,7 @@ def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[C
     """Make one choice between two, a tie half each way."""
     left = Answer(preference.answer).target
     query = preference.query
-    return [Choice(query.options, (left, 1 - left), group=query.repeats or query.id)]
+    return [Choice(query.options, (left, 1 - left), group=query.repeats or query.id, sided=True)]
 
 
 COMPARISON = Kind(range(2, 3), parse, text, answer, choices)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Set
+from collections.abc import Collection, Sequence, Set
 from statistics import median
 from typing import NamedTuple
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.kinds import find_kind
 from rlhf_gym.labelling.clips import Clip, ClipCache
-from rlhf_gym.preferences import Answer, Query, Said
+from rlhf_gym.preferences import Answer, Level, Query, Said
 from rlhf_gym.quality.assessment import assess
 from rlhf_gym.quality.report import QualityReport
 from rlhf_gym.store import GivenAnswer, PreferenceStore, UnknownQuery
@@ -45,8 +46,8 @@ class Desk:
         lease: Seconds for which a query is reserved for the person it was given to; it begins anew with each
             :meth:`next`.
         ahead: How many queries a person holds besides the one in view; their clips are drawn meanwhile.
-        kinds: Kinds of query that can be shown here; others are neither handed out nor looked up. A page and a notebook
-            show comparisons, a terminal rankings too.
+        kinds: Kinds of query that can be shown here; others are neither handed out nor looked up.
+        levels: What the levels of a rating are called, the worst first; empty is by number.
     """
 
     def __init__(
@@ -59,9 +60,11 @@ class Desk:
         lease: float = 120.0,
         ahead: int = 2,
         kinds: Collection[str] = ("comparison",),
+        levels: Sequence[str] = (),
     ) -> None:
         self._store, self._clips, self._lease, self._ahead = store, clips, lease, ahead
         self.labels, self.instructions, self.kinds = labels, instructions, tuple(kinds)
+        self.levels = tuple(levels)
         self._answering = threading.Lock()
 
     def next(self, person: str) -> Query | None:
@@ -94,9 +97,21 @@ class Desk:
         if query.kind not in self.kinds:
             raise UnknownQuery(
                 f"query {query_id!r} is a {query.kind}, and only {' or '.join(self.kinds)} can be shown here; label it "
-                "in a terminal"
+                "elsewhere: rlhf-gym label, or label --web"
             )
         return query
+
+    def levels_of(self, query: Query) -> list[str]:
+        """Name the levels that a query is rated on, the worst first, by number where words are for other ratings.
+
+        Returns:
+            None of them where the query asks for no rating.
+        """
+        kind = find_kind(query.kind)
+        best = kind.said([1.0]) if kind.alone else None
+        if not isinstance(best, Level):
+            return []
+        return list(self.levels) if len(self.levels) == best.of else [str(n) for n in range(1, best.of + 1)]
 
     def answer(self, person: str, query_id: str, answer: Said, shown_at: float | None = None) -> None:
         """Record an answer; it is safe when this returns. Of several by the same person, the last one counts.

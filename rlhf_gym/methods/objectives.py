@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -146,6 +146,6 @@ def _is_number(weight: object) -> bool:
 def _together(fits: Sequence[RewardFit]) -> RewardFit:
     """Average the figures of several fits."""
     names = ("loss", "loss_heldout", "accuracy", "accuracy_heldout", "l2")
-    means = {name: float(np.mean([getattr(fit, name) for fit in fits])) for name in names}
-    sums = {name: sum(getattr(fit, name) for fit in fits) for name in ("n", "seconds")}
-    return replace(fits[0], **means, **sums, left_out=None)
+    means: dict[str, Any] = {name: float(np.mean([getattr(fit, name) for fit in fits])) for name in names}
+    sums: dict[str, Any] = {name: sum(getattr(fit, name) for fit in fits) for name in ("n", "seconds")}
+    return replace(fits[0], **means, **sums, left_out=None, sureness={})

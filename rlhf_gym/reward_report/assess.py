@@ -25,7 +25,7 @@ from rlhf_gym.rewards.metrics.quadratic import with_true_function
 from rlhf_gym.runs import read_run
 from rlhf_gym.segments import Origin, Segment, Trajectory
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.teachers import goal_rewards, load_goal
+from rlhf_gym.teachers import OWN, goal_rewards, load_goal
 
 ALL = "all"
 MOST_WEIGHTS = 10
@@ -124,7 +124,7 @@ def _preferences(run_dir: Path, url: str | None) -> list[Preference]:
     if "://" not in file and not Path(file).is_file():
         raise BadInput(f"the answers of {run_dir} were in {file}, which isn't there; bring it back")
     with closing(PreferenceStore(url or Path(file))) as store:
-        return store.preferences()
+        return [preference for preference in store.preferences() if preference.query.why != OWN]
 
 
 def _all_told(apart: Mapping[str, Judged]) -> dict[str, Judged]:

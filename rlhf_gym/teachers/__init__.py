@@ -6,17 +6,28 @@ A teacher of your own can be held against the public suite in :mod:`rlhf_gym.con
 from rlhf_gym.teachers.goals import Goal, goal_rewards, load_goal
 from rlhf_gym.teachers.noisy import NoisyTeacher
 from rlhf_gym.teachers.oracle import OracleTeacher
+from rlhf_gym.teachers.panel import Panel
 from rlhf_gym.teachers.people import People, Waiting, pause
 from rlhf_gym.teachers.random import RandomTeacher
+from rlhf_gym.teachers.self_rewarding import OWN, SelfRewardingTeacher
+from rlhf_gym.teachers.several import Open, Reply, Several
+from rlhf_gym.teachers.showing import Shows
 from rlhf_gym.teachers.teacher import Teacher
 from rlhf_gym.teachers.values import Values, goal_returns, true_returns
 
 __all__ = [
+    "OWN",
     "Goal",
     "NoisyTeacher",
+    "Open",
     "OracleTeacher",
+    "Panel",
     "People",
     "RandomTeacher",
+    "Reply",
+    "SelfRewardingTeacher",
+    "Several",
+    "Shows",
     "Teacher",
     "Values",
     "Waiting",

@@ -60,7 +60,7 @@ class Label:
     def desk(self) -> Iterator[Desk]:
         """Make the desk at which people answer."""
         from rlhf_gym.labelling import ClipCache, Desk
-        from rlhf_gym.labelling.faces import SHOWS
+        from rlhf_gym.labelling.wanted import SHOWS
 
         config = config_of(self.run_dir)
         with (
@@ -69,8 +69,14 @@ class Label:
         ):
             clips.ahead(store.pending(2))  # the first person needn't wait for the drawing to begin
             instructions = self.instructions or (config.feedback.instructions if config else "")
-            labels, kinds = config.labels if config else None, ("comparison",) if self.web else SHOWS
-            yield Desk(store, clips, labels=labels, instructions=instructions, kinds=kinds)
+            yield Desk(
+                store,
+                clips,
+                labels=config.labels if config else None,
+                instructions=instructions,
+                kinds=_shown_on_page() if self.web else SHOWS,
+                levels=config.feedback.levels if config else (),
+            )
 
     def run(self) -> None:
         """Hand out queries and take answers until interrupted."""
@@ -113,6 +119,13 @@ def _end_with_input() -> None:
     """Interrupt this process when its standard input is closed."""
     sys.stdin.buffer.read()
     os.kill(os.getpid(), signal.SIGINT)
+
+
+def _shown_on_page() -> tuple[str, ...]:
+    """List the kinds of query that the page shows; what it needs may not be installed."""
+    from rlhf_gym.labelling.page import SHOWS
+
+    return SHOWS
 
 
 def _serve(desk: Desk, asked: Label) -> None:

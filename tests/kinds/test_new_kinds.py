@@ -221,6 +221,7 @@ def test_an_answer_taken_back_takes_back_what_others_told_by_it():
             {"kind": "demonstration"},
             "teacher oracle has nothing to show for a demonstration; set feedback.demonstrator",
         ),
+        ({"kind": "correction", "teacher": "terminal"}, "terminal, where a correction can't be played; use teacher web"),
         ({"kind": "rating", "query": {"options": 2}}, "query.options is 2 and kind is rating; use 1"),
         ({"kind": "rating", "feedback": {"levels": ["bad", "good"]}}, "has 2 words .* have 5; .* or kind rating-2"),
     ],

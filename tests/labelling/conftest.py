@@ -9,12 +9,12 @@ from rlhf_gym.store import PreferenceStore
 
 
 class FakeClips:
-    """Two grey pictures a side in place of drawn clips; drawn at once, save those that are `late` or `undrawable`."""
+    """Two grey pictures an option in place of drawn clips; drawn at once, save those `late` or `undrawable`."""
 
     def __init__(self, directory):
         self.directory, self.late, self.undrawable = directory, set(), set()
-        for side, grey in (("left", 80), ("right", 160)):
-            Image.new("RGB", (16, 4), (grey,) * 3).save(directory / f"{side}.jpg")
+        for option, grey in (("left", 80), ("right", 160), *((letter, 100) for letter in "abcdefgh")):
+            Image.new("RGB", (16, 4), (grey,) * 3).save(directory / f"{option}.jpg")
 
     def ahead(self, queries):
         pass
@@ -30,8 +30,8 @@ class FakeClips:
             height=4,
             milliseconds=50,
             slowdown=1.0,
-            columns={"left": 2, "right": 2},
-            order={"left": [0, 1, 1], "right": [0, 0, 1]},
+            columns=dict.fromkeys(query.names, 2),
+            order=dict.fromkeys(query.names, [0, 1, 1]) | ({"right": [0, 0, 1]} if "right" in query.names else {}),
         )
 
 

@@ -18,10 +18,10 @@ import pytest
 import uvicorn
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.envs import make_env
+from rlhf_gym.envs import make_env, replay
 from rlhf_gym.labelling import ClipCache, Desk
-from rlhf_gym.labelling.page import make_app
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.labelling.page import SHOWS, make_app
+from rlhf_gym.preferences import Answer, Level, Query, Ranking, Stop
 from rlhf_gym.runs import metrics_so_far
 from rlhf_gym.segments import Ending, Origin, Trajectory
 from rlhf_gym.store import PreferenceStore
@@ -64,16 +64,24 @@ def tab(browser):
     assert faults == []
 
 
-def episode(seed):
-    env = make_env(Origin("CartPole-v1", seed))
+def episode(seed, env_id="CartPole-v1"):
+    env = make_env(Origin(env_id, seed))
     env.action_space.seed(seed)
     observations, actions, terminated = [env.reset(seed=seed)[0].copy()], [], False
-    while not terminated:
+    while not terminated and len(actions) < 100:
         actions.append(env.action_space.sample())
         observation, _, terminated, _, _ = env.step(actions[-1])
         observations.append(observation.copy())
-    origin = Origin("CartPole-v1", seed)
-    return Trajectory(np.array(observations), np.array(actions), np.ones(len(actions)), Ending.TERMINATED, origin)
+    ending = Ending.TERMINATED if terminated else Ending.UNFINISHED
+    return Trajectory(np.array(observations), np.array(actions), np.ones(len(actions)), ending, Origin(env_id, seed))
+
+
+def asking(kind, options, *, first=0, n=2, env_id="CartPole-v1"):
+    """Queries of a kind, named q0 and so on."""
+    return [
+        Query(tuple(episode(i * options + j, env_id).cut(0, 6) for j in range(options)), id=f"q{i}", kind=kind)
+        for i in range(first, first + n)
+    ]
 
 
 def queries(n, *, first=0):
@@ -228,7 +236,10 @@ def test_a_screen_reader_is_told_what_is_there_and_what_happens(tab, store, serv
     assert tab.get_by_role("status").text_content() == "Right is better."
 
 
-@pytest.mark.parametrize(("width", "height"), [(360, 640), (390, 844), (844, 390), (1280, 800)])
+WINDOWS = [(360, 640), (390, 844), (844, 390), (1280, 800)]
+
+
+@pytest.mark.parametrize(("width", "height"), WINDOWS)
 def test_it_fits_the_window_and_is_labelled_by_touch(tab, store, serving, width, height):
     tab.set_viewport_size({"width": width, "height": height})
     begin(tab, serving(store))
@@ -241,6 +252,240 @@ def test_it_fits_the_window_and_is_labelled_by_touch(tab, store, serving, width,
     tab.click("#right")  # the clip itself
     shows(tab, "q1")
     assert store.standing("q0") == {"Ann": Answer.RIGHT}
+
+
+@pytest.fixture
+def asked(store, serving):
+    """A function from queries to the address of a page that asks nothing else."""
+
+    def serve(*asked, **desk):
+        store.drop([f"q{i}" for i in range(4)])
+        store.post([replace(query, id=f"k{i}") for i, query in enumerate(asked)])
+        return serving(store, kinds=SHOWS, **desk)
+
+    return serve
+
+
+def places(tab):
+    return tab.locator(".place").all_text_contents()
+
+
+def test_clips_are_ranked_by_keys(tab, store, asked):
+    begin(tab, asked(*asking("ranking", 4)), first="k0")
+    assert places(tab) == ["", "", "", ""]
+    for key in "2", "1", "=", "4":
+        tab.keyboard.press(key)
+    assert places(tab) == ["1st =", "1st =", "", "3rd"]
+    tab.keyboard.press("1")  # out again
+    assert places(tab) == ["", "1st", "", "2nd"]
+    tab.keyboard.press("Enter")
+    assert "2 clips have no place yet" in tab.text_content("#answers") and store.history() == []
+    tab.keyboard.press("Backspace")  # the one placed last
+    assert places(tab) == ["", "1st", "", ""]
+    for key in "4", "1", "=":
+        tab.keyboard.press(key)
+    press(tab, "Enter", then="k1")  # the only one left is the last
+    assert store.standing("k0") == {"Ann": Ranking(((1,), (0, 3), (2,)))}
+    assert places(tab) == ["", "", "", ""]
+    press(tab, "Backspace", then="k0")
+    assert store.standing("k0") == {}
+    press(tab, "Space", then="k1")
+    assert store.standing("k0") == {"Ann": Answer.SKIP}
+
+
+def test_clips_are_ranked_by_clicks(tab, store, asked):
+    begin(tab, asked(*asking("ranking", 3)), first="k0")
+    assert tab.is_disabled(".send") and tab.is_disabled("[data-do=tie]")
+    tab.click("#c")  # the clip itself
+    tab.click("[data-place='0']")
+    tab.click("[data-place='1']")
+    assert places(tab) == ["2nd", "3rd", "1st"]
+    tab.click("[data-do=tie]")
+    assert places(tab) == ["2nd =", "2nd =", "1st"]
+    tab.click(".send")
+    shows(tab, "k1")
+    assert store.standing("k0") == {"Ann": Ranking(((2,), (0, 1)))}
+    assert len(set(tab.locator("canvas").evaluate_all("all => all.map(one => one.dataset.tick)"))) == 1
+
+
+def test_a_reload_in_the_middle_of_a_ranking_loses_nothing_that_was_sent(tab, store, asked):
+    begin(tab, asked(*asking("ranking", 3)), first="k0")
+    for key in "3", "1":
+        tab.keyboard.press(key)
+    press(tab, "Enter", then="k1")
+    tab.keyboard.press("2")
+    tab.reload()
+    shows(tab, "k1")
+    assert places(tab) == ["", "", ""]
+    assert store.standing("k0") == {"Ann": Ranking(((2,), (0,), (1,)))} and store.standing("k1") == {}
+
+
+def test_a_clip_is_rated_in_the_researchers_words_or_by_number(tab, store, asked):
+    address = asked(*asking("rating-3", 1), *asking("rating", 1), levels=("falls", "wobbles", "steady"))
+    begin(tab, address, first="k0")
+    assert tab.locator(".levels span").all_text_contents() == ["falls", "wobbles", "steady"]
+    tab.keyboard.press("4")  # of which there is none
+    press(tab, "3", then="k1")
+    assert tab.text_content("#said") == "Rated steady."
+    tab.click("text=wobbles")
+    shows(tab, "k2")
+    assert tab.locator(".levels button").all_text_contents() == ["1", "2", "3", "4", "5"]
+    press(tab, "5", then="k3")
+    press(tab, "Backspace", then="k2")
+    press(tab, "1", then="k3")
+    said = [store.standing(f"k{i}")["Ann"] for i in range(3)]
+    assert said == [Level(3, 3), Level(2, 3), Level(1, 5)]
+
+
+def test_a_clip_is_stopped_by_keys(tab, store, asked):
+    begin(tab, asked(*asking("switch_off", 1, n=3)), first="k0")
+    tab.keyboard.press("Enter")
+    assert "Say first when" in tab.text_content("#answers") and store.history() == []
+    tab.keyboard.press("p")  # at whatever moment it stands still
+    tick = int(tab.get_attribute("#a", "data-tick"))
+    tab.keyboard.press("Space")
+    marked = tab.locator(".parts .lived").count()
+    lived = store.query("k0").options[0].lived
+    assert marked == (8 if tick >= lived else min(7, 8 * tick // lived + 1))
+    tab.keyboard.press("l")
+    assert "runs to its end" in tab.text_content("#answers")
+    for key in "ArrowLeft", "ArrowLeft":
+        tab.keyboard.press(key)
+    assert tab.locator(".parts .lived").count() == 6 and tab.get_attribute("#pause", "aria-pressed") == "true"
+    assert int(tab.get_attribute("#a", "data-tick")) == int(6 / 8 * lived + 0.5)
+    press(tab, "Enter", then="k1")
+    assert store.standing("k0") == {"Ann": Stop(6, 8)}
+    assert tab.locator(".parts .lived").count() == 0  # nothing is chosen for it
+    tab.keyboard.press("l")
+    press(tab, "Enter", then="k2")
+    assert store.standing("k1") == {"Ann": Stop(8, 8)}
+    press(tab, "Backspace", then="k1")
+    press(tab, "s", then="k2")
+    assert store.standing("k1") == {"Ann": Answer.SKIP}
+
+
+def test_a_clip_is_stopped_by_clicks(tab, store, asked):
+    begin(tab, asked(*asking("switch_off", 1, n=3)), first="k0")
+    tab.click("#a")  # the clip itself
+    assert tab.locator(".parts .lived").count() > 0
+    tab.click("[data-after='3']")
+    tab.click(".send")
+    shows(tab, "k1")
+    tab.click("text=Stop here")
+    tab.click("text=Let it run")
+    tab.click(".send")
+    shows(tab, "k2")
+    assert [store.standing(f"k{i}")["Ann"] for i in range(2)] == [Stop(3, 8), Stop(8, 8)]
+
+
+def test_kinds_follow_each_other_on_one_page(tab, store, asked):
+    kinds = [asking("comparison", 2), asking("ranking", 3), asking("switch_off", 1), asking("comparison", 2)]
+    begin(tab, asked(*(kind[0] for kind in kinds), instructions="Keep it up."), first="k0")
+    press(tab, "ArrowLeft", then="k1")
+    assert "Put the clips in order" in tab.text_content("#pace")
+    for key in "1", "2":
+        tab.keyboard.press(key)
+    press(tab, "Enter", then="k2")
+    press(tab, "Backspace", then="k1")
+    press(tab, "s", then="k2")
+    tab.keyboard.press("l")
+    press(tab, "Enter", then="k3")
+    assert tab.locator("canvas").count() == 2 and "Which clip does better?" in tab.text_content("#pace")
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_selector("#rest:visible")
+    said = [store.standing(f"k{i}")["Ann"] for i in range(4)]
+    assert said == [Answer.LEFT, Answer.SKIP, Stop(8, 8), Answer.RIGHT]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("ranking", 3),
+        ("ranking", 8),
+        ("rating-3", 1),
+        ("rating-9", 1),
+        ("switch_off", 1),
+        ("demonstration", 8),
+        ("correction", 1),
+    ],
+)
+def test_every_kind_fits_the_window(tab, asked, kind, options):
+    words = ("falls over at once", "wobbles", "steady") if kind == "rating-3" else ()
+    begin(tab, asked(*asking(kind, options), levels=words, instructions="Keep the pole up."), first="k0")
+    for width, height in WINDOWS:
+        tab.set_viewport_size({"width": width, "height": height})
+        tab.wait_for_timeout(100)
+        room = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+        assert room[0] <= width and room[1] <= height, (width, height)
+        for control in tab.locator("#query button").all():
+            box = control.bounding_box()
+            assert box["height"] >= 40 and box["width"] >= 32 and box["x"] >= 0, (width, height, control.text_content())
+            assert box["x"] + box["width"] <= width and box["y"] + box["height"] <= height
+        tallest = 30 if kind == "demonstration" else 60 if options > 3 else 80
+        assert min(one.bounding_box()["height"] for one in tab.locator("canvas").all()) > tallest, (width, height)
+
+
+def played(tab, steps):
+    tab.wait_for_selector(f"#live[data-steps='{steps}']")
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "MountainCar-v0"])
+def test_a_correction_is_played_by_keys(tab, store, asked, env_id):
+    begin(tab, asked(*asking("correction", 1, env_id=env_id)), first="k0")
+    played(tab, 0)
+    assert tab.is_disabled(".send")
+    tab.keyboard.down("ArrowRight")
+    played(tab, 6)
+    tab.keyboard.up("ArrowRight")
+    tab.wait_for_selector("text=All 6 steps are played")
+    tab.keyboard.press("a")  # again
+    played(tab, 0)
+    tab.keyboard.down("ArrowLeft")
+    played(tab, 6)
+    tab.keyboard.up("ArrowLeft")
+    press(tab, "Enter", then="k1")
+    made = store.standing("k0")["Ann"].segment
+    assert made.actions.tolist() == [0] * 6
+    replay(made, draw=False)  # or it raises
+    assert np.array_equal(made.observations[0], store.query("k0").options[0].observations[0])
+    played(tab, 0)
+    press(tab, "Backspace", then="k0")
+    assert store.standing("k0") == {}
+    press(tab, "s", then="k1")
+    assert store.standing("k0") == {"Ann": Answer.SKIP}
+
+
+def test_a_demonstration_is_played_by_touch_and_its_last_steps_are_sent(tab, store, asked):
+    begin(tab, asked(*asking("demonstration", 3, env_id="MountainCar-v0")), first="k0")
+    played(tab, 0)
+    assert tab.locator(".arrows button").all_text_contents() == ["←accelerate left", "→accelerate right"]
+    tab.click("[data-do=faster]")
+    tab.hover("text=accelerate right")
+    tab.mouse.down()
+    while int(tab.get_attribute("#live", "data-steps")) < 9:
+        tab.wait_for_timeout(50)
+    tab.mouse.up()
+    tab.click("#live")  # stands still
+    tab.wait_for_selector("text=stands still")
+    steps = int(tab.get_attribute("#live", "data-steps"))
+    assert f"{steps} steps; the last 6 are sent" in tab.text_content("#answers")
+    tab.click(".send")
+    shows(tab, "k1")
+    made = store.standing("k0")["Ann"].segment
+    assert (made.lived, made.start) == (6, steps - 6)
+    assert set(made.earlier_actions.tolist()) | set(made.actions.tolist()) <= {1, 2}
+    replay(made, draw=False)
+
+
+def test_what_can_not_be_played_says_so_and_can_only_be_skipped(tab, store, asked):
+    begin(tab, asked(*asking("correction", 1, env_id="Pendulum-v1")), first="k0")
+    tab.wait_for_selector("text=can't be played here")
+    assert "Pendulum-v1 has actions Box" in tab.text_content("#answers")
+    for key in "ArrowLeft", "Enter":
+        tab.keyboard.press(key)
+    assert store.history() == []
+    press(tab, "s", then="k1")
+    assert store.standing("k0") == {"Ann": Answer.SKIP}
 
 
 def test_an_answer_outlives_the_server_it_was_meant_for(tab, store, tmp_path):
@@ -257,6 +502,29 @@ def test_an_answer_outlives_the_server_it_was_meant_for(tab, store, tmp_path):
         shows(tab, "q1")
         assert not tab.is_visible("#notice")
         assert [given.answer for given in store.history()] == [Answer.LEFT]
+
+
+def test_a_ranking_outlives_the_server_that_was_shot_in_the_middle_of_it(tab, store, tmp_path):
+    store.drop([f"q{i}" for i in range(4)])
+    store.post([replace(query, id=f"k{i}") for i, query in enumerate(asking("ranking", 3, n=3))])
+    with labelling(tmp_path, "--port", "0") as (address, server):
+        begin(tab, address, first="k0")
+        for key in "2", "1":
+            tab.keyboard.press(key)
+        press(tab, "Enter", then="k1")
+        tab.keyboard.press("3")
+        server.kill()  # -9
+        server.wait()
+        tab.keyboard.press("1")
+        assert places(tab) == ["2nd", "", "1st"]  # nothing is asked of the server meanwhile
+        tab.keyboard.press("Enter")
+        tab.wait_for_selector("#notice:visible")
+        assert [given.query_id for given in store.history()] == ["k0"]
+    with labelling(tmp_path, "--port", re.search(r":(\d+)/", address).group(1)):
+        shows(tab, "k2")
+        said = {given.query_id: given.answer for given in store.history()}
+        assert said == {"k0": Ranking(((1,), (0,), (2,))), "k1": Ranking(((2,), (0,), (1,)))}
+        assert len(store.history()) == 2
 
 
 def test_a_run_that_is_over_says_so_where_its_server_has_gone_and_all_labels_are_there(tab, store, tmp_path):

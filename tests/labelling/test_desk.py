@@ -85,6 +85,12 @@ def test_of_two_who_hold_the_last_place_the_first_to_answer_has_it(store, clips)
         desk.answer("bob", "1-0", Answer.LEFT)
 
 
+def test_levels_have_words_where_there_are_as_many_as_levels(store, clips):
+    desk = Desk(store, clips, levels=("bad", "fair", "good"))
+    levels = {kind: desk.levels_of(example_queries(1, kind=kind)[0]) for kind in ("rating-3", "rating-2", "ranking")}
+    assert levels == {"rating-3": ["bad", "fair", "good"], "rating-2": ["1", "2"], "ranking": []}
+
+
 def test_what_a_person_gives_back_goes_to_others(desk):
     desk.next("ann")
     desk.release("ann")

@@ -3,19 +3,23 @@ import math
 import re
 import socket
 import sqlite3
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from rlhf_gym.config import RLHFConfig
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling import ClipCache, Desk
-from rlhf_gym.labelling.page import is_loopback, make_app, new_token, serve
+from rlhf_gym.labelling.page import SHOWS, app, is_loopback, make_app, new_token, serve
 from rlhf_gym.labelling.page.app import STATIC
-from rlhf_gym.preferences import Answer
+from rlhf_gym.preferences import Answer, Level, Ranking, Stop
+from rlhf_gym.registry import KINDS
 from rlhf_gym.segments import Origin
 from rlhf_gym.store import PreferenceStore
+from rlhf_gym.verbs.labelling import Label
 
 HERE = "http://127.0.0.1:8765"
 
@@ -39,7 +43,7 @@ def said(response, status):
 def test_next_gives_a_query_what_comes_after_and_what_to_look_for(page):
     told = page.post("/api/next", json={"who": "Ann"}).json()
     assert told == {
-        "query_id": "0-0",
+        "query": {"id": "0-0", "kind": "comparison", "options": 2, "levels": []},
         "ahead": ["0-1", "0-2"],
         "instructions": "stay up",
         "progress": {"answered": 0, "by_you": 0, "labels": 5, "waiting": 6, "median_seconds": None},
@@ -59,11 +63,11 @@ def test_two_people_label_side_by_side_until_nothing_is_left(page, room):
     done = {"Ann": [], "Bob": []}
     for turn in range(6):
         who = ("Ann", "Bob")[turn % 2]
-        query_id = page.post("/api/next", json={"who": who}).json()["query_id"]
+        query_id = page.post("/api/next", json={"who": who}).json()["query"]["id"]
         page.post("/api/answers", json={"who": who, "query_id": query_id, "answer": "left"})
         done[who].append(query_id)
     assert sorted(done["Ann"] + done["Bob"]) == [f"0-{i}" for i in range(6)]
-    assert page.post("/api/next", json={"who": "Ann"}).json()["query_id"] is None
+    assert page.post("/api/next", json={"who": "Ann"}).json()["query"] is None
 
 
 def test_a_query_that_somebody_else_holds_is_refused(page, room):
@@ -74,10 +78,10 @@ def test_a_query_that_somebody_else_holds_is_refused(page, room):
 
 
 def test_undo_gives_the_last_query_back_and_null_where_there_is_none(page, room):
-    assert page.post("/api/undo", json={"who": "Ann"}).json()["query_id"] is None
+    assert page.post("/api/undo", json={"who": "Ann"}).json()["query"] is None
     page.post("/api/answers", json={"who": "Ann", "query_id": "0-0", "answer": "right"})
     told = page.post("/api/undo", json={"who": "Ann"}).json()
-    assert told["query_id"] == "0-0" and told["progress"]["answered"] == 0
+    assert told["query"]["id"] == "0-0" and told["progress"]["answered"] == 0
     assert room.store.standing("0-0") == {}
 
 
@@ -114,14 +118,102 @@ def test_a_body_that_is_no_such_message_is_refused(page, body):
     assert page.post("/api/next", content=body, headers={"content-type": "application/json"}).status_code in (400, 422)
 
 
+# Kinds of query
+
+
+@pytest.fixture
+def asks(room):
+    """A function from a kind to a page that asks queries of it alone, with words for three levels."""
+    with ExitStack() as stack:
+
+        def serve(kind):
+            room.store.drop(f"0-{i}" for i in range(6))
+            room.store.post(example_queries(2, seed=1, kind=kind))
+            desk = Desk(room.store, room.clips, kinds=[kind], levels=("bad", "fair", "good"))
+            return stack.enter_context(TestClient(make_app(desk), base_url=HERE))
+
+        yield serve
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "levels"),
+    [
+        ("comparison", 2, []),
+        ("ranking", 3, []),
+        ("rating", 1, ["1", "2", "3", "4", "5"]),
+        ("rating-3", 1, ["bad", "fair", "good"]),
+        ("switch_off", 1, []),
+    ],
+)
+def test_a_query_tells_its_kind_its_number_of_options_and_its_levels(asks, kind, options, levels):
+    page = asks(kind)
+    told = page.post("/api/next", json={"who": "Ann"}).json()["query"]
+    assert told == {"id": "1-0", "kind": kind, "options": options, "levels": levels}
+    clip = page.get("/api/clips/1-0").json()
+    assert len(clip["options"]) == options
+    assert all(page.get(option["url"]).headers["content-type"] == "image/jpeg" for option in clip["options"])
+    page.post("/api/answers", json={"who": "Ann", "query_id": "1-0", "answer": "skip"})
+    assert page.post("/api/undo", json={"who": "Ann"}).json()["query"] == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "means"),
+    [
+        ("comparison", "right", Answer.RIGHT),
+        ("ranking", "[2,[0,1]]", Ranking(((2,), (0, 1)))),
+        ("rating", "4/5", Level(4, 5)),
+        ("rating-3", "3/3", Level(3, 3)),
+        ("switch_off", "8/8", Stop(8, 8)),
+        ("switch_off", "skip", Answer.SKIP),
+    ],
+)
+def test_an_answer_is_the_text_of_the_querys_kind(asks, room, kind, text, means):
+    given = {"who": "Ann", "query_id": "1-0", "answer": text}
+    assert asks(kind).post("/api/answers", json=given).status_code == 200
+    assert room.store.standing("1-0") == {"Ann": means}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("comparison", "4/5"),
+        ("ranking", "left"),
+        ("ranking", "[0,0,1]"),
+        ("ranking", "[0,1]"),
+        ("ranking", "[0,1,2,3]"),
+        ("rating", "6/5"),
+        ("rating", "0/5"),
+        ("rating-3", "3/5"),
+        ("switch_off", "9/8"),
+        ("switch_off", "3/4"),
+    ],
+)
+def test_what_is_no_answer_to_a_query_of_that_kind_is_refused(asks, room, kind, text):
+    given = {"who": "Ann", "query_id": "1-0", "answer": text}
+    assert said(asks(kind).post("/api/answers", json=given), 422).startswith("body.answer: ")
+    assert room.store.history() == []
+
+
+def test_every_kind_of_feedback_is_shown_in_the_words_of_the_runs_settings(tmp_path):
+    assert set(SHOWS) == set(KINDS)
+    feedback = {"levels": ["bad", "fair", "good"], "instructions": "Keep it up."}
+    settings = {"env_id": "CartPole-v1", "labels": 7, "kind": "rating-3", "teacher": "web", "feedback": feedback}
+    RLHFConfig.from_dict(settings).to_yaml(tmp_path / "config.yaml")
+    PreferenceStore(tmp_path / "preferences.db").close()
+    with Label(tmp_path, web=True).desk() as desk:
+        assert (desk.kinds, desk.levels) == (SHOWS, ("bad", "fair", "good"))
+        assert (desk.labels, desk.instructions) == (7, "Keep it up.")
+
+
 # Clips
 
 
 def test_a_clip_tells_how_to_play_it_and_where_its_pictures_are(page):
     told = page.get("/api/clips/0-0").json()
     assert (told["width"], told["height"], told["milliseconds"], told["slowdown"]) == (8, 4, 50, 1)
-    assert told["left"] == {"url": "/api/clips/0-0/left", "columns": 2, "order": [0, 1, 1]}
-    picture = page.get(told["right"]["url"])
+    left, right = told["options"]
+    assert left == {"name": "left", "url": "/api/clips/0-0/left", "columns": 2, "order": [0, 1, 1], "lived": 1}
+    picture = page.get(right["url"])
     assert picture.headers["content-type"] == "image/jpeg"
     with Image.open(io.BytesIO(picture.content)) as sheet:
         assert sheet.size == (16, 4) and sheet.getpixel((0, 0)) == (160, 160, 160)
@@ -138,6 +230,13 @@ def test_a_clip_that_can_not_be_drawn_says_why(page, room):
     assert said(page.get("/api/clips/0-0"), 409) == "query 0-0 can't be shown: nobody knows how"
 
 
+@pytest.fixture
+def patience(monkeypatch):
+    """However busy this machine is, what can't be drawn is told at the first request."""
+    monkeypatch.setattr(app, "CLIP_SECONDS", 120.0)
+
+
+@pytest.mark.usefixtures("patience")
 def test_a_client_is_told_that_a_clip_can_not_be_written_and_the_log_where(room, tmp_path, caplog):
     (tmp_path / "no folder").touch()
     with ClipCache(tmp_path / "no folder" / "clips", draw="states") as clips:
@@ -147,6 +246,7 @@ def test_a_client_is_told_that_a_clip_can_not_be_written_and_the_log_where(room,
     assert str(tmp_path / "no folder") in caplog.text
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(("env_id", "told"), [("Elsewhere-v0", True), ("/srv/secret:Elsewhere-v0", False)])
 def test_why_a_clip_can_not_be_drawn_is_told_unless_it_names_a_file(room, tmp_path, caplog, env_id, told):
     one = room.store.query("0-0")
@@ -186,8 +286,9 @@ def test_only_queries_of_the_store_have_clips(page, path):
     assert page.get(path).status_code in (404, 422)
 
 
-def test_a_clip_has_two_sides(page):
+def test_a_clip_has_the_options_of_its_query(page):
     assert page.get("/api/clips/0-0/middle").status_code == 422
+    assert said(page.get("/api/clips/0-0/c"), 404) == "query '0-0' has no option c; use left, right"
 
 
 def test_an_answer_to_an_unknown_query_is_refused(page):
@@ -236,7 +337,10 @@ def test_the_api_describes_itself(page):
         "/api/undo",
         "/api/progress",
         "/api/clips/{query_id}",
-        "/api/clips/{query_id}/{side}",
+        "/api/clips/{query_id}/{option}",
+        "/api/games",
+        "/api/games/step",
+        "/api/games/send",
         "/api/curve",
         "/api/quality",
     }
@@ -270,7 +374,7 @@ def test_the_token_in_the_address_becomes_a_cookie_and_leaves_the_address(guarde
     kept = answer.headers["set-cookie"].lower()
     assert "httponly" in kept and "samesite=strict" in kept
     assert guarded.get("/").status_code == 200  # the client has kept it
-    assert guarded.post("/api/next", json={"who": "Ann"}).json()["query_id"] == "0-0"
+    assert guarded.post("/api/next", json={"who": "Ann"}).json()["query"]["id"] == "0-0"
     guarded.cookies.clear()
     assert guarded.get("/").status_code == 401
 
@@ -283,7 +387,7 @@ def test_only_pages_take_the_token_from_the_address(guarded):
 def test_a_program_brings_the_token_as_bearer(guarded):
     bearer = {"authorization": "Bearer s3cret"}
     assert guarded.get("/openapi.json", headers=bearer).status_code == 200
-    assert guarded.post("/api/next", json={"who": "Crowd"}, headers=bearer).json()["query_id"] == "0-0"
+    assert guarded.post("/api/next", json={"who": "Crowd"}, headers=bearer).json()["query"]["id"] == "0-0"
 
 
 def test_a_cookie_of_another_token_does_not_open(guarded, room):

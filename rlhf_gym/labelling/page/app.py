@@ -5,38 +5,56 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, FastAPI, Query, Request
+import numpy as np
+from fastapi import APIRouter, FastAPI, Request
+from fastapi import Query as InAddress
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 
+from rlhf_gym.errors import BadInput
+from rlhf_gym.kinds import find_kind
 from rlhf_gym.labelling.clips import Clip, ClipError, ClipNotReady
 from rlhf_gym.labelling.desk import Desk, Taken
+from rlhf_gym.labelling.games import Games
 from rlhf_gym.labelling.page.guard import Guard
 from rlhf_gym.labelling.page.messages import (
     ClipMessage,
     GivenAnswerMessage,
     Name,
     NextMessage,
+    OptionMessage,
+    OptionName,
     Person,
     ProgressMessage,
     QueryId,
+    QueryMessage,
     Refusal,
-    Side,
-    SideMessage,
     UndoneMessage,
     refusals,
 )
+from rlhf_gym.labelling.page.plays import playing
+from rlhf_gym.labelling.pictures import ended
+from rlhf_gym.labelling.playing import PLAYED, NoGame
+from rlhf_gym.preferences import Answer, Query, Said
 from rlhf_gym.store import UnknownQuery
 
+RATINGS = ("rating", *(f"rating-{levels}" for levels in (2, 3, 4, 6, 7, 8, 9)))
+SHOWS = ("comparison", "ranking", *RATINGS, "switch_off", *PLAYED)
+"""Kinds of query that the page can show."""
 STATIC = Path(__file__).parent / "static"
 CLIP_SECONDS = 10.0  # that a request waits for a clip; then it is told to ask again
 LOG = logging.getLogger(__name__)
 Curve = Callable[[], Sequence[Mapping[str, float]]]
+
+
+class NoAnswer(BadInput):
+    """What was said is no answer to that query."""
 
 
 def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> FastAPI:
@@ -47,18 +65,29 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> F
         token: Secret that every request needs; None where only this machine can reach the page.
         curve: Gives the run's rows of ``metrics.csv``; called for each look at the dashboard.
     """
+    games = Games(rng=np.random.default_rng())  # what people are given to play isn't part of the run's own draws
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        with closing(games):
+            yield
+
     app = FastAPI(
         title="rlhf_gym labelling",
-        summary="Compare two clips: which one does better?",
+        summary="Clips of what a policy does, and what people say to them",
         docs_url=None,  # FastAPI's own pages load from elsewhere
         redoc_url=None,
+        lifespan=running,
     )
     app.include_router(_asking(desk), prefix="/api")
     app.include_router(_clips(desk), prefix="/api")
+    app.include_router(playing(desk, games), prefix="/api")
     app.include_router(_looking(desk, curve), prefix="/api")
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(UnknownQuery, lambda _, error: _refusal(404, str(error)))
     app.add_exception_handler(ValueError, _broken)
+    app.add_exception_handler(NoAnswer, lambda _, error: _refusal(422, str(error)))
+    app.add_exception_handler(NoGame, lambda _, error: _refusal(409, str(error)))
     app.add_exception_handler(Taken, lambda _, error: _refusal(409, str(error)))
     app.add_exception_handler(ClipError, _undrawable)
     app.add_exception_handler(ClipNotReady, lambda _, error: _refusal(202, str(error)))
@@ -76,10 +105,10 @@ def _asking(desk: Desk) -> APIRouter:
     @routes.post("/next", responses=refusals())
     def next_query(person: Person) -> NextMessage:
         """The query to answer now, reserved for this person for a while; the same until it is answered."""
-        ids = [query.id for query in desk.upcoming(person.who)]
+        queries = desk.upcoming(person.who)
         return NextMessage(
-            query_id=ids[0] if ids else None,
-            ahead=ids[1:],
+            query=_query(desk, queries[0]) if queries else None,
+            ahead=[query.id for query in queries[1:]],
             instructions=desk.instructions,
             progress=_progress(desk, person.who),
         )
@@ -88,17 +117,17 @@ def _asking(desk: Desk) -> APIRouter:
     def answer(given: GivenAnswerMessage) -> ProgressMessage:
         """Record an answer; it is safe when this returns. A second answer replaces it."""
         shown_at = None if given.seconds is None else time.time() - given.seconds
-        desk.answer(given.who, given.query_id, given.meaning, shown_at)
+        desk.answer(given.who, given.query_id, _meaning(desk.query(given.query_id), given.answer), shown_at)
         return _progress(desk, given.who)
 
     @routes.post("/undo", responses=refusals())
     def undo(person: Person) -> UndoneMessage:
         """Take back this person's last answer."""
         query = desk.undo(person.who)
-        return UndoneMessage(query_id=query.id if query else None, progress=_progress(desk, person.who))
+        return UndoneMessage(query=_query(desk, query) if query else None, progress=_progress(desk, person.who))
 
     @routes.get("/progress", responses=refusals())
-    def progress(who: Annotated[Name, Query()]) -> ProgressMessage:
+    def progress(who: Annotated[Name, InAddress()]) -> ProgressMessage:
         """How far it has come."""
         return _progress(desk, who)
 
@@ -120,16 +149,18 @@ def _clips(desk: Desk) -> APIRouter:
             height=drawn.height,
             milliseconds=drawn.milliseconds,
             slowdown=drawn.slowdown,
-            left=_side(query_id, drawn, "left"),
-            right=_side(query_id, drawn, "right"),
+            options=_options(desk.query(query_id), drawn),
         )
 
     pictures: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The sheet."}}
 
-    @routes.get("/clips/{query_id}/{side}", responses=pictures | refusals(404, 409) | later, response_class=Response)
-    def sheet(query_id: QueryId, side: Side) -> Response:
-        """All pictures of one side in one, row by row."""
-        picture = desk.clip(query_id, timeout=CLIP_SECONDS).sheet(side).read_bytes()
+    @routes.get("/clips/{query_id}/{option}", responses=pictures | refusals(404, 409) | later, response_class=Response)
+    def sheet(query_id: QueryId, option: OptionName) -> Response:
+        """All pictures of one option in one, row by row."""
+        drawn = desk.clip(query_id, timeout=CLIP_SECONDS)
+        if option not in drawn.order:
+            return _refusal(404, f"query {query_id!r} has no option {option}; use {', '.join(drawn.order)}")
+        picture = drawn.sheet(option).read_bytes()
         return Response(picture, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     return routes
@@ -156,10 +187,36 @@ def _progress(desk: Desk, who: str) -> ProgressMessage:
     return ProgressMessage(**desk.progress(who)._asdict())
 
 
-def _side(query_id: str, clip: Clip, side: str) -> SideMessage:
-    return SideMessage(
-        url=f"/api/clips/{quote(query_id, safe='')}/{side}", columns=clip.columns[side], order=clip.order[side]
-    )
+def _query(desk: Desk, query: Query) -> QueryMessage:
+    return QueryMessage(id=query.id, kind=query.kind, options=len(query.options), levels=desk.levels_of(query))
+
+
+def _meaning(query: Query, text: str) -> Said:
+    """Read an answer by the query's kind.
+
+    Raises:
+        NoAnswer: If it is none to this query.
+    """
+    kind = find_kind(query.kind)
+    if kind.made and text != Answer.SKIP.value:
+        raise NoAnswer(f"body.answer: the answer to a {query.kind} is played, and sent by /api/games/send; or say skip")
+    try:
+        return kind.parse(text, len(query.options))
+    except ValueError as error:
+        raise NoAnswer(f"body.answer: {error}") from error
+
+
+def _options(query: Query, clip: Clip) -> list[OptionMessage]:
+    return [
+        OptionMessage(
+            name=name,
+            url=f"/api/clips/{quote(query.id, safe='')}/{name}",
+            columns=clip.columns[name],
+            order=clip.order[name],
+            lived=max(clip.order[name]) - (ended(segment) is not None),  # the picture after it is of the ending
+        )
+        for name, segment in zip(query.names, query.options, strict=True)
+    ]
 
 
 def _file(file: Path) -> Callable[[], FileResponse]:

@@ -6,15 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from rlhf_gym.preferences import Answer
-
 # Printable, no blank at either end: PostgreSQL refuses NUL, and a terminal may show the name one day.
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=60, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+( [^\s\x00-\x1f\x7f-\x9f]+)*$"),
 ]
 QueryId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
-Side = Literal["left", "right"]
+OptionName = Literal["left", "right", "a", "b", "c", "d", "e", "f", "g", "h"]
 
 
 class Message(BaseModel):
@@ -34,15 +32,17 @@ class GivenAnswerMessage(Message):
 
     who: Name
     query_id: QueryId
-    answer: Literal["left", "right", "tie", "skip"]
+    answer: str = Field(
+        min_length=1,
+        max_length=100,
+        description='By the query\'s kind. A comparison: "left", "right" or "tie". A ranking: the options\' places, '
+        'the best first, from 0, tied ones in a list of their own, such as "[2,[0,1]]". A rating: a level and how many '
+        'there are, such as "4/5". A switch_off: after how many eighths, such as "3/8"; "8/8" is not at all. Any: '
+        '"skip", and nothing else where the answer is played.',
+    )
     seconds: float | None = Field(
         default=None, ge=0, le=86_400, allow_inf_nan=False, description="How long the clips were in view."
     )
-
-    @property
-    def meaning(self) -> Answer:
-        """As the store knows it."""
-        return Answer(self.answer)
 
 
 class ProgressMessage(Message):
@@ -55,10 +55,19 @@ class ProgressMessage(Message):
     median_seconds: float | None = Field(description="Per answer of that person; null before the first.")
 
 
+class QueryMessage(Message):
+    """A query: what is shown, and how it may be answered."""
+
+    id: str
+    kind: str = Field(description="Such as comparison, ranking, rating-3 or switch_off.")
+    options: int = Field(description="How many segments it shows.")
+    levels: list[str] = Field(description="What a rating's levels are called, the worst first; else empty.")
+
+
 class NextMessage(Message):
     """The query to answer now."""
 
-    query_id: str | None = Field(description="Null where nothing is to be asked just now: ask again in a second.")
+    query: QueryMessage | None = Field(description="Null where nothing is to be asked just now: ask again in a second.")
     ahead: list[str] = Field(description="Ids of the queries that come after, for loading their clips meanwhile.")
     instructions: str = Field(description="What to look for.")
     progress: ProgressMessage
@@ -67,28 +76,80 @@ class NextMessage(Message):
 class UndoneMessage(Message):
     """The answer taken back."""
 
-    query_id: str | None = Field(description="To be answered again; null where there was nothing to take back.")
+    query: QueryMessage | None = Field(description="To be answered again; null where there was nothing to take back.")
     progress: ProgressMessage
 
 
-class SideMessage(Message):
-    """One side of a clip: a sheet of pictures, row by row, and the one to show at each tick."""
+class OptionMessage(Message):
+    """One option of a query: a sheet of pictures, row by row, and the one to show at each tick."""
 
+    name: str = Field(description="Left and right, or a letter.")
     url: str
     columns: int = Field(description="Pictures in a row of the sheet.")
-    order: list[int] = Field(description="Number of the picture at each tick; as many as on the other side.")
+    order: list[int] = Field(description="Number of the picture at each tick; as many as of every other option.")
+    lived: int = Field(description="The tick of the last step; what follows is held.")
 
 
 class ClipMessage(Message):
-    """Both sides of a query, to be played by one clock."""
+    """All options of a query, to be played by one clock."""
 
     query_id: str
     width: int = Field(description="Of one picture, in pixels.")
     height: int
     milliseconds: int = Field(description="Length of a tick.")
     slowdown: float = Field(description="How many times slower than the environment itself.")
-    left: SideMessage
-    right: SideMessage
+    options: list[OptionMessage]
+
+
+class GameMessage(Message):
+    """Who plays, and the answer to which query that is."""
+
+    who: Name
+    query_id: QueryId
+
+
+class StepMessage(Message):
+    """One step that a person plays."""
+
+    who: Name
+    query_id: QueryId
+    at: int = Field(ge=0, le=1_000_000, description="Steps played so far; a step asked for twice is made once.")
+    action: int = Field(ge=0, le=3)
+
+
+class SendMessage(Message):
+    """What was played is the answer."""
+
+    who: Name
+    query_id: QueryId
+    seconds: float | None = Field(default=None, ge=0, le=86_400, allow_inf_nan=False)
+
+
+class ControlMessage(Message):
+    """A key, and the action it means while it is held."""
+
+    key: str = Field(description="As browsers name it.")
+    action: int
+    name: str
+
+
+class FrameMessage(Message):
+    """How a game stands."""
+
+    steps: int = Field(description="Played so far.")
+    length: int = Field(description="Of what is sent: the last steps, at most this many.")
+    over: bool = Field(description="Whether it goes no further.")
+    enough: bool = Field(description="Whether it can be sent.")
+    picture: str = Field(description="A JPEG in base64.")
+
+
+class BegunMessage(Message):
+    """A game that begins."""
+
+    frames_per_second: int = Field(description="The environment's own speed.")
+    controls: list[ControlMessage]
+    idle: list[int] = Field(description="Actions while no key is held, in turn.")
+    frame: FrameMessage
 
 
 class Refusal(Message):
@@ -100,10 +161,10 @@ class Refusal(Message):
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "No token, or a wrong one."},
     403: {"model": Refusal, "description": "Asked by another site."},
-    404: {"model": Refusal, "description": "No such query."},
+    404: {"model": Refusal, "description": "No such query, or no such option of it."},
     400: {"model": Refusal, "description": "The body is no JSON."},
     422: {"model": Refusal, "description": "Not as described here."},
-    409: {"model": Refusal, "description": "The query is somebody else's by now, or can't be drawn."},
+    409: {"model": Refusal, "description": "The query is somebody else's by now, or can't be drawn or played."},
 }
 
 

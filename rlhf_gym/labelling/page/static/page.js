@@ -1,14 +1,23 @@
-// The labelling page: two clips played by one clock, and keys to say which one does better.
+// The labelling page: what is the same whatever is asked. What differs is a module for each kind of query.
 import { ask, Refused } from "./api.js";
+import { Comparison } from "./comparison.js";
 import { Player } from "./player.js";
+import { Playing } from "./playing.js";
+import { Ranking } from "./ranking.js";
+import { Rating } from "./rating.js";
+import { SwitchOff } from "./switch_off.js";
 
 const $ = (id) => document.getElementById(id);
-const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "tie", "=": "tie", " ": "skip" };
-const SAID = { left: "Left is better.", right: "Right is better.", tie: "About equal.", skip: "Skipped." };
+const FACES = { comparison: Comparison, ranking: Ranking, rating: Rating, switch_off: SwitchOff,
+  demonstration: Playing, correction: Playing };
+const SKIP = { " ": "space", s: "S" };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const player = new Player($("left"), $("right"));
+const player = new Player();
 const clips = new Map(); // query id -> promise of its clip, loaded before it is wanted
 let who = cookie("rlhf_gym_who");
+let instructions = ""; // the researcher's
+let face = null; // how queries like the one in view are answered
+let faceOf = ""; // and which those are
 let shown = null; // the query in view: its id, and since when
 let busy = false; // while an answer is on its way nothing else is taken
 let answeredAt = null;
@@ -42,11 +51,11 @@ function standing({ answered, by_you, labels, median_seconds, waiting }) {
   $("bar").max = labels || 1;
   $("bar").value = answered;
   done = labels !== null && answered >= labels;
-  $("rest-title").textContent = done ? "All labels are there. Thank you!" : "Nothing to compare just now";
+  $("rest-title").textContent = done ? "All labels are there. Thank you!" : "Nothing to answer just now";
   $("rest-text").textContent = done
     ? "If more is to be asked, it appears here by itself."
     : waiting > 0 ? "What is left is with others. It appears here if it comes free."
-    : "The next pair appears here by itself.";
+    : "The next one appears here by itself.";
 }
 
 let lost = false;
@@ -90,11 +99,11 @@ async function forget(keep) {
 async function next() {
   clearTimeout(resting);
   const told = await insist("/api/next", { who });
-  if (told.instructions) $("instructions").textContent = told.instructions;
+  instructions = told.instructions;
   standing(told.progress);
-  if (told.query_id === null) return rest();
-  await show(told.query_id);
-  preload([told.query_id, ...told.ahead]);
+  if (told.query === null) return rest();
+  await show(told.query);
+  preload([told.query.id, ...told.ahead]);
 }
 
 // One after the other, so that the one wanted first has the line to itself; two ahead would fill a phone's memory.
@@ -104,9 +113,27 @@ async function preload(ids) {
   // What comes after that is drawn on the server meanwhile.
 }
 
-async function show(id) {
+// Those of one kind stay as they are: whoever is on a button is on the same one of the next query.
+function takeOn(query) {
+  const wanted = JSON.stringify([query.kind, query.options, query.levels]);
+  if (wanted === faceOf) return;
+  faceOf = wanted;
+  const room = { clips: $("clips"), answers: $("answers"), choices: $("choices") };
+  for (const part of Object.values(room)) part.replaceChildren();
+  const kind = query.kind.replace(/-\d$/, "");
+  face = new FACES[kind](query, room, { send: answer, player, paused: pressed, insist, who: () => who });
+  $("query").dataset.kind = kind;
+  $("clips").dataset.options = query.options;
+  const skip = face.skipKeys[0];
+  document.querySelector("[data-answer=skip]").setAttribute("aria-keyshortcuts", skip === " " ? "Space" : "S");
+  document.querySelector("[data-answer=skip] kbd").textContent = SKIP[skip];
+}
+
+async function show(query) {
+  const { id } = query;
   let clip = null, refusal = "";
   const slow = setTimeout(() => {
+    takeOn(query);
     if (document.body.dataset.view !== "query") view("query");
     $("query").classList.add("empty");
     say("The clips are being drawn.");
@@ -120,13 +147,18 @@ async function show(id) {
   }
   clearTimeout(slow);
   if (refusal && /not in the store/.test(refusal)) return next();
+  takeOn(query);
   view("query");
   $("query").classList.toggle("empty", !clip);
   notice(refusal && `${refusal}. You can only skip it.`);
-  pace(clip && clip.slowdown > 1.05 ? `Shown ${Number(clip.slowdown.toPrecision(2))} times slower than it happened.` : "");
-  if (clip) player.play(clip, { loop: !calm.matches });
+  $("instructions").textContent = instructions || face.task;
+  const slower = clip && clip.slowdown > 1.05 && `Shown ${Number(clip.slowdown.toPrecision(2))} times slower than it happened.`;
+  pace([instructions && face.task, slower].filter(Boolean).join(" "));
+  if (clip) player.play(clip, [...$("clips").querySelectorAll("canvas:not(#live)")], { loop: !calm.matches, watch: () => face.watch?.() });
+  else player.stop();
   for (const chosen of document.querySelectorAll(".chosen")) chosen.classList.remove("chosen");
   pressed(false);
+  face.begin(query, Boolean(clip));
   shown = { id, since: performance.now(), drawn: Boolean(clip) };
   $("query").dataset.query = id;
   if (answeredAt !== null) $("query").dataset.wait = Math.round(performance.now() - answeredAt);
@@ -143,6 +175,7 @@ function rest() {
   player.stop();
   if (document.body.dataset.view !== "rest") say($("rest-title").textContent);
   view("rest");
+  $("instructions").textContent = instructions || "Labelling";
   pace("");
   resting = setTimeout(async () => {
     if (busy) return rest();
@@ -163,21 +196,24 @@ function over() {
   $("undo-rest").hidden = true;
 }
 
-async function answer(choice) {
+async function answer(choice, path = "/api/answers") {
   if (busy || !shown || (!shown.drawn && choice !== "skip")) return;
   busy = true;
+  face.end?.();
   const { id, since } = shown;
   answeredAt = performance.now();
-  document.querySelector(`[data-answer=${choice}]`).classList.add("chosen");
+  const button = [...document.querySelectorAll("[data-answer]")].find((one) => one.dataset.answer === choice);
+  (button || document.querySelector(".send"))?.classList.add("chosen");
   try {
     const seconds = Math.min(86400, (answeredAt - since) / 1000);
-    const progress = await insist("/api/answers", { who, query_id: id, answer: choice, seconds }).catch((error) => {
+    const said = path === "/api/answers" ? { answer: choice } : {}; // elsewhere the server has it
+    const progress = await insist(path, { who, query_id: id, seconds, ...said }).catch((error) => {
       if (![404, 409].includes(error.status)) throw error;
       say("Somebody else has answered this one meanwhile.");
     });
     if (progress) standing(progress); // the last answer ends the run, and soon the server
     shown = null;
-    say(SAID[choice]);
+    say(choice === "skip" ? "Skipped." : face.said(choice));
     await next();
   } catch (error) {
     complain(error);
@@ -187,17 +223,19 @@ async function answer(choice) {
 
 async function undo() {
   if (busy || !who || document.body.dataset.view === "name") return;
+  if (shown && shown.drawn && face.takeBack?.()) return; // what isn't sent yet
   busy = true;
+  face?.end?.();
   clearTimeout(resting);
   try {
     const told = await insist("/api/undo", { who });
     standing(told.progress);
-    if (told.query_id === null) {
+    if (told.query === null) {
       say("There is nothing to undo.");
       if (!shown) rest();
     } else {
       say("Your last answer is taken back. Here it is again.");
-      await show(told.query_id);
+      await show(told.query);
     }
   } catch (error) {
     complain(error);
@@ -223,6 +261,7 @@ function begin() {
 function askName() {
   clearTimeout(resting);
   player.stop();
+  face?.end?.();
   shown = null;
   $("me").textContent = "";
   $("rename").hidden = true;
@@ -239,28 +278,38 @@ $("ask-name").addEventListener("submit", (event) => {
   begin();
 });
 
+// What a key means while a query is in view; whether it means anything.
+function means(key) {
+  if (key === "r") $("replay").click();
+  else if (key === "p") $("pause").click();
+  else if (face.skipKeys.includes(key)) answer("skip");
+  else if (busy || !shown || !shown.drawn) return [" ", "ArrowLeft", "ArrowRight", "ArrowDown"].includes(key);
+  else return face.key(key);
+  return true;
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
   const view = document.body.dataset.view;
   const onControl = event.target instanceof HTMLButtonElement || event.target instanceof HTMLAnchorElement;
   if (onControl && [" ", "Enter"].includes(event.key)) return; // whoever tabbed there means the button
   if (event.key === "Backspace" && ["query", "rest"].includes(view)) undo();
-  else if (view !== "query") return;
-  else if (event.key in KEYS) answer(KEYS[event.key]);
-  else if (event.key === "r" || event.key === "R") $("replay").click();
-  else if (event.key === "p" || event.key === "P") $("pause").click();
-  else return;
+  else if (view !== "query" || !means(event.key.length === 1 ? event.key.toLowerCase() : event.key)) return;
   event.preventDefault();
 });
+
+document.addEventListener("keyup", (event) => face?.keyUp?.(event.key));
+addEventListener("blur", () => face?.keyUp?.()); // a key let go elsewhere is never heard of
 
 document.addEventListener("click", (event) => {
   const control = event.target.closest("button, canvas");
   if (!control) return;
   // A button that was clicked shouldn't keep the space bar for itself; one that was reached by Tab should.
   if (event.detail > 0 && control instanceof HTMLButtonElement) control.blur();
-  if (control instanceof HTMLCanvasElement) answer(control.id);
-  else if (control.dataset.answer) answer(control.dataset.answer);
-  else if (control.id === "undo" || control.id === "undo-rest") undo();
+  if (control.dataset.answer) answer(control.dataset.answer);
+  else if (control.matches("#clips *, #answers *, #choices *")) {
+    if (!busy && shown && shown.drawn) face.click(control);
+  } else if (control.id === "undo" || control.id === "undo-rest") undo();
   else if (control.id === "rename") askName();
   else if (control.id === "replay") pressed(player.replay());
   else if (control.id === "pause") pressed(player.toggle());

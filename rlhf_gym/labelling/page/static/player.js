@@ -1,30 +1,41 @@
-// Both sides of a query, drawn from their sheets by one clock: they can't fall out of step.
+// All options of a query, drawn from their sheets by one clock: they can't fall out of step.
+
+const MOST_BYTES = 128 * 2 ** 20; // of decoded pictures; above it they are loaded half as wide
 
 export class Player {
-  constructor(left, right) {
-    this.canvases = { left, right };
+  constructor() {
     this.clip = null;
   }
 
   // Everything that playing needs; the pictures are decoded here, not when they are first wanted.
   async load(id, ask) {
     const clip = await ask(`/api/clips/${encodeURIComponent(id)}`);
-    const sides = await Promise.all(["left", "right"].map(async (side) => {
-      return [side, { ...clip[side], sheet: await createImageBitmap(await ask(clip[side].url)) }];
+    const rows = (option) => Math.ceil((Math.max(...option.order) + 1) / option.columns);
+    const pixels = clip.options.reduce((sum, one) => sum + one.columns * rows(one) * clip.width * clip.height, 0);
+    const scale = 4 * pixels > MOST_BYTES ? 0.5 : 1; // a picture's sides are multiples of eight
+    const options = await Promise.all(clip.options.map(async (option) => {
+      const [resizeWidth, resizeHeight] = [option.columns * clip.width * scale, rows(option) * clip.height * scale];
+      const size = scale === 1 ? {} : { resizeWidth, resizeHeight, resizeQuality: "medium" };
+      return { ...option, sheet: await createImageBitmap(await ask(option.url), size) };
     }));
-    const sheets = Object.fromEntries(sides);
-    const close = () => sides.forEach(([, { sheet }]) => sheet.close());
-    return { ...clip, ...sheets, ticks: clip.left.order.length, close };
+    const close = () => options.forEach(({ sheet }) => sheet.close());
+    const [width, height] = [clip.width * scale, clip.height * scale];
+    return { ...clip, width, height, options, ticks: options[0].order.length, close };
   }
 
-  play(clip, { loop }) {
-    this.clip = clip;
-    this.loop = loop;
-    for (const canvas of Object.values(this.canvases)) {
+  // One canvas for each option; `watch` is called with each tick that comes in view.
+  play(clip, canvases, { loop, watch = () => {} }) {
+    Object.assign(this, { clip, canvases, loop, watch });
+    for (const canvas of canvases) {
       canvas.width = clip.width;
       canvas.height = clip.height;
     }
     this.replay();
+  }
+
+  // Share of the first option's life that is over now, from 0 to 1.
+  get over() {
+    return Math.min(1, this.shown / Math.max(1, this.clip.options[0].lived));
   }
 
   // From the start; where motion is unwelcome, once. Returns whether it stands still.
@@ -46,6 +57,14 @@ export class Player {
     return this.paused;
   }
 
+  // Stand still where this share of the first option's life is over. Returns true, as it does.
+  hold(share) {
+    this.paused = true;
+    cancelAnimationFrame(this.waiting);
+    this.#draw(Math.round(share * this.clip.options[0].lived));
+    return true;
+  }
+
   stop() {
     this.clip = null;
     cancelAnimationFrame(this.waiting);
@@ -62,12 +81,13 @@ export class Player {
 
   #draw(tick) {
     const { width, height } = this.clip;
-    for (const [side, canvas] of Object.entries(this.canvases)) {
-      const { sheet, columns, order } = this.clip[side];
+    this.clip.options.forEach(({ sheet, columns, order }, number) => {
+      const canvas = this.canvases[number];
       const [x, y] = [(order[tick] % columns) * width, Math.floor(order[tick] / columns) * height];
       canvas.getContext("2d", { alpha: false }).drawImage(sheet, x, y, width, height, 0, 0, width, height);
       canvas.dataset.tick = tick;
-    }
+    });
     this.shown = tick;
+    this.watch(tick);
   }
 }

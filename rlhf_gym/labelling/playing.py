@@ -1,0 +1,157 @@
+"""Live play: a person acts in a query's environment step by step, and what they did becomes the answer."""
+
+from __future__ import annotations
+
+import io
+import threading
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from typing import Any, final
+
+import numpy as np
+from PIL import Image
+
+from rlhf_gym.envs import make_env
+from rlhf_gym.envs.replay import check_drawable, draw_without_screen, follow, plain_light
+from rlhf_gym.errors import BadInput
+from rlhf_gym.labelling.controls import controls
+from rlhf_gym.preferences import Query
+from rlhf_gym.segments import Array, Ending, Segment, Trajectory
+
+MOST_STEPS = 5000
+"""Of one game: whoever wants more begins again."""
+PLAYED = ("demonstration", "correction")
+"""Kinds of query that are answered by playing."""
+
+
+class NoGame(BadInput):
+    """Nobody plays that just now."""
+
+
+@final
+class Game:
+    """One episode that a person plays. Safe to use from many threads.
+
+    A demonstration is played from a reset for as long as it lasts, and its last steps are the answer. A correction goes
+    on from the state in which the query's option starts, for as long as that one could last.
+
+    Args:
+        query: One of PLAYED.
+        seed: Of the reset, for a demonstration.
+        width: Of a picture, in pixels.
+
+    Attributes:
+        controls: Keys and what they do.
+        frames_per_second: The environment's own speed.
+
+    Raises:
+        BadInput: If it can't be played by keys, can't be drawn, or doesn't start as the option did.
+    """
+
+    def __init__(self, query: Query, *, seed: int, width: int = 480) -> None:
+        if query.kind not in PLAYED:
+            raise BadInput(f"query {query.id!r} is a {query.kind}; played are {' and '.join(PLAYED)}")
+        first = query.options[0]
+        if first.origin is None:
+            raise BadInput(f"query {query.id!r} has no origin from which it could be played")
+        self._corrected = first if query.kind == "correction" else None
+        self._origin = first.origin if self._corrected else replace(first.origin, seed=seed)
+        self.length, self._width, self._lock = first.length, width, threading.Lock()
+        self._actions: list[Array] = []
+        self._rewards: list[float] = []
+        self._ending = Ending.UNFINISHED
+        with ExitStack() as undo:
+            draw_without_screen()
+            self._env = undo.enter_context(closing(make_env(self._origin, render_mode="rgb_array")))
+            check_drawable(self._env, self._origin.env_id)
+            plain_light(self._env)
+            follow(self._env)
+            self.controls = controls(self._env.action_space, self._origin.env_id)
+            self.frames_per_second = int(self._env.metadata.get("render_fps") or 30)
+            self._observations = [self._start()]
+            undo.pop_all()
+
+    @property
+    def steps(self) -> int:
+        """Steps played so far."""
+        return len(self._actions)
+
+    @property
+    def over(self) -> bool:
+        """Whether it goes no further."""
+        most = self.length if self._corrected else MOST_STEPS
+        return self._ending is not Ending.UNFINISHED or self.steps >= most
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is a whole segment, or all there can be."""
+        return self.steps >= self.length or (self.over and self.steps > 0)
+
+    def step(self, action: int, *, at: int) -> None:
+        """Play one step, unless it is over.
+
+        Args:
+            action: One of the environment's.
+            at: Steps played before: a step that is asked for twice, as its answer was lost, is made once.
+
+        Raises:
+            NoGame: If the game isn't there.
+            BadInput: If there is no such action.
+        """
+        if not self._env.action_space.contains(np.int64(action)):
+            raise BadInput(f"action is {action}; {self._origin.env_id} has {self._env.action_space}")
+        with self._lock:
+            if at not in (self.steps, self.steps - 1):
+                raise NoGame(f"the game is at step {self.steps}, not at {at}; begin again")
+            if at == self.steps and not self.over:
+                self._step(np.asarray(action, self._env.action_space.dtype))
+
+    def picture(self) -> bytes:
+        """Draw the present state, a JPEG."""
+        with self._lock:
+            frame: Any = self._env.render()
+        size = (self._width, round(frame.shape[0] * self._width / frame.shape[1]))
+        written = io.BytesIO()
+        Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0).save(written, "JPEG")
+        return written.getvalue()
+
+    def segment(self) -> Segment:
+        """Cut what was played: of a demonstration the last steps, of a correction all.
+
+        Raises:
+            NoGame: If it is too short.
+        """
+        with self._lock:
+            if not self.enough:
+                raise NoGame(f"{self.steps} steps are played; play {self.length}, or until the episode ends")
+            observations = np.stack(self._observations).astype(self._env.observation_space.dtype)
+            rewards = np.array(self._rewards, np.float32)
+            played = Trajectory(observations, np.stack(self._actions), rewards, self._ending, self._origin)
+            last = played.cut(max(0, self.steps - self.length), self.length)
+            return replace(last, earlier_actions=self._corrected.earlier_actions) if self._corrected else last
+
+    def close(self) -> None:
+        """Close the environment."""
+        with self._lock:
+            self._env.close()
+
+    def _start(self) -> Array:
+        observation = self._env.reset(seed=self._origin.seed)[0]
+        if self._corrected is None:
+            return np.array(observation)
+        for action in self._corrected.earlier_actions:
+            observation = self._env.step(action)[0]
+        wanted = self._corrected.observations[0]
+        if not np.array_equal(np.asarray(observation, wanted.dtype), wanted):
+            raise BadInput(
+                f"{self._origin.env_id} doesn't replay: it starts with another observation than the stored one"
+            )
+        return np.array(observation)
+
+    def _step(self, action: Array) -> None:
+        observation, reward, terminated, truncated, _ = self._env.step(action[()])
+        self._actions.append(action)
+        self._observations.append(np.array(observation))
+        self._rewards.append(float(reward))
+        if terminated or truncated:
+            self._ending = Ending.TERMINATED if terminated else Ending.TRUNCATED
