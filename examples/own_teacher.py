@@ -22,7 +22,7 @@ class Noisy(Teacher):
     all of them in order are a ranking of Plackett and Luce.
     """
 
-    name = "noisy"
+    name, kinds = "noisy", ("comparison", "ranking")  # of feedback, that it can give
 
     def __init__(self, *, seed, goal=None, beta=1.0):  # the run gives seed and goal; beta is an option
         self.rng, self.beta = np.random.default_rng(seed), beta

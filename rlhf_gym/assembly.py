@@ -313,7 +313,7 @@ def check_kinds(config: RLHFConfig, teacher: Teacher) -> None:
             )
         if find_kind(kind).made and teacher_entry(config.teacher).waits:
             raise BadInput(
-                f"kind is {config.kind} and teacher is {config.teacher}, where a {kind} can't be played; use teacher web"
+                f"kind is {config.kind} and teacher is {config.teacher}, who can't play a {kind}; use teacher web"
             )
         if find_kind(kind).made and not (config.feedback.demonstrator or isinstance(teacher, People)):
             raise BadInput(

@@ -15,6 +15,7 @@ from rlhf_gym.cli import main
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 STEPS = {
+    "demonstrations": 2048,
     "offline_from_an_export": 2048,
     "own_environment": 4096,
     "own_teacher": 4096,
@@ -22,6 +23,7 @@ STEPS = {
     "sac_in_my_own_loop": 1000,
 }
 SAYS = {
+    "demonstrations": r"the expert, .*: \d+\n(50 answers of kind .*, shown by expert.*: \d+\n){2}",
     "offline_from_an_export": r"50 preferences: \d+% of .*\n.* \d+ before, \d+ after 2048 steps",
     "own_environment": r"untrained: -\d+ .*\nfrom 50 answers: -\d+",
     "own_teacher": r"beta 0.01: \d+% .*\nbeta 1.0: \d+% of the answers name the better segment; true return \d+",

@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "queries": {"segments", "preferences", "registry", "errors"},
     "rewards": {"segments", "preferences", "spaces", "registry", "errors"},
     "agents": {"segments", "envs", "registry", "errors"},
-    "methods": {"segments", "preferences", "rewards", "agents"},
+    "demonstrators": {"segments", "preferences", "envs", "teachers", "agents", "errors"},
+    "methods": {"segments", "preferences", "rewards", "agents", "errors"},
     "contracts": {
         "segments",
         "preferences",
@@ -69,6 +70,7 @@ MAY_IMPORT = {
         "envs",
         "store",
         "teachers",
+        "demonstrators",
         "queries",
         "rewards",
         "agents",

@@ -1,5 +1,6 @@
 """Agents: what learns the policy."""
 
+from rlhf_gym.agents.actor import load_actor
 from rlhf_gym.agents.agent import Agent
 from rlhf_gym.agents.make import load_algorithm, load_policy, make_agent
 from rlhf_gym.agents.normalisation import NormalizedObservations
@@ -13,6 +14,7 @@ __all__ = [
     "OffPolicyAgent",
     "OnPolicyAgent",
     "RelabelledReplay",
+    "load_actor",
     "load_algorithm",
     "load_policy",
     "make_agent",

@@ -113,6 +113,10 @@ def _check_teacher(config: Any) -> None:
             f"teacher is {config.teacher}, where the run waits, and feedback.async_labels is on, where it doesn't; "
             "use teacher store, and rlhf-gym label in another terminal"
         )
+    if config.teacher == "self" and config.feedback.reliability:
+        raise BadInput(
+            "teacher is self and feedback.reliability is on, by which the reward would believe itself most; use one"
+        )
     if config.feedback.people_per_query > 1 and (teacher.waits or not teacher.people):
         raise BadInput(
             f"feedback.people_per_query is {config.feedback.people_per_query} and teacher is {config.teacher}, "

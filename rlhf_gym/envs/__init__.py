@@ -5,8 +5,9 @@ from rlhf_gym.envs.horizon import FixedHorizon
 from rlhf_gym.envs.learned_reward import Episode, LearnedReward, VecLearnedReward, VectorLearnedReward
 from rlhf_gym.envs.make import SeededEpisodes, make_env, make_vec_env
 from rlhf_gym.envs.recorder import Recorder
-from rlhf_gym.envs.replay import replay
+from rlhf_gym.envs.replay import at_start, replay
 from rlhf_gym.envs.shown import ShownSteps
+from rlhf_gym.envs.trajectory_files import load_trajectories, save_trajectories
 from rlhf_gym.segments import RewardFunction
 
 __all__ = [
@@ -19,9 +20,12 @@ __all__ = [
     "ShownSteps",
     "VecLearnedReward",
     "VectorLearnedReward",
+    "at_start",
     "frames_per_second",
+    "load_trajectories",
     "make_env",
     "make_vec_env",
     "replay",
+    "save_trajectories",
     "write_clip",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
@@ -12,7 +14,7 @@ import numpy as np
 from rlhf_gym.envs.make import make_env
 from rlhf_gym.envs.opengl import told_without_opengl
 from rlhf_gym.errors import BadInput
-from rlhf_gym.segments import Array, Segment, Trajectory
+from rlhf_gym.segments import Array, Origin, Segment, Trajectory
 
 
 def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **drawing: Any) -> Array:
@@ -31,35 +33,72 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **d
     Raises:
         BadInput: If it has no origin, can't be drawn, or the replayed observations differ from the stored ones.
     """
-    if what.origin is None:
-        raise BadInput(f"{what!r} has no origin to replay it from; record it through envs.make_vec_env")
-    earlier = what.earlier_actions if isinstance(what, Segment) else what.actions[:0]
+    origin = _origin(what)
     if draw:
         draw_without_screen()
-    env = make_env(what.origin, render_mode="rgb_array" if draw else None, **(drawing if draw else {}))
+    env = make_env(origin, render_mode="rgb_array" if draw else None, **(drawing if draw else {}))
     try:
         if draw:
-            check_drawable(env, what.origin.env_id)
+            check_drawable(env, origin.env_id)
             plain_light(env)
             follow(env)
-        observation, _ = env.reset(seed=what.origin.seed)
-        for action in earlier:
-            observation = env.step(action)[0]
+        observation = _go_to_start(env, what, origin)
         frames = []
         for step, action in enumerate([*what.actions, None]):
-            if not np.array_equal(np.asarray(observation, what.observations.dtype), what.observations[step]):
-                raise BadInput(
-                    f"{what.origin.env_id} doesn't replay: observation {len(earlier) + step} of the episode with seed "
-                    f"{what.origin.seed} differs from the stored one; it may depend on more than its seed and actions"
-                )
+            _check_same(observation, what, origin, step)
             if draw and (step % every == 0 or action is None):
-                with told_without_opengl(what.origin.env_id):
+                with told_without_opengl(origin.env_id):
                     frames.append(env.render())
             if action is not None:
                 observation = env.step(action)[0]
     finally:
         env.close()
     return np.array(frames, dtype=np.uint8)
+
+
+@contextmanager
+def at_start(segment: Segment) -> Iterator[tuple[gymnasium.Env[Any, Any], Array]]:
+    """Make the environment of a segment anew, in the state in which the segment starts; it is closed in the end.
+
+    Yields:
+        The environment, and its observation, shape (*obs).
+
+    Raises:
+        BadInput: If the segment has no origin, or starts with another observation than the one that is reached.
+    """
+    origin = _origin(segment)
+    env = make_env(origin)
+    try:
+        observation = _go_to_start(env, segment, origin)
+        _check_same(observation, segment, origin, 0)
+        yield env, observation
+    finally:
+        env.close()
+
+
+def _origin(what: Segment | Trajectory) -> Origin:
+    if what.origin is None:
+        raise BadInput(f"{what!r} has no origin to replay it from; record it through envs.make_vec_env")
+    return what.origin
+
+
+def _go_to_start(env: gymnasium.Env[Any, Any], what: Segment | Trajectory, origin: Origin) -> Array:
+    """Begin the episode, and play the actions before `what`; returns the observation then."""
+    observation, _ = env.reset(seed=origin.seed)
+    for action in what.earlier_actions if isinstance(what, Segment) else ():
+        observation = env.step(action)[0]
+    return np.asarray(observation)
+
+
+def _check_same(observation: Array, what: Segment | Trajectory, origin: Origin, step: int) -> None:
+    """Refuse an observation that isn't bit for bit what was stored."""
+    if np.array_equal(np.asarray(observation, what.observations.dtype), what.observations[step]):
+        return
+    before = what.start if isinstance(what, Segment) else 0
+    raise BadInput(
+        f"{origin.env_id} doesn't replay: observation {before + step} of the episode with seed {origin.seed} differs "
+        "from the stored one; it may depend on more than its seed and actions"
+    )
 
 
 def check_drawable(env: gymnasium.Env[Any, Any], env_id: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Query, Ranking, Said
 from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha, pairs
+from rlhf_gym.quality.groups import find_groups
 from rlhf_gym.quality.reliability import reliabilities
 from rlhf_gym.quality.report import PersonQuality, QualityReport, Share
 
@@ -53,7 +54,8 @@ def assess(history: Iterable[Given], queries: Iterable[Query], *, reliability: b
     Args:
         history: Every answer in order of answering, withdrawn ones included; a person's last to a query is current.
         queries: Those that have a standing answer; more do no harm.
-        reliability: Whether to tell how reliable each person is (:func:`reliabilities`), which may take seconds.
+        reliability: Whether to tell how reliable each person is (:func:`reliabilities`) and whether two groups want
+            different things (:func:`find_groups`), which may take seconds.
 
     Raises:
         ValueError: If a query that was answered is missing.
@@ -68,6 +70,7 @@ def assess(history: Iterable[Given], queries: Iterable[Query], *, reliability: b
             standing[given.who][given.query_id] = given
     asked = {query.id: query for query in queries}
     people = {who: _said(standing[who].values(), asked) for who in sorted(standing)}
+    told = {who: [(said.query, said.answer) for said in mine] for who, mine in people.items()}
     everything = [said for mine in people.values() for said in mine]
     shared = [answers for answers in _judgements(people) if len(answers) > 1]
     return QualityReport(
@@ -78,11 +81,8 @@ def assess(history: Iterable[Given], queries: Iterable[Query], *, reliability: b
         ties=_ties(everything),
         skips=_skips(everything),
         rankings=sum(isinstance(said.answer, Ranking) for said in everything),
-        reliability=tuple(
-            reliabilities({who: [(said.query, said.answer) for said in mine] for who, mine in people.items()})
-            if reliability
-            else ()
-        ),
+        reliability=tuple(reliabilities(told)) if reliability else (),
+        groups=find_groups(told) if reliability else None,
     )
 
 
@@ -149,7 +149,7 @@ def _ties(said: Collection[_Said]) -> Share:
 
 
 def _comparisons(said: Iterable[_Said]) -> list[_Said]:
-    return [one for one in said if not isinstance(one.answer, Ranking)]
+    return [one for one in said if isinstance(one.answer, Answer)]
 
 
 def _skips(said: Collection[_Said]) -> Share:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 
-from rlhf_gym.preferences import Answer, Query, Ranking, Said
-from rlhf_gym.quality.agreement import pairs, segment_digest
-from rlhf_gym.segments import Array, Segment
+from rlhf_gym.preferences import Query, Said
+from rlhf_gym.quality.judged import Judged
+from rlhf_gym.segments import Array
 
-PAIRS_MOST = 300  # judged ones that are looked at: its cube is what the time goes by
-ALIKE = 0.5  # share of how much better one is that states and actions tell, the rest being the pair's own
-OUTCOMES = {Answer.LEFT: 0, Answer.RIGHT: 1, Answer.TIE: 2}
 SURENESS, SIDE, TIES = (1.0, 1.5), (0.0, 1.0), (-1.0, 1.5)
 """Mean and standard deviation of each person's sureness and pull to the left, and of the log of the tie parameter."""
 EM_STEPS, NEWTON_STEPS, STEP = 60, 25, 0.05
@@ -37,6 +34,9 @@ class Reliability:
         interval: Its 95 % interval.
         left: Probability of choosing the left of two options that are as good, likewise.
         left_interval: Its 95 % interval.
+        at_random: Share of a coin's answers among those of the surest person that would make `better` the same; None
+            of somebody with the opposite in mind.
+        tied: Probability of a tie between options that are as good, which is the same for everybody.
     """
 
     who: str
@@ -44,6 +44,8 @@ class Reliability:
     interval: tuple[float, float]
     left: float
     left_interval: tuple[float, float]
+    at_random: float | None = None
+    tied: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -74,16 +76,25 @@ def reliabilities(said: Mapping[str, Sequence[tuple[Query, Said]]]) -> list[Reli
     Returns:
         One for each person who judged any two options; none if fewer than two people did.
     """
-    judged = _Judged.of(said)
+    judged = Judged.of(said)
     if len(judged.people) < 2:
         return []
-    theta = judged.fit()
-    found = []
+    model = Model(judged)
+    theta = model.fit()
+    found, surest = [], float(expit(theta[: len(judged.people)].max()))
+    tied = float(expit(theta[-1] - math.log(2)))  # of three outcomes with odds 1 : 1 : exp(theta)
     for number, who in enumerate(judged.people):
         at = np.array([number, len(judged.people) + number])
-        (b, a), (b_error, a_error) = theta[at], np.sqrt(np.diag(judged.covariance(theta, at)))
-        found.append(Reliability(who, float(expit(b)), _ends(b, b_error), float(expit(a)), _ends(a, a_error)))
+        (b, a), (b_error, a_error) = theta[at], np.sqrt(np.diag(model.covariance(theta, at)))
+        better, left = float(expit(b)), float(expit(a))
+        at_random = _at_random(better, surest)
+        found.append(Reliability(who, better, _ends(b, b_error), left, _ends(a, a_error), at_random, tied))
     return found
+
+
+def _at_random(better: float, surest: float) -> float | None:
+    """Solve better = (1 - e) surest + e / 2 for the share e of a coin's answers; None where there is no such share."""
+    return (surest - better) / (surest - 0.5) if surest > 0.5 <= better else None
 
 
 def _ends(mean: float, error: float) -> tuple[float, float]:
@@ -91,69 +102,36 @@ def _ends(mean: float, error: float) -> tuple[float, float]:
     return float(expit(mean - 1.96 * error)), float(expit(mean + 1.96 * error))
 
 
-def _chosen(judges: Mapping[tuple[str, str], Sequence[str]]) -> list[tuple[str, str]]:
-    """Choose as many pairs as are looked at, in turn for each person, those first that most people judged."""
-    mine: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for pair in sorted(judges, key=lambda pair: -len(judges[pair])):
-        for who in judges[pair]:
-            mine[who].append(pair)
-    in_turn = (pair for together in zip_longest(*mine.values()) for pair in together if pair is not None)
-    return list(dict.fromkeys(in_turn))[:PAIRS_MOST]
+class Approximation(NamedTuple):
+    """How much better the first of each pair is, by Laplace's approximation, and how probable the answers are.
+
+    Args:
+        mean: Shape (P,).
+        variance: Shape (P,).
+        pull: Of the answers to each pair, whose covariance with any pair gives the mean of that one, shape (P,).
+        evidence: Log marginal likelihood.
+    """
+
+    mean: Array
+    variance: Array
+    pull: Array
+    evidence: float
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """M judgements of P pairs by people.
+class Model:
+    """The model of :func:`reliabilities`; its parameters are the sureness of each person, the pull of each, and ties.
 
     Args:
-        people: Names.
-        before: Covariance of how much better the first of each pair is, before any answer, shape (P, P).
-        pair: Of each judgement, shape (M,).
-        person: Likewise.
-        sign: 1 where the pair was shown in its own order, -1 in reverse, shape (M,).
-        sided: 1 where it had a left side, 0 where it was part of a ranking, shape (M,).
-        outcome: 0 left, 1 right, 2 tie, shape (M,).
+        judged: M judgements of P pairs.
     """
 
-    people: Sequence[str]
-    before: Array
-    pair: Array
-    person: Array
-    sign: Array
-    sided: Array
-    outcome: Array
-
-    @classmethod
-    def of(cls, said: Mapping[str, Sequence[tuple[Query, Said]]]) -> _Judged:
-        segments: dict[str, Segment] = {}
-        judgements: dict[tuple[str, str], list[tuple[str, int, bool, int]]] = defaultdict(list)
-        for who, mine in said.items():
-            for query, answer in mine:
-                digests = [segment_digest(segment) for segment in query.options]
-                segments |= dict(zip(digests, query.options, strict=True))
-                for (i, j), better in pairs(answer, len(digests)).items():
-                    if digests[i] != digests[j]:
-                        one, other = sorted((digests[i], digests[j]))
-                        sign = 1 if one == digests[i] else -1
-                        sided = not isinstance(answer, Ranking)
-                        judgements[one, other].append((who, sign, sided, OUTCOMES[better]))
-        most = _chosen({pair: [who for who, *_ in by] for pair, by in judgements.items()})
-        rows = [(number, *one) for number, pair in enumerate(most) for one in judgements[pair]]
-        people = sorted({row[1] for row in rows})
-        return cls(
-            people,
-            _alike([(segments[one], segments[other]) for one, other in most]) if most else np.zeros((0, 0)),
-            np.array([row[0] for row in rows], int),
-            np.array([people.index(row[1]) for row in rows], int),
-            np.array([row[2] for row in rows], float),
-            np.array([row[3] for row in rows], float),
-            np.array([row[4] for row in rows], int),
-        )
+    judged: Judged
 
     @property
     def prior(self) -> tuple[Array, Array]:
         """Mean and standard deviation of the parameters: sureness of each person, pull of each, ties."""
-        each = (*[SURENESS] * len(self.people), *[SIDE] * len(self.people), TIES)
+        each = (*[SURENESS] * len(self.judged.people), *[SIDE] * len(self.judged.people), TIES)
         mean, std = np.array(each).T
         return mean, std
 
@@ -162,20 +140,20 @@ class _Judged:
         mean, std = self.prior
         theta = mean.copy()
         for _ in range(EM_STEPS):
-            better, variance, _ = self._laplace(theta)
+            better, variance, *_ = self.laplace(theta)
             spread = np.sqrt(np.maximum(variance, 0))
-            at = better[self.pair][:, None] + spread[self.pair][:, None] * POINTS
+            at = better[self.judged.pair][:, None] + spread[self.judged.pair][:, None] * POINTS
 
             def loss(now: Array, at: Array = at) -> tuple[float, Array]:
                 b, logits = self._logits(now, at)
-                likelihood, slope, tie_slope = _davidson(logits, self.outcome[:, None], now[-1])
+                likelihood, slope, tie_slope = _davidson(logits, self.judged.outcome[:, None], now[-1])
                 by_side = (slope * WEIGHTS).sum(axis=1)
-                by_sureness = (slope * at * WEIGHTS).sum(axis=1) * self.sign
-                n = len(self.people)
+                by_sureness = (slope * at * WEIGHTS).sum(axis=1) * self.judged.sign
+                n = len(self.judged.people)
                 gradient = np.concatenate(
                     [
-                        np.bincount(self.person, by_sureness, n),
-                        np.bincount(self.person, by_side * self.sided, n),
+                        np.bincount(self.judged.person, by_sureness, n),
+                        np.bincount(self.judged.person, by_side * self.judged.sided, n),
                         [(tie_slope * WEIGHTS).sum()],
                     ]
                 )
@@ -207,35 +185,36 @@ class _Judged:
 
     def _log_posterior(self, theta: Array) -> float:
         mean, std = self.prior
-        return self._laplace(theta)[2] - 0.5 * float((((theta - mean) / std) ** 2).sum())
+        return self.laplace(theta).evidence - 0.5 * float((((theta - mean) / std) ** 2).sum())
 
     def _logits(self, theta: Array, better: Array) -> tuple[Array, Array]:
         """Compute log odds of left, shape (M, ...), where the pairs differ by `better`."""
-        n = len(self.people)
-        b, a = theta[self.person] * self.sign, theta[n + self.person] * self.sided
+        n = len(self.judged.people)
+        b, a = theta[self.judged.person] * self.judged.sign, theta[n + self.judged.person] * self.judged.sided
         return b, (b * better.T + a).T
 
-    def _laplace(self, theta: Array) -> tuple[Array, Array, float]:
-        """Approximate how much better the first of each pair is: mean, variance, and the log marginal likelihood."""
-        p = len(self.before)
+    def laplace(self, theta: Array) -> Approximation:
+        """Approximate how much better the first of each pair is, given the parameters."""
+        p = len(self.judged.before)
         better, alpha = np.zeros(p), np.zeros(p)
         for _ in range(NEWTON_STEPS):  # Rasmussen & Williams 2006, algorithm 3.1
-            b, logits = self._logits(theta, better[self.pair])
-            _, slope, _ = _davidson(logits, self.outcome, theta[-1])
+            b, logits = self._logits(theta, better[self.judged.pair])
+            _, slope, _ = _davidson(logits, self.judged.outcome, theta[-1])
             bent = _curvature(logits, theta[-1])
-            gradient = np.bincount(self.pair, slope * b, p)
-            root = np.sqrt(np.bincount(self.pair, bent * b**2, p))
-            inner = np.eye(p) + root[:, None] * self.before * root
+            gradient = np.bincount(self.judged.pair, slope * b, p)
+            root = np.sqrt(np.bincount(self.judged.pair, bent * b**2, p))
+            inner = np.eye(p) + root[:, None] * self.judged.before * root
             wanted = root**2 * better + gradient
-            alpha = wanted - root * _solve(inner, root * (self.before @ wanted))
-            moved, better = np.abs(self.before @ alpha - better).max(), self.before @ alpha
+            alpha = wanted - root * _solve(inner, root * (self.judged.before @ wanted))
+            moved, better = np.abs(self.judged.before @ alpha - better).max(), self.judged.before @ alpha
             if moved < 1e-6:
                 break
-        solved = _solve(inner, root[:, None] * self.before)
-        variance = np.diag(self.before) - ((self.before * root) * solved.T).sum(axis=1)
-        likelihood = _davidson(self._logits(theta, better[self.pair])[1], self.outcome, theta[-1])[0].sum()
+        solved = _solve(inner, root[:, None] * self.judged.before)
+        variance = np.diag(self.judged.before) - ((self.judged.before * root) * solved.T).sum(axis=1)
+        logits = self._logits(theta, better[self.judged.pair])[1]
+        likelihood = _davidson(logits, self.judged.outcome, theta[-1])[0].sum()
         volume = torch.linalg.slogdet(torch.from_numpy(inner)).logabsdet.item()
-        return better, variance, float(likelihood - 0.5 * alpha @ better - 0.5 * volume)
+        return Approximation(better, variance, alpha, float(likelihood - 0.5 * alpha @ better - 0.5 * volume))
 
 
 def _solve(matrix: Array, of: Array) -> Array:
@@ -258,22 +237,3 @@ def _curvature(logits: Array, ties: float) -> Array:
     each = np.stack([logits / 2, -logits / 2, np.full_like(logits, ties)])
     left, right, _ = np.exp(each - logsumexp(each, axis=0))
     return np.asarray(0.25 * (left + right - (left - right) ** 2))
-
-
-def _alike(options: Sequence[tuple[Segment, Segment]]) -> Array:
-    """Compute how alike pairs are, shape (P, P), with a diagonal of mean 1: as their differences in mean states are."""
-    features = np.array([[_summary(segment) for segment in pair] for pair in options])
-    std = features.reshape(-1, features.shape[-1]).std(axis=0)
-    differences = (features[:, 0] - features[:, 1]) / np.where(std > 1e-9, std, 1)
-    gram = differences @ differences.T
-    size = np.trace(gram) / len(gram)
-    alike = gram / size if size > 0 else np.zeros_like(gram)
-    return np.asarray(ALIKE * alike + (1 - ALIKE) * np.eye(len(gram)))
-
-
-def _summary(segment: Segment) -> Array:
-    """Sum up what a segment shows: means of states, their squares and actions over its steps, and how many it lived."""
-    states = segment.observations[1:].reshape(segment.lived, -1).astype(np.float64)
-    actions = segment.actions.reshape(segment.lived, -1).astype(np.float64)
-    means = np.concatenate([states, states**2, actions, actions**2], axis=1).sum(axis=0) / segment.length
-    return np.append(means, segment.lived / segment.length)

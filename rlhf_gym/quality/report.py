@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from scipy.stats import binomtest
 
+from rlhf_gym.quality.groups import Groups
 from rlhf_gym.quality.reliability import Reliability
 
 _RANKINGS = "rankings: {}; each two of their options count as a pair; left, checks and ties are of comparisons alone"
@@ -51,7 +53,7 @@ class PersonQuality:
         repeated: Answered as before, of the queries asked again; those with a skip don't count.
         mirrored: Likewise of those asked again with their options in reverse.
         checks: The obvious side, of the attention checks; a tie is a miss, skips don't count.
-        ties: TIE, of all answers but skips and rankings.
+        ties: TIE, of all comparisons but skips.
         skips: SKIP, of all answers.
     """
 
@@ -76,12 +78,13 @@ class QualityReport:
         alpha: Krippendorff's alpha between people over LEFT, RIGHT and TIE; None where it can't be told.
         shared: Pairs of segments that two or more people judged, from which alpha comes.
         intransitive: Contradictions, of the triples of segments that were all compared with each other.
-        ties: TIE, of all answers but skips and rankings.
+        ties: TIE, of all comparisons but skips.
         skips: SKIP, of all answers.
         rankings: How many rankings are among the answers; each two of their options count as a pair in `alpha`,
             `shared` and `intransitive`, and they are left out of `left`, `checks` and `ties`.
         reliability: Of each person, learned from all answers together; none where it wasn't asked for, or there is but
             one person.
+        groups: Two groups of people with different goals, as the answers part them best; None likewise.
     """
 
     people: tuple[PersonQuality, ...]
@@ -92,6 +95,7 @@ class QualityReport:
     skips: Share
     rankings: int = 0
     reliability: tuple[Reliability, ...] = ()
+    groups: Groups | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Turn the report into plain JSON values; a share has `hits`, `of`, `share` and `interval`."""
@@ -112,20 +116,39 @@ class QualityReport:
                 f"ties: {self.ties}; skips: {self.skips}",
                 *([_RANKINGS.format(self.rankings)] if self.rankings else []),
                 *(["", *_reliability(self.reliability)] if self.reliability else []),
+                *(["", *_groups(self.groups)] if self.groups else []),
             ]
         )
 
 
 def _reliability(people: Sequence[Reliability]) -> list[str]:
     """Write a table of how reliable people are, the most reliable first."""
-    rows = [["who", "chooses the better one", "left of equal ones", "so"]]
+    rows = [["who", "chooses the better one", "left of equal ones", "random answers", "so"]]
     for one in sorted(people, key=lambda person: -person.better):
         figures = ((one.better, one.interval), (one.left, one.left_interval))
         rows.append([_printable(one.who), *(f"{p:.0%} ({low:.0%} to {high:.0%})" for p, (low, high) in figures)])
-        rows[-1].append(one.verdict)
+        rows[-1] += ["-" if one.at_random is None else f"{one.at_random:.0%}", one.verdict]
+    tied = {one.tied for one in people} - {None}
     return [
         *_table(rows),
-        "of two options that all answers together put a standard deviation apart, with 95 % intervals; a coin has 50%",
+        "of two options that all answers together put a standard deviation apart, with 95 % intervals; a coin has 50%;",
+        "random answers are the share of a coin's that would make the surest person choose like this one",
+        *(f"of two options that are as good, {share:.0%} are tied (Davidson's model)" for share in tied),
+    ]
+
+
+def _groups(groups: Groups) -> list[str]:
+    """Say who wants what, where that is beyond doubt."""
+    if not groups.clear:
+        return ["two groups with different goals: not to be seen in these answers"]
+    named = [
+        ", ".join(f"{_printable(who)} ({p[group]:.0%})" for who, p in groups.members.items() if p[group] >= 0.5)
+        for group in range(2)
+    ]
+    return [
+        "two groups want different things: " + " and ".join(named),
+        f"they agree on {groups.agree:.0%} of the pairs; that one goal tells all answers is 10^"
+        f"{groups.evidence / math.log(10):.0f} times less probable; one reward for all would be a mean of both",
     ]
 
 
@@ -157,6 +180,8 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if isinstance(value, Share):
         return {name: _plain(getattr(value, name)) for name in ("hits", "of", "share", "interval")}
+    if isinstance(value, Groups):
+        return {name: getattr(value, name) for name in ("members", "evidence", "agree", "clear")}
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     return value

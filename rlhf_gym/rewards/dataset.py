@@ -32,6 +32,11 @@ class Dataset:
         targets: Probability with which each option was chosen, shape (N, K).
         groups: Number of each choice's group, which is held out as a whole, shape (N,).
         weights: How much each choice counts, shape (N,).
+        people: Names of those who chose.
+        person: Number of who chose, shape (N,).
+        sided: Whether a pull to the first option's side may have chosen it, bool, shape (N,).
+        sureness: What the reward's log-odds are multiplied by for each choice, shape (N,); None, as every update leaves
+            it, is 1 for all of them.
     """
 
     inputs: Tensor
@@ -41,6 +46,10 @@ class Dataset:
     targets: Tensor
     groups: Array
     weights: Array
+    people: Sequence[str]
+    person: Array
+    sided: Array
+    sureness: Tensor | None
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
@@ -53,6 +62,15 @@ class Dataset:
     def __len__(self) -> int:
         """Number of choices N."""
         return len(self.targets)
+
+    def surely(self, returns: Tensor, some: Tensor | slice = slice(None)) -> Tensor:
+        """Multiply what options are worth by how surely they were chosen between, same shape.
+
+        Args:
+            returns: Shape (..., n, K).
+            some: Numbers of the n choices that they belong to.
+        """
+        return returns if self.sureness is None else returns * self.sureness[some][:, None]
 
     def update(self, choices: Sequence[Choice]) -> None:
         """Replace the choices: encode new segments, forget those that are in none of them.
@@ -82,6 +100,9 @@ class Dataset:
         number: dict[str, int] = {}
         self.groups = np.array([number.setdefault(choice.group, len(number)) for choice in choices], np.int64)
         self.weights = np.array([choice.weight for choice in choices])
+        people = {who: number for number, who in enumerate(dict.fromkeys(choice.teacher for choice in choices))}
+        self.people, self.person = list(people), np.array([people[choice.teacher] for choice in choices], np.int64)
+        self.sided, self.sureness = np.array([choice.sided for choice in choices], bool), None
         self.rows, self.offered, self.targets = map(torch.from_numpy, (padded, offered, targets))
 
     def _encode(self, segments: Sequence[Segment]) -> None:

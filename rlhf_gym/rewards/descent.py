@@ -105,6 +105,7 @@ class Likelihood:
         returns = _spread(self._returns(rows[offered]), offered)
         if self._given is not None:
             returns = returns + self._given[batch]
+        returns = self.data.surely(returns, batch)
         return choice_loss(returns, self.targets[batch], offered, label_noise=self.label_noise)
 
     @torch.no_grad()

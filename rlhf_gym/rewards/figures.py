@@ -43,7 +43,7 @@ def figures_of_all(model: RewardModel, data: Dataset, some: Tensor, left_out: Le
     pairs = [(some, fitted), (left_out.choices, left_out.returns)]
     losses, accuracies = [], []
     for choices, returns in pairs:
-        about = (returns[None], data.targets[choices], data.offered[choices])
+        about = (data.surely(returns, choices)[None], data.targets[choices], data.offered[choices])
         losses.append(choice_loss(*about, label_noise=label_noise).mean().item())
         accuracies.append(accuracy(*about).mean().item())
     return Figures(losses[0], losses[1], accuracies[0], accuracies[1])
@@ -59,7 +59,7 @@ def figures_of_members(data: Dataset, some: Tensor, returns: Tensor, weights: Te
         weights: Of each choice in each network's loss, shape (M, n).
         label_noise: Likewise.
     """
-    targets, offered = data.targets[some], data.offered[some]
+    targets, offered, returns = data.targets[some], data.offered[some], data.surely(returns, some)
     measured = choice_loss(returns, targets, offered, label_noise=label_noise), accuracy(returns, targets, offered)
     heldout = (weights == 0).float()
     figures = [_mean(values, w).nanmean().item() for values in measured for w in (weights, heldout)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from rlhf_gym.rewards.figures import figures_of_all, figures_of_members
 from rlhf_gym.rewards.left_out import LeftOut, by_linear, by_networks, weigh
 from rlhf_gym.rewards.likelihood import smooth
 from rlhf_gym.rewards.model import RewardModel
+from rlhf_gym.rewards.people import learn_sureness
 
 FIGURES_MOST = 1024  # choices that figures are taken from: more would cost time and change them by less than chance
 STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
@@ -43,6 +44,7 @@ class RewardFit:
         steps: Gradient steps taken.
         seconds: Wall time.
         left_out: What the options of the choices are worth by the rest of the answers.
+        sureness: How surely each person chooses, where that was learned (:mod:`rlhf_gym.rewards.people`).
     """
 
     n: int
@@ -54,6 +56,7 @@ class RewardFit:
     steps: int
     seconds: float
     left_out: LeftOut | None = field(default=None, repr=False, compare=False)
+    sureness: Mapping[str, float] = field(default_factory=dict)
 
 
 def fit_reward_model(
@@ -73,6 +76,7 @@ def fit_reward_model(
     label_noise: float = 0.0,
     label_smoothing: float = 0.0,
     calibrate: bool = False,
+    reliability: bool = False,
 ) -> RewardFit:
     """Go on fitting a reward model to all choices so far.
 
@@ -104,6 +108,8 @@ def fit_reward_model(
         label_smoothing: See :func:`rlhf_gym.rewards.likelihood.smooth`.
         calibrate: Whether to weigh linear part and networks by what they foretell of held-out answers (:func:`rlhf_gym
             .rewards.stacking.stacked`); of networks alone that is a temperature.
+        reliability: Whether each choice's log-odds are multiplied by how surely its person chooses, learned from all
+            choices (:mod:`rlhf_gym.rewards.people`).
 
     Raises:
         BadInput: If there is no choice.
@@ -114,7 +120,9 @@ def fit_reward_model(
     data = Dataset(model.encoding) if data is None else data
     data.update(choices)
     lived = lived_inputs(data)
-    model.freeze_inputs(lived if latest is None else torch.cat([lived, latest]))
+    seen = lived if latest is None else torch.cat([lived, latest])
+    model.freeze_inputs(seen)
+    sureness = learn_sureness(data, model, seen) if reliability else {}
     some, parts, linear, figures = evenly(len(choices), FIGURES_MOST), [], None, None
     if model.linear:
         doubt = 1 - (1 - label_smoothing) * (1 - label_noise)
@@ -145,7 +153,7 @@ def fit_reward_model(
             figures = figures_of_members(data, some, returns, weights, label_noise)
     left_out = weigh(model, data, some, parts, calibrate=calibrate)
     figures = figures or figures_of_all(model, data, some, left_out, label_noise)
-    return RewardFit(len(choices), *figures, l2, steps, time.perf_counter() - started, left_out)
+    return RewardFit(len(choices), *figures, l2, steps, time.perf_counter() - started, left_out, sureness)
 
 
 def lived_inputs(data: Dataset) -> Tensor:

@@ -40,17 +40,24 @@ class Mode:
         return np.linalg.inv(self.precision)
 
 
-def laplace(inputs: Array, targets: Array, weights: Array) -> Mode:
-    """Find the mode under a standard normal prior by Newton's method, halving steps that don't lead down."""
+def laplace(inputs: Array, targets: Array, weights: Array, given: Array | float = 0.0) -> Mode:
+    """Find the mode under a standard normal prior by Newton's method, halving steps that don't lead down.
+
+    Args:
+        inputs: Shape (P, r).
+        targets: Probability of each pair's first option, shape (P,).
+        weights: Of each pair, shape (P,).
+        given: Log-odds beside the weights' own, shape (P,).
+    """
 
     def loss(mode: Array) -> float:
-        logits = inputs @ mode
+        logits = inputs @ mode + given
         return float((weights * (np.logaddexp(0, logits) - targets * logits)).sum() + 0.5 * mode @ mode)
 
     mode, eye = np.zeros(inputs.shape[1]), np.eye(inputs.shape[1])
     now = loss(mode)
     for _ in range(NEWTON_MOST):
-        p = expit(inputs @ mode)
+        p = expit(inputs @ mode + given)
         residuals, curvature = weights * (targets - p), weights * p * (1 - p)
         precision = eye + inputs.T @ (curvature[:, None] * inputs)
         step = torch.linalg.solve(torch.from_numpy(precision), torch.from_numpy(inputs.T @ residuals - mode)).numpy()

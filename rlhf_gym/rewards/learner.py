@@ -112,7 +112,8 @@ class RewardLearner:
         std, mean = each.std(correction=0).item(), each.mean().item()
         choices, returns = fit.left_out
         lived = self._data.lived.sum(dim=1)[self._data.rows[choices]]
-        arrays = returns - mean * lived, std * lived, self._data.targets[choices], self._data.offered[choices]
+        worths = (self._data.surely(worth, choices) for worth in (returns - mean * lived, std * lived))
+        arrays = *worths, self._data.targets[choices], self._data.offered[choices]
         worth = worth_of_living(*(array.numpy() for array in arrays))
         return float(mean - std * worth)
 

@@ -65,7 +65,7 @@ def weigh(model: RewardModel, data: Dataset, some: Tensor, parts: Sequence[Foret
     shares = torch.ones(len(parts))
     if calibrate and len(choices):
         expected = np.array([1.0, 0.0])[: len(parts)]  # networks are to prove that they add something
-        found = stacked(returns, data.targets[choices], data.offered[choices], expected)
+        found = stacked(data.surely(returns, choices), data.targets[choices], data.offered[choices], expected)
         shares = torch.from_numpy(found).float()
     model.shares.copy_(shares.expand(2))  # of a part that is missing, it is never used
     return LeftOut(choices, (shares[:, None, None] * returns).sum(dim=0))

@@ -108,18 +108,19 @@ class LinearPart(nn.Module):
         Returns:
             What each option is worth by the answers to all other queries, shape (N, K): leave-one-out.
         """
-        sums = self._sums(data, standardise)
+        sums = self.sums(data, standardise)
         if not np.isfinite(sums).all():
             raise BadInput("steps of queries hold inputs that are nan, infinite, or too large to be squared; mend the "
                            "environment, or leave such coordinates out by reward.observe")  # fmt: skip
         rows, offered = data.rows.numpy(), data.offered.numpy()
-        pairs = break_up(sums, rows, offered, targets.double().numpy(), data.weights).by(data.groups)
+        sureness = None if data.sureness is None else data.sureness.double().numpy()
+        pairs = break_up(sums, rows, offered, targets.double().numpy(), data.weights, sureness).by(data.groups)
         fits = [
             fit_posterior(pairs, self.features.groups, np.array(list(scales.values())), by_evidence=by_evidence)
             for scales, by_evidence in ((SCALES, True), (SCALES, False), (STRAIGHT, False))
         ]
         found = torch.stack([torch.from_numpy(_worth(fit, pairs, sums, rows, data.groups)) for fit in fits])
-        shares = softmax([-_loss(returns, targets, data.offered) for returns in found])
+        shares = softmax([-_loss(data.surely(returns), targets, data.offered) for returns in found])
         length = math.sqrt(data.lived.shape[1])  # a weight is of a sum over a segment, a reward of a step
         mixed = mix(fits, shares, self.members, rng=rng)
         for buffer, values in zip((self.mean, self.errors, self.draws), mixed, strict=True):
@@ -127,7 +128,7 @@ class LinearPart(nn.Module):
         together: Tensor = torch.tensordot(torch.from_numpy(shares), found, dims=1)
         return together.float()
 
-    def _sums(self, data: Dataset, standardise: Standardise) -> Array:
+    def sums(self, data: Dataset, standardise: Standardise) -> Array:
         """Sum the features over each segment's lived steps, and divide by the root of its length, shape (R, F)."""
         parts = [
             (self.of(inputs, standardise(inputs)) * lived[..., None]).sum(dim=1)

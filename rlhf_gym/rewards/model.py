@@ -23,7 +23,6 @@ from rlhf_gym.rewards.normalised import paid_by, pessimistic
 from rlhf_gym.rewards.paid import RewardOfSteps
 from rlhf_gym.segments import Array, Steps
 
-
 LATER = ("linear.square_means", "linear.magnitude_statistics")
 """Statistics that the first models with a linear part were written without, and had the values of an unfitted one."""
 

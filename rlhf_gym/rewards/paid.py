@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -61,5 +61,20 @@ def scaled(pay: RewardFunction, *, zero: float = 0.0, unit: float = 1.0) -> Rewa
     def reward(observations: Array, actions: Array, next_observations: Array, terminated: Array) -> Array:
         rewards = pay(observations, actions, next_observations, terminated)
         return (rewards - np.float32(zero)) / np.float32(unit)
+
+    return reward
+
+
+def weighted(rewards: Sequence[RewardFunction], weights: Sequence[float]) -> RewardFunction:
+    """Pay the weighted sum of several rewards.
+
+    Args:
+        rewards: At least one.
+        weights: One for each.
+    """
+
+    def reward(observations: Array, actions: Array, next_observations: Array, terminated: Array) -> Array:
+        each = [pay(observations, actions, next_observations, terminated) for pay in rewards]
+        return np.asarray(sum(np.float32(w) * r for w, r in zip(weights, each, strict=True)), np.float32)
 
     return reward

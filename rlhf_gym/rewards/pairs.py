@@ -14,7 +14,8 @@ class Pairs:
     """P comparisons of two options' features.
 
     Args:
-        differences: Features of the left option less those of the right one, shape (P, F).
+        differences: Features of the left option less those of the right one, times how surely it was chosen, shape
+            (P, F).
         targets: Probability that left was preferred, shape (P,).
         weights: Of each pair in the likelihood, shape (P,).
         group: Number of what each pair is left out with, ascending, shape (P,).
@@ -43,7 +44,9 @@ class Pairs:
         return replace(self[order], group=of[order])
 
 
-def break_up(features: Array, rows: Array, offered: Array, targets: Array, weights: Array) -> Pairs:
+def break_up(
+    features: Array, rows: Array, offered: Array, targets: Array, weights: Array, sureness: Array | None = None
+) -> Pairs:
     """Break choices up into pairs of an option that may have been chosen and another one.
 
     Bradley-Terry on broken rankings is as good as Plackett-Luce where answers are few (2/K is the weight at which
@@ -55,6 +58,7 @@ def break_up(features: Array, rows: Array, offered: Array, targets: Array, weigh
         offered: Whether there is an option, bool, shape (N, K).
         targets: Probability with which each option was chosen, shape (N, K).
         weights: How much each choice counts, shape (N,).
+        sureness: What the log-odds of each choice are multiplied by, and so the differences, shape (N,); None is 1.
     """
     one, other = np.triu_indices(rows.shape[1], k=1)
     there = offered[:, one] & offered[:, other]
@@ -62,8 +66,9 @@ def break_up(features: Array, rows: Array, offered: Array, targets: Array, weigh
     choice, pair = np.nonzero(mass > 0)
     left, right = (rows[choice, side[pair]] for side in (one, other))
     mass = mass[choice, pair]
+    differences = features[left] - features[right]
     return Pairs(
-        features[left] - features[right],
+        differences if sureness is None else differences * sureness[choice][:, None],
         targets[choice, one[pair]] / mass,
         mass * 2 / offered.sum(axis=1)[choice] * weights[choice],
         choice,

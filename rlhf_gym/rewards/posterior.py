@@ -130,15 +130,24 @@ def fit_posterior(pairs: Pairs, groups: Array, scales: Array, *, by_evidence: bo
 
 def _reduced(pairs: Pairs, prior: Array) -> tuple[Array, Mode]:
     """Find the mode in as many dimensions as there are pairs or features, whichever are fewer."""
-    scaled = pairs.differences * np.sqrt(prior)
-    if len(pairs) < scaled.shape[1]:
-        values, vectors = _positive(scaled @ scaled.T)
-        basis = scaled.T @ (vectors / np.sqrt(values))
-        inputs = vectors * np.sqrt(values)
-    else:
-        basis = _positive(scaled.T @ scaled)[1]
-        inputs = scaled @ basis
+    basis, inputs = principal(pairs.differences * np.sqrt(prior))
     return basis, laplace(inputs, pairs.targets, pairs.weights)
+
+
+def principal(scaled: Array) -> tuple[Array, Array]:
+    """Rotate inputs to their principal directions, as many as there are pairs or features, whichever are fewer.
+
+    Args:
+        scaled: Shape (P, F).
+
+    Returns:
+        The directions, orthonormal, shape (F, r), and the inputs along them, shape (P, r).
+    """
+    if len(scaled) < scaled.shape[1]:
+        values, vectors = _positive(scaled @ scaled.T)
+        return scaled.T @ (vectors / np.sqrt(values)), vectors * np.sqrt(values)
+    basis = _positive(scaled.T @ scaled)[1]
+    return basis, scaled @ basis
 
 
 def _positive(gram: Array) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
-from rlhf_gym.preferences import Query, Said, Shown
+from rlhf_gym.preferences import Answer, Query, Said, Shown
 from rlhf_gym.segments import Segment
 
 Shows = Callable[[Query], Segment]
@@ -18,6 +18,10 @@ def answered(
 ) -> list[Said]:
     """Answer queries of every kind, in their order.
 
+    What was made is shown only where the teacher thinks it better than something that the query shows, and worse than
+    nothing; or the query is skipped. A policy that is good in the long run isn't better at every moment: what brings a
+    body back on its way costs at first.
+
     Args:
         queries: N of them.
         judge: Answers those that aren't to be shown something.
@@ -28,13 +32,15 @@ def answered(
     """
     made = [find_kind(query.kind).made for query in queries]
     judged = iter(judge([query for query, is_made in zip(queries, made, strict=True) if not is_made]))
-    return [Shown(_shown(query, shows)) if m else next(judged) for query, m in zip(queries, made, strict=True)]
+    return [_shown(query, judge, shows) if m else next(judged) for query, m in zip(queries, made, strict=True)]
 
 
-def _shown(query: Query, shows: Shows | None) -> Segment:
+def _shown(query: Query, judge: Callable[[Sequence[Query]], Sequence[Said]], shows: Shows | None) -> Said:
     if shows is None:
         raise BadInput(
             f"query {query.id!r} is a {query.kind}, and the teacher has nothing to show; set feedback.demonstrator: a "
             "run directory, a policy's file, or recorded trajectories"
         )
-    return shows(query)
+    segment = shows(query)
+    against = set(judge([Query((segment, option), id=query.id) for option in query.options]))
+    return Shown(segment) if Answer.LEFT in against and Answer.RIGHT not in against else Answer.SKIP

@@ -221,7 +221,7 @@ def test_an_answer_taken_back_takes_back_what_others_told_by_it():
             {"kind": "demonstration"},
             "teacher oracle has nothing to show for a demonstration; set feedback.demonstrator",
         ),
-        ({"kind": "correction", "teacher": "terminal"}, "terminal, where a correction can't be played; use teacher web"),
+        ({"kind": "correction", "teacher": "terminal"}, "terminal, who can't play a correction; use teacher web"),
         ({"kind": "rating", "query": {"options": 2}}, "query.options is 2 and kind is rating; use 1"),
         ({"kind": "rating", "feedback": {"levels": ["bad", "good"]}}, "has 2 words .* have 5; .* or kind rating-2"),
     ],
@@ -229,3 +229,21 @@ def test_an_answer_taken_back_takes_back_what_others_told_by_it():
 def test_settings_that_do_not_fit_the_kind_are_refused(settings, told):
     with pytest.raises(ValueError, match=told):
         RLHF(small(labels=6, **settings))
+
+
+@pytest.mark.parametrize(
+    ("made", "shown", "said"),
+    [
+        (5.0, (1.0, 2.0, 3.0), "shown"),
+        (3.0, (1.0, 2.0, 3.0), "shown"),
+        (2.5, (1.0, 2.0, 3.0), "skip"),
+        (3.0, (3.0, 3.0, 3.0), "skip"),
+        (5.0, (4.0,), "shown"),
+        (4.0, (4.0,), "skip"),
+    ],
+)
+def test_a_teacher_shows_only_what_it_thinks_better(made, shown, said):
+    better = segment([made] * 4)
+    query = asked("demonstration" if len(shown) > 1 else "correction", *(segment([worth] * 4) for worth in shown))
+    [answer] = OracleTeacher(shows=lambda query: better).answer([query])
+    assert answer == (Shown(better) if said == "shown" else Answer.SKIP)

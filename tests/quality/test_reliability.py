@@ -111,13 +111,31 @@ def test_a_single_answer_each_tells_next_to_nothing():
         assert one.verdict == "can't be told" and one.interval[1] - one.interval[0] > 0.5
 
 
+def test_the_share_of_random_answers_is_what_would_make_the_surest_as_unsure():
+    """Of a person who chooses the better of two by 95 %, a coin's answers in the place of half of them leave 72.5 %."""
+    found = by_name(said({"ann": 3, "half": float(np.log(0.725 / 0.275)), "coin": 0, "other": -3}, 150, seed=6))
+    assert found["ann"].at_random == pytest.approx(0, abs=0.1)
+    assert found["half"].at_random == pytest.approx(0.5, abs=0.15)
+    assert found["coin"].at_random is None or found["coin"].at_random > 0.8
+    assert found["other"].at_random is None
+
+
+def test_the_share_of_ties_between_equal_ones_is_learned():
+    """Odds of a tie of 0.5 beside 1 for either side: one in five."""
+    found = reliabilities(said({"ann": 2, "bob": 2}, 150, ties=0.5))
+    assert {one.tied for one in found} == {found[0].tied}
+    assert found[0].tied == pytest.approx(0.2, abs=0.06)
+    assert reliabilities(said({"ann": 2, "bob": 2}, 150))[0].tied < 0.02
+
+
 def test_the_report_names_the_most_reliable_first():
     people = (
         Reliability("bob", 0.5, (0.4, 0.6), 0.5, (0.4, 0.6)),
-        Reliability("ann\n", 0.9, (0.8, 0.95), 0.7, (0.6, 0.8)),
+        Reliability("ann\n", 0.9, (0.8, 0.95), 0.7, (0.6, 0.8), 0.25, 0.2),
     )
     nothing = Share(0, 0)
     text = QualityReport((), None, 0, nothing, nothing, nothing, reliability=people).as_text().splitlines()
     (ann, bob) = [line for line in text if line.startswith(("ann", "bob"))]
     assert ann.startswith("ann?") and "90% (80% to 95%)" in ann and "70% (60% to 80%)" in ann
+    assert "25%" in ann and "of two options that are as good, 20% are tied (Davidson's model)" in text
     assert ann.endswith("reliable") and bob.endswith("like a coin")

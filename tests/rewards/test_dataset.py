@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 
 from rlhf_gym.preferences import Choice
@@ -108,3 +109,17 @@ def test_segments_of_two_lengths_are_refused_in_one_line() -> None:
     data.update([choice(segment(0), segment(1))])
     with pytest.raises(ValueError, match="segments last 3 and 4 steps; expected one length"):
         data.update([choice(segment(0, length=4), segment(1, length=4)), *[choice(segment(0), segment(1))]])
+
+
+def test_what_options_are_worth_is_multiplied_by_how_surely_they_were_chosen_between() -> None:
+    a, b = map(segment, range(2))
+    data = Dataset(ENCODING)
+    data.update([Choice((a, b), (1.0, 0.0), "one", teacher="ann"), Choice((a, b), (0.0, 1.0), "two", teacher="bob")])
+    assert (data.people, data.person.tolist()) == (["ann", "bob"], [0, 1])
+    worth = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert data.surely(worth) is worth
+    data.sureness = torch.tensor([1.0, -0.5])
+    assert data.surely(worth).tolist() == [[1, 2], [-1.5, -2]]
+    assert data.surely(worth[None, 1:], torch.tensor([1])).tolist() == [[[-1.5, -2]]]
+    data.update([choice(a, b)])
+    assert data.sureness is None

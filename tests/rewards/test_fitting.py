@@ -40,6 +40,11 @@ def answered(kept: list[Preference], answer: Answer | None = None) -> list[Prefe
     return [dataclasses.replace(p, answer=answer or FLIPPED[p.answer]) for p in kept]
 
 
+def numbers(result: RewardFit) -> list[float]:
+    """All figures of a fit that are one number each."""
+    return [value for value in vars(result).values() if isinstance(value, int | float)]
+
+
 class Fixed(Bootstrap):
     """Weights as they are given, shape (M, N)."""
 
@@ -111,11 +116,7 @@ def test_members_hold_out_different_preferences() -> None:
 
 def test_a_fit_reports_finite_figures_and_how_long_it_took() -> None:
     result = fit(fresh(), preferences(60), steps=30)
-    assert all(
-        math.isfinite(value)
-        for value in dataclasses.astuple(dataclasses.replace(result, left_out=None))
-        if value is not None
-    )
+    assert all(math.isfinite(value) for value in numbers(result))
     assert (result.n, result.steps) == (60, 30)
     assert result.seconds > 0 and 0 <= result.accuracy_heldout <= 1 and 0 <= result.accuracy <= 1
 
@@ -369,8 +370,8 @@ def test_figures_are_the_same_whether_they_are_taken_at_once_or_in_parts(monkeyp
     whole = fit(fresh(), preferences(60))
     monkeypatch.setattr(descent, "AT_ONCE", 35)  # steps: 7 segments
     parts = fit(fresh(), preferences(60))
-    figures = [dataclasses.astuple(dataclasses.replace(result, seconds=0, left_out=None)) for result in (whole, parts)]
-    assert figures[0][:-1] == pytest.approx(figures[1][:-1], rel=1e-5)
+    figures = [numbers(dataclasses.replace(result, seconds=0)) for result in (whole, parts)]
+    assert figures[0] == pytest.approx(figures[1], rel=1e-5)
 
 
 def test_much_data_is_standardised_by_the_batch_and_fitted_alike(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,14 @@ def test_a_comparison_is_one_pair_whose_difference_is_left_less_right() -> None:
     assert (pairs.targets.tolist(), pairs.weights.tolist(), pairs.group.tolist()) == ([0.0], [1.0], [0])
 
 
+def test_a_choice_made_with_twice_the_sureness_or_the_wrong_way_round_has_such_a_difference() -> None:
+    features, offered = np.array([[1.0], [2.0], [4.0]]), np.array([[True, True, False], [True, True, True]])
+    chosen = np.array([[1.0, 0, 0], [0, 1, 0]])
+    rows, sureness = np.array([[0, 1, 0], [0, 1, 2]]), np.array([2.0, -1.0])
+    pairs = break_up(features, rows, offered, chosen, np.ones(2), sureness)
+    assert pairs.differences[:, 0].tolist() == [-2.0, 1.0, 2.0]
+
+
 def test_a_tie_is_half_a_preference_and_a_choice_among_three_two_pairs_of_two_thirds() -> None:
     features, offered = np.array([[1.0], [2.0], [4.0]]), np.array([[True, True, False], [True, True, True]])
     pairs = break_up(

@@ -37,7 +37,7 @@ TITLES = {
 }
 TASKS = {
     "hold_at_one": ALL_TASKS["hold_at_one"],
-    "pendulum": Task("Pendulum-v1", {"env_id": "Pendulum-v1", "total_timesteps": 60_000}),
+    "pendulum": Task("Pendulum-v1", {"env_id": "Pendulum-v1", "total_timesteps": 100_000}),
     "half_cheetah": Task("HalfCheetah-v5", {"env_id": "HalfCheetah-v5", "total_timesteps": 100_000}),
 }
 EXPERTS = "results/kinds/experts"

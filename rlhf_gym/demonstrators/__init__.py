@@ -1,0 +1,7 @@
+"""Demonstrators: what a synthetic teacher shows, from a policy that plays or from recorded trajectories."""
+
+from rlhf_gym.demonstrators.found import find_demonstrator
+from rlhf_gym.demonstrators.playing import play_from, playing
+from rlhf_gym.demonstrators.recorded import recorded
+
+__all__ = ["find_demonstrator", "play_from", "playing", "recorded"]

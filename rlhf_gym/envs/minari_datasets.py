@@ -1,0 +1,145 @@
+"""Trajectories out of Minari datasets, and into them."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, replace
+from inspect import signature
+from typing import Any, cast
+
+import numpy as np
+from gymnasium import Env, spaces
+
+from rlhf_gym.envs.make import make_env
+from rlhf_gym.errors import BadInput
+from rlhf_gym.segments import Ending, Origin, Trajectory
+
+try:
+    import minari
+    from minari.data_collector import EpisodeBuffer
+    from minari.dataset.minari_dataset import parse_dataset_id
+except ImportError as error:
+    raise ImportError("Minari datasets need Minari: pip install 'rlhf-gym[minari]'") from error
+
+ORIGIN = "rlhf_gym_origin"  # of all episodes, but for their seeds; in the dataset's metadata
+LOSSLESS = (
+    {"jpeg_encoding": False} if "jpeg_encoding" in signature(minari.create_dataset_from_buffers).parameters else {}
+)
+
+
+def trajectories_from_minari(dataset_id: str) -> list[Trajectory]:
+    """Read all episodes of a dataset that is on this machine; nothing is downloaded.
+
+    Episodes of datasets that :func:`trajectories_to_minari` made have their origins; those of others have none, as
+    they may have been recorded with other versions.
+
+    Args:
+        dataset_id: Such as mujoco/hopper/expert-v0.
+
+    Raises:
+        BadInput: If it isn't there, can't be read, or holds observations or actions of a kind other than Box, or
+            Discrete actions.
+    """
+    try:
+        dataset = minari.load_dataset(dataset_id)
+        metadata = dataset.storage.metadata
+        for what, space, kinds in (
+            ("observations", dataset.observation_space, (spaces.Box,)),
+            ("actions", dataset.action_space, (spaces.Box, spaces.Discrete)),
+        ):
+            if not isinstance(space, kinds):
+                raise BadInput(f"its {what} are of a {type(space).__name__}; supported: Box, and Discrete actions")
+        origin = Origin(**json.loads(metadata[ORIGIN])) if ORIGIN in metadata else None
+        seeds = [each.get("seed") for each in dataset.storage.get_episode_metadata(dataset.episode_indices)]
+        return [_trajectory(*of, origin) for of in zip(dataset.iterate_episodes(), seeds, strict=True)]
+    except FileNotFoundError as error:
+        raise BadInput(
+            f"minari dataset {dataset_id} isn't on this machine; see `minari list local`, or get it: `minari download "
+            f"{dataset_id}`"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        raise BadInput(f"minari dataset {dataset_id} can't be read: {' '.join(str(error).split())}") from error
+
+
+def trajectories_to_minari(
+    trajectories: Sequence[Trajectory], dataset_id: str, *, env: Env[Any, Any] | None = None, **about: Any
+) -> None:
+    """Write trajectories as a new dataset on this machine, bit for bit.
+
+    Args:
+        trajectories: At least one, all of one environment.
+        dataset_id: Such as cartpole/expert-v0; there is no dataset of that name yet.
+        env: Their environment; None makes the one that they name.
+        **about: As `minari.create_dataset_from_buffers` takes it: author, author_email, algorithm_name, description,
+            code_permalink.
+
+    Raises:
+        BadInput: If there are none, they are of several environments or name none, or the dataset can't be made.
+    """
+    origin = _origin(trajectories)
+    if env is None and origin is None:
+        raise BadInput("trajectories have no origin; give their environment: env=gymnasium.make(...)")
+    try:
+        parse_dataset_id(dataset_id)
+        with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore", UserWarning)  # of each thing about the dataset that isn't told
+            env = env or stack.enter_context(closing(make_env(cast(Origin, origin))))
+            dataset = minari.create_dataset_from_buffers(
+                dataset_id,
+                [_buffer(trajectory) for trajectory in trajectories],
+                env=env if _describes_itself(env) else None,
+                observation_space=env.observation_space,
+                action_space=env.action_space,
+                **LOSSLESS,
+                **about,
+            )
+            if origin is not None:
+                dataset.storage.update_metadata({ORIGIN: json.dumps(asdict(origin))})
+    except (ValueError, TypeError, OSError) as error:
+        raise BadInput(f"minari dataset {dataset_id} can't be made: {' '.join(str(error).split())}") from error
+
+
+def _origin(trajectories: Sequence[Trajectory]) -> Origin | None:
+    """Find the environment that all trajectories are of, its seed 0; None if they name none."""
+    origins = [trajectory.origin and replace(trajectory.origin, seed=0) for trajectory in trajectories]
+    if not origins:
+        raise BadInput("got no trajectories to save; expected at least one")
+    if other := [origin for origin in origins if origin != origins[0]]:
+        raise BadInput(f"trajectories are of {origins[0]} and of {other[0]}; make a dataset of each environment")
+    return origins[0]
+
+
+def _describes_itself(env: Env[Any, Any]) -> bool:
+    """Whether Minari can write down how to make an environment; one that was registered as a class it can't."""
+    try:
+        return env.spec is not None and bool(env.spec.to_json())
+    except (ValueError, TypeError):
+        return False
+
+
+def _buffer(trajectory: Trajectory) -> Any:
+    last = np.arange(len(trajectory)) == len(trajectory) - 1
+    return EpisodeBuffer(
+        seed=None if trajectory.origin is None else int(trajectory.origin.seed),
+        observations=trajectory.observations,
+        actions=trajectory.actions,
+        rewards=trajectory.rewards,
+        terminations=last & (trajectory.ending is Ending.TERMINATED),
+        truncations=last & (trajectory.ending is Ending.TRUNCATED),
+        infos={},
+    )
+
+
+def _trajectory(episode: Any, seed: int | None, origin: Origin | None) -> Trajectory:
+    ending = Ending.TRUNCATED if episode.truncations[-1] else Ending.UNFINISHED
+    return Trajectory(
+        episode.observations,
+        episode.actions,
+        episode.rewards,
+        Ending.TERMINATED if episode.terminations[-1] else ending,
+        origin if origin is None or seed is None else replace(origin, seed=seed),
+    )

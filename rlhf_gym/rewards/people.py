@@ -1,0 +1,158 @@
+"""How surely each person chooses, learned together with a reward that is linear in features.
+
+Dawid & Skene's model (1979) for choices, as Chen et al. 2013 have it (Pairwise ranking aggregation in a crowdsourced
+setting), with options known by their features, as in Raykar et al. 2010 (Learning from crowds): a person with sureness
+b and a pull to the left a chooses left with odds exp(b d + a), d being how much better the left one is. Whoever answers
+by a coin has sureness 0, and whoever wants the opposite one below 0: turned round, their answers tell as much as
+others'. Answers that are mistaken now and then make a person less sure, and have no parameter of their own: a share of
+them and a lack of sureness look alike in a few hundred answers.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import expit
+from torch import Tensor
+
+from rlhf_gym.rewards.dataset import Dataset
+from rlhf_gym.rewards.features import SCALES
+from rlhf_gym.rewards.laplace import laplace
+from rlhf_gym.rewards.linear import LinearPart, Standardise
+from rlhf_gym.rewards.model import RewardModel
+from rlhf_gym.rewards.pairs import break_up
+from rlhf_gym.rewards.posterior import principal
+from rlhf_gym.segments import Array
+
+SURENESS, SIDE = (1.0, 1.0), (0.0, 0.5)
+"""Mean and standard deviation, before any answer, of a person's sureness and of the pull to the left."""
+PULL = 4.0  # weights' worth of believing in their prior's width
+EM_MOST, NEWTON_STEPS, SETTLED = 30, 3, 1e-2
+POINTS, _MASS = np.polynomial.hermite_e.hermegauss(5)
+WEIGHTS = _MASS / _MASS.sum()  # of a mean over a standard normal
+
+
+class Judgements(NamedTuple):
+    """P comparisons by people.
+
+    Args:
+        inputs: Of each, in directions that weights of unit prior are independent in, shape (P, r).
+        targets: Probability that the first option was preferred, shape (P,).
+        weights: How much each counts, shape (P,).
+        person: Number of who compared, shape (P,).
+        sided: 1 where a pull to the first option may have decided, 0 elsewhere, shape (P,).
+    """
+
+    inputs: Array
+    targets: Array
+    weights: Array
+    person: Array
+    sided: Array
+
+
+def learn_sureness(data: Dataset, model: RewardModel, steps: Tensor) -> dict[str, float]:
+    """Learn how sure each person is from the answers of all, and weigh their choices by it.
+
+    Args:
+        data: Choices; their sureness is changed in place.
+        model: Whose inputs, and features if it has a linear part, the reward is of; it stays as it is.
+        steps: Encoded ones that the inputs' statistics were taken from, shape (S, D).
+
+    Returns:
+        Sureness by person, with a mean square over choices of 1; none of one person, for there is nobody to hold those
+        answers against.
+    """
+    if len(data.people) < 2:
+        return {}
+    linear = model.linear
+    if linear is None:
+        linear = LinearPart(model.encoding, "quadratic")
+        linear.freeze(steps, model.standardise)
+    sureness, _ = judged(_judgements(data, linear, model.standardise), len(data.people))
+    sureness /= np.sqrt(np.average(sureness[data.person] ** 2, weights=data.weights))
+    sureness *= majority(sureness, np.bincount(data.person, data.weights))
+    data.sureness = torch.from_numpy(sureness[data.person]).float()
+    return dict(zip(data.people, sureness.tolist(), strict=True))
+
+
+@torch.no_grad()
+def _judgements(data: Dataset, linear: LinearPart, standardise: Standardise) -> Judgements:
+    sums, groups = linear.sums(data, standardise), linear.features.groups
+    targets = data.targets.double().numpy()
+    pairs = break_up(sums, data.rows.numpy(), data.offered.numpy(), targets, data.weights)
+    prior = (np.array(list(SCALES.values())) ** 2 / np.bincount(groups, minlength=len(SCALES)).clip(1))[groups]
+    _, inputs = principal(pairs.differences * np.sqrt(prior))
+    choice = pairs.group
+    return Judgements(inputs, pairs.targets, pairs.weights, data.person[choice], data.sided[choice].astype(float))
+
+
+def judged(judgements: Judgements, people: int) -> tuple[Array, Array]:
+    """Find the most probable sureness of each person, and pull to the left, whatever the reward may be.
+
+    Expectation-maximisation, with Laplace's approximation of the reward's weights; how wide their prior is, is found in
+    the same way.
+
+    Args:
+        judgements: P of them.
+        people: How many there are.
+
+    Returns:
+        Sureness and pull of each, shape (people,).
+    """
+    x, targets, weights, person, sided = judgements
+    sureness, left, width = np.full(people, SURENESS[0]), np.full(people, SIDE[0]), 1.0
+    for _ in range(EM_MOST):
+        scaled = width * x
+        at = laplace(sureness[person][:, None] * scaled, targets, weights, left[person] * sided)
+        better = scaled @ at.mode
+        spread = np.sqrt(((scaled @ at.covariance) * scaled).sum(axis=1).clip(0))
+        width *= np.sqrt((at.mode @ at.mode + np.trace(at.covariance) + PULL) / (len(at.mode) + PULL))
+        before = sureness
+        sureness, left = _persons(judgements, better[:, None] + spread[:, None] * POINTS, sureness, left)
+        if np.abs(sureness - before).max() < SETTLED:
+            break
+    return sureness, left
+
+
+def majority(sureness: Array, answers: Array) -> float:
+    """Give 1, or -1 where most answers are by people of negative sureness.
+
+    With everybody turned round, and the reward too, answers are as probable. Where they are few, the surest of three
+    would otherwise say which way is right, and may be the one who is wrong.
+
+    Args:
+        sureness: Of each person; whoever is half as sure as the surest has a whole vote, and a coin next to none.
+        answers: How many each gave.
+    """
+    votes = np.clip(2 * sureness / np.abs(sureness).max(), -1, 1)
+    return -1.0 if votes @ answers < 0 else 1.0
+
+
+def _persons(judgements: Judgements, better: Array, sureness: Array, left: Array) -> tuple[Array, Array]:
+    """Move each person's sureness and pull to where answers are most probable, by Newton's method.
+
+    Args:
+        judgements: P of them.
+        better: How much better the first option may be, each value with its share in :data:`WEIGHTS`, shape (P, 5).
+        sureness: Of each person, shape (people,).
+        left: Likewise.
+    """
+    _, targets, weights, person, sided = judgements
+
+    def of_each(values: Array) -> Array:
+        return np.bincount(person, weights * (values @ WEIGHTS), len(sureness))
+
+    sided = sided[:, None]
+    for _ in range(NEWTON_STEPS):
+        p = expit(sureness[person][:, None] * better + left[person][:, None] * sided)
+        off, bent = targets[:, None] - p, p * (1 - p)
+        by_sureness = of_each(off * better) - (sureness - SURENESS[0]) / SURENESS[1] ** 2
+        by_left = of_each(off * sided) - (left - SIDE[0]) / SIDE[1] ** 2
+        surely = of_each(bent * better**2) + SURENESS[1] ** -2
+        both, pulled = of_each(bent * better * sided), of_each(bent * sided) + SIDE[1] ** -2
+        size = surely * pulled - both**2
+        sureness = sureness + (pulled * by_sureness - both * by_left) / size
+        left = left + (surely * by_left - both * by_sureness) / size
+    return sureness, left
