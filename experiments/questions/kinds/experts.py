@@ -25,7 +25,7 @@ def main() -> None:
         rlhf = RLHF(RLHFConfig.for_env(**merge(where.config, {**TRUE, "seed": SEED})))
         found = rlhf.learn()
         path.parent.mkdir(parents=True, exist_ok=True)
-        rlhf.agent.save(path)
+        rlhf.agent.sb3.save(path)
         rlhf.close()
         print(f"{path}: true return {found['true_return_mean']:.1f}, goal {found['goal_return_mean']}")
 
