@@ -33,6 +33,12 @@ class Pairs:
         """Select some of them."""
         return Pairs(self.differences[some], self.targets[some], self.weights[some], self.group[some])
 
+    def some(self, most: int) -> Pairs:
+        """Select so many, evenly spread; itself if there are no more."""
+        if len(self) <= most:
+            return self
+        return self[np.linspace(0, len(self) - 1, most).astype(int)]
+
     def by(self, groups: Array) -> Pairs:
         """Put pairs together whose choices leave together.
 

@@ -17,6 +17,7 @@ SCALE_LEAST, SCALE_MOST = 0.03, 10.0
 WIDEST = 100.0  # times its group's variance: separable answers would widen a weight's prior without end
 EM_MOST = 15
 EVIDENCE_MOST = 256  # pairs that the groups' scales are found with; of more, as many, evenly spread
+PRIOR_MOST = 1024  # pairs that each weight's prior is found with, likewise: a weight that matters shows in these
 
 
 @dataclass(frozen=True)
@@ -117,21 +118,21 @@ def fit_posterior(pairs: Pairs, groups: Array, scales: Array, *, by_evidence: bo
     if by_evidence:
         scales = _scales(pairs, groups, scales / np.sqrt(sizes.clip(1)), scales)
     narrow = (scales**2 / sizes.clip(1))[groups]
-    prior = narrow
+    prior, some = narrow, pairs.some(PRIOR_MOST)
     for _ in range(EM_MOST):
-        basis, at = _reduced(pairs, prior)
-        posterior = Posterior(basis @ at.mode * np.sqrt(prior), prior, scales, basis, at)
+        posterior = _posterior(some, prior, scales)
         wider = np.minimum((narrow + posterior.mean**2 + posterior.variance) / 2, WIDEST * narrow)
         if np.abs(np.log(wider / prior)).max() < 0.02:
             break
         prior = wider
-    return posterior
+    return posterior if some is pairs else _posterior(pairs, prior, scales)
 
 
-def _reduced(pairs: Pairs, prior: Array) -> tuple[Array, Mode]:
-    """Find the mode in as many dimensions as there are pairs or features, whichever are fewer."""
+def _posterior(pairs: Pairs, prior: Array, scales: Array) -> Posterior:
+    """Fit weights of known prior, in as many dimensions as there are pairs or features, whichever are fewer."""
     basis, inputs = principal(pairs.differences * np.sqrt(prior))
-    return basis, laplace(inputs, pairs.targets, pairs.weights)
+    at = laplace(inputs, pairs.targets, pairs.weights)
+    return Posterior(basis @ at.mode * np.sqrt(prior), prior, scales, basis, at)
 
 
 def principal(scaled: Array) -> tuple[Array, Array]:
@@ -160,9 +161,7 @@ def _positive(gram: Array) -> tuple[Array, Array]:
 
 def _scales(pairs: Pairs, groups: Array, each: Array, scales: Array) -> Array:
     """Double or halve the groups' scales, one after the other, for as long as the evidence rises."""
-    some = pairs
-    if len(pairs) > EVIDENCE_MOST:
-        some = pairs[np.linspace(0, len(pairs) - 1, EVIDENCE_MOST).astype(int)]
+    some = pairs.some(EVIDENCE_MOST)
     by_group = [some.differences[:, groups == group] * width for group, width in enumerate(each)]
     grams = np.stack([inputs @ inputs.T for inputs in by_group])  # at the given scales
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import entr, softmax
+from scipy.special import entr, expit, softmax
 
 from rlhf_gym.queries.candidates import Candidates
 from rlhf_gym.queries.schemes.scheme import Scheme, best
@@ -55,9 +55,17 @@ def information(scores: Array) -> Array:
     Returns:
         Shape (N,).
     """
-    probabilities = softmax(scores, axis=-1)
-    of_mean, of_each = entr(probabilities.mean(axis=0)).sum(axis=-1), entr(probabilities).sum(axis=-1)
+    if scores.shape[-1] == 2:  # the same, to rounding, in a third of the time
+        one = expit(scores[..., 0] - scores[..., 1])
+        of_mean, of_each = _binary_entropy(one.mean(axis=0)), _binary_entropy(one)
+    else:
+        probabilities = softmax(scores, axis=-1)
+        of_mean, of_each = entr(probabilities.mean(axis=0)).sum(axis=-1), entr(probabilities).sum(axis=-1)
     return np.asarray(np.maximum(of_mean - of_each.mean(axis=0), 0.0))
+
+
+def _binary_entropy(probabilities: Array) -> Array:
+    return np.asarray(entr(probabilities) + entr(1 - probabilities))
 
 
 def conditioned(scores: Array, query: int) -> Array:
