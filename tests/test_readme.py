@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from glob import glob, has_magic
+from glob import glob
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def small(words: list[str]) -> list[str]:
 def run_command(words: list[str]) -> None:
     """Do what a command does, in this process."""
     program, *words = words
-    words = [path for word in words for path in (sorted(glob(word)) if has_magic(word) else [word])]
+    words = [path for word in words for path in (sorted(glob(word)) if "*" in word else [word])]
     if program == "rlhf-gym":
         assert main(small(words)) == 0
     elif words[0] == "-c":
