@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,32 +13,27 @@ import torch
 from rlhf_gym.agents import Agent, make_agent
 from rlhf_gym.answers import Answers, Meanwhile
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.demonstrators import find_demonstrator
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward, make_vec_env
 from rlhf_gym.errors import BadInput
-from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Method
-from rlhf_gym.parts import Asked, Parts, Streams
-from rlhf_gym.preferences import Answer, Level, Query
-from rlhf_gym.queries import Part, Scheme, count_queries, plan, probabilities_of, sample_candidates
-from rlhf_gym.registry import check_is, kind_shares, make, source_entry, teacher_entry
+from rlhf_gym.parts import Parts, Streams
+from rlhf_gym.preferences import Answer
+from rlhf_gym.queries import Part, Scheme, plan
+from rlhf_gym.registry import check_is, make, source_entry, teacher_entry
 from rlhf_gym.rewards import RewardLearner, RewardModel
 from rlhf_gym.runs import RunDirectory
 from rlhf_gym.runs.checkpoint import CHECKPOINTS, next_round
 from rlhf_gym.runs.provenance import provenance
-from rlhf_gym.segments import Origin
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.taught_by import labels_before, name_given, own_names, preferences_before
 from rlhf_gym.teachers import (
-    OWN,
     Goal,
-    People,
-    Shows,
     Teacher,
     Waiting,
     goal_rewards,
     pause,
 )
+from rlhf_gym.teaching import check_kinds, kinds_asked, make_teacher, offer_learned, origin_of
 
 STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation", "shown")
 
@@ -93,7 +87,7 @@ def assemble(
         store.add(earlier)
         learned = offer_learned(config, method, [recorder, *([shown.recorder] if shown else [])], rng["teacher"])
         teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"], **learned)
-        check_kinds(config, teacher)
+        check_kinds(config, teacher, venv.action_space)
         answers = make_answers(config, store, teacher, parts, before=before)
         agent.log_to(run / "tensorboard" if run else None)
     except BaseException:
@@ -122,7 +116,7 @@ def make_recorder(config: RLHFConfig, rng: np.random.Generator) -> Recorder:
         BadInput: If episodes have no limit, or none is as long as a segment.
     """
     memory = config.query.memory_steps - _shown_memory(config)
-    recorder = make_vec_env(_origin(config), n_envs=config.agent.n_envs, memory_steps=memory, rng=rng)
+    recorder = make_vec_env(origin_of(config), n_envs=config.agent.n_envs, memory_steps=memory, rng=rng)
     spec = recorder.get_attr("spec", 0)[0]
     limit = spec.max_episode_steps if spec else None
     if limit is None:
@@ -150,12 +144,8 @@ def make_shown(config: RLHFConfig, agent: Agent, rng: np.random.Generator) -> Sh
         return None
     nothing = np.zeros((len(levels), *(agent.sb3.observation_space.shape or ())), np.float32)
     agent.act(nothing, np.array(levels, np.float32), rng=rng)  # or it would be refused after the warm-up
-    recorder = make_vec_env(_origin(config), n_envs=len(levels), memory_steps=memory, rng=rng)
+    recorder = make_vec_env(origin_of(config), n_envs=len(levels), memory_steps=memory, rng=rng)
     return ShownSteps(recorder, levels)
-
-
-def _origin(config: RLHFConfig) -> Origin:
-    return Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon)
 
 
 def _shown_memory(config: RLHFConfig) -> int:
@@ -234,94 +224,6 @@ def make_learner(config: RLHFConfig, venv: VecLearnedReward, rng: Streams) -> Re
     )
 
 
-def make_teacher(
-    config: RLHFConfig,
-    goal: Goal | None,
-    store: PreferenceStore,
-    waiting: Waiting,
-    rng: np.random.Generator,
-    **offered: Any,
-) -> Teacher:
-    """Make the teacher that the settings name; those who have teachers under them hand on what is offered."""
-    offered |= {
-        "goal": goal,
-        "store": store,
-        "waiting": waiting,
-        "shows": make_shows(config, rng),
-        "seed": int(rng.integers(2**31)) if not teacher_entry(config.teacher).people else 0,
-        "name": config.teacher,
-    }
-    teacher: Teacher = make("teacher", config.teacher, config.teacher_options, **offered, offered=offered)
-    check_is("teacher", config.teacher, teacher, Teacher, "a Teacher with a name and answer(queries)")
-    return teacher
-
-
-def make_shows(config: RLHFConfig, rng: np.random.Generator) -> Shows | None:
-    """Make what the teacher shows; None where the settings name no demonstrator.
-
-    Raises:
-        BadInput: If the demonstrator isn't there, doesn't fit the environment, or is never asked.
-    """
-    if (place := config.feedback.demonstrator) is None:
-        return None
-    if teacher_entry(config.teacher).people:
-        raise BadInput(
-            f"feedback.demonstrator is {place} and teacher is {config.teacher}; people show it themselves: leave it out"
-        )
-    made = [find_kind(kind).options for kind in kind_shares(config.kind) if find_kind(kind).made]
-    if not made:
-        raise BadInput(
-            f"feedback.demonstrator is {place} and kind is {config.kind}, for which nothing is shown; ask for a "
-            "demonstration or a correction, as in kind demonstration=0.3,comparison=0.7"
-        )
-    return find_demonstrator(
-        place,
-        _origin(config),
-        length=config.segment_length,
-        corrects=any(options[0] == 1 for options in made),
-        rng=rng.spawn(1)[0],  # nothing else is drawn otherwise than without it
-    )
-
-
-def offer_learned(
-    config: RLHFConfig, method: Method, recorders: Sequence[Recorder], rng: np.random.Generator
-) -> dict[str, Any]:
-    """Offer a teacher what the method has learned, and comparisons of what the policy did lately."""
-
-    def draw(n: int, asked: Sequence[Query]) -> list[Query]:
-        trajectories = [trajectory for recorder in recorders for trajectory in recorder.trajectories()]
-        how: dict[str, Any] = {"length": config.segment_length, "asked": asked}
-        n = min(n, count_queries(trajectories, **how))
-        drawn = sample_candidates(trajectories, n=n, rng=rng, **how).queries() if n else []
-        when: dict[str, Any] = {"policy_step": method.agent.steps, "reward_version": method.version}
-        return [replace(query, why=OWN, **when) for query in drawn]
-
-    return {"probabilities": partial(probabilities_of, step_scores=method.step_scores), "draw": draw}
-
-
-def check_kinds(config: RLHFConfig, teacher: Teacher) -> None:
-    """Refuse kinds of feedback that a teacher can't give.
-
-    Raises:
-        BadInput: Naming those that it can.
-    """
-    for kind in kind_shares(config.kind):
-        if teacher.kinds is not None and kind not in teacher.kinds:
-            able = ", ".join(teacher.kinds)
-            raise BadInput(
-                f"kind is {config.kind}, and teacher {teacher.name} can't answer a {kind}; it answers {able}"
-            )
-        if find_kind(kind).made and teacher_entry(config.teacher).waits:
-            raise BadInput(
-                f"kind is {config.kind} and teacher is {config.teacher}, who can't play a {kind}; use teacher web"
-            )
-        if find_kind(kind).made and not (config.feedback.demonstrator or isinstance(teacher, People)):
-            raise BadInput(
-                f"kind is {config.kind}, and teacher {teacher.name} has nothing to show for a {kind}; set "
-                "feedback.demonstrator: a run directory, a policy's file, or recorded trajectories"
-            )
-
-
 def make_scheme(config: RLHFConfig) -> Scheme | None:
     """Make the query scheme; None is uniform, which needs no candidates."""
     if config.query.scheme == "uniform":
@@ -329,35 +231,6 @@ def make_scheme(config: RLHFConfig) -> Scheme | None:
     scheme: Scheme = make("query.scheme", config.query.scheme, config.query.scheme_options)
     check_is("query.scheme", config.query.scheme, scheme, Callable, "a function of (candidates, n, rng)")
     return scheme
-
-
-def kinds_asked(config: RLHFConfig) -> dict[str, Asked]:
-    """Find out which kinds of feedback are asked, how often, and how many segments their queries show.
-
-    Raises:
-        BadInput: If none of them allows that many, or levels have other names than the rating has levels.
-    """
-    shares, wanted = kind_shares(config.kind), config.query.options
-    allowed = {name: find_kind(name).options for name in shares}
-    if wanted and not any(wanted in options for options in allowed.values()):
-        ranges = " or ".join(f"{o[0]} to {o[-1]}" if len(o) > 1 else str(o[0]) for o in allowed.values())
-        raise BadInput(f"query.options is {wanted} and kind is {config.kind}; use {ranges}")
-    _check_levels(config, shares)
-    return {
-        name: Asked(shares[name], wanted if wanted and wanted in options else options[0])
-        for name, options in allowed.items()
-    }
-
-
-def _check_levels(config: RLHFConfig, kinds: Iterable[str]) -> None:
-    """Refuse words for other numbers of levels than ratings have."""
-    words = config.feedback.levels
-    for rated in [find_kind(kind).said([1.0]) for kind in kinds if find_kind(kind).alone] if words else []:
-        if isinstance(rated, Level) and rated.of != len(words):
-            raise BadInput(
-                f"feedback.levels has {len(words)} words and kind is {config.kind}, whose ratings have {rated.of}; use "
-                f"as many words, or kind rating-{len(words)}"
-            )
 
 
 def make_answers(

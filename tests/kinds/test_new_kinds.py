@@ -221,12 +221,17 @@ def test_an_answer_taken_back_takes_back_what_others_told_by_it():
             {"kind": "demonstration"},
             "teacher oracle has nothing to show for a demonstration; set feedback.demonstrator",
         ),
+        (
+            {"kind": "correction", "teacher": "store", "env_id": "Pendulum-v1", "run_dir": "pendulum"},
+            "by keys, which takes 2 to 4 actions .*, and Pendulum-v1 has Box",
+        ),
         ({"kind": "correction", "teacher": "terminal"}, "terminal, who can't play a correction; use teacher web"),
         ({"kind": "rating", "query": {"options": 2}}, "query.options is 2 and kind is rating; use 1"),
         ({"kind": "rating", "feedback": {"levels": ["bad", "good"]}}, "has 2 words .* have 5; .* or kind rating-2"),
     ],
 )
-def test_settings_that_do_not_fit_the_kind_are_refused(settings, told):
+def test_settings_that_do_not_fit_the_kind_are_refused(settings, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=told):
         RLHF(small(labels=6, **settings))
 

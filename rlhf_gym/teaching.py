@@ -1,0 +1,158 @@
+"""From settings to who teaches, by which kinds of feedback, and what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.demonstrators import find_demonstrator
+from rlhf_gym.envs import Recorder
+from rlhf_gym.errors import BadInput
+from rlhf_gym.kinds import find_kind
+from rlhf_gym.methods import Method
+from rlhf_gym.parts import Asked
+from rlhf_gym.preferences import Level, Query
+from rlhf_gym.queries import count_queries, probabilities_of, sample_candidates
+from rlhf_gym.registry import check_is, kind_shares, make, teacher_entry
+from rlhf_gym.segments import Origin
+from rlhf_gym.store import PreferenceStore
+from rlhf_gym.teachers import OWN, Goal, People, Shows, Teacher, Waiting
+
+PLAYED_MOST = 4  # actions, as many as people have keys for (rlhf_gym.labelling.controls)
+
+
+def origin_of(config: RLHFConfig) -> Origin:
+    """Say which environment it is; the seed is to be replaced."""
+    return Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon)
+
+
+def make_teacher(
+    config: RLHFConfig,
+    goal: Goal | None,
+    store: PreferenceStore,
+    waiting: Waiting,
+    rng: np.random.Generator,
+    **offered: Any,
+) -> Teacher:
+    """Make the teacher that the settings name; those who have teachers under them hand on what is offered."""
+    offered |= {
+        "goal": goal,
+        "store": store,
+        "waiting": waiting,
+        "shows": make_shows(config, rng),
+        "seed": int(rng.integers(2**31)) if not teacher_entry(config.teacher).people else 0,
+        "name": config.teacher,
+    }
+    teacher: Teacher = make("teacher", config.teacher, config.teacher_options, **offered, offered=offered)
+    check_is("teacher", config.teacher, teacher, Teacher, "a Teacher with a name and answer(queries)")
+    return teacher
+
+
+def make_shows(config: RLHFConfig, rng: np.random.Generator) -> Shows | None:
+    """Make what the teacher shows; None where the settings name no demonstrator.
+
+    Raises:
+        BadInput: If the demonstrator isn't there, doesn't fit the environment, or is never asked.
+    """
+    if (place := config.feedback.demonstrator) is None:
+        return None
+    if teacher_entry(config.teacher).people:
+        raise BadInput(
+            f"feedback.demonstrator is {place} and teacher is {config.teacher}; people show it themselves: leave it out"
+        )
+    made = [find_kind(kind).options for kind in kind_shares(config.kind) if find_kind(kind).made]
+    if not made:
+        raise BadInput(
+            f"feedback.demonstrator is {place} and kind is {config.kind}, for which nothing is shown; ask for a "
+            "demonstration or a correction, as in kind demonstration=0.3,comparison=0.7"
+        )
+    return find_demonstrator(
+        place,
+        origin_of(config),
+        length=config.segment_length,
+        corrects=any(options[0] == 1 for options in made),
+        rng=rng.spawn(1)[0],  # nothing else is drawn otherwise than without it
+    )
+
+
+def offer_learned(
+    config: RLHFConfig, method: Method, recorders: Sequence[Recorder], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Offer a teacher what the method has learned, and comparisons of what the policy did lately."""
+
+    def draw(n: int, asked: Sequence[Query]) -> list[Query]:
+        trajectories = [trajectory for recorder in recorders for trajectory in recorder.trajectories()]
+        how: dict[str, Any] = {"length": config.segment_length, "asked": asked}
+        n = min(n, count_queries(trajectories, **how))
+        drawn = sample_candidates(trajectories, n=n, rng=rng, **how).queries() if n else []
+        when: dict[str, Any] = {"policy_step": method.agent.steps, "reward_version": method.version}
+        return [replace(query, why=OWN, **when) for query in drawn]
+
+    return {"probabilities": partial(probabilities_of, step_scores=method.step_scores), "draw": draw}
+
+
+def check_kinds(config: RLHFConfig, teacher: Teacher, actions: spaces.Space[Any]) -> None:
+    """Refuse kinds of feedback that a teacher can't give.
+
+    Raises:
+        BadInput: Naming those that it can.
+    """
+    for kind in kind_shares(config.kind):
+        if teacher.kinds is not None and kind not in teacher.kinds:
+            able = ", ".join(teacher.kinds)
+            raise BadInput(
+                f"kind is {config.kind}, and teacher {teacher.name} can't answer a {kind}; it answers {able}"
+            )
+        if find_kind(kind).made and teacher_entry(config.teacher).waits:
+            raise BadInput(
+                f"kind is {config.kind} and teacher is {config.teacher}, who can't play a {kind}; use teacher web"
+            )
+        if find_kind(kind).made and isinstance(teacher, People) and not _by_keys(actions):
+            raise BadInput(
+                f"kind is {config.kind} and teacher is {config.teacher}: people play a {kind} by keys, which takes 2 to"
+                f" {PLAYED_MOST} actions to choose from, and {config.env_id} has {actions}; use another kind"
+            )
+        if find_kind(kind).made and not (config.feedback.demonstrator or isinstance(teacher, People)):
+            raise BadInput(
+                f"kind is {config.kind}, and teacher {teacher.name} has nothing to show for a {kind}; set "
+                "feedback.demonstrator: a run directory, a policy's file, or recorded trajectories"
+            )
+
+
+def _by_keys(actions: spaces.Space[Any]) -> bool:
+    return isinstance(actions, spaces.Discrete) and 2 <= actions.n <= PLAYED_MOST
+
+
+def kinds_asked(config: RLHFConfig) -> dict[str, Asked]:
+    """Find out which kinds of feedback are asked, how often, and how many segments their queries show.
+
+    Raises:
+        BadInput: If none of them allows that many, or levels have other names than the rating has levels.
+    """
+    shares, wanted = kind_shares(config.kind), config.query.options
+    allowed = {name: find_kind(name).options for name in shares}
+    if wanted and not any(wanted in options for options in allowed.values()):
+        ranges = " or ".join(f"{o[0]} to {o[-1]}" if len(o) > 1 else str(o[0]) for o in allowed.values())
+        raise BadInput(f"query.options is {wanted} and kind is {config.kind}; use {ranges}")
+    _check_levels(config, shares)
+    return {
+        name: Asked(shares[name], wanted if wanted and wanted in options else options[0])
+        for name, options in allowed.items()
+    }
+
+
+def _check_levels(config: RLHFConfig, kinds: Iterable[str]) -> None:
+    """Refuse words for other numbers of levels than ratings have."""
+    words = config.feedback.levels
+    for rated in [find_kind(kind).said([1.0]) for kind in kinds if find_kind(kind).alone] if words else []:
+        if isinstance(rated, Level) and rated.of != len(words):
+            raise BadInput(
+                f"feedback.levels has {len(words)} words and kind is {config.kind}, whose ratings have {rated.of}; use "
+                f"as many words, or kind rating-{len(words)}"
+            )
