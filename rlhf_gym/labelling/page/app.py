@@ -19,6 +19,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
+from rlhf_gym.labelling import wanted
 from rlhf_gym.labelling.clips import Clip, ClipError, ClipNotReady
 from rlhf_gym.labelling.desk import Desk, Taken
 from rlhf_gym.labelling.games import Games
@@ -44,8 +45,7 @@ from rlhf_gym.labelling.playing import PLAYED, NoGame
 from rlhf_gym.preferences import Answer, Query, Said
 from rlhf_gym.store import UnknownQuery
 
-RATINGS = ("rating", *(f"rating-{levels}" for levels in (2, 3, 4, 6, 7, 8, 9)))
-SHOWS = ("comparison", "ranking", *RATINGS, "switch_off", *PLAYED)
+SHOWS = (*wanted.SHOWS, *PLAYED)
 """Kinds of query that the page can show."""
 STATIC = Path(__file__).parent / "static"
 CLIP_SECONDS = 10.0  # that a request waits for a clip; then it is told to ask again
