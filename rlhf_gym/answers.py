@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from typing import final
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import Told
 from rlhf_gym.preferences import HELDOUT, Answer, Choice, Preference, Query, Said
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.store.answers import AnswerSince
-from rlhf_gym.teachers import OWN, Open, People, SelfRewardingTeacher, Several, Teacher
+from rlhf_gym.teachers import OWN, Open, OwnAnswers, People, SelfRewardingTeacher, Several, Teacher
 
+Together = Callable[[Sequence[Preference], Sequence[Choice]], list[Choice]]
+"""(Every answer, the choices that each implies by itself) -> the choices that they imply together."""
 Key = tuple[str, str]
 """Of an answer: the query's id, and who gave it."""
 TRIES = 10  # for a teacher who isn't a person, and skips
@@ -50,6 +50,7 @@ class Answers:
         people_per_query: People who answer each query; each answer is a label. Several teachers who aren't people know
             themselves how many of them do.
         meanwhile: How to go on while people think; None waits for them.
+        together: What answers imply together; None is what each implies by itself.
 
     Attributes:
         fits: How often a reward model was fitted to them.
@@ -64,16 +65,16 @@ class Answers:
         before: int = 0,
         people_per_query: int = 1,
         meanwhile: Meanwhile | None = None,
+        together: Together | None = None,
     ) -> None:
         self.store, self.teacher, self._budget, self._before = store, teacher, budget, before
         self.people = teacher if isinstance(teacher, People) else None
         self._each = people_per_query if self.people else teacher.each if isinstance(teacher, Several) else 1
-        self.meanwhile = meanwhile if self.people else None
+        self.meanwhile, self._together = meanwhile if self.people else None, together
         self._queries: dict[str, Query] = {}
         self._given: dict[Key, Preference] = {}
         self._choices: dict[Key, list[Choice]] = {}
-        self._own: dict[str, Preference] = {}  # by query: what the learned reward says, unasked
-        self._own_choices: dict[str, list[Choice]] = {}
+        self._own = OwnAnswers(store)  # what the learned reward says, unasked
         self._told = Told()
         self._read_to = 0
         self._at_last_fit: dict[Key, Said | None] = {}  # of those that changed since; None said nothing
@@ -92,14 +93,14 @@ class Answers:
         Those that the learned reward's own answers imply come last.
         """
         self._read()
-        everything = [*self._choices.values(), *self._own_choices.values()]
-        return [choice for choices in everything for choice in choices]
+        each = [choice for choices in self._choices.values() for choice in choices] + self._own.choices
+        return self._together(self.preferences, each) if self._together else each
 
     @property
     def own(self) -> list[Preference]:
         """What the learned reward answers itself (:class:`SelfRewardingTeacher`), SKIP included: no labels."""
         self._read()
-        return list(self._own.values())
+        return self._own.preferences
 
     @property
     def labels(self) -> int:
@@ -187,7 +188,8 @@ class Answers:
         if self.meanwhile and self.people and not last:
             yield from self._go_on(wanted, self.meanwhile, self.people, step)
             return
-        for _ in count() if self.people else range(TRIES):
+        skipped = 0
+        while self.people or skipped < TRIES:
             waiting = self.store.open_ids()  # before counting: an answer that comes meanwhile is seen twice, never lost
             missing = list(self._unasked(wanted))
             yield from missing
@@ -195,7 +197,9 @@ class Answers:
                 break
             if self.people:
                 self.people.wait()
-            elif Answer.SKIP not in self._have_answered():
+            elif Answer.SKIP in self._have_answered():
+                skipped += 1
+            elif not any(self._unasked(wanted)):  # fewer were asked than could have been, where one hangs on another
                 break
         self._renew_own()
         if wanted and not self.labels:
@@ -247,14 +251,9 @@ class Answers:
 
     def _renew_own(self) -> None:
         """Have the learned reward judge anew what it is sure of, where it is to be fitted to new answers."""
-        if not isinstance(self.teacher, SelfRewardingTeacher) or not self.enough_new:
-            return
-        changed = self.teacher.renew(self.preferences, self.own, fitted=self.fits > 0)
-        new = [Preference(query, answer, OWN) for query, answer in changed if query.id not in self._own]
-        self._queries |= {preference.query.id: preference.query for preference in new}
-        self.store.add(new)
-        again = [(query.id, answer) for query, answer in changed if query.id in self._own]
-        self.store.record_all([id_ for id_, _ in again], [answer for _, answer in again], teacher=OWN)
+        if isinstance(self.teacher, SelfRewardingTeacher) and self.enough_new:
+            new = self._own.renew(self.teacher, self.preferences, fitted=self.fits > 0)
+            self._queries |= {query.id: query for query in new}
 
     def _go_on(self, wanted: int, how: Meanwhile, people: People, step: int) -> Iterator[tuple[int, int]]:
         """Withdraw stale queries, ask, and wait only while too many queries are open."""
@@ -262,10 +261,21 @@ class Answers:
         if stale:
             self.store.drop(stale)
         yield from self._unasked(wanted)
+        answered = self.labels
+        while self._too_few(wanted, how):
+            people.wait_for(1)
+            yield from self._unasked(wanted)
         if self.fits:
             people.wait(open_at_most=how.outstanding)
         else:
-            people.wait_for(how.refit)
+            people.wait_for(how.refit - (self.labels - answered))
+
+    def _too_few(self, wanted: int, how: Meanwhile) -> bool:
+        """Tell whether to wait for an answer because a scheme that hangs on it couldn't ask all that was wanted."""
+        unasked = sum(n for n, _ in self._unasked(wanted))
+        if not unasked:
+            return False
+        return unasked + len(self.store.open_ids()) > how.outstanding if self.fits else self.labels < how.refit
 
     def _unasked(self, wanted: int) -> Iterator[tuple[int, int]]:
         """Count the queries still to be asked; the last one of fewer people where the budget runs out."""
@@ -290,7 +300,8 @@ class Answers:
         for given in new:
             key = (given.query_id, given.person)
             if (query := self._queries[given.query_id]).why == OWN:
-                self._read_own(query, given)
+                self._own.read(query, given)
+                self._read_to = given.number
                 continue
             self._at_last_fit.setdefault(key, self._said(key))
             self._take_back(key)
@@ -298,15 +309,6 @@ class Answers:
                 self._given[key] = Preference(query, given.answer, given.person, given.shown_at, given.answered_at)
                 self._choices[key] = self._told.add(self._given[key])
             self._read_to = given.number
-
-    def _read_own(self, query: Query, given: AnswerSince) -> None:
-        """Read an answer of the learned reward's own."""
-        self._own.pop(query.id, None)
-        self._own_choices.pop(query.id, None)
-        if given.answer is not None:
-            self._own[query.id] = Preference(query, given.answer, given.person, given.shown_at, given.answered_at)
-            self._own_choices[query.id] = self._told.add(self._own[query.id])
-        self._read_to = given.number
 
     def _take_back(self, key: Key) -> None:
         """Forget an answer, if there is one, and what others told that were held against it."""

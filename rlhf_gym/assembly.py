@@ -11,19 +11,22 @@ import numpy as np
 import torch
 
 from rlhf_gym.agents import Agent, make_agent
+from rlhf_gym.agents.reference import Closeness
 from rlhf_gym.answers import Answers, Meanwhile
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward, make_vec_env
 from rlhf_gym.errors import BadInput
-from rlhf_gym.methods import Method
+from rlhf_gym.methods import Method, whole_portions
 from rlhf_gym.parts import Parts, Streams
 from rlhf_gym.preferences import Answer
-from rlhf_gym.queries import Part, Scheme, plan
-from rlhf_gym.registry import check_is, make, source_entry, teacher_entry
+from rlhf_gym.queries import Insertion, Part, Scheme, plan
+from rlhf_gym.registry import check_is, kind_shares, make, source_entry, teacher_entry
 from rlhf_gym.rewards import RewardLearner, RewardModel
+from rlhf_gym.rewards.more import make_more
 from rlhf_gym.runs import RunDirectory
 from rlhf_gym.runs.checkpoint import CHECKPOINTS, next_round
 from rlhf_gym.runs.provenance import provenance
+from rlhf_gym.starting import start_agent
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.taught_by import labels_before, name_given, own_names, preferences_before
 from rlhf_gym.teachers import (
@@ -33,9 +36,9 @@ from rlhf_gym.teachers import (
     goal_rewards,
     pause,
 )
-from rlhf_gym.teaching import check_kinds, kinds_asked, make_teacher, offer_learned, origin_of
+from rlhf_gym.teaching import check_kinds, kinds_asked, make_teacher, offer_learned, origin_of, recordings
 
-STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation", "shown")
+STREAMS = ("envs", "agent", "queries", "model", "reward", "teacher", "evaluation", "shown", "start")
 
 
 def assemble(
@@ -73,29 +76,54 @@ def assemble(
     shown = make_shown(config, agent, rng["shown"])
     parts = make_plan(config, agent.portion)
     scheme, kinds = make_scheme(config), kinds_asked(config)
+    recorded = recordings(config)
     method = make_method(config, agent, venv, goal, base)
     earlier = [] if resume else preferences_before(config, venv)
     if earlier:  # ids are drawn from the streams, and another run with this seed has drawn these
         rng = {**rng, "queries": random_streams(config.seed, 0, len(earlier))["queries"]}
+    started: dict[str, Any] = {}
+    if not (finished or loaded):  # else the agent's policy and reference are read back
+        started = start_agent(config, agent, lambda: earlier or preferences_before(config, venv), rng=base["start"])
     run = RunDirectory(config.run_dir, resume=resume) if config.run_dir else None
     before = labels_before(run) if run and resume else sum(p.answer is not Answer.SKIP for p in earlier)
     try:
         if run and not resume:
             config.to_yaml(run / "config.yaml")
-            run.write_json("provenance.json", provenance(own=own_names(config)) | {"labels_before": before})
+            run.write_json("provenance.json", provenance(own=own_names(config)) | {"labels_before": before, **started})
         store = store or open_store(config)
         store.add(earlier)
-        learned = offer_learned(config, method, [recorder, *([shown.recorder] if shown else [])], rng["teacher"])
+        recorders = [recorder, *([shown.recorder] if shown else [])]
+        learned = offer_learned(config, method, recorders, rng["teacher"], recorded=recorded)
         teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"], **learned)
         check_kinds(config, teacher, venv.action_space)
-        answers = make_answers(config, store, teacher, parts, before=before)
+        answers = make_answers(config, store, teacher, parts, scheme, before=before)
         agent.log_to(run / "tensorboard" if run else None)
     except BaseException:
         if run and not resume:
             run.discard()
         raise
     seed = int(base["evaluation"].integers(2**31))
-    return Parts(config, goal, recorder, shown, venv, method, parts, scheme, kinds, run, answers, finished, rng, seed)
+    made = Parts(
+        config,
+        goal,
+        recorder,
+        shown,
+        venv,
+        method,
+        parts,
+        scheme,
+        kinds,
+        run,
+        answers,
+        finished,
+        rng,
+        seed,
+        recorded=recorded,
+        explore_steps=whole_portions(config.agent.explore_steps, agent.portion),
+    )
+    if recorded:
+        method.begin(made.lately())  # where there is a warm-up, that is done after it
+    return made
 
 
 def random_streams(*seed: int) -> Streams:
@@ -164,7 +192,14 @@ def make_policy(config: RLHFConfig, venv: VecLearnedReward, rng: np.random.Gener
         total_timesteps=config.total_timesteps - config.warm_up_steps,
         **pick(config.agent, "schedule net_arch normalize_observations normalize_rewards options"),
         **pick(config.agent, "return_statistics critic_after_fit"),
+        closeness=closeness_of(config),
     )
+
+
+def closeness_of(config: RLHFConfig) -> Closeness | None:
+    """Say how close the policy stays to a reference; None where there is none."""
+    settings = config.agent
+    return None if settings.reference is None else Closeness(settings.kl, settings.kl_target, settings.kl_gain)
 
 
 def make_plan(config: RLHFConfig, portion: int) -> list[Part]:
@@ -181,6 +216,7 @@ def make_plan(config: RLHFConfig, portion: int) -> list[Part]:
         schedule=schedule,
         shown_steps=shown // envs * envs,
         shown_envs=envs,
+        explore_steps=whole_portions(config.agent.explore_steps, portion),
     )
 
 
@@ -194,8 +230,16 @@ def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: 
         agent=agent,
         learner=learner,
         new_learner=partial(make_learner, config, venv, rng),
-        source=make("reward.source", config.reward.source, config.reward.source_options),
+        source=make(
+            "reward.source",
+            config.reward.source,
+            config.reward.source_options,
+            observation_space=venv.observation_space,
+            action_space=venv.action_space,
+        ),
         goal=partial(goal_rewards, goal) if goal else None,
+        rng=rng["reward"],
+        **pick(config.reward, "label_noise label_smoothing"),
     )
     check_is("method", config.method, method, Method, "a Method with fit, improve and step_scores")
     return method
@@ -216,6 +260,7 @@ def make_learner(config: RLHFConfig, venv: VecLearnedReward, rng: Streams) -> Re
     )
     return RewardLearner(
         model,
+        more=make_more(config.reward.more, model),
         rng=rng["reward"],
         folds=config.reward.bootstrap == "folds",
         living=config.reward.shift == "living",
@@ -224,17 +269,34 @@ def make_learner(config: RLHFConfig, venv: VecLearnedReward, rng: Streams) -> Re
     )
 
 
-def make_scheme(config: RLHFConfig) -> Scheme | None:
-    """Make the query scheme; None is uniform, which needs no candidates."""
+def make_scheme(config: RLHFConfig) -> Scheme | Insertion | None:
+    """Make the query scheme; None is uniform, which needs no candidates.
+
+    Raises:
+        BadInput: If it doesn't fit the kind of feedback.
+    """
     if config.query.scheme == "uniform":
         return None
-    scheme: Scheme = make("query.scheme", config.query.scheme, config.query.scheme_options)
+    scheme: Scheme | Insertion = make("query.scheme", config.query.scheme, config.query.scheme_options)
+    if isinstance(scheme, Insertion):
+        if set(kind_shares(config.kind)) != {"comparison"}:
+            raise BadInput(
+                f"query.scheme is {config.query.scheme} and kind is {config.kind}; lists are put in order by "
+                "comparisons alone: use kind comparison, or another scheme"
+            )
+        return scheme
     check_is("query.scheme", config.query.scheme, scheme, Callable, "a function of (candidates, n, rng)")
     return scheme
 
 
 def make_answers(
-    config: RLHFConfig, store: PreferenceStore, teacher: Teacher, parts: list[Part], *, before: int
+    config: RLHFConfig,
+    store: PreferenceStore,
+    teacher: Teacher,
+    parts: list[Part],
+    scheme: Scheme | Insertion | None,
+    *,
+    before: int,
 ) -> Answers:
     """Make what asks and reads answers, with `before` labels there already."""
     feedback = config.feedback
@@ -247,6 +309,7 @@ def make_answers(
         budget=config.labels,
         people_per_query=feedback.people_per_query,
         meanwhile=meanwhile if feedback.async_labels else None,
+        together=scheme.choices if isinstance(scheme, Insertion) else None,
     )
 
 

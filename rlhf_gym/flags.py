@@ -56,7 +56,7 @@ class _First:
 
 
 def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig, Path | None, list[str]]:
-    """Lay settings over each other: default < preset of the environment < file; flags come last.
+    """Lay settings over each other: default < preset of the environment and algorithm < file; flags come last.
 
     Args:
         args: Words of the command line; of them only ``--env-id``, ``--config``, names from the registry and their
@@ -74,7 +74,8 @@ def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig
     settings = read_yaml(first.config) if first.config else {}
     if first.env_id is not None:
         settings["env_id"] = first.env_id
-    return RLHFConfig.over_preset(settings).replace(**named), first.config, left
+    config = RLHFConfig.over_preset(settings, algo=named.get("algo"))
+    return config.replace(**named), first.config, left
 
 
 def _unbox(box: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rlhf_gym.config.earlier import RENAMED, RENAMED_VALUES, put
-from rlhf_gym.config.named import OPTIONS_OF
+from rlhf_gym.config.named import BY_NAME, OPTIONS_OF
 from rlhf_gym.errors import BadInput
 
 LISTS = ("reward.network_options.hidden",)  # one number is a list of one
@@ -32,10 +32,11 @@ def take_options(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         if name in OPTIONS_OF and values:
             values = [_today(name, values[0]), *values[1:]]
             put(settings, name.split("."), values[0])
-        if any(name.startswith(f"{options}.") for options in OPTIONS_OF.values()):
-            if not values:
+        if any(name.startswith(f"{options}.") for options in (*OPTIONS_OF.values(), *BY_NAME)):
+            alone = name.rpartition(".")[0] in BY_NAME  # a name, which may come without options
+            if not (values or alone):
                 raise BadInput(f"{flag} has no value; expected {flag} VALUE")
-            put(settings, name.split("."), _value(name, values))
+            put(settings, name.split("."), _value(name, values) if values else {})
         else:
             left += [f"--{name.replace('_', '-')}" if _plain(flag) in RENAMED else flag, *values]
     return left, settings

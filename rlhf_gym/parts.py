@@ -15,9 +15,10 @@ from rlhf_gym.answers import Answers
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward
 from rlhf_gym.kinds import find_kind
-from rlhf_gym.methods import Lately, Method
+from rlhf_gym.methods import Lately, Method, explore
 from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, REPEAT, Query
 from rlhf_gym.queries import (
+    Insertion,
     Part,
     Scheme,
     choose_queries,
@@ -29,7 +30,7 @@ from rlhf_gym.queries import (
     runs_into_termination,
 )
 from rlhf_gym.runs import RunDirectory
-from rlhf_gym.segments import Trajectory
+from rlhf_gym.segments import Segment, Trajectory
 from rlhf_gym.teachers import Goal
 
 Streams = dict[str, np.random.Generator]
@@ -56,13 +57,15 @@ class Parts:
         venv: The same as `recorder`, paid by the method.
         method: Turns answers into a better policy.
         plan: What each round is to do.
-        scheme: Chooses queries; None is uniform.
+        scheme: Chooses queries among candidates, or makes them; None is uniform.
         kinds: What is asked: of each kind its share of the queries, and how many options they have.
         run: The run directory; None keeps everything in memory.
         answers: What was asked and answered.
         finished: Rounds that an interrupted run had finished.
         rng: A generator for each part.
         evaluation_seed: Of the episodes that the policy is evaluated in.
+        recorded: Trajectories recorded elsewhere, which queries are cut from; empty where they are the policy's own.
+        explore_steps: Environment steps in which the agent explores before the first query.
     """
 
     config: RLHFConfig
@@ -72,13 +75,15 @@ class Parts:
     venv: VecLearnedReward
     method: Method
     plan: list[Part]
-    scheme: Scheme | None
+    scheme: Scheme | Insertion | None
     kinds: Mapping[str, Asked]
     run: RunDirectory | None
     answers: Answers
     finished: int
     rng: Streams
     evaluation_seed: int
+    recorded: Sequence[Trajectory] = ()
+    explore_steps: int = 0
 
     @property
     def recorders(self) -> list[Recorder]:
@@ -91,7 +96,10 @@ class Parts:
         return sum(recorder.steps for recorder in self.recorders)
 
     def collect(self) -> list[Trajectory]:
-        """Collect the latest trajectories; first do the warm-up and play what is to be shown, unless that was done."""
+        """Collect the trajectories to cut queries from: recorded ones if there are any, or else the latest.
+
+        First do the warm-up, explore, and play what is to be shown, unless that was done.
+        """
         if self.config.warm_up_steps and not self.recorder.steps:
             observations = self.venv.reset()
             while self.recorder.steps < self.config.warm_up_steps:
@@ -99,30 +107,45 @@ class Parts:
                 observations = self.venv.step(actions)[0]
             self.venv.pop_episodes()  # nothing learned was paid in them, so no round reports them
             self.method.begin(self.lately())
+        if self.explore_steps and not self.method.agent.steps:
+            self._explore()
+        if self.recorded:
+            return list(self.recorded)
         if self.shown:
             act = partial(self.method.agent.act, rng=self.rng["shown"])
             self.shown.play(act, until=self._part_now().shown)
         return [trajectory for recorder in self.recorders for trajectory in recorder.trajectories()]
 
+    def _explore(self) -> None:
+        """Let the agent explore; afterwards it is paid what it was before."""
+        paid = self.venv.reward_function, self.venv.zero, self.venv.unit
+        explore(self.method.agent, self.recorder.trajectories, steps=self.explore_steps)
+        self.method.agent.pay(*paid)
+        self.venv.pop_episodes()
+        self.method.begin(self.lately())
+
     def _part_now(self) -> Part:
         """Find the latest round that begins where the agent is."""
-        begins = np.cumsum([0, *(part.steps for part in self.plan[:-1])])
+        begins = np.cumsum([self.explore_steps, *(part.steps for part in self.plan[:-1])])
         return self.plan[int(np.searchsorted(begins, self.method.agent.steps, side="right")) - 1]
 
     def lately(self) -> Lately:
         """Collect the latest trajectories learned from, and whether rewards may be shifted.
 
-        A loaded run has its queries alone. Where an episode has terminated, the reward's sign says whether living is
-        good, and must be kept.
+        Before the first there are those recorded elsewhere; a loaded run has its queries alone. Where an episode has
+        terminated, the reward's sign says whether living is good, and must be kept.
         """
         auto = self.config.reward.shift != "never"
         if self.recorder.steps:
             return Lately(self.recorder.trajectories(), auto and not any(r.terminations for r in self.recorders))
-        seen = [segment for preference in self.answers.preferences for segment in preference.query.options]
+        asked = [segment for preference in self.answers.preferences for segment in preference.query.options]
+        seen: Sequence[Trajectory | Segment] = self.recorded or asked
         return Lately(seen, auto and not any(segment.terminated for segment in seen))
 
     def choose(self, n: int) -> list[Query]:
         """Choose the next `n` queries, planned repeats, checks and held-out ones among them.
+
+        A scheme that has to wait for answers may choose fewer.
 
         Raises:
             BadInput: If fewer can be asked.
@@ -149,6 +172,16 @@ class Parts:
         heldout = make_heldout(trajectories, n_heldout, asked=[*asked, *planned], kind=kind, options=options, **how)
         chosen: list[Query] = []
         for kind, wanted in self._kinds_due(here, n - len(planned) - len(heldout)).items():
+            if isinstance(self.scheme, Insertion):
+                chosen += self.scheme.choose(
+                    trajectories,
+                    n=wanted,
+                    preferences=self.answers.preferences,
+                    waiting=self.answers.open,
+                    terminated=due(here, wanted, settings.terminated, runs_into_termination),
+                    **how,
+                )
+                continue
             chosen += choose_queries(
                 trajectories,
                 n=wanted,

@@ -22,6 +22,9 @@ from rlhf_gym.errors import BadInput
 GIVEN = "given:"
 """Marks, in config.yaml, the name of what was handed over as a Python object: a teacher, or a goal."""
 
+EXTRAS = {"sb3_contrib": "learners", "sbx": "learners"}
+"""Modules that dotted names are often of, and the extra that installs them."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -83,6 +86,22 @@ class AgentEntry(Entry):
     """Options where neither preset nor user sets them; what is left out is Stable-Baselines3's own."""
 
 
+@dataclass(frozen=True)
+class MethodEntry(Entry):
+    """A method's line."""
+
+    direct: bool = False
+    """Whether it fits the policy itself to the answers: there is no ensemble then, and nothing is paid."""
+
+
+@dataclass(frozen=True)
+class SchemeEntry(Entry):
+    """A query scheme's line."""
+
+    ensemble: bool = False
+    """Whether it looks at what the members of an ensemble disagree about."""
+
+
 TEACHERS = {
     "oracle": TeacherEntry("rlhf_gym.teachers.oracle:OracleTeacher"),
     "noisy": TeacherEntry("rlhf_gym.teachers.noisy:NoisyTeacher", title="noisy answers"),
@@ -104,6 +123,7 @@ SOURCES = {
     ),
     "untrained": SourceEntry("rlhf_gym.rewards.sources:learned", "untrained reward model", warm_up=True),
     "constant": SourceEntry("rlhf_gym.rewards.sources:constant", "constant reward {value:+g}", {"value": 1.0}),
+    "frozen": SourceEntry("rlhf_gym.rewards.sources:frozen", "a learned reward, frozen"),
 }
 KINDS = {
     "comparison": Entry("rlhf_gym.kinds.comparison:COMPARISON"),
@@ -116,14 +136,15 @@ KINDS = {
 }
 SCHEMES = {
     "uniform": Entry("rlhf_gym.queries.schemes.uniform:uniform"),
-    "disagreement": Entry("rlhf_gym.queries.schemes.disagreement:disagreement"),
+    "disagreement": SchemeEntry("rlhf_gym.queries.schemes.disagreement:disagreement", ensemble=True),
     "entropy": Entry("rlhf_gym.queries.schemes.entropy:entropy"),
     "coverage": Entry("rlhf_gym.queries.schemes.coverage:coverage"),
-    "disagreement_coverage": Entry("rlhf_gym.queries.schemes.coverage:disagreement_coverage"),
+    "disagreement_coverage": SchemeEntry("rlhf_gym.queries.schemes.coverage:disagreement_coverage", ensemble=True),
     "entropy_coverage": Entry("rlhf_gym.queries.schemes.coverage:entropy_coverage"),
-    "mutual_information": Entry("rlhf_gym.queries.schemes.mutual_information:mutual_information"),
-    "value_disagreement": Entry("rlhf_gym.queries.schemes.value_disagreement:value_disagreement"),
+    "mutual_information": SchemeEntry("rlhf_gym.queries.schemes.mutual_information:mutual_information", ensemble=True),
+    "value_disagreement": SchemeEntry("rlhf_gym.queries.schemes.value_disagreement:value_disagreement", ensemble=True),
     "outside_coverage": Entry("rlhf_gym.queries.schemes.outside_coverage:outside_coverage"),
+    "insertion": Entry("rlhf_gym.queries.insertion:Insertion"),
 }
 SCHEDULES = {
     "constant": Entry("rlhf_gym.queries.schedules:constant"),
@@ -133,20 +154,30 @@ SCHEDULES = {
 NETWORKS = {
     "mlp": Entry("rlhf_gym.rewards.networks:mlp"),
 }
+MORE = {
+    "crops": Entry("rlhf_gym.rewards.more.crops:crops"),
+    "pseudo_labels": Entry("rlhf_gym.rewards.more.pseudo_labels:pseudo_labels"),
+    "self_supervised": Entry("rlhf_gym.rewards.more.self_supervised:self_supervised"),
+    "disagreement_bonus": Entry("rlhf_gym.rewards.more.disagreement_bonus:disagreement_bonus"),
+}
 PPO = {
     "n_steps": 256, "batch_size": 256, "n_epochs": 10, "learning_rate": 3e-4, "clip_range": 0.2, "gamma": 0.99,
     "gae_lambda": 0.95, "ent_coef": 0.0, "vf_coef": 0.5, "max_grad_norm": 0.5, "log_std_init": 0.0,
 }  # fmt: skip
+A_STEP_EACH = {"gradient_steps": -1}
+"""One gradient step for each step of each environment; SB3's 1 is one for all environments together."""
 AGENTS = {
     "ppo": AgentEntry("stable_baselines3:PPO", PPO),
     "a2c": AgentEntry("stable_baselines3:A2C"),
     "dqn": AgentEntry("stable_baselines3:DQN"),
-    "sac": AgentEntry("stable_baselines3:SAC"),
-    "td3": AgentEntry("stable_baselines3:TD3"),
+    "sac": AgentEntry("stable_baselines3:SAC", A_STEP_EACH),
+    "td3": AgentEntry("stable_baselines3:TD3", A_STEP_EACH),
 }
 METHODS = {
     "learned_reward": Entry("rlhf_gym.methods.learned_reward:LearnedRewardMethod"),
     "objectives": Entry("rlhf_gym.methods.objectives:ObjectivesMethod"),
+    "cpl": MethodEntry("rlhf_gym.methods.cpl:cpl", direct=True),
+    "dpo": MethodEntry("rlhf_gym.methods.dpo:dpo", direct=True),
 }
 METRICS = {
     "correlation": Entry("rlhf_gym.rewards.metrics.correlation:correlation"),
@@ -175,6 +206,7 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
     "query.scheme": SCHEMES,
     "query.schedule": SCHEDULES,
     "reward.network": NETWORKS,
+    "reward.more": MORE,
     "algo": AGENTS,
     "method": METHODS,
     "metric": METRICS,
@@ -191,6 +223,18 @@ def teacher_entry(name: str) -> TeacherEntry:
 def source_entry(name: str) -> SourceEntry:
     """Look a reward source up by its name; the user's own are controls that ask for nothing."""
     return SOURCES.get(name, SourceEntry(name, name, warm_up=True))
+
+
+def is_direct(method: str) -> bool:
+    """Test whether a method fits the policy itself to the answers; the user's own are not taken to."""
+    entry = METHODS.get(method)
+    return isinstance(entry, MethodEntry) and entry.direct
+
+
+def needs_ensemble(scheme: str) -> bool:
+    """Test whether a query scheme looks at what members disagree about; the user's own are not taken to."""
+    entry = SCHEMES.get(scheme)
+    return isinstance(entry, SchemeEntry) and entry.ensemble
 
 
 def check_name(setting: str, name: str) -> None:
@@ -232,8 +276,10 @@ def kind_shares(kinds: str) -> dict[str, float]:
     return found
 
 
-def names_in(setting: str, value: str) -> list[str]:
-    """List the names in a setting's value: one, but for a mix of kinds."""
+def names_in(setting: str, value: str | Mapping[str, Any]) -> list[str]:
+    """List the names in a setting's value: one, but for a mix of kinds, and for options by name."""
+    if isinstance(value, Mapping):
+        return list(value)
     return list(kind_shares(value)) if setting == "kind" else [value]
 
 
@@ -348,9 +394,9 @@ def _import(target: str, what: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise BadInput(
-            f"{what} but there is no module {error.name!r}; install it, or start from the folder it lies in"
-        ) from error
+        extra = EXTRAS.get(error.name or "")
+        remedy = f": pip install 'rlhf-gym[{extra}]'" if extra else ", or start from the folder it lies in"
+        raise BadInput(f"{what} but there is no module {error.name!r}; install it{remedy}") from error
     except Exception as error:  # the user's module may raise anything while it is imported
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInput(f"{what} but importing {module_name!r} fails: {reason}; mend the module") from error

@@ -56,6 +56,7 @@ def report_round(
         **heldout_figures(preferences, parts.method.step_scores),
         seconds=watch.seconds,
         teacher_seconds=teacher_seconds(preferences),
+        **parts.method.agent.pop_figures(),
     )
     if parts.run:
         add_round(parts.run / "metrics.csv", done)

@@ -101,7 +101,8 @@ class RLHF:
 
     def learn(self, *, progress: bool = False) -> dict[str, Any]:
         """Run all rounds, with a progress bar or without, then evaluate; returns what ``summary.json`` holds."""
-        steps = self.config.warm_up_steps + self.plan[-1].shown + sum(part.steps for part in self.plan)
+        before = self.config.warm_up_steps + self._parts.explore_steps
+        steps = before + self.plan[-1].shown + sum(part.steps for part in self.plan)
         with self._parts.discarded_if_empty(), tqdm(total=steps, unit="step", disable=not progress, leave=False) as bar:
             for done in self.rounds():
                 bar.set_postfix(done.headline)
@@ -117,7 +118,7 @@ class RLHF:
         return self._parts.collect()
 
     def ask(self, n: int, people: int = 1) -> list[Query]:
-        """Choose `n` queries and post them to the store, for this many people to answer each."""
+        """Choose `n` queries, or fewer if one hangs on another's answer, and post them, for this many people each."""
         queries = self._parts.choose(n)
         self.answers.post(queries, people=people)
         return queries

@@ -65,9 +65,18 @@ def goal_name(goal: Goal) -> str:
 def own_names(config: RLHFConfig) -> dict[str, str]:
     """Collect the run's parts from outside this package, by the setting that names each."""
     named = {setting: get(config, setting) for setting in TABLES}  # a metric is no setting: None
-    own = {s: name for s, name in named.items() if name and not set(names_in(s, name)) <= set(TABLES[s])}
+    own = {
+        setting: name if isinstance(name, str) else ", ".join(name)
+        for setting, name in named.items()
+        if name and not set(names_in(setting, name)) <= set(TABLES[setting])
+    }
     if config.feedback.demonstrator:
         own["feedback.demonstrator"] = config.feedback.demonstrator
+    if config.query.trajectories:
+        own["query.trajectories"] = config.query.trajectories
+    for setting in ("agent.start", "agent.reference"):
+        if (place := get(config, setting)) not in (None, "start", "best"):
+            own[setting] = place
     return own | ({"env_id": config.env_id} if ":" in config.env_id else {})
 
 

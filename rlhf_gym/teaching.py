@@ -13,6 +13,7 @@ from gymnasium import spaces
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.demonstrators import find_demonstrator
 from rlhf_gym.envs import Recorder
+from rlhf_gym.envs.recordings import recordings_of
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Method
@@ -20,7 +21,7 @@ from rlhf_gym.parts import Asked
 from rlhf_gym.preferences import Level, Query
 from rlhf_gym.queries import count_queries, probabilities_of, sample_candidates
 from rlhf_gym.registry import check_is, kind_shares, make, teacher_entry
-from rlhf_gym.segments import Origin
+from rlhf_gym.segments import Origin, Trajectory
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import OWN, Goal, People, Shows, Teacher, Waiting
 
@@ -81,13 +82,45 @@ def make_shows(config: RLHFConfig, rng: np.random.Generator) -> Shows | None:
     )
 
 
+def recordings(config: RLHFConfig) -> list[Trajectory]:
+    """Load the trajectories that queries are cut from; empty where these are the policy's own.
+
+    Raises:
+        BadInput: If they aren't there, don't fit the environment, or can't be gone on with where a correction asks it.
+    """
+    if (place := config.query.trajectories) is None:
+        return []
+    found = recordings_of(origin_of(config), place, length=config.segment_length, setting="query.trajectories")
+    played = [kind for kind in kind_shares(config.kind) if find_kind(kind).made and find_kind(kind).options[0] == 1]
+    if played and (unknown := sum(trajectory.origin is None for trajectory in found)):
+        raise BadInput(
+            f"query.trajectories {place} holds {unknown} trajectories that don't say how they began, so that nobody can"
+            f" go on in one with a {played[0]}; use another kind, or trajectories recorded from known seeds"
+        )
+    return found
+
+
 def offer_learned(
-    config: RLHFConfig, method: Method, recorders: Sequence[Recorder], rng: np.random.Generator
+    config: RLHFConfig,
+    method: Method,
+    recorders: Sequence[Recorder],
+    rng: np.random.Generator,
+    *,
+    recorded: Sequence[Trajectory] = (),
 ) -> dict[str, Any]:
-    """Offer a teacher what the method has learned, and comparisons of what the policy did lately."""
+    """Offer a teacher what the method has learned, and comparisons of what queries are about.
+
+    Args:
+        config: All settings.
+        method: Scores steps.
+        recorders: What the policy did lately.
+        rng: Draws the comparisons.
+        recorded: Trajectories that queries are cut from instead.
+    """
 
     def draw(n: int, asked: Sequence[Query]) -> list[Query]:
-        trajectories = [trajectory for recorder in recorders for trajectory in recorder.trajectories()]
+        own = [trajectory for recorder in recorders for trajectory in recorder.trajectories()]
+        trajectories = recorded or own
         how: dict[str, Any] = {"length": config.segment_length, "asked": asked}
         n = min(n, count_queries(trajectories, **how))
         drawn = sample_candidates(trajectories, n=n, rng=rng, **how).queries() if n else []

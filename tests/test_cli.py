@@ -197,7 +197,7 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("run", "use one of train, resume, label, quality, evaluate, watch, plot, export, import"),
+        ("run", "use one of train, resume, label, quality, evaluate, relearn, watch, plot, export, import"),
         ("trian", "did you mean train?"),
         ("resumee DIR", "did you mean resume?"),
         ("resume DIR", "DIR holds no run (config.yaml missing)"),

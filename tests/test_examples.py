@@ -17,6 +17,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 STEPS = {
     "demonstrations": 2048,
     "offline_from_an_export": 2048,
+    "offline_from_minari": 1600,
     "own_environment": 4096,
     "own_teacher": 4096,
     "reward_in_another_ppo": 4096,
@@ -25,6 +26,7 @@ STEPS = {
 SAYS = {
     "demonstrations": r"the expert, .*: \d+\n(50 answers of kind .*, shown by expert.*: \d+\n){2}",
     "offline_from_an_export": r"50 preferences: \d+% of .*\n.* \d+ before, \d+ after 2048 steps",
+    "offline_from_minari": r"100 answers: \d+% of .*\ncorrelation with the true return .*: 0.\d\d\nwrote runs/offline",
     "own_environment": r"untrained: -\d+ .*\nfrom 50 answers: -\d+",
     "own_teacher": r"beta 0.01: \d+% .*\nbeta 1.0: \d+% of the answers name the better segment; true return \d+",
     "reward_in_another_ppo": r"true return \d+ \(mean of 20 episodes\) after 4096 steps on a learned reward",
@@ -36,6 +38,7 @@ SAYS = {
 def folder(tmp_path, monkeypatch):
     """A folder to work in, with the examples beside it; what is imported or registered there is forgotten."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
     monkeypatch.setattr(sys, "path", [*sys.path])
     registered = set(gymnasium.registry)
     yield tmp_path

@@ -39,8 +39,8 @@ def test_one_option_is_set_and_the_others_of_the_preset_stay():
 
 
 def test_another_name_leaves_the_options_of_the_presets_behind():
-    config = settings("--env-id", "Pendulum-v1", "--algo", "sac", "--query.schedule", "constant")
-    assert (config.algo, config.agent.options, config.query.schedule_options) == ("sac", {}, {})
+    config = settings("--env-id", "Pendulum-v1", "--algo", "a2c", "--query.schedule", "constant")
+    assert (config.algo, config.agent.options, config.query.schedule_options) == ("a2c", {}, {})
 
 
 def test_flags_of_earlier_versions_are_read():

@@ -1,7 +1,9 @@
 """Agents: what learns the policy."""
 
-from rlhf_gym.agents.actor import load_actor
+from rlhf_gym.agents.actor import Actor, load_actor
 from rlhf_gym.agents.agent import Agent
+from rlhf_gym.agents.cloning import Cloned, clone
+from rlhf_gym.agents.copying import copy_weights
 from rlhf_gym.agents.make import load_algorithm, load_policy, make_agent
 from rlhf_gym.agents.normalisation import NormalizedObservations
 from rlhf_gym.agents.off_policy import OffPolicyAgent
@@ -9,11 +11,15 @@ from rlhf_gym.agents.on_policy import OnPolicyAgent
 from rlhf_gym.agents.relabelling import RelabelledReplay
 
 __all__ = [
+    "Actor",
     "Agent",
+    "Cloned",
     "NormalizedObservations",
     "OffPolicyAgent",
     "OnPolicyAgent",
     "RelabelledReplay",
+    "clone",
+    "copy_weights",
     "load_actor",
     "load_algorithm",
     "load_policy",

@@ -12,10 +12,12 @@ from stable_baselines3.common.save_util import load_from_zip_file
 
 from rlhf_gym.errors import BadInput
 
+Actor = BasePolicy
+"""A policy alone: it predicts, and has the spaces that it was learned in."""
 DAMAGED = (OSError, ValueError, KeyError, AttributeError, RuntimeError, TypeError, ImportError, EOFError)
 
 
-def load_actor(path: str | Path) -> BasePolicy:
+def load_actor(path: str | Path) -> Actor:
     """Load a policy to predict with, without knowing by which algorithm it was learned.
 
     Args:
@@ -30,7 +32,8 @@ def load_actor(path: str | Path) -> BasePolicy:
     """
     try:
         settings, parameters, _ = load_from_zip_file(path, device="cpu")
-        policy = _policy(settings or {}, parameters["policy"])
+        whole = (settings or {}).get("policy")  # SBX's file has it as it is, its weights included
+        policy = whole if isinstance(whole, BasePolicy) else _policy(settings or {}, parameters["policy"])
     except (*DAMAGED, BadZipFile, UnpicklingError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else (str(error).splitlines() or ["empty"])[0]
         raise BadInput(f"{path} can't be read as a policy: {reason}; use a file of Stable-Baselines3's save") from error

@@ -14,6 +14,7 @@ from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputF
 from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, safe_mean
 from stable_baselines3.common.vec_env import VecEnvWrapper, unwrap_vec_wrapper
 
+from rlhf_gym.agents.jax_state import in_jax, write_arrays
 from rlhf_gym.agents.state import POLICY, restore_state, write_state
 from rlhf_gym.envs import RewardFunction, VecLearnedReward
 from rlhf_gym.errors import BadInput
@@ -135,6 +136,18 @@ class Agent(ABC):
         """
         return None
 
+    def pop_figures(self) -> dict[str, float]:
+        """Give figures of what it did since the last call, for a round's report; by itself, an agent has none."""
+        return {}
+
+    def reset_critic(self) -> None:
+        """Begin its value function anew, as it was of another reward; the policy stays as far as it is no part of it.
+
+        Raises:
+            BadInput: If it has none.
+        """
+        raise BadInput(f"agent.explore_steps is set and {type(self.sb3).__name__} has no value function; use 0")
+
     def _payer(self) -> VecLearnedReward:
         payer = unwrap_vec_wrapper(self.sb3.env, VecLearnedReward) if isinstance(self.sb3.env, VecEnvWrapper) else None
         if payer is None:
@@ -143,8 +156,10 @@ class Agent(ABC):
         return payer
 
     def save(self, path: str | Path) -> None:
-        """Write the policy as SB3's own file; it loads with the SB3 class's `load`."""
+        """Write the policy as SB3's own file, which its class's `load` reads; beside it, the arrays of one in JAX."""
         self.sb3.save(path, exclude=REPLAY_SETTINGS)
+        if in_jax(type(self.sb3)):
+            write_arrays(self.sb3, Path(path).parent)
 
     def save_state(self, folder: Path) -> None:
         """Write what :meth:`restore` goes on from: policy, optimizers, counters, latest episodes."""

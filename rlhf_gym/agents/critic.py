@@ -29,15 +29,20 @@ class Paid(NamedTuple):
     """Whether the last step ended the episode for good."""
 
 
-def check_critic(sb3: OnPolicyAlgorithm) -> None:
+def check_critic(sb3: OnPolicyAlgorithm, *, setting: str = "critic_after_fit", instead: str = "keep") -> None:
     """Refuse an algorithm whose policy has no value network of its own.
+
+    Args:
+        sb3: The algorithm.
+        setting: What would change the network.
+        instead: The setting's value that doesn't.
 
     Raises:
         BadInput: Saying what to set.
     """
     policy: Any = sb3.policy
     if not (isinstance(getattr(policy, "value_net", None), nn.Linear) and hasattr(policy.mlp_extractor, "value_net")):
-        raise BadInput(f"critic_after_fit is set and {type(sb3).__name__} has no value network; use keep")
+        raise BadInput(f"{setting} is set and {type(sb3).__name__} has no value network; use {instead}")
 
 
 def rescale(sb3: OnPolicyAlgorithm, paid: Sequence[Paid], rng: np.random.Generator) -> None:

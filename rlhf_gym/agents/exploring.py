@@ -12,8 +12,11 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from rlhf_gym.agents.jax_state import in_jax
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
+
+IN_JAX = "has networks of JAX, whose noise isn't scaled; use an algorithm of Stable-Baselines3"
 
 
 @torch.no_grad()
@@ -32,6 +35,8 @@ def act_on_policy(sb3: OnPolicyAlgorithm, observations: Array, noise: Array, rng
     Raises:
         BadInput: If the policy's distribution is neither.
     """
+    if in_jax(type(sb3)):
+        raise _unscalable(sb3, IN_JAX)
     policy: Any = sb3.policy
     distribution = policy.get_distribution(policy.obs_to_tensor(observations)[0])
     space = sb3.action_space
@@ -75,7 +80,10 @@ def act_off_policy(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, r
 
 def _scaled(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, rng: np.random.Generator) -> Array:
     """Actions scaled to [-1, 1]."""
+    if in_jax(type(sb3)):
+        raise _unscalable(sb3, IN_JAX)
     policy: Any = sb3.policy
+    policy.set_training_mode(False)  # as predict does; CrossQ normalises by batch
     tensor = policy.obs_to_tensor(observations)[0]
     if hasattr(policy.actor, "get_action_dist_params") and not policy.actor.use_sde:
         mean, log_std, _ = policy.actor.get_action_dist_params(tensor)

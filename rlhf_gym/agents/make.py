@@ -13,9 +13,11 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlhf_gym.agents.agent import Agent, Schedule
 from rlhf_gym.agents.critic import CriticAfterFit
+from rlhf_gym.agents.jax_state import in_jax
 from rlhf_gym.agents.off_policy import OffPolicyAgent
 from rlhf_gym.agents.on_policy import OnPolicyAgent
 from rlhf_gym.agents.options import check_observations, takes_actions
+from rlhf_gym.agents.reference import Closeness
 from rlhf_gym.agents.return_statistics import StatisticsAfterFit
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import AGENTS, load
@@ -33,6 +35,7 @@ def make_agent(
     normalize_rewards: bool = False,
     return_statistics: StatisticsAfterFit = "keep",
     critic_after_fit: CriticAfterFit = "keep",
+    closeness: Closeness | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Agent:
     """Make the agent that learns by an algorithm of SB3.
@@ -44,10 +47,12 @@ def make_agent(
         total_timesteps: Environment steps of all portions together.
         schedule: Of the learning rate and, where the algorithm has one, the clip range.
         net_arch: Hidden units of the networks; None is the algorithm's own choice.
-        normalize_observations: Have an on-policy algorithm's policy normalise what it is given; None does.
+        normalize_observations: Have an on-policy algorithm's policy normalise what it is given; None does, but for
+            SBX's.
         normalize_rewards: Have an on-policy algorithm divide its rewards by the size of the return.
         return_statistics: What happens to that size where the reward function has changed.
         critic_after_fit: What happens to an on-policy algorithm's value function there.
+        closeness: How close an on-policy algorithm's policy stays to a reference; None has none.
         options: SB3's own keywords.
 
     Raises:
@@ -63,9 +68,12 @@ def make_agent(
     arguments: dict[str, Any] = {"seed": seed, "total_timesteps": total_timesteps, "schedule": schedule}
     arguments |= {"options": options} if net_arch is None else {"options": options, "net_arch": net_arch}
     if issubclass(sb3_class, OnPolicyAlgorithm):
-        arguments |= {"normalize_observations": normalize_observations is not False}
+        normalizes = not in_jax(sb3_class) if normalize_observations is None else normalize_observations
+        arguments |= {"normalize_observations": normalizes}
         arguments |= {"normalize_rewards": normalize_rewards, "return_statistics": return_statistics}
-        return OnPolicyAgent(sb3_class, venv, critic_after_fit=critic_after_fit, **arguments)
+        return OnPolicyAgent(sb3_class, venv, critic_after_fit=critic_after_fit, closeness=closeness, **arguments)
+    if closeness is not None:
+        raise BadInput(f"kl is set and algo is {algo}, which is not on-policy; use ppo or a2c, or no kl and reference")
     for name, value in (("return_statistics", return_statistics), ("critic_after_fit", critic_after_fit)):
         if value != "keep":
             raise BadInput(f"{name} is {value} and algo is {algo}, which is not on-policy; use keep")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from gymnasium import spaces
+from stable_baselines3 import DQN, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -18,12 +20,16 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlhf_gym.agents.agent import Agent, Schedule
 from rlhf_gym.agents.exploring import act_off_policy
 from rlhf_gym.agents.options import RESERVED, build, check_options
+from rlhf_gym.agents.q_networks import reset_q
 from rlhf_gym.agents.relabelling import RelabelledReplay
+from rlhf_gym.agents.replay_memory import available_memory, check_replay_fits
 from rlhf_gym.agents.state import restore_replay, write_replay
 from rlhf_gym.envs import RewardFunction, VecLearnedReward
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
+WITH_ADAM = (SAC, TD3, DQN)
+OPTIMIZER = {"fused": True}  # Adam as SB3 has it; fused, its step takes a third of the time
 RESERVED_HERE = {**RESERVED, "n_steps": "rewards are relabelled one step at a time"}
 
 
@@ -42,7 +48,8 @@ class OffPolicyAgent(Agent):
             scaled to [-1, 1].
 
     Raises:
-        BadInput: On an option the algorithm doesn't take, or environments it can't act in.
+        BadInput: On an option the algorithm doesn't take, environments it can't act in, or a replay buffer for which
+            there isn't enough memory.
     """
 
     sb3: OffPolicyAlgorithm
@@ -61,9 +68,19 @@ class OffPolicyAgent(Agent):
         settings = dict(options or {})
         check_options(sb3_class, settings, reserved=RESERVED_HERE)
         _read(settings, venv)
+        size = settings.get("buffer_size", _default_size(sb3_class))
+        check_replay_fits(venv, size, total_timesteps=total_timesteps, available=available_memory())
         set_random_seed(seed)
-        policy_kwargs = {} if net_arch is None else {"net_arch": list(net_arch)}
-        sb3 = build(sb3_class, venv, replay_buffer_class=RelabelledReplay, policy_kwargs=policy_kwargs, **settings)
+        policy_kwargs: dict[str, Any] = {} if net_arch is None else {"net_arch": list(net_arch)}
+        if issubclass(sb3_class, WITH_ADAM):
+            policy_kwargs["optimizer_kwargs"] = dict(OPTIMIZER)
+        try:
+            sb3 = build(sb3_class, venv, replay_buffer_class=RelabelledReplay, policy_kwargs=policy_kwargs, **settings)
+        except MemoryError as error:
+            raise BadInput(
+                f"option buffer_size is {size}, for which there is no memory: {error}; set agent.options.buffer_size "
+                f"smaller, such as {min(size, total_timesteps)}, the steps that the run fills"
+            ) from error
         sb3.action_space.seed(seed)  # SB3 does so only where it seeds the environments too
         super().__init__(sb3, total_timesteps=total_timesteps, schedule=schedule)
         if isinstance(venv, VecLearnedReward):
@@ -119,6 +136,10 @@ class OffPolicyAgent(Agent):
 
         return reward
 
+    def reset_critic(self) -> None:
+        """See :meth:`Agent.reset_critic`."""
+        reset_q(self.sb3)
+
     def save_state(self, folder: Path) -> None:
         """As :meth:`Agent.save_state`, with the replay buffer."""
         super().save_state(folder)
@@ -128,6 +149,14 @@ class OffPolicyAgent(Agent):
         """As :meth:`Agent.restore`, with the replay buffer, which is empty where only `policy.zip` is left."""
         super().restore(folder)
         restore_replay(self.replay, folder)
+
+
+def _default_size(sb3_class: type[OffPolicyAlgorithm]) -> int:
+    """Find how many steps an algorithm's replay buffer keeps if nobody says; one that takes any keyword has SB3's."""
+    named = (
+        signature(sb3_class).parameters.get("buffer_size") or signature(OffPolicyAlgorithm).parameters["buffer_size"]
+    )
+    return int(named.default)
 
 
 def _read(settings: dict[str, Any], venv: VecEnv) -> None:

@@ -8,22 +8,26 @@ from typing import Any, final
 
 import numpy as np
 from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from rlhf_gym.agents.agent import Agent, Schedule, falling
 from rlhf_gym.agents.critic import CHANGES, CriticAfterFit, Paid, check_critic
 from rlhf_gym.agents.exploring import act_on_policy
+from rlhf_gym.agents.jax_state import in_jax
 from rlhf_gym.agents.normalisation import NormalizedObservations, UpdateStatistics
 from rlhf_gym.agents.options import build, check_options
+from rlhf_gym.agents.reference import Closeness, Reference, check_algorithm
 from rlhf_gym.agents.return_statistics import (
     StatisticsAfterFit,
     restart_statistics,
     restore_statistics,
     write_statistics,
 )
+from rlhf_gym.agents.staying import StayClose
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Segment, Trajectory
 
@@ -49,11 +53,17 @@ class OnPolicyAgent(Agent):
             starts again from the new one's of the latest trajectories.
         critic_after_fit: What then happens to the value function: it is kept, rescaled, reset or warmed up
             (:mod:`rlhf_gym.agents.critic`); the policy stays.
+        closeness: How close to stay to a reference policy, which is the one it starts with until `reference` takes
+            another's weights; None has no reference.
         options: SB3's own keywords, and `log_std_init`, the log standard deviation of continuous actions at the start.
+
+    Attributes:
+        reference: The policy to stay close to, and what straying from it costs; None without one.
 
     Raises:
         BadInput: On an option the algorithm doesn't take, environments it can't act in, statistics that are not there,
-            or an algorithm without a value network where that is to change.
+            or an algorithm without a value network where that is to change, or whose divergence from a reference isn't
+            known.
     """
 
     sb3: OnPolicyAlgorithm
@@ -71,6 +81,7 @@ class OnPolicyAgent(Agent):
         normalize_rewards: bool = False,
         return_statistics: StatisticsAfterFit = "keep",
         critic_after_fit: CriticAfterFit = "keep",
+        closeness: Closeness | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         settings = dict(options or {})
@@ -82,6 +93,10 @@ class OnPolicyAgent(Agent):
         if issubclass(sb3_class, PPO):
             policy_kwargs["optimizer_kwargs"] = dict(OPTIMIZER)
         if normalize_observations:
+            if in_jax(sb3_class):
+                raise BadInput(
+                    f"normalize_observations is on and {sb3_class.__name__}'s networks are JAX's; turn it off"
+                )
             policy_kwargs["features_extractor_class"] = NormalizedObservations
         if normalize_rewards:
             venv = VecNormalize(venv, norm_obs=False, gamma=settings.get("gamma", GAMMA))
@@ -93,7 +108,13 @@ class OnPolicyAgent(Agent):
         self._rng = np.random.default_rng(seed)
         if self._change:
             check_critic(sb3)
-        self._clip_range = float(sb3.clip_range(1.0)) if hasattr(sb3, "clip_range") else None
+        self.reference: Reference | None = None
+        if closeness is not None:
+            check_algorithm(sb3)
+            self.reference = Reference(sb3.policy, closeness)
+        # SBX's PPO keeps the number under SB3's name.
+        names = [name for name in ("clip_range", "clip_range_schedule") if callable(getattr(sb3, name, None))]
+        self._clip_ranges = {name: float(getattr(sb3, name)(1.0)) for name in names}
 
     @property
     def portion(self) -> int:
@@ -117,20 +138,43 @@ class OnPolicyAgent(Agent):
             paid = [Paid(t.observations, r, t.terminated) for t, r in zip(trajectories, rewards, strict=True)]
             self._change(self.sb3, paid, self._rng)
 
+    def reset_critic(self) -> None:
+        """See :meth:`Agent.reset_critic`; statistics of returns begin anew, too.
+
+        Raises:
+            BadInput: If the policy has no value network of its own.
+        """
+        check_critic(self.sb3, setting="agent.explore_steps", instead="0")
+        CHANGES["reset"](self.sb3, (), self._rng)
+        if (statistics := self.sb3.get_vec_normalize_env()) is not None:
+            statistics.ret_rms = RunningMeanStd(shape=())
+            statistics.returns[:] = 0
+
     def save(self, path: str | Path) -> None:
-        """See :meth:`Agent.save`; beside it, the statistics of returns where rewards are divided by them."""
+        """See :meth:`Agent.save`; beside it, the statistics by which rewards are divided, and the reference."""
         super().save(path)
         if (statistics := self.sb3.get_vec_normalize_env()) is not None:
             write_statistics(statistics, Path(path).parent)
+        if self.reference:
+            self.reference.save(Path(path).parent)
 
     def restore(self, folder: Path) -> None:
-        """See :meth:`Agent.restore`; statistics of returns included, where they were saved."""
+        """See :meth:`Agent.restore`; statistics of returns included, where they were saved, and the reference."""
         super().restore(folder)
         if (statistics := self.sb3.get_vec_normalize_env()) is not None:
             restore_statistics(statistics, folder)
+        if self.reference:
+            self.reference.restore(folder)
+
+    def pop_figures(self) -> dict[str, float]:
+        """See :meth:`Agent.pop_figures`: how far from its reference it was, and what that costs."""
+        return self.reference.pop_figures() if self.reference else {}
 
     def _prepare(self, end: int, left: float) -> BaseCallback | None:
-        if self._clip_range is not None:
-            self.sb3.clip_range = falling(self._clip_range, left)  # type: ignore[attr-defined]
-        normalizes = isinstance(self.sb3.policy.features_extractor, NormalizedObservations)
-        return UpdateStatistics() if normalizes else None
+        for name, start in self._clip_ranges.items():
+            setattr(self.sb3, name, falling(start, left))
+        normalizes = isinstance(getattr(self.sb3.policy, "features_extractor", None), NormalizedObservations)
+        callbacks: list[BaseCallback] = [UpdateStatistics()] if normalizes else []
+        if self.reference:
+            callbacks.append(StayClose(self.reference))
+        return CallbackList(callbacks) if callbacks else None

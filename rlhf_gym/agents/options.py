@@ -79,11 +79,26 @@ def check_observations(venv: VecEnv) -> None:
 
 def takes_actions(sb3_class: type[BaseAlgorithm], venv: VecEnv) -> bool:
     """Test whether an algorithm can act in environments; SB3 asserts it where it is made."""
+    check_policy(sb3_class)
     try:
         sb3_class("MlpPolicy", venv, device="cpu", _init_setup_model=False)  # type: ignore[call-arg]
     except AssertionError:
         return False
     return True
+
+
+def check_policy(sb3_class: type[BaseAlgorithm]) -> None:
+    """Refuse an algorithm that knows no multi-layer perceptron, such as one with a recurrent policy.
+
+    Raises:
+        BadInput: Naming the policies that it knows.
+    """
+    known = sb3_class.policy_aliases
+    if known and "MlpPolicy" not in known:
+        raise BadInput(
+            f"{sb3_class.__name__} has no MlpPolicy, only {', '.join(known)}, which can't be used here; use another "
+            "algorithm"
+        )
 
 
 def build(sb3_class: type[Algorithm], venv: VecEnv, **settings: Any) -> Algorithm:

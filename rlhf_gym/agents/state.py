@@ -18,16 +18,25 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import load_from_zip_file
 
+from rlhf_gym.agents.jax_state import arrays, in_jax, restore_arrays
 from rlhf_gym.errors import BadInput
+from rlhf_gym.segments import Array
 
 POLICY, EPISODES, REPLAY = "policy.zip", "episodes.json", "replay.safetensors"
 ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
-DAMAGED = (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError)
+DAMAGED = (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError, SafetensorError)
 
 
 def write_state(sb3: BaseAlgorithm, folder: Path) -> None:
     """Write what policy.zip holds as a pickle only: the latest episodes' figures."""
     (folder / EPISODES).write_text(json.dumps(list(sb3.ep_info_buffer or ()), default=float))
+
+
+def weights(sb3: BaseAlgorithm) -> dict[str, Array]:
+    """Copy the weights of all networks, target networks included, by name."""
+    if in_jax(type(sb3)):
+        return {name: array for name, array in arrays(sb3).items() if ".params" in name or ".target_params" in name}
+    return {name: tensor.numpy(force=True).copy() for name, tensor in sb3.policy.state_dict().items()}
 
 
 def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
@@ -43,6 +52,8 @@ def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
         for name, tensor in (tensors or {}).items():
             if tensor is not None:  # SAC's, where the entropy coefficient is fixed
                 attrgetter(name)(sb3).data.copy_(tensor)
+        if in_jax(type(sb3)):
+            restore_arrays(sb3, folder)
     except DAMAGED as error:
         raise BadInput(
             f"{folder / POLICY} can't be read as a policy of {type(sb3).__name__} here: {str(error).splitlines()[0]}"

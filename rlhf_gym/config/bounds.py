@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.registry import source_entry, teacher_entry
+from rlhf_gym.registry import SCHEMES, needs_ensemble, source_entry, teacher_entry
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,14 @@ def check_together(config: Any) -> None:
     _check_planned(config.query)
     _check_steps(config)
     _check_teacher(config)
+    _check_reference(config.agent)
+    if config.direct:
+        _check_direct(config)
+    if config.query.trajectories and config.query.shown:
+        raise BadInput(
+            f"query.trajectories is {config.query.trajectories} and query.shown is {config.query.shown}, whose steps "
+            "nobody would be asked about; use one of them"
+        )
     if not config.query.noise_levels:
         raise BadInput("query.noise_levels is empty; use one factor or more, such as 0 2, and query.shown 0 for none")
 
@@ -98,12 +106,50 @@ def _check_steps(config: Any) -> None:
             f"agent.options.batch_size is {batch} but a rollout has {rollout} steps (agent.n_envs x "
             f"agent.options.n_steps); use agent.options.batch_size <= {rollout}"
         )
-    least = config.warm_up_steps + rollout
+    least = config.warm_up_steps + config.agent.explore_steps + rollout
     if config.total_timesteps < least:
         warm_up = "query.warm_up_steps and " if config.warm_up_steps else ""
+        warm_up += "agent.explore_steps and " if config.agent.explore_steps else ""
         raise BadInput(
             f"total_timesteps is {config.total_timesteps}; use at least {least}: {warm_up}one rollout of {config.algo}"
         )
+
+
+def _check_reference(agent: Any) -> None:
+    """Refuse a policy to stay close to without a price, a price without a policy, and a start that isn't there."""
+    costs = bool(agent.kl) or agent.kl_target is not None
+    if agent.reference is not None and not costs:
+        raise BadInput(
+            f"agent.reference is {agent.reference}, and straying from it costs nothing; set agent.kl or agent.kl_target"
+        )
+    if costs and agent.reference is None:
+        name = "kl" if agent.kl else "kl_target"
+        raise BadInput(
+            f"agent.{name} is {getattr(agent, name)} and agent.reference is None; set agent.reference start, a run "
+            "directory, a policy's file or trajectories"
+        )
+    if agent.kl_target == 0:
+        raise BadInput("agent.kl_target is 0, which only the reference itself has; use a number above 0")
+    if agent.reference == "start" and agent.start is None:
+        raise BadInput("agent.reference is start and agent.start is None; set agent.start, or another reference")
+    if agent.start_options and agent.start is None and agent.reference is None:
+        raise BadInput(f"agent.start_options is {agent.start_options} and agent.start is None; set agent.start")
+
+
+def _check_direct(config: Any) -> None:
+    """Refuse what a method that learns no reward has no use for; how a reward would be fitted is left as it is."""
+    reward, feedback, scheme = config.reward, config.feedback, config.query.scheme
+    kl = config.agent.reference is not None
+    able = ", ".join(name for name in SCHEMES if not needs_ensemble(name))
+    for found, setting, value, remedy in (
+        (reward.source != "learned", "reward.source", reward.source, "leave it out, or use method learned_reward"),
+        (bool(reward.more), "reward.more", ", ".join(reward.more), "leave it out"),
+        (feedback.reliability, "feedback.reliability", "on", "leave it out"),
+        (kl, "agent.reference", config.agent.reference, "leave it out; method dpo stays close to what it cloned"),
+        (needs_ensemble(scheme), "query.scheme", scheme, f"no members are there to disagree: use one of {able}"),
+    ):
+        if found:
+            raise BadInput(f"{setting} is {value} and method is {config.method}, which learns no reward; {remedy}")
 
 
 def _check_teacher(config: Any) -> None:

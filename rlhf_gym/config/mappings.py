@@ -40,7 +40,7 @@ def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     for name, value in changes.items():
         if is_dataclass(value) and not isinstance(value, type):
             value = asdict(value)
-        one_value = name == "env_kwargs" or (str(name).endswith("options") and not value)
+        one_value = name == "env_kwargs" or (str(name).endswith(("options", "more")) and not value)
         both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping) and not one_value
         merged[name] = merge(merged[name], value) if both else value
     return merged

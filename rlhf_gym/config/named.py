@@ -16,6 +16,7 @@ OPTIONS_OF = {
     "reward.network": "reward.network_options",
     "algo": "agent.options",
     "method": "method_options",
+    "agent.start": "agent.start_options",
 }
 """Where the options of what a setting names are."""
 DEFAULTS = {
@@ -26,8 +27,11 @@ DEFAULTS = {
     "reward.network": "mlp",
     "algo": "ppo",
     "method": "learned_reward",
+    "agent.start": None,
 }
 """What a setting names where nobody says; the fields' own defaults, which a test compares."""
+BY_NAME = ("reward.more",)
+"""Settings that take any number of names, each with its options."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """RLHFConfig: every setting of a run, the essentials at the top, the rest grouped by room.
 
-Precedence: default < preset of the environment < YAML file < flag.
+Precedence: default < preset of the environment < its preset of the algorithm < YAML file < flag.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from tyro.conf import arg
 from rlhf_gym.config.bounds import AtLeast, Fraction, check_together
 from rlhf_gym.config.earlier import renamed
 from rlhf_gym.config.mappings import build, check_types, merge, plain, read_yaml
-from rlhf_gym.config.named import Named, without_foreign_options
+from rlhf_gym.config.named import DEFAULTS, Named, without_foreign_options
 from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.config.presets import preset
-from rlhf_gym.registry import AGENTS, KINDS, AgentEntry, source_entry
+from rlhf_gym.registry import AGENTS, KINDS, AgentEntry, is_direct, source_entry
 
 AtLeast0, AtLeast1 = AtLeast(0), AtLeast(1)
 Options = dict[str, Any]
@@ -50,11 +50,14 @@ class QueryConfig:
     """Which segments are asked about, and when."""
 
     scheme: Annotated[str, Named("query.scheme"), _one_of("query.scheme")] = "disagreement"
-    """How queries are chosen among candidates; before the first fit the choice is uniform."""
+    """How queries are chosen among candidates; before the first fit the choice is uniform. With methods cpl and dpo,
+    which have no ensemble, disagreement becomes uniform, and entropy and coverage are the others that work."""
     scheme_options: Options = field(default_factory=dict)
     """The scheme's own parameters; disagreement_coverage and entropy_coverage: `pool`, candidates for each query that
     are kept by their value (5); value_disagreement: `gamma` (0.99); outside_coverage: `share` of the queries from
-    outside (0.5), and `border`, a quantile of how far asked options are from each other (0.95)."""
+    outside (0.5), and `border`, a quantile of how far asked options are from each other (0.95); insertion: `lists` that
+    are put in order side by side (2), after how many `comparisons` one takes no new segment (25), and what they `weigh`
+    in the fit, as much as their answers or as all their pairs (answers)."""
     options: Annotated[int | None, AtLeast(2)] = None
     """Segments that a query shows; None takes the fewest that the kind of feedback allows, and so does a kind in a mix
     that doesn't allow this number."""
@@ -72,6 +75,9 @@ class QueryConfig:
     """Environment steps of the untrained policy before any policy update; they count as steps of the run."""
     memory_steps: Annotated[int, AtLeast1] = 16_384
     """Most recent environment steps that queries are cut from."""
+    trajectories: str | None = None
+    """Cut queries from these recorded trajectories, and none from the policy's own: `minari:ID`, a Minari dataset on
+    this machine, or a file of :func:`save_trajectories`. There is no warm-up then."""
     shown: Annotated[float, Fraction] = 0.0
     """Share of the run's environment steps that are played to be shown, with other exploration noise than the policy's
     own and in environments of their own; nothing is learned from them. They have the same share of `memory_steps`, and
@@ -137,9 +143,9 @@ class RewardConfig:
     source: Annotated[str, Named("reward.source"), _one_of("reward.source")] = "learned"
     """What the agent is paid. `learned` is the method; the others are its controls and ask for no labels: the true
     reward (or `feedback.goal`, if set) as it is, or normalised to the size of a learned one; a reward model that is
-    never fitted; a constant."""
+    never fitted; a constant; one that was learned before (`frozen`), as `rlhf-gym relearn` pays it."""
     source_options: Options = field(default_factory=dict)
-    """The source's own parameters; constant: `value` (1)."""
+    """The source's own parameters; constant: `value` (1); frozen: `path`, a run directory."""
     linear: Literal["linear", "quadratic", "absolute"] | None = None
     """A Bayesian part, linear in features, which the networks then complete: `linear` in the inputs, `quadratic` in
     their squares and the action's effort, too, and `absolute` in their magnitudes as well. Few answers say much if the
@@ -173,7 +179,8 @@ class RewardConfig:
     """Share of answers the likelihood takes to be random. Christiano et al. 2017 take 0.1, for people; with an
     errorless teacher it only slows learning from the answers the model gets wrong."""
     label_smoothing: Annotated[float, Fraction] = 0.0
-    """Share of each answer that is spread over all options, so that no fit grows surer than that."""
+    """Share of each answer that is spread over all options, so that no fit grows surer than that; the preference margin
+    of STAR (2025) is half of it, 0.05."""
     bootstrap: Literal["poisson", "folds"] = "poisson"
     """Which answers each network is fitted to: random weights, a third of which are 0, or all but one fold of three."""
     calibrate: bool = False
@@ -181,6 +188,11 @@ class RewardConfig:
     their temperature."""
     pessimism: Annotated[float, AtLeast0] = 0.0
     """Pay the members' mean less this many of their standard deviations."""
+    more: Annotated[Options, Named("reward.more")] = field(default_factory=dict)
+    """More from the same labels, each by its name with its parameters, such as '{"crops": {}}'; one by one, as
+    --reward.more.pseudo-labels.threshold 0.99. crops: in each gradient step other parts of the segments; pseudo_labels:
+    the model's own answers where it is sure; self_supervised: hidden layers learn what happens next, too;
+    disagreement_bonus: what members disagree about is paid on top (rlhf_gym/rewards/more)."""
     shift: Literal["living", "auto", "never"] = "auto"
     """Subtract the mean reward. `auto` does where no episode has ever terminated, and only there. `living` does so,
     too, and elsewhere pays the average step what living is worth, by answers to queries whose options lived for
@@ -210,6 +222,28 @@ class AgentConfig:
     then regresses it on the new reward's lambda-returns; each on the latest steps, the policy left as it is."""
     schedule: Literal["constant", "linear"] = "constant"
     """`linear` takes learning rate and clip range to 0 over the whole run."""
+    start: str | None = None
+    """Where the policy starts: a run directory or a policy's file, whose weights are copied where class, spaces and
+    layers are the same, and whose play is cloned otherwise; trajectories, which are cloned (`minari:ID`, or a file of
+    :func:`save_trajectories`); or `best`: the better segments of `feedback.preferences`, cloned. None is untrained."""
+    start_options: Options = field(default_factory=dict)
+    """How `start` and `reference` are taken over: `episodes` and `steps` to clone, at most; `copy` (True), else weights
+    aren't; `deterministic` (False), of a policy that plays; of the fit: `epochs` (100), `batch_size` (64),
+    `learning_rate` (1e-3), `heldout` (0.1), `patience` (10), and `least_std` (0.1) of continuous actions."""
+    reference: str | None = None
+    """The policy to stay close to: `start`, or another one, named in the same ways."""
+    kl: Annotated[float, AtLeast0] = 0.0
+    """What that is worth: beta, subtracted from the reward for each nat by which the policy diverges from the reference
+    in a step, KL(pi || reference); with `normalize_rewards` from the normalised one. PPO and A2C alone."""
+    kl_target: Annotated[float | None, AtLeast0] = None
+    """Mean divergence of a step, in nats, towards which beta is adapted after every rollout (Ziegler et al. 2019);
+    `kl` is then beta at the start, or 0.1."""
+    kl_gain: Annotated[float, AtLeast0] = 1.0
+    """How fast beta is adapted: 1 is up to 20 % a rollout. Ziegler et al. have 0.1, for runs of thousands."""
+    explore_steps: Annotated[int, AtLeast0] = 0
+    """Environment steps between warm-up and first query, in whole portions, in which the agent learns to reach states
+    unlike those of before (unsupervised pre-training of PEBBLE, Lee et al. 2021); they count as steps of the run, and
+    its value function begins anew after them."""
     torch_threads: Annotated[int, AtLeast1] = 1
     """Threads of torch; networks this small want one."""
     options: Options = field(default_factory=dict)
@@ -257,9 +291,13 @@ class RLHFConfig:
     """What the teacher is asked for; or several kinds, each with its share of the queries, such as
     comparison=0.7,ranking=0.3. A rating has five levels, or as many as rating-3 says."""
     method: Annotated[str, Named("method"), _one_of("method")] = "learned_reward"
-    """How answers become a better policy: by a reward model, or (`objectives`) by one for each teacher's answers."""
+    """How answers become a better policy: by a reward model, or (`objectives`) by one for each teacher's answers; or
+    directly, with no reward and no updates by `algo`, which has to be ppo or a2c: by contrastive preference learning
+    (`cpl`) or direct preference optimisation (`dpo`)."""
     method_options: Options = field(default_factory=dict)
-    """The method's own parameters; objectives: `weights`, by the names of the teachers."""
+    """The method's own parameters; objectives: `weights`, by the names of the teachers. cpl: `alpha` (0.1) and `bias`
+    (0.5); dpo: `beta` (0.1); both: gradient `steps` of each fit (400; 0 is cloning alone) after `clone_steps` (200),
+    `batch_size` (32), `learning_rate` (1e-3), and `std` of continuous actions: a number, or learned."""
     algo: Annotated[str, Named("algo"), _one_of("algo")] = "ppo"
     """Who learns the policy: any Stable-Baselines3 algorithm."""
     env: EnvConfig = field(default_factory=EnvConfig)
@@ -274,12 +312,19 @@ class RLHFConfig:
         # Complete, so that config.yaml says what was run.
         options = {**AGENTS.get(self.algo, AgentEntry("")).defaults, **self.agent.options}
         object.__setattr__(self, "agent", replace(self.agent, options=options))
+        if self.direct and self.query.scheme == DEFAULTS["query.scheme"]:  # one policy can't disagree
+            object.__setattr__(self, "query", replace(self.query, scheme="uniform"))
         check_together(self)
+
+    @property
+    def direct(self) -> bool:
+        """Whether the method learns no reward."""
+        return is_direct(self.method)
 
     @property
     def warm_up_steps(self) -> int:
         """Environment steps before any policy update, in whole steps of all environments; 0 where none are needed."""
-        if not source_entry(self.reward.source).warm_up:
+        if self.query.trajectories or not source_entry(self.reward.source).warm_up:
             return 0
         return math.ceil(self.query.warm_up_steps / self.agent.n_envs) * self.agent.n_envs
 
@@ -288,15 +333,21 @@ class RLHFConfig:
         """Take the preset of an environment (or plain defaults), with some settings replaced.
 
         Args:
-            env_id: Gymnasium id.
+            env_id: Gymnasium id; with another algorithm than PPO, such as ``algo="sac"``, its preset of that.
             **settings: Top-level settings, or a mapping for a group: ``query={"rounds": 5}``.
         """
         return cls.over_preset({"env_id": env_id, **settings})
 
     @classmethod
-    def over_preset(cls, settings: Mapping[str, Any]) -> RLHFConfig:
-        """Lay settings over the preset of the environment that they name."""
-        return cls.from_dict(_laid_over(preset(settings.get("env_id", cls.env_id)), settings))
+    def over_preset(cls, settings: Mapping[str, Any], *, algo: str | None = None) -> RLHFConfig:
+        """Lay settings over the preset of the environment and the algorithm that they name.
+
+        Args:
+            settings: Nested.
+            algo: The algorithm, if it isn't theirs; options that they have for another one are dropped.
+        """
+        settings = settings if algo is None else _laid_over(settings, {"algo": algo})
+        return cls.from_dict(_laid_over(preset(settings.get("env_id", cls.env_id), settings.get("algo")), settings))
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> RLHFConfig:

@@ -13,6 +13,7 @@ import torch
 from gymnasium import Space, spaces
 
 from rlhf_gym.agents import Agent, OffPolicyAgent, make_agent
+from rlhf_gym.agents.state import weights
 from rlhf_gym.contracts.examples import must
 from rlhf_gym.envs import VecLearnedReward, make_vec_env
 from rlhf_gym.segments import Array, Origin
@@ -226,12 +227,14 @@ def _contains(space: Space[Any], action: Array) -> bool:
     return bool(space.contains(int(action) if isinstance(space, spaces.Discrete) else action))
 
 
-def _weights(agent: Agent) -> list[torch.Tensor]:
-    return [weight.clone() for weight in agent.sb3.policy.state_dict().values()]
+def _weights(agent: Agent) -> list[Array]:
+    found = list(weights(agent.sb3).values())
+    must(bool(found), "an agent has weights")
+    return found
 
 
-def _same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+def _same(one: list[Array], other: list[Array]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def _seed(agent: Agent, seed: int) -> None:

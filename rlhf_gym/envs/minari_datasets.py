@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from inspect import signature
 from typing import Any, cast
 
+import gymnasium
 import numpy as np
 from gymnasium import Env, spaces
+from gymnasium.envs.registration import EnvSpec
 
 from rlhf_gym.envs.make import make_env
+from rlhf_gym.envs.replay import replay
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Ending, Origin, Trajectory
 
@@ -25,6 +28,7 @@ except ImportError as error:
     raise ImportError("Minari datasets need Minari: pip install 'rlhf-gym[minari]'") from error
 
 ORIGIN = "rlhf_gym_origin"  # of all episodes, but for their seeds; in the dataset's metadata
+MADE_BY = "rlhf_gym_run"  # likewise, by what run and policy they were made
 LOSSLESS = (
     {"jpeg_encoding": False} if "jpeg_encoding" in signature(minari.create_dataset_from_buffers).parameters else {}
 )
@@ -33,8 +37,8 @@ LOSSLESS = (
 def trajectories_from_minari(dataset_id: str) -> list[Trajectory]:
     """Read all episodes of a dataset that is on this machine; nothing is downloaded.
 
-    Episodes of datasets that :func:`trajectories_to_minari` made have their origins; those of others have none, as
-    they may have been recorded with other versions.
+    Episodes of datasets that :func:`trajectories_to_minari` made have their origins. So have those of others that were
+    recorded from a known seed, if the first of them replays here: it may have been recorded with other versions.
 
     Args:
         dataset_id: Such as mujoco/hopper/expert-v0.
@@ -54,7 +58,8 @@ def trajectories_from_minari(dataset_id: str) -> list[Trajectory]:
                 raise BadInput(f"its {what} are of a {type(space).__name__}; supported: Box, and Discrete actions")
         origin = Origin(**json.loads(metadata[ORIGIN])) if ORIGIN in metadata else None
         seeds = [each.get("seed") for each in dataset.storage.get_episode_metadata(dataset.episode_indices)]
-        return [_trajectory(*of, origin) for of in zip(dataset.iterate_episodes(), seeds, strict=True)]
+        trajectories = [_trajectory(*of, origin) for of in zip(dataset.iterate_episodes(), seeds, strict=True)]
+        return trajectories if origin else _with_origins(trajectories, seeds, dataset.env_spec)
     except FileNotFoundError as error:
         raise BadInput(
             f"minari dataset {dataset_id} isn't on this machine; see `minari list local`, or get it: `minari download "
@@ -64,8 +69,19 @@ def trajectories_from_minari(dataset_id: str) -> list[Trajectory]:
         raise BadInput(f"minari dataset {dataset_id} can't be read: {' '.join(str(error).split())}") from error
 
 
+def env_id_of_minari(dataset_id: str) -> str | None:
+    """Read the id of the environment that a dataset on this machine was recorded in; None if it names none."""
+    spec = minari.load_dataset(dataset_id).env_spec
+    return None if spec is None else str(spec.id)
+
+
 def trajectories_to_minari(
-    trajectories: Sequence[Trajectory], dataset_id: str, *, env: Env[Any, Any] | None = None, **about: Any
+    trajectories: Sequence[Trajectory],
+    dataset_id: str,
+    *,
+    env: Env[Any, Any] | None = None,
+    made_by: Mapping[str, Any] | None = None,
+    **about: Any,
 ) -> None:
     """Write trajectories as a new dataset on this machine, bit for bit.
 
@@ -73,6 +89,8 @@ def trajectories_to_minari(
         trajectories: At least one, all of one environment.
         dataset_id: Such as cartpole/expert-v0; there is no dataset of that name yet.
         env: Their environment; None makes the one that they name.
+        made_by: By what run and policy they were made, such as JSON holds; kept in the dataset's metadata as
+            `rlhf_gym_run`.
         **about: As `minari.create_dataset_from_buffers` takes it: author, author_email, algorithm_name, description,
             code_permalink.
 
@@ -97,8 +115,8 @@ def trajectories_to_minari(
                 **LOSSLESS,
                 **about,
             )
-            if origin is not None:
-                dataset.storage.update_metadata({ORIGIN: json.dumps(asdict(origin))})
+            more = {ORIGIN: origin and asdict(origin), MADE_BY: made_by and dict(made_by)}
+            dataset.storage.update_metadata({name: json.dumps(what) for name, what in more.items() if what})
     except (ValueError, TypeError, OSError) as error:
         raise BadInput(f"minari dataset {dataset_id} can't be made: {' '.join(str(error).split())}") from error
 
@@ -143,3 +161,23 @@ def _trajectory(episode: Any, seed: int | None, origin: Origin | None) -> Trajec
         Ending.TERMINATED if episode.terminations[-1] else ending,
         origin if origin is None or seed is None else replace(origin, seed=seed),
     )
+
+
+def _with_origins(
+    trajectories: Sequence[Trajectory], seeds: Sequence[int | None], spec: EnvSpec | None
+) -> list[Trajectory]:
+    """Add origins to those whose seed is known, if the first of them replays here."""
+    seeded = [i for i, seed in enumerate(seeds) if seed is not None]
+    if spec is None or not seeded:
+        return list(trajectories)
+    kwargs = dict(spec.kwargs)
+    if spec.id in gymnasium.registry and spec.max_episode_steps != gymnasium.spec(spec.id).max_episode_steps:
+        kwargs["max_episode_steps"] = spec.max_episode_steps
+    found = list(trajectories)
+    for i in seeded:
+        found[i] = replace(found[i], origin=Origin(spec.id, int(cast(int, seeds[i])), kwargs))
+    try:
+        replay(found[seeded[0]], draw=False)
+    except (ValueError, TypeError, AssertionError, gymnasium.error.Error):
+        return list(trajectories)
+    return found

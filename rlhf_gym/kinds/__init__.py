@@ -10,7 +10,10 @@ from functools import cache
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.kind import Kind
 from rlhf_gym.preferences import HELDOUT, Answer, Choice, Preference, Query, Said
-from rlhf_gym.registry import check_is, load
+from rlhf_gym.registry import KINDS, check_is, load
+
+REGISTERED = tuple(KINDS)
+"""Names of the kinds that need no dotted name."""
 
 
 @cache
@@ -84,4 +87,4 @@ class Told:
         return preference in self._before[preference.teacher, preference.query.kind]
 
 
-__all__ = ["Kind", "Told", "answer_text", "check_query", "choices", "find_kind"]
+__all__ = ["REGISTERED", "Kind", "Told", "answer_text", "check_query", "choices", "find_kind"]

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.kind import Kind
-from rlhf_gym.preferences import Answer, Choice, Level, Preference, Said
+from rlhf_gym.kinds.out_of import out_of
+from rlhf_gym.preferences import Choice, Level, Preference
 
 AGAINST = 8
 """Earlier ratings that one is held against, the latest ones: levels drift as what is seen gets better."""
@@ -25,33 +25,9 @@ LEVELS = 5
 
 def rating(levels: int) -> Kind:
     """Make the kind of feedback that has this many levels."""
-
-    def parse(text: str, options: int) -> Said:
-        """Read "skip", or a level and how many there are, such as "4/5".
-
-        Raises:
-            BadInput: If it is neither.
-        """
-        if text == Answer.SKIP.value:
-            return Answer.SKIP
-        level, slash, of = text.partition("/")
-        if not (slash and level.isdecimal() and level.isascii() and of == str(levels)):
-            raise BadInput(f"{text[:60]!r} is no rating; say a level from 1 to {levels}, such as {levels}/{levels}")
-        if not 1 <= int(level[:9]) <= levels:
-            raise BadInput(f"{text[:60]!r} is a level out of range; use 1, the worst, to {levels}, the best")
-        return Level(int(level), levels)
-
-    def text(answer: Said) -> str:
-        """Write what `parse` reads.
-
-        Raises:
-            BadInput: If it is neither a level nor SKIP.
-        """
-        if isinstance(answer, Level) and answer.of == levels:
-            return f"{answer.level}/{answer.of}"
-        if answer is Answer.SKIP:
-            return Answer.SKIP.value
-        raise BadInput(f"{answer!r} is no level of {levels}; use Level(1, {levels}) and so on, or Answer.SKIP")
+    parse, text = out_of(
+        Level, levels, no=f"no level of {levels}", use=f"use 1/{levels}, the worst, to {levels}/{levels}, the best"
+    )
 
     def answer(worth: Sequence[float]) -> Level:
         """Spread what was seen evenly over the levels."""

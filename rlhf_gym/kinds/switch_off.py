@@ -10,40 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.kind import Kind
-from rlhf_gym.preferences import Answer, Choice, Preference, Query, Said, Stop
+from rlhf_gym.kinds.out_of import out_of
+from rlhf_gym.preferences import Choice, Preference, Query, Stop
 from rlhf_gym.segments import Segment
 
 PARTS = 8
 """Equal parts of a segment, after each of which it may be stopped: nobody's finger is much quicker."""
 
 
-def parse(text: str, options: int) -> Said:
-    """Read "skip", or how many of the parts were still to be lived, such as "3/8"; "8/8" is not to be stopped.
-
-    Raises:
-        BadInput: If it is neither.
-    """
-    if text == Answer.SKIP.value:
-        return Answer.SKIP
-    after, slash, of = text.partition("/")
-    if not (slash and of == str(PARTS) and after in map(str, range(1, PARTS + 1))):
-        raise BadInput(f"{text[:60]!r} is no time to switch off; use 1/{PARTS} to {PARTS}/{PARTS}, parts lived")
-    return Stop(int(after), PARTS)
-
-
-def text(answer: Said) -> str:
-    """Write what :func:`parse` reads.
-
-    Raises:
-        BadInput: If it is neither a stop nor SKIP.
-    """
-    if isinstance(answer, Stop) and answer.of == PARTS:
-        return f"{answer.after}/{answer.of}"
-    if answer is Answer.SKIP:
-        return Answer.SKIP.value
-    raise BadInput(f"{answer!r} is no time to switch off; use Stop(3, {PARTS}), or Answer.SKIP")
+parse, text = out_of(
+    Stop,
+    PARTS,
+    no="no time to switch off",
+    use=f"use 1/{PARTS} to {PARTS}/{PARTS}, parts lived; {PARTS}/{PARTS} is never",
+)
 
 
 def beginnings(query: Query) -> list[Segment]:

@@ -55,8 +55,13 @@ def order(segment: Segment, pace: Pace) -> list[int]:
 
 def passed(order: Sequence[int], segment: Segment) -> list[float]:
     """List the share of an option's life that is over at each tick, given the pictures that :func:`order` lists."""
-    last = max(1, max(order) - (ended(segment) is not None))
+    last = max(1, last_lived(order, segment))
     return [min(1.0, picture / last) for picture in order]
+
+
+def last_lived(order: Sequence[int], segment: Segment) -> int:
+    """Find the number of the picture of the last lived step, which is its tick, too; one after it is of the ending."""
+    return max(order) - (ended(segment) is not None)
 
 
 def ended(segment: Segment) -> str | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlhf_gym.kinds import find_kind
+from rlhf_gym.kinds import REGISTERED, find_kind
 from rlhf_gym.preferences import Query, Said
 
-RATINGS = ("rating", *(f"rating-{levels}" for levels in (2, 3, 4, 6, 7, 8, 9)))
-SHOWS = ("comparison", "ranking", *RATINGS, "switch_off")
-"""Kinds of query that a terminal and a notebook can show."""
+SHOWS = tuple(name for name in REGISTERED if not find_kind(name).made)
+"""Kinds of query that a terminal and a notebook can show: all but those whose answer has to be played."""
 
 
 def wanted(query: Query) -> Said:

@@ -79,5 +79,5 @@ class LearnedRewardMethod(Method):
         self._paid = self.version
 
     def _pay(self, lately: Lately) -> None:
-        learned = self.learner.model.reward_function()
+        learned = self.learner.reward_function(self.agent.steps)
         self.agent.pay(*self._source(Situation(learned, self._goal, *lately)))

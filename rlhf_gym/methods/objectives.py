@@ -135,7 +135,7 @@ class ObjectivesMethod(Method):
         (directory / NAMES).write_text(json.dumps(names) + "\n", encoding="utf-8")
 
     def _pay(self) -> None:
-        rewards = [self.learners[name].model.reward_function() for name in self.weights]
+        rewards = [self.learners[name].reward_function(self.agent.steps) for name in self.weights]
         self.agent.pay(weighted(rewards, list(self.weights.values())), 0.0, 1.0)
 
 

@@ -2,6 +2,7 @@
 
 from rlhf_gym.queries.candidates import Candidates, StepScores, probabilities_of, returns_of
 from rlhf_gym.queries.choosing import choose_queries
+from rlhf_gym.queries.insertion import Insertion
 from rlhf_gym.queries.planned import (
     due,
     is_heldout,
@@ -18,6 +19,7 @@ from rlhf_gym.queries.schemes.scheme import Scheme, best, by_value
 
 __all__ = [
     "Candidates",
+    "Insertion",
     "Part",
     "Schedule",
     "Scheme",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,15 @@ import numpy as np
 from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Query
 from rlhf_gym.queries.candidates import Candidates
-from rlhf_gym.segments import Array, Ending, Trajectory, count_windows
+from rlhf_gym.segments import Array, Ending, Segment, Trajectory, count_windows
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
     """The groups of K different windows that make a query, in any order.
 
-    A group that was asked before isn't among them. Windows are known again by the episode's seed and their start;
-    those of an episode without an :class:`Origin` aren't.
+    A group that was asked before isn't among them. Windows are known again by the episode's seed and their start, or
+    where no episode or several have the seed, by what was observed there.
 
     Args:
         trajectories: Where the windows are.
@@ -53,8 +53,7 @@ class Groups:
     @cached_property
     def taken(self) -> Array:
         """Those that were asked before and could be drawn again, their windows' numbers ascending, shape (A, K)."""
-        place = {t.origin.seed: i for i, t in enumerate(self.trajectories) if t.origin}
-        numbers = [self._numbers(query, place) for query in self.asked if len(query.options) == self.options]
+        numbers = [self._numbers(query) for query in self.asked if len(query.options) == self.options]
         there = [sorted(group) for group in numbers if len(group) == self.options]
         taken = np.unique(np.array(there, np.int64).reshape(-1, self.options), axis=0)
         return taken[np.isin(taken, self._ending).any(axis=1)] if self.terminated else taken
@@ -91,14 +90,45 @@ class Groups:
         numbers = [np.arange(max(self._starts[i], after[i] - self.length), after[i]) for i in ended]
         return np.concatenate([np.zeros(0, np.int64), *numbers])
 
-    def _numbers(self, query: Query, place: Mapping[int, int]) -> set[int]:
+    def _numbers(self, query: Query) -> set[int]:
         """Numbers of the windows that a query's options were cut from, of those that are still there."""
-        seeds = [(option, place.get(option.origin.seed)) for option in query.options if option.origin]
+        places = [(option, self._place(option)) for option in query.options]
         return {
             int(self._starts[i]) + option.start
-            for option, i in seeds
+            for option, i in places
             if i is not None and option.length == self.length and option.start < self._counts[i]
         }
+
+    def _place(self, option: Segment) -> int | None:
+        """Find the trajectory that an option was cut from; None if it isn't there."""
+        alike = self._by_seed.get(option.origin.seed, []) if option.origin else None
+        if alike is not None and len(alike) < 2:
+            return alike[0] if alike else None
+        return self._observed(option.start).get(_step(option, 0))
+
+    @cached_property
+    def _by_seed(self) -> Mapping[int, list[int]]:
+        """Trajectories by their seed."""
+        found: dict[int, list[int]] = {}
+        for i, trajectory in enumerate(self.trajectories):
+            if trajectory.origin:
+                found.setdefault(trajectory.origin.seed, []).append(i)
+        return found
+
+    @cached_property
+    def _observed(self) -> Callable[[int], Mapping[bytes, int]]:
+        """A function from a start to the trajectories with a window there, by their step."""
+
+        def observed(start: int) -> Mapping[bytes, int]:
+            return {_step(t, start): i for i, t in enumerate(self.trajectories) if start < self._counts[i]}
+
+        return cache(observed)
+
+
+def _step(of: Trajectory | Segment, number: int) -> bytes:
+    """All that is stored of a step."""
+    arrays = of.observations[number : number + 2], of.actions[number]
+    return b"".join(np.asarray(array).tobytes() for array in arrays)
 
 
 def count_queries(trajectories: Sequence[Trajectory], length: int, options: int = 2, **which: Any) -> int:

@@ -39,6 +39,7 @@ def plan(
     schedule: Schedule,
     shown_steps: int = 0,
     shown_envs: int = 1,
+    explore_steps: int = 0,
 ) -> list[Part]:
     """Plan labels and steps of every round; a run has no more rounds than portions.
 
@@ -51,19 +52,22 @@ def plan(
         schedule: Spreads the labels.
         shown_steps: Of the environment steps, those played to be shown; spread over the rounds that ask.
         shown_envs: Environments that make them together.
+        explore_steps: Of the environment steps, those learned from before the first query.
 
     Raises:
         BadInput: If not even one portion fits.
     """
-    portions = (total_timesteps - warm_up_steps - shown_steps) // portion
+    before = warm_up_steps + explore_steps
+    portions = (total_timesteps - before - shown_steps) // portion
     if portions < 1:
-        said = f", {shown_steps} to be shown" if shown_steps else ""
+        said = f", {explore_steps} to explore" if explore_steps else ""
+        said += f", {shown_steps} to be shown" if shown_steps else ""
         raise BadInput(
-            f"total_timesteps is {total_timesteps}; use at least {warm_up_steps + shown_steps + portion}: "
+            f"total_timesteps is {total_timesteps}; use at least {before + shown_steps + portion}: "
             f"{warm_up_steps} steps before any policy update{said} and one portion of {portion}"
         )
     borders = np.linspace(0, portions, min(rounds, portions) + 1).round().astype(int)
-    done = warm_up_steps + borders[:-1] * portion + np.arange(len(borders) - 1) * shown_steps // (len(borders) - 1)
+    done = before + borders[:-1] * portion + np.arange(len(borders) - 1) * shown_steps // (len(borders) - 1)
     wanted = np.cumsum(schedule(labels, done)).tolist()
     asking = np.cumsum(np.diff(wanted, prepend=0) > 0)
     shown = (shown_steps * asking // max(asking[-1], 1) // shown_envs * shown_envs).tolist()

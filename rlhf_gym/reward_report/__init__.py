@@ -3,10 +3,13 @@
 from rlhf_gym.reward_report.assess import RunJudged, assess, judge_run, judging_of
 from rlhf_gym.reward_report.figures import reliability_figure
 from rlhf_gym.reward_report.maps import check_variables, map_figure
+from rlhf_gym.reward_report.relearning import Relearning, Returns, relearn
 from rlhf_gym.reward_report.report import ROWS, RewardReport, Row, SourceReport
 
 __all__ = [
     "ROWS",
+    "Relearning",
+    "Returns",
     "RewardReport",
     "Row",
     "RunJudged",
@@ -16,5 +19,6 @@ __all__ = [
     "judge_run",
     "judging_of",
     "map_figure",
+    "relearn",
     "reliability_figure",
 ]

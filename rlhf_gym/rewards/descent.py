@@ -13,6 +13,8 @@ from torch import Tensor
 from rlhf_gym.rewards.dataset import Dataset
 from rlhf_gym.rewards.ensembles import Ensemble
 from rlhf_gym.rewards.likelihood import choice_loss
+from rlhf_gym.rewards.more import Term
+from rlhf_gym.rewards.more.more import Windows
 
 # Weights shrink by this share in each gradient step.
 L2_LEAST, L2_MOST = 1e-5, 1e-2
@@ -32,6 +34,7 @@ def descend(
     adam_epsilon: float,
     l2: float,
     l2_sample: int,
+    terms: Sequence[Term] = (),
 ) -> float:
     """Take gradient steps, each on a batch of choices, and let the weight decay follow the held-out loss.
 
@@ -45,6 +48,7 @@ def descend(
         adam_epsilon: Of Adam: gradients much smaller than this move nothing.
         l2: Weight decay to start from: the share by which weights shrink in each gradient step; 0 is none, for good.
         l2_sample: Choices, drawn anew each time, that the step of the weight decay is taken on.
+        terms: Added to the loss of each gradient step.
 
     Returns:
         The weight decay at the end.
@@ -56,9 +60,11 @@ def descend(
     batches = _batches(n, min(batch_size, n), rng)
     for step in range(steps):
         batch = next(batches)
-        losses = likelihood.losses(batch)
+        losses = likelihood.losses(batch, whole=False)
         # A member may weigh all of a batch 0; its loss is then 0, where a mean would be 0/0.
         loss = ((losses * weights[:, batch]).sum(dim=1) / weights[:, batch].sum(dim=1).clamp_min(1)).sum()
+        for term in terms:
+            loss = loss + term()
         for parameter in parameters:
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
@@ -83,6 +89,7 @@ class Likelihood:
         targets: Probability with which each option is to be taken as chosen, shape (N, K).
         given: What each option is worth beside the networks, shape (N, K); None is nothing.
         label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
+        windows: Which steps of options count where they aren't taken as wholes; None is all.
     """
 
     def __init__(
@@ -94,15 +101,24 @@ class Likelihood:
         targets: Tensor,
         given: Tensor | None = None,
         label_noise: float = 0.0,
+        windows: Windows | None = None,
     ) -> None:
         self.networks, self.data, self.label_noise, self.targets = networks, data, label_noise, targets
-        self._standardise, self._given = standardise, given
+        self._standardise, self._given, self._windows = standardise, given, windows
         self._standardised = standardise(data.inputs) if len(data) <= KEPT_MOST else None
 
-    def losses(self, batch: Tensor) -> Tensor:
-        """Compute the negative log-likelihood of some choices, with gradients, shape (M, N)."""
+    def losses(self, batch: Tensor, *, whole: bool = True) -> Tensor:
+        """Compute the negative log-likelihood of some choices, with gradients, shape (M, N).
+
+        Args:
+            batch: Their numbers.
+            whole: Whether all lived steps count, and not only those in windows.
+        """
         rows, offered = self.data.rows[batch], self.data.offered[batch]
-        returns = _spread(self._returns(rows[offered]), offered)
+        lived = self.data.lived[rows[offered]]
+        if self._windows is not None and not whole:
+            lived = self._windows(self.data.lived[rows].masked_fill(~offered[..., None], 1))[offered]
+        returns = _spread(self._returns(rows[offered], lived), offered)
         if self._given is not None:
             returns = returns + self._given[batch]
         returns = self.data.surely(returns, batch)
@@ -114,16 +130,16 @@ class Likelihood:
         offered = self.data.offered[some]
         distinct, places = torch.unique(self.data.rows[some][offered], return_inverse=True)
         at_once = max(1, AT_ONCE // self.data.lived.shape[1])
-        each = torch.cat([self._returns(rows) for rows in distinct.split(at_once)], dim=1)
+        each = torch.cat([self._returns(rows, self.data.lived[rows]) for rows in distinct.split(at_once)], dim=1)
         return _spread(each[:, places], offered)
 
-    def _returns(self, rows: Tensor) -> Tensor:
-        """Sum each member's rewards over the lived steps of some segments, shape (M, rows)."""
+    def _returns(self, rows: Tensor, lived: Tensor) -> Tensor:
+        """Sum each member's rewards over the lived steps, shape (rows, T), of some segments, shape (M, rows)."""
         if self._standardised is not None:
             inputs = self._standardised[rows]
         else:
             inputs = self._standardise(self.data.inputs[rows])
-        rewards: Tensor = self.networks(inputs) * self.data.lived[rows]
+        rewards: Tensor = self.networks(inputs) * lived
         return rewards.sum(dim=-1)
 
 

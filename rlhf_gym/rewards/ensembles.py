@@ -74,12 +74,15 @@ class BatchedMLP(Ensemble):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """As :meth:`Ensemble.forward`."""
-        hidden = inputs.reshape(1, -1, inputs.shape[-1]).expand(self.ensemble_size, -1, -1)
-        *layers, last = zip(self.weights, self.biases, strict=True)
-        for weight, bias in layers:
-            hidden = F.leaky_relu(torch.baddbmm(bias, hidden, weight))
-        rewards = torch.baddbmm(last[1], hidden, last[0])
+        rewards = torch.baddbmm(self.biases[-1], self.hidden(inputs), self.weights[-1])
         return rewards.reshape(self.ensemble_size, *inputs.shape[:-1])
+
+    def hidden(self, inputs: Tensor) -> Tensor:
+        """Compute each member's last hidden layer, steps in a row, shape (M, S, H)."""
+        hidden = inputs.reshape(1, -1, inputs.shape[-1]).expand(self.ensemble_size, -1, -1)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            hidden = F.leaky_relu(torch.baddbmm(bias, hidden, weight))
+        return hidden
 
     @property
     def decaying(self) -> list[Tensor]:

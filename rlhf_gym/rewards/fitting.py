@@ -19,7 +19,9 @@ from rlhf_gym.rewards.figures import figures_of_all, figures_of_members
 from rlhf_gym.rewards.left_out import LeftOut, by_linear, by_networks, weigh
 from rlhf_gym.rewards.likelihood import smooth
 from rlhf_gym.rewards.model import RewardModel
+from rlhf_gym.rewards.more.more import More, Situation, terms_of, windows_of
 from rlhf_gym.rewards.people import learn_sureness
+from rlhf_gym.segments import Segment, Trajectory
 
 FIGURES_MOST = 1024  # choices that figures are taken from: more would cost time and change them by less than chance
 STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
@@ -77,6 +79,8 @@ def fit_reward_model(
     label_smoothing: float = 0.0,
     calibrate: bool = False,
     reliability: bool = False,
+    more: Sequence[More] = (),
+    lately: Sequence[Trajectory | Segment] = (),
 ) -> RewardFit:
     """Go on fitting a reward model to all choices so far.
 
@@ -110,6 +114,8 @@ def fit_reward_model(
             .rewards.stacking.stacked`); of networks alone that is a temperature.
         reliability: Whether each choice's log-odds are multiplied by how surely its person chooses, learned from all
             choices (:mod:`rlhf_gym.rewards.people`).
+        more: What the networks are fitted to or by beside the choices (:mod:`rlhf_gym.rewards.more`).
+        lately: What the policy did lately, for those of them that learn from it.
 
     Raises:
         BadInput: If there is no choice.
@@ -132,20 +138,31 @@ def fit_reward_model(
     if model.ensemble is not None:
         weights = torch.from_numpy(bootstrap.weights(choices)).float()
         targets = smooth(data.targets, data.offered, label_smoothing)
-        likelihood = Likelihood(
-            model.ensemble, data, model.standardise, targets=targets, given=linear, label_noise=label_noise
-        )
         fewer = 2 * len(choices) / int(data.offered.sum())
+        batch_size = max(1, round(batch_size * fewer))
+        own_rng = rng.spawn(1)[0] if more else rng
+        windows = windows_of(more, own_rng)
+        about = Situation(model, lately, data.lived.shape[1], len(choices), batch_size, windows, own_rng)
+        likelihood = Likelihood(
+            model.ensemble,
+            data,
+            model.standardise,
+            targets=targets,
+            given=linear,
+            label_noise=label_noise,
+            windows=windows,
+        )
         l2 = descend(
             likelihood,
             weights,
             rng=rng,
             steps=steps,
-            batch_size=max(1, round(batch_size * fewer)),
+            batch_size=batch_size,
             learning_rate=learning_rate,
             adam_epsilon=adam_epsilon,
             l2=l2,
             l2_sample=max(1, round(l2_sample * fewer)),
+            terms=terms_of(more, about),
         )
         returns, weights = likelihood.returns(some), weights[:, some]
         parts.append(by_networks(returns, weights))

@@ -17,7 +17,9 @@ from rlhf_gym.rewards.dataset import Dataset
 from rlhf_gym.rewards.fitting import RewardFit, evenly, fit_reward_model, lived_inputs
 from rlhf_gym.rewards.living import worth_of_living
 from rlhf_gym.rewards.model import RewardModel
-from rlhf_gym.segments import Array, Segment, Trajectory
+from rlhf_gym.rewards.more import More
+from rlhf_gym.rewards.normalised import spread_of
+from rlhf_gym.segments import Array, RewardFunction, Segment, Trajectory
 
 SCALE_STEPS = 2048
 AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
@@ -35,6 +37,7 @@ class RewardLearner:
         folds: Whether members hold choices out in folds (:class:`Bootstrap`).
         living: Whether networks' rewards that aren't shifted to mean 0 get a worth of living
             (:func:`worth_of_living`).
+        more: What is learned from, and paid, beside the choices (:mod:`rlhf_gym.rewards.more`).
         **settings: Of :func:`rlhf_gym.rewards.fit_reward_model`.
 
     Attributes:
@@ -50,6 +53,7 @@ class RewardLearner:
         l2: float,
         folds: bool = False,
         living: bool = False,
+        more: Sequence[More] = (),
         **settings: Any,
     ) -> None:
         self.model, self.version = model, 0
@@ -57,6 +61,7 @@ class RewardLearner:
         self._bootstrap = Bootstrap(model.ensemble_size, seed=int(rng.integers(2**63)), folds=folds)
         self._data = Dataset(model.encoding)
         self._zero: float | None = None
+        self._more, self._spread = more, 0.0
 
     def fit(self, choices: Sequence[Choice], lately: Sequence[Trajectory | Segment] = ()) -> RewardFit:
         """Go on fitting to all choices so far.
@@ -76,6 +81,8 @@ class RewardLearner:
             rng=self._rng,
             data=self._data,
             latest=_encoded(self.model, lately, most=SCALE_STEPS) if lately and self.model.linear else None,
+            more=self._more,
+            lately=lately,
             l2=self.l2,
             **self._settings,
         )
@@ -98,6 +105,20 @@ class RewardLearner:
         if self.version == 0:
             self.model.freeze_inputs(inputs)
         self.model.rescale(inputs, shift=shift, zero=None if shift else self._zero)
+        if any(option.bonus for option in self._more):
+            self._spread = float(spread_of(self.model)(inputs.numpy()).mean())
+
+    def reward_function(self, steps: int) -> RewardFunction:
+        """Copy what the agent is paid: the model's reward function (:meth:`RewardModel.reward_function`), and bonuses.
+
+        Args:
+            steps: Environment steps that the policy has been trained for.
+        """
+        pay: RewardFunction = self.model.reward_function()
+        for option in self._more:
+            if option.bonus:
+                pay = option.bonus(pay, self.model, steps, self._spread)
+        return pay
 
     def _worthless(self, fit: RewardFit) -> float | None:
         """Find the reward of a step that is worth no more than not living; None leaves it where the fit put it.
@@ -135,9 +156,8 @@ class RewardLearner:
     def save(self, directory: Path) -> None:
         """Write the model as :meth:`RewardModel.save`, and beside it the state of its fits."""
         self.model.save(directory)
-        (directory / LEARNER).write_text(
-            json.dumps({"version": self.version, "l2": self.l2, "zero": self._zero}) + "\n"
-        )
+        numbers = {"version": self.version, "l2": self.l2, "zero": self._zero, "spread": self._spread}
+        (directory / LEARNER).write_text(json.dumps(numbers) + "\n")
 
     def restore(self, directory: Path) -> None:
         """Restore in place what :meth:`save` wrote; of an earlier version's directory, the model.
@@ -159,7 +179,7 @@ class RewardLearner:
         if (file := directory / LEARNER).exists():
             numbers = json.loads(file.read_text())
             self.version, self.l2 = int(numbers["version"]), float(numbers["l2"])
-            self._zero = numbers.get("zero")
+            self._zero, self._spread = numbers.get("zero"), float(numbers.get("spread", 0.0))
 
 
 def _encoded(

@@ -19,7 +19,7 @@ from rlhf_gym.rewards.features import Form, mean_and_std
 from rlhf_gym.rewards.files import encoding_of, read_model, statistics, write_model
 from rlhf_gym.rewards.linear import LinearPart, Weight
 from rlhf_gym.rewards.networks import Network, name_of
-from rlhf_gym.rewards.normalised import paid_by, pessimistic
+from rlhf_gym.rewards.normalised import paid_by, pessimistic, spread_of
 from rlhf_gym.rewards.paid import RewardOfSteps
 from rlhf_gym.segments import Array, Steps
 
@@ -133,6 +133,10 @@ class RewardModel(nn.Module):
         Less `pessimism` standard deviations. A later fit doesn't change it, as no advantage may mix two rewards.
         """
         return RewardOfSteps(self.encoding, paid_by(self))
+
+    def disagreement_function(self) -> RewardOfSteps:
+        """Copy how far members are apart, as they are now: the standard deviation of their normalised rewards."""
+        return RewardOfSteps(self.encoding, spread_of(self))
 
     @torch.inference_mode()
     def returns(self, steps: Steps) -> Array:

@@ -28,19 +28,11 @@ def paid_by(model: RewardModel) -> Callable[[Array], Array]:
     Returns:
         From encoded steps, shape (S, D), to what is paid for them, float32, shape (S,).
     """
-    mean, spread = model.input_mean.numpy().copy(), 1 / model.input_std.numpy()
-    alike = 1 if model.linear else model.members
-    scale, shift = (getattr(model, name).numpy()[:alike, None].copy() for name in ("output_scale", "output_shift"))
+    members, pessimism = _normalised(model, each=model.pessimism > 0), np.float32(model.pessimism)
     paid_shift = np.float32(model.paid_shift)
-    clip = None if model.clip is None else np.float32(model.clip)
-    members, pessimism = _members(model), np.float32(model.pessimism)
 
     def rewards(inputs: Array) -> Array:
-        standardised = (inputs - mean) * spread
-        if clip is not None:
-            np.minimum(standardised, clip, out=standardised)
-            np.maximum(standardised, -clip, out=standardised)
-        each = members(inputs, standardised) * scale + shift
+        each = members(inputs)
         paid = each.mean(axis=0)
         if pessimism:
             paid = paid - pessimism * each.std(axis=0)
@@ -49,17 +41,47 @@ def paid_by(model: RewardModel) -> Callable[[Array], Array]:
     return rewards
 
 
-def _members(model: RewardModel) -> Callable[[Array, Array], Array]:
-    """Copy what gives each member's own reward, from inputs, raw and standardised, shape (S, D), to (members, S).
+def spread_of(model: RewardModel) -> Callable[[Array], Array]:
+    """Copy how far a model's members are apart into a function that doesn't follow it.
 
-    Where nothing but their mean is needed, one row stands for all draws of a linear part.
+    Returns:
+        From encoded steps, shape (S, D), to the standard deviation of what members give them, float32, shape (S,).
     """
+    members = _normalised(model, each=True)
+    return lambda inputs: np.asarray(members(inputs).std(axis=0), np.float32)
+
+
+def _normalised(model: RewardModel, *, each: bool) -> Callable[[Array], Array]:
+    """Copy what gives each member's normalised reward, from encoded steps, shape (S, D), to (members, S).
+
+    Args:
+        model: As it is now.
+        each: Whether all draws of a linear part are needed; otherwise one row may stand for all of them, of their mean.
+    """
+    mean, spread = model.input_mean.numpy().copy(), 1 / model.input_std.numpy()
+    alike = 1 if model.linear else model.members
+    scale, shift = (getattr(model, name).numpy()[:alike, None].copy() for name in ("output_scale", "output_shift"))
+    clip = None if model.clip is None else np.float32(model.clip)
+    members = _members(model, each=each)
+
+    def rewards(inputs: Array) -> Array:
+        standardised = (inputs - mean) * spread
+        if clip is not None:
+            np.minimum(standardised, clip, out=standardised)
+            np.maximum(standardised, -clip, out=standardised)
+        return np.asarray(members(inputs, standardised) * scale + shift)
+
+    return rewards
+
+
+def _members(model: RewardModel, *, each: bool) -> Callable[[Array, Array], Array]:
+    """Copy what gives each member's own reward, from inputs, raw and standardised, shape (S, D), to (members, S)."""
     linear_share, network_share = model.shares.numpy().copy()
     networks = model.ensemble.numpy_function() if model.ensemble and network_share else None
     if model.linear is None:
         alone = networks or (lambda standardised: np.zeros((model.members, len(standardised)), np.float32))
         return lambda inputs, standardised: network_share * alone(standardised)
-    linear = model.linear.numpy_function(each=model.pessimism > 0)
+    linear = model.linear.numpy_function(each=each)
     if networks is None:
         return lambda inputs, standardised: linear_share * linear(inputs, standardised)
     at = np.arange(model.members) % model.ensemble_size

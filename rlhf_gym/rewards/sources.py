@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium import spaces
 
+from rlhf_gym.errors import BadInput
+from rlhf_gym.rewards.learner import LEARNER
+from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.segments import Array, RewardFunction, Segment, Trajectory
 
 Goal = Callable[[Array, Array, Array], Array]
@@ -63,6 +69,35 @@ def constant(value: float = 1.0) -> Source:
     def reward(observations: Array, *_: Any) -> Array:
         return np.full(len(observations), value, np.float32)
 
+    return lambda situation: Paid(reward)
+
+
+def frozen(
+    path: str,
+    observation_space: spaces.Space[Any] | None = None,
+    action_space: spaces.Space[Any] | None = None,
+) -> Source:
+    """Pay what a reward model paid when it was saved; it is never fitted or rescaled again.
+
+    Args:
+        path: A run directory, whose last round's reward is paid, or where :meth:`RewardModel.save` wrote.
+        observation_space: Of the environment that it is paid in, which the weights have to fit; None is the model's.
+        action_space: Likewise.
+
+    Raises:
+        BadInput: If there is no reward model, it was never fitted, or it doesn't fit the environment.
+    """
+    place = Path(path) / "reward_model" if (Path(path) / "reward_model").is_dir() else Path(path)
+    if not (place / "model.json").is_file():
+        raise BadInput(
+            f"reward.source_options.path is {path}, where no reward model is; use the directory of a whole run that "
+            "learned one"
+        )
+    if (place / LEARNER).is_file() and not json.loads((place / LEARNER).read_text())["version"]:
+        raise BadInput(
+            f"reward.source_options.path is {path}, whose reward model was never fitted; use a run that learned one"
+        )
+    reward = RewardModel.load(place, observation_space, action_space).reward_function()
     return lambda situation: Paid(reward)
 
 

@@ -20,7 +20,8 @@ from rlhf_gym.runs.stopwatch import Stopwatch
 from rlhf_gym.store import PreferenceStore
 
 CHECKPOINT_SECONDS = 60.0  # between checkpoints of a run that nobody's time went into
-FILES = ("config.yaml", "policy.zip", "reward_model", "preferences.db")
+FILES = ("config.yaml", "policy.zip", "preferences.db")
+REWARD = "reward_model"  # where the method learns one
 
 
 @final
@@ -91,12 +92,16 @@ class SavedRun:
         Raises:
             BadInput: If a file is missing.
         """
-        if missing := [name for name in FILES if not (self.path / name).exists()]:
+        self._check(FILES)
+        config = RLHFConfig.from_yaml(self.path / "config.yaml")
+        self._check(() if config.direct else (REWARD,))
+        return config.replace(run_dir=None, feedback={"store": None, "preferences": None})
+
+    def _check(self, names: Sequence[str]) -> None:
+        if missing := [name for name in names if not (self.path / name).exists()]:
             raise BadInput(
                 f"{self.path} holds no saved run ({', '.join(missing)} missing); use one that learn or save left"
             )
-        config = RLHFConfig.from_yaml(self.path / "config.yaml")
-        return config.replace(run_dir=None, feedback={"store": None, "preferences": None})
 
     def read_into(self, method: Method, store: PreferenceStore) -> None:
         """Restore a method and a store from what was saved.

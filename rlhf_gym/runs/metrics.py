@@ -33,6 +33,8 @@ class Round:
         reward_loss_uniform: Loss of the members' mean probability on the held-out queries' answers (`query.heldout`).
         reward_accuracy_uniform: Share of them that the members' mean return gives.
         teacher_seconds: What the answers so far have cost of a person's time: as measured, or what their kind takes.
+        reference_kl: Mean divergence of the policy from `agent.reference` in this round's steps, in nats.
+        kl_beta: Reward that a nat costs after them.
     """
 
     round: int
@@ -53,6 +55,8 @@ class Round:
     reward_loss_uniform: float = math.nan
     reward_accuracy_uniform: float = math.nan
     teacher_seconds: float = math.nan
+    reference_kl: float = math.nan
+    kl_beta: float = math.nan
 
     @property
     def headline(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ A teacher of your own can be held against the public suite in :mod:`rlhf_gym.con
 from rlhf_gym.teachers.goals import Goal, goal_rewards, load_goal
 from rlhf_gym.teachers.noisy import NoisyTeacher
 from rlhf_gym.teachers.oracle import OracleTeacher
+from rlhf_gym.teachers.own_answers import OwnAnswers
 from rlhf_gym.teachers.panel import Panel
 from rlhf_gym.teachers.people import People, Waiting, pause
 from rlhf_gym.teachers.random import RandomTeacher
@@ -21,6 +22,7 @@ __all__ = [
     "NoisyTeacher",
     "Open",
     "OracleTeacher",
+    "OwnAnswers",
     "Panel",
     "People",
     "RandomTeacher",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a run's preferences as JSON Lines and Parquet, with a card: a folder that Hugging Face reads."""
+    """Write a run's preferences as JSON Lines and Parquet, with a card, which Hugging Face reads; or its episodes."""
 
     run_dir: RunDir
     """A run directory, finished or not."""
@@ -30,9 +30,27 @@ class Export:
     """Folder to write; None is export in the run directory."""
     no_parquet: bool = False
     """Leave Parquet out; to write it needs pyarrow."""
+    minari: Annotated[str | None, arg(metavar="ID")] = None
+    """Write a Minari dataset of this name instead, such as cartpole/mine-v0: episodes of the run, true rewards."""
+    episodes: Literal["policy", "queries"] = "policy"
+    """With --minari, which: whole ones, played now by the run's final policy, deterministic, on the unmodified
+    environment; or the beginnings of those that its answered queries were cut from, played again up to the last step
+    that was shown."""
+    n_episodes: int = 20
+    """With --minari, how many the policy plays."""
+    seed: int = 0
+    """With --minari, what these episodes' seeds are drawn from."""
 
     def run(self) -> None:
         """Write."""
+        if self.minari is not None:
+            from rlhf_gym.verbs.minari_export import export_to_minari
+
+            print(export_to_minari(self, self.minari))
+            return
+        for name, default in (("episodes", "policy"), ("n_episodes", 20), ("seed", 0)):
+            if getattr(self, name) != default:
+                raise BadInput(f"{name} is of a Minari dataset; name it, as in --minari {self.run_dir.name}/policy-v0")
         from rlhf_gym.store.exchange import export
 
         config, output = RLHFConfig.from_yaml(self.run_dir / "config.yaml"), self.output or self.run_dir / "export"

@@ -60,7 +60,7 @@ class Evaluate:
         for name in ("output", "map"):
             if getattr(self, name) is not None:
                 raise BadInput(f"{name} is of the learned reward's report; ask for it with --reward")
-        config, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
+        config, episodes = play_run(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
         returns = [episode.true_return for episode in episodes]
         found = {
             "env_id": config.env_id,
@@ -99,7 +99,7 @@ class Watch:
 
         from rlhf_gym.envs import frames_per_second, replay, write_clip
 
-        config, episodes = _play(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
+        config, episodes = play_run(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
         frames = np.concatenate([replay(episode) for episode in episodes])
         clip = write_clip(
             frames,
@@ -151,7 +151,7 @@ def _goal_return(goal: str | None, episodes: Sequence[Trajectory]) -> float | No
     return goal_return(load_goal(goal), episodes) if goal else None
 
 
-def _play(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:
+def play_run(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:
     """Read a run's settings, and play episodes of its policy on the unmodified environment."""
     check_played(n_episodes=n_episodes, seed=seed)
     from rlhf_gym.agents import load_policy

@@ -19,7 +19,7 @@ from tyro.conf import arg
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.passwords import password_variable
-from rlhf_gym.config.presets import preset
+from rlhf_gym.config.presets import has_preset, preset
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.verbs.arguments import RunDir
@@ -38,8 +38,8 @@ PAGE_ENDS_WITHIN = 10.0  # seconds: its last requests, and the clip that is bein
 class Train:
     """Learn a policy from a teacher's answers.
 
-    Precedence of settings: default < preset of the environment < --config < flag. The defaults shown are what
-    this --env-id and --config give.
+    Precedence of settings: default < preset of the environment, and of the algorithm in it < --config < flag. The
+    defaults shown are what this --env-id, --algo and --config give.
     """
 
     settings: Annotated[RLHFConfig, arg(name="")]
@@ -54,6 +54,8 @@ class Train:
         with _teaching(config) as waiting, closing(RLHF(config, waiting=waiting)) as rlhf:
             if not preset(config.env_id):
                 print(f"{config.env_id} has no preset: what isn't set is a general default", file=sys.stderr)
+            elif not has_preset(config.env_id, config.algo):
+                print(f"{config.env_id} has no preset of {config.algo}: what isn't set is its default", file=sys.stderr)
             _learn(rlhf)
 
 
@@ -79,7 +81,7 @@ def default_run_dir(config: RLHFConfig) -> str:
     reward = config.reward
     source = source_entry(reward.source)
     options = {**source.options, **reward.source_options}
-    paid = "_".join([reward.source, *(f"{value:g}" for value in options.values())])
+    paid = "_".join([reward.source, *(v if isinstance(v, str) else f"{v:g}" for v in options.values())])
     if source.labels:
         paid = f"{config.teacher}_{config.labels}"
     return f"runs/{_as_file(config.env_id)}_{_as_file(paid)}_seed{config.seed}"

@@ -1,5 +1,6 @@
 """Trajectories go into Minari datasets and out again, bit for bit; nothing is downloaded."""
 
+import json
 import sys
 import warnings
 
@@ -12,7 +13,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 from minari.data_collector import EpisodeBuffer
 
 from rlhf_gym.envs import make_vec_env, replay
-from rlhf_gym.envs.minari_datasets import trajectories_from_minari, trajectories_to_minari
+from rlhf_gym.envs.minari_datasets import env_id_of_minari, trajectories_from_minari, trajectories_to_minari
 from rlhf_gym.segments import Ending, Origin, Trajectory
 
 
@@ -84,7 +85,37 @@ def test_an_environment_that_was_registered_as_a_class_will_do():
         del gymnasium.registry["MinariTest/Own-v0"]
 
 
-def test_what_others_recorded_has_no_origin():
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_what_others_recorded_from_seeds_that_replay_here_has_origins(env_id):
+    with gymnasium.make(env_id, max_episode_steps=10) as env:
+        created(buffer=[recorded_elsewhere(env, seed) for seed in (2**63 + 5, 7)], env=env)  # Minari draws 64 bits
+    read = trajectories_from_minari("others-v0")
+    assert {t.origin.env_id for t in read} == {env_id} and read[0].origin.env_kwargs == {"max_episode_steps": 10}
+    assert [t.origin.seed for t in read] == [2**63 + 5, 7] and env_id_of_minari("others-v0") == env_id
+    for trajectory in read:
+        replay(trajectory, draw=False)
+
+
+def recorded_elsewhere(env, seed):
+    env.action_space.seed(0)
+    observations, actions, rewards, over = [env.reset(seed=seed)[0]], [], [], [False, False]
+    while not any(over):
+        actions.append(env.action_space.sample())
+        observation, reward, *over, _ = env.step(actions[-1])
+        observations.append(observation)
+        rewards.append(reward)
+    before = [False] * (len(actions) - 1)
+    return EpisodeBuffer(seed=seed, observations=np.stack(observations), actions=np.stack(actions), rewards=rewards,
+                         terminations=[*before, over[0]], truncations=[*before, over[1]], infos={})  # fmt: skip
+
+
+def test_a_dataset_says_how_it_was_made():
+    trajectories_to_minari(record(Origin("CartPole-v1", 0), 5), "some-v0", made_by={"run": "first", "seed": 3})
+    metadata = minari.load_dataset("some-v0").storage.metadata
+    assert json.loads(metadata["rlhf_gym_run"]) == {"run": "first", "seed": 3}
+
+
+def test_what_others_recorded_otherwise_has_no_origin():
     with gymnasium.make("CartPole-v1") as env:
         created(
             buffer=[EpisodeBuffer(seed=3, observations=np.zeros((2, 4), np.float32), actions=[1], rewards=[1.0],

@@ -141,9 +141,9 @@ def test_the_oracle_rates_by_the_place_among_what_it_has_seen():
 @pytest.mark.parametrize(
     ("kind", "text", "told"),
     [
-        ("rating", "6/5", "'6/5' is a level out of range; use 1, the worst, to 5"),
-        ("rating", "3/7", "'3/7' is no rating; say a level from 1 to 5, such as 5/5"),
-        ("rating-3", "0/3", "is a level out of range; use 1, the worst, to 3"),
+        ("rating", "6/5", "'6/5' is no level of 5; use 1/5, the worst, to 5/5, the best"),
+        ("rating", "3/7", "'3/7' is no level of 5; use 1/5, the worst"),
+        ("rating-3", "0/3", "is no level of 3; use 1/3, the worst, to 3/3"),
         ("switch_off", "9/8", "'9/8' is no time to switch off"),
         ("correction", "left", "'left' is no segment"),
         ("demonstration", '{"length": 4}', "is no segment: it lacks 'observations'"),

@@ -308,6 +308,96 @@ def test_clips_are_ranked_by_clicks(tab, store, asked):
     assert len(set(tab.locator("canvas").evaluate_all("all => all.map(one => one.dataset.tick)"))) == 1
 
 
+def middle(tab, option):
+    box = tab.locator(f"#{option}").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def drag(tab, option, onto, *, drop=True):
+    to = middle(tab, onto)
+    tab.mouse.move(*middle(tab, option))
+    tab.mouse.down()
+    tab.mouse.move(*to, steps=5)
+    if drop:
+        tab.mouse.up()
+
+
+def row(tab):
+    """Names of the clips as they are seen, from left to right."""
+    boxes = {
+        option: tab.locator(f"#{option}").bounding_box() for option in "abcdefgh" if tab.query_selector(f"#{option}")
+    }
+    return "".join(sorted(boxes, key=lambda option: (round(boxes[option]["y"]), boxes[option]["x"])))
+
+
+def test_clips_are_dragged_into_order(tab, store, asked):
+    begin(tab, asked(*asking("ranking", 4)), first="k0")
+    drag(tab, "d", onto="a")
+    assert (row(tab), places(tab)) == ("dabc", ["2nd", "3rd", "4th", "1st"])  # the row is the order
+    drag(tab, "a", onto="c")
+    assert (row(tab), places(tab)) == ("dbca", ["4th", "2nd", "3rd", "1st"])
+    assert "Best first: 4, then 2, then 3, then 1." in tab.text_content("#answers")
+    tab.click("#b")  # out, as ever
+    assert (row(tab), places(tab)) == ("dcab", ["3rd", "", "2nd", "1st"])
+    tab.keyboard.press("2")
+    press(tab, "Enter", then="k1")
+    assert store.standing("k0") == {"Ann": Ranking(((3,), (2,), (0,), (1,)))}
+    assert (row(tab), places(tab)) == ("abcd", ["", "", "", ""])
+    ticks = tab.locator("canvas").evaluate_all("all => all.map(one => one.dataset.tick)")
+    assert len(set(ticks)) == 1
+
+
+def test_a_clip_dragged_between_two_that_are_the_same_is_the_same(tab, store, asked):
+    begin(tab, asked(*asking("ranking", 4)), first="k0")
+    for key in "3", "1", "=":
+        tab.keyboard.press(key)
+    drag(tab, "b", onto="a", drop=False)  # once it is held, the row shows the order so far, and b is before c, a and d
+    assert tab.locator("figure.dragged").get_attribute("data-option") == "b"
+    tab.mouse.move(*middle(tab, "c"), steps=5)
+    tab.mouse.up()
+    assert (row(tab), places(tab)) == ("cbad", ["1st =", "1st =", "1st =", "4th"])
+    drag(tab, "b", onto="d")
+    assert (row(tab), places(tab)) == ("cadb", ["1st =", "4th", "1st =", "3rd"])
+
+
+def test_a_clip_that_is_let_go_where_it_was_or_by_escape_has_no_place(tab, store, asked):
+    begin(tab, asked(*asking("ranking", 3)), first="k0")
+    drag(tab, "b", onto="b")  # not moved: a click
+    assert (row(tab), places(tab)) == ("abc", ["", "1st", ""])
+    tab.keyboard.press("Backspace")
+    x, y = middle(tab, "b")
+    tab.mouse.move(x, y)
+    tab.mouse.down()
+    tab.mouse.move(x + 20, y, steps=3)
+    tab.mouse.up()  # dragged, and back
+    assert (row(tab), places(tab)) == ("abc", ["", "", ""])
+    drag(tab, "c", onto="a", drop=False)
+    tab.keyboard.press("Escape")
+    tab.mouse.up()
+    assert row(tab) == "abc" and tab.is_disabled(".send") and tab.locator("figure.dragged").count() == 0
+
+
+def test_clips_are_dragged_by_touch_on_a_phone(tab, store, asked):
+    tab.set_viewport_size({"width": 390, "height": 844})
+    begin(tab, asked(*asking("ranking", 3)), first="k0")
+    cdp = tab.context.new_cdp_session(tab)
+    cdp.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    (x, y), to = middle(tab, "c"), middle(tab, "a")
+
+    def touch(kind, *points):
+        cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+
+    touch("touchStart", (x, y))
+    for share in (0.1, 0.5, 1.0):
+        touch("touchMove", (x + share * (to[0] - x), y + share * (to[1] - y)))
+    touch("touchEnd")
+    tab.wait_for_function("document.querySelector('.place').textContent")
+    assert (row(tab), places(tab)) == ("cab", ["2nd", "3rd", "1st"])
+    tab.click(".send")
+    shows(tab, "k1")
+    assert store.standing("k0") == {"Ann": Ranking(((2,), (0,), (1,)))}
+
+
 def test_a_reload_in_the_middle_of_a_ranking_loses_nothing_that_was_sent(tab, store, asked):
     begin(tab, asked(*asking("ranking", 3)), first="k0")
     for key in "3", "1":

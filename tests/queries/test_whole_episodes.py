@@ -22,7 +22,7 @@ def pay(observations, actions, following):
     return np.stack([observations[:, 0], actions[:, 0], following[:, 2]])
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", [name for name in SCHEMES if name != "insertion"])  # which has no candidates
 @pytest.mark.parametrize(("kind", "options"), [("comparison", 2), ("ranking", 3)])
 @pytest.mark.parametrize("ending", [Ending.TRUNCATED, Ending.TERMINATED])
 def test_every_scheme_asks_about_whole_episodes(name, kind, options, ending):

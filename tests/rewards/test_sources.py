@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from rlhf_gym.registry import SOURCES, make
+from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.rewards.sources import Paid, Situation
 from rlhf_gym.segments import Ending, Trajectory
 
@@ -23,11 +25,19 @@ def pays(name, *, by=None, shift=False, trajectories=(TRAJECTORY,), **options):
     return make("reward.source", name, options)(Situation(learned, by, trajectories, shift))
 
 
+@pytest.fixture
+def options(tmp_path):
+    """What a source can't do without, by its name."""
+    space = spaces.Box(-1, 1, (1,))
+    RewardModel(space, spaces.Discrete(2)).save(tmp_path)
+    return {"frozen": {"path": str(tmp_path)}}
+
+
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize("by", [None, goal], ids=["true", "goal"])
-def test_every_registered_source_pays_one_finite_number_a_step_or_the_environments_own(name, by):
+def test_every_registered_source_pays_one_finite_number_a_step_or_the_environments_own(name, by, options):
     for trajectories in ((), (TRAJECTORY,)):  # before anything was done, and then
-        paid = pays(name, by=by, trajectories=trajectories)
+        paid = pays(name, by=by, trajectories=trajectories, **options.get(name, {}))
         assert isinstance(paid, Paid) and np.isfinite([paid.zero, paid.unit]).all() and paid.unit > 0
         if paid.reward_function is not None:
             rewards = paid.reward_function(*STEPS)

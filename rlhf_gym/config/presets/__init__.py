@@ -1,4 +1,4 @@
-"""Tuned settings, a YAML file per family of environments."""
+"""Tuned settings, a YAML file per family of environments, and one of those of other algorithms than PPO."""
 
 from __future__ import annotations
 
@@ -9,14 +9,36 @@ from typing import Any
 
 import yaml
 
+from rlhf_gym.config.mappings import merge
+from rlhf_gym.config.named import DEFAULTS
 
-def preset(env_id: str) -> dict[str, Any]:
-    """Read the tuned settings of an environment, empty where there are none; a leading dot marks shared parts."""
-    return deepcopy(_by_environment().get(str(env_id), {}))
+
+def preset(env_id: str, algo: str | None = None) -> dict[str, Any]:
+    """Read the tuned settings of an environment, and of an algorithm in it.
+
+    Args:
+        env_id: Gymnasium id; a leading dot marks shared parts.
+        algo: The algorithm, registered or dotted. `agent` of an environment's settings is that of PPO, so that another
+            algorithm has none of it; what is filed under ENVIRONMENT/ALGORITHM is laid over the rest. None is PPO.
+
+    Returns:
+        Settings, nested, empty where there are none.
+    """
+    found = deepcopy(_by_name().get(str(env_id), {}))
+    if algo in (None, DEFAULTS["algo"]):
+        return found
+    found.pop("agent", None)
+    own = deepcopy(_by_name().get(f"{env_id}/{algo}", {}))
+    return merge(found, {"algo": algo, **own})
+
+
+def has_preset(env_id: str, algo: str) -> bool:
+    """Test whether an algorithm has tuned settings in an environment."""
+    return (env_id if algo == DEFAULTS["algo"] else f"{env_id}/{algo}") in _by_name()
 
 
 @cache
-def _by_environment() -> dict[str, dict[str, Any]]:
+def _by_name() -> dict[str, dict[str, Any]]:
     """Read every file, once a process: YAML is read slowly, and an experiment has hundreds of configurations."""
     files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".yaml")]
-    return {env_id: found for file in files for env_id, found in yaml.safe_load(file.read_text()).items()}
+    return {name: found for file in files for name, found in yaml.safe_load(file.read_text()).items()}

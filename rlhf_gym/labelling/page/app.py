@@ -40,7 +40,7 @@ from rlhf_gym.labelling.page.messages import (
     refusals,
 )
 from rlhf_gym.labelling.page.plays import playing
-from rlhf_gym.labelling.pictures import ended
+from rlhf_gym.labelling.pictures import last_lived
 from rlhf_gym.labelling.playing import PLAYED, NoGame
 from rlhf_gym.preferences import Answer, Query, Said
 from rlhf_gym.store import UnknownQuery
@@ -213,7 +213,7 @@ def _options(query: Query, clip: Clip) -> list[OptionMessage]:
             url=f"/api/clips/{quote(query.id, safe='')}/{name}",
             columns=clip.columns[name],
             order=clip.order[name],
-            lived=max(clip.order[name]) - (ended(segment) is not None),  # the picture after it is of the ending
+            lived=last_lived(clip.order[name], segment),
         )
         for name, segment in zip(query.names, query.options, strict=True)
     ]

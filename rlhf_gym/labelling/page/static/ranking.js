@@ -1,4 +1,6 @@
-// Ranking: clips are put in order, the best first, by number keys or clicks; the order so far stands on the clips.
+// Ranking: clips are put in order, the best first, by number keys, by clicks, or by dragging them; the order so far
+// stands on the clips.
+import { Dragging } from "./dragging.js";
 import { button, clip, element, key, told } from "./parts.js";
 
 const ENDINGS = { one: "st", two: "nd", few: "rd", other: "th" };
@@ -15,9 +17,13 @@ export class Ranking {
     this.places = this.options.map(() => element("span", { class: "place", "aria-hidden": "true" }));
     this.buttons = this.options.map((option) =>
       button({ class: "choice", "data-place": option, "aria-keyshortcuts": option + 1 }));
-    this.options.forEach((option) => {
+    const figures = this.options.map((option) => {
       const id = String.fromCharCode(97 + option);
-      clips.append(clip(id, `Clip ${option + 1}, looping`, this.places[option], this.buttons[option]));
+      return clip(id, `Clip ${option + 1}, looping`, this.places[option], this.buttons[option]);
+    });
+    clips.append(...figures);
+    this.dragging = new Dragging(figures, {
+      row: () => this.#row, ready: () => this.drawn, moved: (row, option) => this.#moved(row, option),
     });
     this.line = element("p", { class: "line", "aria-live": "polite" });
     answers.append(this.line);
@@ -26,9 +32,18 @@ export class Ranking {
     choices.append(this.tie, this.done);
   }
 
-  begin() {
+  begin(query, drawn) {
+    this.end();
     this.groups = [];
+    this.drawn = drawn;
+    this.dragged = false;
     this.#draw();
+  }
+
+  // What is held in the hand belongs to a query that is over.
+  end() {
+    this.dragging.end();
+    this.drawn = false;
   }
 
   key(name) {
@@ -64,6 +79,30 @@ export class Ranking {
   #place(option) {
     if (this.#left.includes(option)) this.groups.push([option]);
     else this.groups = this.groups.map((group) => group.filter((one) => one !== option)).filter((group) => group.length);
+    this.#draw();
+  }
+
+  // Those placed, then the others as they stand.
+  get #row() {
+    return [...this.groups.flat(), ...this.#left];
+  }
+
+  // Once a clip is dragged, the whole row is the order, the best first; dropped between two that are the same, the clip
+  // is the same as well.
+  #moved(row, option) {
+    const same = (one, other) => this.groups.some((group) => group.includes(one) && group.includes(other));
+    const groups = [];
+    for (const one of row.filter((other) => other !== option)) {
+      if (groups.length && same(groups.at(-1)[0], one)) groups.at(-1).push(one);
+      else groups.push([one]);
+    }
+    const at = row.indexOf(option);
+    const before = groups.findIndex((group) => group.includes(row[at - 1]));
+    const between = before >= 0 && groups[before].includes(row[at + 1]);
+    if (between) groups[before].splice(groups[before].indexOf(row[at - 1]) + 1, 0, option);
+    else groups.splice(before + 1, 0, [option]);
+    this.groups = groups;
+    this.dragged = true;
     this.#draw();
   }
 
@@ -109,9 +148,13 @@ export class Ranking {
       this.buttons[option].setAttribute("aria-pressed", Boolean(names[option]));
       this.buttons[option].parentElement.classList.toggle("placed", Boolean(names[option]));
     });
-    const first = [`Press 1 to ${this.options.length}, or click, in your order: the best first.`, "Tap the best clip first."];
+    const first = [
+      `Press 1 to ${this.options.length}, or click, in your order: the best first. Or drag the clips.`,
+      "Tap the best clip first, or drag the clips into order.",
+    ];
     const last = this.#left.length === 1 ? ` ${this.#left[0] + 1} comes last.` : "";
     this.line.replaceChildren(...(this.groups.length ? [this.#order() + last] : told(...first)));
+    this.dragging.arrange(this.dragged ? this.#row : this.options);
     this.tie.disabled = before < 2;
     this.done.disabled = this.#left.length > 1;
   }

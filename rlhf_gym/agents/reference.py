@@ -1,0 +1,145 @@
+"""A reference policy to stay close to: how far another one is from it, in nats, and what a nat costs."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.distributions import CategoricalDistribution, DiagGaussianDistribution
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch.distributions import kl_divergence
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.segments import Array
+
+FILE, BETA = "reference.safetensors", "beta"
+FIRST_BETA = 0.1  # of an adapted one, where nobody says
+ERROR_MOST = 0.2  # Ziegler et al. 2019, section 2.2
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """How close to its reference a policy stays.
+
+    Args:
+        beta: Reward that a nat costs; where there is a target, that at the start, 0.1 for 0.
+        target: Mean divergence of a step, in nats, towards which beta is adapted; None leaves beta as it is.
+        gain: How fast: K_beta of Ziegler et al. 2019, section 2.2.
+    """
+
+    beta: float = 0.0
+    target: float | None = None
+    gain: float = 1.0
+
+    @property
+    def first(self) -> float:
+        """Beta at the start."""
+        return self.beta or (FIRST_BETA if self.target is not None else 0.0)
+
+
+@final
+class Reference:
+    """A frozen copy of a policy, and what it costs the one that learns to act otherwise.
+
+    Args:
+        policy: Copied as it is.
+        closeness: How close to stay.
+
+    Attributes:
+        policy: The copy.
+        beta: Reward that a nat costs now.
+
+    Raises:
+        BadInput: If the divergence of such policies isn't known exactly.
+    """
+
+    def __init__(self, policy: ActorCriticPolicy, closeness: Closeness) -> None:
+        _check(policy)
+        self.policy, self.closeness, self.beta = deepcopy(policy), closeness, closeness.first
+        self.policy.set_training_mode(False)
+        self._seen: list[float] = []
+
+    @torch.no_grad()
+    def compare(self, policy: ActorCriticPolicy, observations: Array, actions: Array) -> tuple[Array, Array]:
+        """Compare a policy with the reference.
+
+        Args:
+            policy: Of the same spaces.
+            observations: Shape (S, *obs).
+            actions: As a rollout buffer holds them, shape (S, D), D = 1 where they are discrete.
+
+        Returns:
+            KL(policy || reference) in nats and log policy(a|s) - log reference(a|s), shape (S,) each.
+        """
+        x, a = torch.as_tensor(observations), torch.as_tensor(actions)
+        if type(policy.action_dist) is CategoricalDistribution:
+            a = a.long().flatten()
+        ours, theirs = policy.get_distribution(x), self.policy.get_distribution(x)
+        each = kl_divergence(ours.distribution, theirs.distribution)  # type: ignore[arg-type]
+        nats = each if each.ndim == 1 else each.sum(dim=1)  # the dimensions of a diagonal Gaussian are independent
+        return nats.numpy(), (ours.log_prob(a) - theirs.log_prob(a)).numpy()
+
+    def adapt(self, nats: float) -> None:
+        """Take in a rollout's mean divergence; with a target, change beta in proportion to how far it is off.
+
+        beta <- beta (1 + K e), with e = (KL - target) / target held within 0.2 (Ziegler et al. 2019, section 2.2).
+        """
+        self._seen.append(nats)
+        if (target := self.closeness.target) is not None:
+            self.beta *= 1 + self.closeness.gain * min(max((nats - target) / target, -ERROR_MOST), ERROR_MOST)
+
+    def pop_figures(self) -> dict[str, float]:
+        """Give the mean divergence of the rollouts since the last call, nan without any, and beta."""
+        seen, self._seen = self._seen, []
+        return {"reference_kl": float(np.mean(seen)) if seen else math.nan, "kl_beta": self.beta}
+
+    def save(self, folder: Path) -> None:
+        """Write weights and beta."""
+        weights = {name: weight.clone().contiguous() for name, weight in self.policy.state_dict().items()}
+        save_file(weights, folder / FILE, metadata={BETA: repr(self.beta)})
+
+    def restore(self, folder: Path) -> None:
+        """Take up what :meth:`save` wrote.
+
+        Raises:
+            BadInput: If the file is missing, damaged, or of a policy with other layers.
+        """
+        path = folder / FILE
+        try:
+            with safe_open(path, framework="numpy") as file:
+                beta = float((file.metadata() or {})[BETA])
+            self.policy.load_state_dict(load_file(path))
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            reason = (str(error).splitlines() or ["empty"])[0]
+            raise BadInput(f"{path} can't be read as the reference of this policy: {reason}; bring it back") from error
+        self.beta = beta
+
+
+def check_algorithm(sb3: OnPolicyAlgorithm) -> None:
+    """Refuse an algorithm whose rollouts can't be charged.
+
+    Raises:
+        BadInput: Saying what to use.
+    """
+    if type(getattr(sb3, "rollout_buffer", None)) is not RolloutBuffer:
+        raise BadInput(f"kl is set and {type(sb3).__name__} has no rollouts of Stable-Baselines3's PPO; use ppo or a2c")
+    _check(sb3.policy)
+
+
+def _check(policy: Any) -> None:
+    known = (CategoricalDistribution, DiagGaussianDistribution)
+    kind = type(getattr(policy, "action_dist", None))
+    if not isinstance(policy, ActorCriticPolicy) or kind not in known:
+        raise BadInput(
+            f"kl is set and the policy, a {type(policy).__name__}, acts by a {kind.__name__}; use PPO or A2C with "
+            "discrete actions, or continuous ones without use_sde"
+        )

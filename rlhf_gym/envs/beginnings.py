@@ -1,0 +1,71 @@
+"""Episodes played again from what segments know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+
+import numpy as np
+
+from rlhf_gym.envs.make import make_env
+from rlhf_gym.errors import BadInput
+from rlhf_gym.segments import Array, Ending, Segment, Trajectory
+
+
+def beginnings(segments: Iterable[Segment]) -> list[Trajectory]:
+    """Play again each episode that segments were cut from, as far as one of them reaches.
+
+    Args:
+        segments: Those without an origin are left out.
+
+    Returns:
+        One trajectory an episode, in the order in which segments name them; an episode that was gone on with in several
+        ways is several. Its ending is UNFINISHED where the episode went on after the last segment.
+
+    Raises:
+        BadInput: If an environment can't be made, or doesn't do again what it did.
+    """
+    kept: dict[int, list[tuple[Segment, Array]]] = {}
+    for segment in segments:
+        if segment.origin is None:
+            continue
+        actions = np.concatenate([segment.earlier_actions, segment.actions])
+        alike = kept.setdefault(segment.origin.seed, [])
+        same = [i for i, (other, others) in enumerate(alike) if _one_goes_on(segment, actions, other, others)]
+        if not same:
+            alike.append((segment, actions))
+        elif len(actions) > len(alike[same[0]][1]):
+            alike[same[0]] = segment, actions
+    return [beginning(segment) for alike in kept.values() for segment, _ in alike]
+
+
+def _one_goes_on(segment: Segment, actions: Array, other: Segment, others: Array) -> bool:
+    """Whether the actions of one are the first ones of the other, in the same episode."""
+    both = min(len(actions), len(others))
+    return segment.origin == other.origin and np.array_equal(actions[:both], others[:both])
+
+
+def beginning(segment: Segment) -> Trajectory:
+    """Play again the episode of a segment, from its start to the segment's end; rewards are the environment's own.
+
+    Raises:
+        BadInput: If it has no origin, or other observations come than those stored.
+    """
+    if (origin := segment.origin) is None:
+        raise BadInput(f"{segment!r} has no origin to play it again from; record it through envs.make_vec_env")
+    actions = np.concatenate([segment.earlier_actions, segment.actions])
+    rewards, ending = [], Ending.UNFINISHED
+    with closing(make_env(origin)) as env:
+        seen = [np.array(env.reset(seed=origin.seed)[0])]
+        for action in actions:
+            observation, reward, terminated, truncated, _ = env.step(action)
+            seen.append(np.array(observation))  # a copy: an environment may hand out one array again and again
+            rewards.append(float(reward))
+            ending = Ending.TERMINATED if terminated else Ending.TRUNCATED if truncated else Ending.UNFINISHED
+    observations = np.stack(seen).astype(segment.observations.dtype)
+    if not np.array_equal(observations[segment.start :], segment.observations):
+        raise BadInput(
+            f"{origin.env_id} doesn't replay: the episode with seed {origin.seed} differs from the stored segment at "
+            f"step {segment.start}; it may depend on more than its seed and actions"
+        )
+    return Trajectory(observations, actions, np.array(rewards), ending, origin)

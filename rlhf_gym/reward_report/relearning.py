@@ -1,0 +1,233 @@
+"""Relearning: is a run's learned reward any good to a policy that never helped to make it?
+
+A run's own policy and its reward model grow up together: answers are about what that policy did, so that the reward has
+to be right there alone. Fresh policies, trained on the frozen reward, go elsewhere (McKinney et al. 2023, On the
+fragility of learned reward functions, arXiv 2301.03652).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlhf_gym.agents import load_policy
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.settings import FeedbackConfig
+from rlhf_gym.errors import BadInput
+from rlhf_gym.evaluation import Predict
+from rlhf_gym.registry import GIVEN, source_entry
+from rlhf_gym.reporting import evaluate, return_figures
+from rlhf_gym.rewards import RewardModel
+from rlhf_gym.rlhf import RLHF
+from rlhf_gym.runs import Run, read_run, unfinished_run
+from rlhf_gym.segments import RewardFunction, Trajectory
+from rlhf_gym.teachers import load_goal
+
+FILE = "relearned.json"
+N_SEEDS = 3
+NOBODY_ASKED: dict[str, Any] = {
+    "scheme": "uniform",
+    "scheme_options": {},
+    "schedule": "constant",
+    "options": None,
+    "trajectories": None,
+}
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What a policy is worth, deterministic, on the unmodified environment.
+
+    Args:
+        seed: Of the run that learned it.
+        total_timesteps: Of that run.
+        true_return_mean: By the environment's reward.
+        true_return_std: Likewise.
+        goal_return_mean: By the run's goal; None without one.
+        n_eval_episodes: How many episodes these are means of.
+        learned_return_mean: By the frozen reward.
+    """
+
+    seed: int
+    total_timesteps: int
+    true_return_mean: float
+    true_return_std: float
+    goal_return_mean: float | None
+    n_eval_episodes: int
+    learned_return_mean: float
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells two relearned policies apart."""
+        return self.seed, self.total_timesteps
+
+
+@dataclass(frozen=True)
+class Relearning:
+    """A run's policy beside fresh ones, which learned from its frozen reward.
+
+    Args:
+        title: Which run, and what it was taught by.
+        own: The run's policy.
+        relearned: One of each seed.
+    """
+
+    title: str
+    own: Returns
+    relearned: Sequence[Returns]
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn it into plain JSON values."""
+        return {"title": self.title, "own": asdict(self.own), "relearned": [asdict(one) for one in self.relearned]}
+
+    def lines(self) -> Iterable[str]:
+        """Yield the lines of the table, for a terminal."""
+        yield self.title
+        goal = self.own.goal_return_mean is not None
+        heads = ["seed", "steps", "true return", *["goal return"] * goal, "learned return"]
+        yield f"{'':<14}" + "".join(f"{head:>16}" for head in heads)
+        for name, one in (("the run's own", self.own), *(("relearned", one) for one in self.relearned)):
+            spread = f"{one.true_return_mean:.1f} ± {one.true_return_std:.1f}"
+            goals = [] if one.goal_return_mean is None else [f"{one.goal_return_mean:.4g}"]
+            cells = [str(one.seed), str(one.total_timesteps), spread, *goals, f"{one.learned_return_mean:.4g}"]
+            yield f"{name:<14}" + "".join(f"{cell:>16}" for cell in cells)
+        yield f"mean and standard deviation of {self.own.n_eval_episodes} episodes of the deterministic policy"
+
+
+def relearn(
+    run_dir: str | Path,
+    *,
+    seeds: Sequence[int] = (),
+    total_timesteps: int | None = None,
+    out: str | Path | None = None,
+    progress: bool = False,
+) -> Relearning:
+    """Train fresh policies on a run's learned reward, as its last round paid it, with the run's own agent settings.
+
+    Each is written to ``relearned.json`` in the run directory as soon as it is there. One of a seed and number of steps
+    that stand there already isn't learned again.
+
+    Args:
+        run_dir: A finished run.
+        seeds: Of the fresh policies; none takes the three lowest but the run's own.
+        total_timesteps: Environment steps of each; None is the run's.
+        out: Folder of their run directories, ``seed_1`` and so on; an interrupted one is resumed. None keeps none.
+        progress: Whether to show a bar.
+
+    Raises:
+        BadInput: If it holds no finished run, or the run didn't learn one reward; if a seed is negative or comes twice.
+    """
+    run = _relearnable(Path(run_dir))
+    seeds = _checked(seeds or [seed for seed in range(N_SEEDS + 1) if seed != run.config.seed][:N_SEEDS])
+    steps = run.config.total_timesteps if total_timesteps is None else total_timesteps
+    configs = [relearning_config(run, seed, steps, Path(out) / f"seed_{seed}" if out else None) for seed in seeds]
+    policy = load_policy(run.path / "policy.zip", run.config.algo)
+    model = RewardModel.load(run.path / "reward_model", policy.observation_space, policy.action_space)
+    pay = model.reward_function()
+    own = _returns(lambda observations: policy.predict(observations, deterministic=True), run.config, run.config, pay)
+    title = _title(run)
+    found = {one.key: one for one in _read(run.path / FILE)}
+    for config in configs:
+        if (config.seed, steps) not in found:
+            with closing(_begun(config)) as rlhf:
+                rlhf.learn(progress=progress)
+                one = _returns(rlhf.predict, config, run.config, pay)
+            found = {other.key: other for other in _read(run.path / FILE)} | {one.key: one}
+            _write(run.path / FILE, Relearning(title, own, list(found.values())))
+    return Relearning(title, own, [found[seed, steps] for seed in seeds])
+
+
+def relearning_config(run: Run, seed: int, total_timesteps: int, run_dir: Path | None) -> RLHFConfig:
+    """Make the settings of a fresh policy's run: the run's own, but that a frozen reward is paid, and nobody asked.
+
+    Where the run's policy started, and what it stayed close to, are among its agent settings.
+    """
+    agent, goal = run.config.agent, run.config.feedback.goal
+    cloned = run.config.feedback.preferences if "best" in (agent.start, agent.reference) else None
+    return run.config.replace(
+        seed=seed,
+        total_timesteps=total_timesteps,
+        run_dir=None if run_dir is None else str(run_dir),
+        labels=0,
+        teacher="oracle",
+        teacher_options={},
+        kind="comparison",
+        # A goal that was handed over as a Python object is gone, and what is paid doesn't need it.
+        feedback=FeedbackConfig(goal=None if goal and goal.startswith(GIVEN) else goal, preferences=cloned),
+        query=NOBODY_ASKED,
+        reward={"source": "frozen", "source_options": {"path": str(run.path.resolve())}, "more": {}},
+        agent={"explore_steps": 0},
+    )
+
+
+def _relearnable(run_dir: Path) -> Run:
+    run = read_run(run_dir)
+    source, method = run.config.reward.source, run.config.method
+    if not source_entry(source).labels:
+        raise BadInput(f"{run_dir} was paid reward.source {source}, which isn't learned; use a run that learned one")
+    if method != "learned_reward" or not (run_dir / "reward_model" / "model.json").is_file():
+        raise BadInput(
+            f"{run_dir} was learned by method {method}, which left no single reward model; use a run of learned_reward"
+        )
+    return run
+
+
+def _checked(seeds: Sequence[int]) -> Sequence[int]:
+    if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise BadInput(f"seeds are {', '.join(map(str, seeds))}; use different ones of at least 0")
+    return seeds
+
+
+def _begun(config: RLHFConfig) -> RLHF:
+    """Begin a run, or go on with it where it was interrupted."""
+    place = config.run_dir
+    if place and (Path(place) / "config.yaml").exists() and unfinished_run(place) == config:
+        return RLHF.resume(place)
+    return RLHF(config)
+
+
+def _returns(predict: Predict, learner: RLHFConfig, judged_by: RLHFConfig, pay: RewardFunction) -> Returns:
+    """Play a policy on the same episodes as any other of the run."""
+    episodes = evaluate(predict, judged_by, seed=judged_by.seed)
+    goal = judged_by.feedback.goal
+    judge = load_goal(goal) if goal and not goal.startswith(GIVEN) else None
+    learned = float(np.mean([_learned(pay, episode) for episode in episodes]))
+    figures = return_figures(episodes, judge)
+    return Returns(learner.seed, learner.total_timesteps, **figures, learned_return_mean=learned)
+
+
+def _learned(pay: RewardFunction, episode: Trajectory) -> float:
+    """Sum what the reward pays over an episode."""
+    terminated = np.zeros(len(episode), bool)
+    return float(pay(episode.observations[:-1], episode.actions, episode.observations[1:], terminated).sum())
+
+
+def _title(run: Run) -> str:
+    taught = f"{run.summary['labels']} answers of {run.config.teacher}"
+    return f"{run.config.env_id}: policies on the learned reward of {taught}, frozen, beside the run's own"
+
+
+def _read(file: Path) -> list[Returns]:
+    """Read the relearned policies so far.
+
+    Raises:
+        BadInput: If the file is damaged.
+    """
+    if not file.exists():
+        return []
+    try:
+        return [Returns(**one) for one in json.loads(file.read_text())["relearned"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{file} is damaged ({error}); remove it, and relearn again") from error
+
+
+def _write(file: Path, relearning: Relearning) -> None:
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(relearning.to_json(), indent=1) + "\n")
+    new.replace(file)
