@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,8 @@ def paid_without_answers(config: RLHFConfig) -> bool:
 def _named(config: RLHFConfig) -> Iterator[tuple[str, str, str]]:
     """List every part of the house that the settings name: the setting, module and attribute."""
     for setting, table in TABLES.items():
-        for name in names_in(setting, str(get(config, setting))):
+        value = get(config, setting)
+        for name in names_in(setting, value if isinstance(value, Mapping) else str(value)):
             module, _, attribute = (table[name].target if name in table else name).partition(":")
             if module.startswith(f"{HOUSE}."):
                 yield setting, module, attribute

@@ -172,7 +172,9 @@ def _table(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
     n_seeds = [row["n_seeds"] for row in summary.values()]
     parts = {name: setting.scale.part(name, runs) for name, setting in settings.items() if setting.scale}
     thresholds = any(setting.threshold for setting in settings.values())
-    heads = [*measures, *["part of the best PPO's gain"] * any(parts.values()), *["seeds over threshold"] * thresholds]
+    learners = {str(setting.config.get("algo", "ppo")).upper() for setting in settings.values()}
+    part = f"part of the best {' or '.join(sorted(learners))}'s gain"
+    heads = [*measures, *[part] * any(parts.values()), *["seeds over threshold"] * thresholds]
     yield f"{_middle(n_seeds)} over seeds{_interval(n_seeds)}, lowest to highest seed.\n"
     yield f"| setting | {' | '.join(heads)} | seeds |"
     yield "|---" * (len(heads) + 2) + "|"

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from experiments.questions import classic_control, label_efficiency, mujoco, novel_goals, ppo
+from experiments.questions import classic_control, label_efficiency, mujoco, novel_goals, off_policy, ppo
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.segments import Ending, Origin, Trajectory
 
-QUESTIONS = (classic_control, label_efficiency, mujoco, novel_goals, ppo)
+QUESTIONS = (classic_control, label_efficiency, mujoco, novel_goals, off_policy, ppo)
 ALL = [(e, name) for e in QUESTIONS[:-1] for name in e.SETTINGS]
 ALL += [(ppo, name) for name in ppo.SETTINGS if name.startswith("hopper")]  # the tasks' candidates are the same ones
 

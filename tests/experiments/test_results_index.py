@@ -2,6 +2,7 @@
 
 import re
 from importlib.util import find_spec
+from math import isnan
 from pathlib import Path
 from statistics import median
 
@@ -43,7 +44,8 @@ def figures_of(results, family):
         for measure in ("true_return_mean", *results.settings[setting].measures):
             yield reached([float(row[measure]) for row in rows])
         last = {row["seed"]: float(row["true_return"]) for row in results.curves if row["setting"] == setting}
-        yield reached(list(last.values()))
+        if not any(map(isnan, last.values())):  # in some last rounds no episode ends
+            yield reached(list(last.values()))
 
 
 def figures_of_peers():

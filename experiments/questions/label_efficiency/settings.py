@@ -136,6 +136,7 @@ PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, Settings]]]] = {
             ),
             "value_disagreement": ("value disagreement", {"query": {"scheme": "value_disagreement"}}),
             "outside_coverage": ("half outside coverage", {"query": {"scheme": "outside_coverage"}}),
+            "insertion": ("insertion into ordered lists", {"query": {"scheme": "insertion"}}),
         },
     ),
     "schedules": (

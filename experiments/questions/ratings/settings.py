@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from experiments.harness.controls import TRUE, random_answers, untrained_policy
+from experiments.harness.controls import TRUE, Settings, random_answers, untrained_policy
 from experiments.harness.parts import Scale
 from experiments.harness.settings import SHORT, Family, Setting, shortened
 from rlhf_gym.config.mappings import merge
@@ -24,7 +25,7 @@ def _taught(kind: str, reward: dict[str, Any] | None = None) -> dict[str, Any]:
     return merge(WHOLE, {"kind": kind, "reward": reward or {}})
 
 
-ASKED_OF: dict[str, tuple[str, dict[str, Any]]] = {
+ASKED_OF: Mapping[str, tuple[str, Settings]] = {
     **{kind: (f"{LABELS} {title} of whole episodes", _taught(kind)) for kind, title in KINDS.items()},
     **{
         f"{kind}_networks": (f"{LABELS} {title} of whole episodes, networks alone", _taught(kind, SMALL))
@@ -32,14 +33,14 @@ ASKED_OF: dict[str, tuple[str, dict[str, Any]]] = {
     },
     "short": (f"{LABELS} comparisons of 10 steps", {"labels": LABELS}),
 }
-CONTROLS: dict[str, tuple[str, dict[str, Any]]] = {
+CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "random": (f"{LABELS} random answers", random_answers(LABELS)),
     "ppo": ("PPO on the true reward", TRUE),
     "untrained_policy": ("untrained policy", untrained_policy(8192)),
 }
 
 
-def _setting(title: str, config: dict[str, Any], *, control: bool = False) -> Setting:
+def _setting(title: str, config: Settings, *, control: bool = False) -> Setting:
     return Setting(title, merge(TASK, config), SEEDS, control=control, scale=SCALE)
 
 

@@ -1,0 +1,59 @@
+"""Methods as data, each with the same labels; adding one is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from experiments.harness.controls import TRUE, Settings, random_answers, untrained_policy
+from experiments.harness.parts import Scale
+from experiments.harness.settings import SHORT, Family, Setting, shortened
+from experiments.questions.kinds.settings import TASKS
+from rlhf_gym.config.mappings import merge
+
+SEEDS = (0, 1, 2)
+LABELS = (50, 500, 5000)
+AT_RANDOM = 500
+METHODS: Mapping[str, tuple[str, Settings]] = {
+    "reward": ("a reward model and PPO", {}),
+    "cpl": ("CPL", {"method": "cpl"}),
+    "cpl_unbiased": ("CPL without its regulariser", {"method": "cpl", "method_options": {"bias": 1.0}}),
+    "dpo": ("DPO", {"method": "dpo"}),
+    "clone": ("cloning all segments", {"method": "cpl", "method_options": {"steps": 0}}),
+}
+"""By name: the title, and what the run has beside its task's settings."""
+
+
+def scale(task: str) -> Scale:
+    """Count PPO on the true reward, or the goal, as 1, and the untrained policy as 0."""
+    return Scale((f"{task}_ppo",), f"{task}_untrained_policy", TASKS[task].measured)
+
+
+def _settings(task: str) -> dict[str, Setting]:
+    where = TASKS[task]
+    more: dict[str, Any] = {"measures": {where.measured: where.measure} if where.measure else {}, "scale": scale(task)}
+
+    def setting(title: str, config: Settings, *, control: bool = False) -> Setting:
+        return Setting(title, merge(where.config, config), SEEDS, control=control, **more)
+
+    found = {
+        f"{task}_{name}_{labels}": setting(f"{labels} labels, {title}", {"labels": labels, **config})
+        for labels in LABELS
+        for name, (title, config) in METHODS.items()
+    }
+    controls: dict[str, tuple[str, Settings]] = {
+        f"{name}_random": (f"{AT_RANDOM} random answers, {title}", {**random_answers(AT_RANDOM), **config})
+        for name, (title, config) in METHODS.items()
+        if name != "clone"  # which looks at no answer
+    }
+    controls["ppo"] = ("PPO on the true reward, or on the goal", TRUE)
+    controls["untrained_policy"] = ("untrained policy", untrained_policy(8192))
+    return found | {f"{task}_{name}": setting(title, c, control=True) for name, (title, c) in controls.items()}
+
+
+SETTINGS = {name: setting for task in TASKS for name, setting in _settings(task).items()}
+FAMILIES = {
+    task: Family(f"{where.title}, by method and labels", tuple(_settings(task)), (), figure=False)
+    for task, where in TASKS.items()
+}
+TESTING = shortened(SETTINGS, ("pendulum_cpl_50", "hold_at_one_dpo_50"), SHORT)

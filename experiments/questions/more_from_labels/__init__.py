@@ -1,0 +1,33 @@
+"""Do 50 labels say more if a fit takes more from them, or beside them?
+
+Crops, pseudo-labels and smoothing (SURF, STAR), self-supervised features (REED) and a bonus for disagreement (RUNE),
+each over networks alone and all of them together: the cart held at x = +1, and HalfCheetah. Three seeds each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from experiments.harness.settings import Asked, Row, Setting
+from experiments.questions.more_from_labels.settings import FAMILIES, OPTIONS, SETTINGS, TASKS, TESTING, scale
+
+ASKED: Sequence[Asked] = ()
+
+
+def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
+    """Say what part of PPO's gain is reached with each option, task by task."""
+    told = []
+    for task, where in TASKS.items():
+        found = {title: scale(task).part(f"{task}_{name}", runs) for name, (title, _) in OPTIONS.items()}
+        if parts := [f"{title} {part.middle:.2f}" for title, part in found.items() if part]:
+            told.append(f"{where.title}: {', '.join(parts)}")
+    return f"Part of PPO's gain, {'; '.join(told)}."
+
+
+HOW_TO_READ = """\
+Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or the sum
+of exp(−|x − 1| / 0.5) with the cart. A part is of what PPO, paid the true reward or the goal itself, gains over the
+untrained policy. Three seeds tell large differences alone; `python -m experiments.measurements.more_offline` fits the
+same rewards to recorded steps, which takes minutes, and says how well they order fresh segments."""
+
+__all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

@@ -1,0 +1,47 @@
+"""Do learners with a replay buffer do as well with answers as PPO does, and does any algorithm of SB3's house learn?
+
+DQN on CartPole-v1 with 50 labels; SAC on three tasks of MuJoCo with 100 labels and 200k steps, beside SAC on the true
+reward, each on five seeds. And one short run each of A2C, TRPO, TD3, SAC, TQC and SBX's SAC, beside random answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from experiments.harness.asked import Ratio, Seeds
+from experiments.harness.parts import returns
+from experiments.harness.settings import Asked, Row, Setting
+from experiments.questions.off_policy.settings import FAMILIES, MUJOCO, SETTINGS, SHORT_RUNS, TESTING, scale
+
+PART = 0.9
+ASKED: Sequence[Asked] = (
+    Seeds("cartpole_dqn", least=5),
+    Seeds("cartpole_dqn_constant_minus_one", most=0),
+    *(Ratio(f"{task}_sac", scale(task), PART) for task in MUJOCO),
+)
+
+
+def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
+    """How many seeds DQN solves, what part of SAC's gain is reached, and which short runs beat random answers."""
+    solved = sum(map(settings["cartpole_dqn"].reached, runs.get("cartpole_dqn", ())))
+    parts = {env_id: scale(task).part(f"{task}_sac", runs) for task, env_id in MUJOCO.items()}
+    told = ", ".join(f"{part.middle:.2f} on {env_id}" for env_id, part in parts.items() if part)
+    better = [name for name in SHORT_RUNS if min(returns(name, runs)) > max(returns(f"{name}_random", runs))]
+    return (
+        f"DQN holds CartPole-v1's pole on {solved} of 5 seeds with 50 labels; with 100, SAC reaches "
+        f"{told or 'nothing'} of its gain on the true reward; {len(better)} of {len(SHORT_RUNS)} other learners end "
+        "above random answers."
+    )
+
+
+HOW_TO_READ = """\
+Every return is that of the deterministic policy over 20 episodes of the unmodified environment; curves show the policy
+while it learns, which still explores, at random at first. Each learner has its preset, the same one whatever it is
+paid. What is replayed is paid by the latest fit, so that no step is learned from with an older reward. *Scaled* is the
+true reward at the size that a learned one has: SAC's temperature weighs reward against entropy, so that the size is
+part of the task; a part is of what the better of the two gains over the untrained policy. Where episodes terminate, a
+constant reward of +1 already teaches to stay alive: read every figure beside that control. The short runs are one seed
+each: they show that a learner learns from answers at all, and not how well. sb3_contrib and sbx are of the extra
+`learners`."""
+
+__all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

@@ -1,0 +1,36 @@
+"""Does a start from demonstrations of a mediocre policy help 50 labels along, and does staying close to it?
+
+Two tasks, three seeds. What 20 demonstrations of 50 steps teach by behaviour cloning: alone; as a start; and as a start
+and a reference, at a fixed price for each nat and at one adapted to a target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from experiments.harness.settings import Asked, Row, Setting
+from experiments.questions.pretrained.settings import FAMILIES, LABELS, SETTINGS, TASKS, TESTING, VARIANTS, scale
+
+ASKED: Sequence[Asked] = ()
+
+
+def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
+    """Tell what part of PPO's gain each way reaches."""
+    told = []
+    for task, where in TASKS.items():
+        found = {title: scale(task).part(f"{task}_{name}", runs) for name, (title, _) in VARIANTS.items()}
+        if parts := [f"{part.middle:.2f} by {title}" for title, part in found.items() if part]:
+            told.append(f"{where.title}: {', '.join(parts)}")
+    return f"Part of PPO's gain with {LABELS} labels. {'; '.join(told)}."
+
+
+HOW_TO_READ = """\
+Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or the sum
+of exp(−|x − 1| / 0.5) with the cart. A part is of what PPO, paid the true reward or the goal itself, gains over the
+untrained policy.
+
+The demonstrations are 20 windows of 50 steps of a policy that PPO learned from the true reward, or the goal, in a part
+of the steps, of a seed that no row has; `python -m experiments.questions.pretrained.demonstrations` makes them. They
+cost 20 × 20 s of a person's time, which 50 comparisons alone don't."""
+
+__all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]
