@@ -56,7 +56,7 @@ class QueryConfig:
     """The scheme's own parameters; disagreement_coverage and entropy_coverage: `pool`, candidates for each query that
     are kept by their value (5); value_disagreement: `gamma` (0.99); outside_coverage: `share` of the queries from
     outside (0.5), and `border`, a quantile of how far asked options are from each other (0.95); insertion: `lists` that
-    are put in order side by side (2), after how many `comparisons` one takes no new segment (25), and what they `weigh`
+    are put in order side by side (4), after how many `comparisons` one takes no new segment (25), and what they `weigh`
     in the fit, as much as their answers or as all their pairs (answers)."""
     options: Annotated[int | None, AtLeast(2)] = None
     """Segments that a query shows; None takes the fewest that the kind of feedback allows, and so does a kind in a mix
