@@ -42,12 +42,13 @@ def page(runs: Rows, curves: Curves, command: str) -> str:
 
 def _lines(runs: Rows, curves: Curves, command: str) -> Iterator[str]:
     tasks = [task for task in TASKS if any(name == task for name, _ in curves)]
+    shares = kept_by_rule(curves)
     yield "# Over-optimisation: how far to follow a learned reward\n"
+    yield f"{verdict(shares)}\n"
     yield ABOUT
     for task in tasks:
         yield f"![{TASKS[task].title}]({task}.png)\n"
     yield WHERE_TO_STOP
-    shares = kept_by_rule(curves)
     yield f"| task | labels | seeds | start | best | {' | '.join(TITLES.values())} |"
     yield "|---" * (5 + len(TITLES)) + "|"
     for task, labels in sorted(shares, key=lambda key: (tasks.index(key[0]), int(key[1]))):
@@ -56,7 +57,7 @@ def _lines(runs: Rows, curves: Curves, command: str) -> Iterator[str]:
         best = np.mean([curve[at_the_best(curve)]["gold_again"] for curve in of])
         cells = [f"{start:.1f}", f"{best:.1f}", *(f"{share:.2f}" for share in shares[task, labels].values())]
         yield f"| {TASKS[task].title} | {labels} | {len(of)} | {' | '.join(cells).replace('-', '−')} |"
-    yield f"\n{verdict(shares)}\n"
+    yield ""
     yield SIGNALS
     yield "## How it was made\n"
     yield (

@@ -54,6 +54,7 @@ def page(rows: Rows, command: str) -> str:
     """Write the page."""
     lines = [
         "# Fast or gentle: other weights, the same answers\n",
+        f"**{answer(rows)}**\n",
         f"One run gathers {LABELS} answers: each query is answered by two principles of a constitution, *fast* and "
         f"*gentle*, each by itself. A reward model is learned for each, and their sum is paid, gentleness weighing "
         f"{GATHERED_AT:g} in that run. Then policies are learned anew, without a further question, under the weights "
@@ -78,6 +79,17 @@ def page(rows: Rows, command: str) -> str:
         *made_with(rows),
     ]
     return "\n".join(lines)
+
+
+def answer(rows: Rows) -> str:
+    """Say between what the points lie, of what was learned and of what is true."""
+    told = []
+    for paid, title in TITLES.items():
+        if points := means([row for row in rows if row["paid"] == paid]):
+            (_, effort, speed), (_, least, slowest) = points[0], points[-1]
+            told.append(f"{title}: {speed:.2f} m/s at an effort of {effort:.2f} to {slowest:.2f} at {least:.2f}")
+    text = "; ".join(told)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _number(row: Mapping[str, str], column: str) -> float:
