@@ -14,7 +14,7 @@ install: $(INSTALLED)
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("$(PYTHON) is Python %d.%d; rlhf_gym needs 3.10 or newer: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks,web,exchange,postgresql,judge,minari,learners]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks,web,exchange,postgresql,judge,minari,learners,ray]'
 	@touch $@
 
 demo: $(INSTALLED)

@@ -10,9 +10,9 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-from experiments.harness.records import read_rows
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.cli import main as rlhf_gym
+from rlhf_gym.sweeps.records import read_rows
 
 RESULTS = Path(__file__).parents[1] / "results" / "cartpole"
 BESIDE = {

@@ -141,7 +141,9 @@ MAY_IMPORT = {
     "__init__": {"segments", "preferences", "config", "rlhf", "runs"},
     "option_flags": {"config", "errors"},
     "flags": {"config", "option_flags", "errors"},
+    "sweeps": {"config", "runs", "rlhf", "stats", "errors"},
     "verbs": {
+        "sweeps",
         "segments",
         "preferences",
         "config",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import gymnasium
 import pytest
+import yaml
 
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.cli import main, parse
@@ -69,12 +70,22 @@ COMMANDS += [shlex.split(c) for c in re.findall(r"`((?:rlhf-gym|python -m|make) 
 
 def small(words: list[str]) -> list[str]:
     """The same command with small settings, those that it has of its own replaced."""
+    if words[:1] == ["sweep"]:
+        shrink(Path(words[1]))
     if words[:1] != ["train"]:
         return words
     for flag, value in {**SMALL, "--total-timesteps": FEW_UPDATES if "--algo" in words else FEW_STEPS}.items():
         at = words.index(flag) if flag in words else len(words)
         words = [*words[:at], flag, value, *words[at + 2 :]]
     return words
+
+
+def shrink(plan: Path) -> None:
+    """Make the runs of a sweep short, and few."""
+    sweep = yaml.safe_load(plan.read_text())
+    sweep["shared"] |= {"total_timesteps": int(FEW_STEPS), "query": {"rounds": 2, "warm_up_steps": 512}}
+    sweep["shared"]["evaluation"] = {"n_episodes": 2}
+    plan.write_text(yaml.safe_dump(sweep | {"seeds": sweep["seeds"][:1]}))
 
 
 def run_command(words: list[str]) -> None:

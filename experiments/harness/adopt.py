@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.harness.fingerprint import CODE
-from experiments.harness.records import read_header, refusal, widen
 from experiments.harness.settings import Setting, known_columns, measure_names
 from rlhf_gym.runs import Round
+from rlhf_gym.sweeps.records import read_header, refusal, widen
 
 CURVES = ("setting", "seed", *(field.name for field in fields(Round)))
 """The columns of `curves.csv`, in order: those of a run's `metrics.csv` beside its name."""
+ADVICE = "(--results-dir), or, where rows are only older than a setting, widen them with --adopt"
 
 
 def check_headers(name: str, settings: Mapping[str, Setting], folder: Path) -> None:
@@ -25,9 +26,9 @@ def check_headers(name: str, settings: Mapping[str, Setting], folder: Path) -> N
     runs, curves = read_header(folder / "runs.csv"), read_header(folder / "curves.csv")
     wanted = [*_settings_columns(name, settings), *measure_names(settings), CODE]
     if runs is not None and not set(wanted) <= set(runs):
-        raise ValueError(refusal(folder / "runs.csv", runs, wanted))
+        raise ValueError(f"{refusal(folder / 'runs.csv', runs, wanted)} {ADVICE}")
     if curves is not None and curves != list(CURVES):
-        raise ValueError(refusal(folder / "curves.csv", curves, CURVES))
+        raise ValueError(f"{refusal(folder / 'curves.csv', curves, CURVES)} {ADVICE}")
 
 
 def adopt_new_columns(name: str, settings: Mapping[str, Setting], folder: Path) -> None:

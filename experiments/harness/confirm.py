@@ -15,10 +15,11 @@ from typing import Any
 from experiments.harness.confirmed import FILE, read_confirmed, standing
 from experiments.harness.fingerprint import CODE
 from experiments.harness.jobs import Execute, Job, Rows
-from experiments.harness.older import as_text, of_todays_settings, todays_code
-from experiments.harness.records import append_rows, read_rows
-from experiments.harness.runner import run_missing
+from experiments.harness.older import of_todays_settings, todays_code
 from experiments.harness.settings import Row, Setting
+from rlhf_gym.sweeps.executors import Executor, locally
+from rlhf_gym.sweeps.records import append_rows, as_text, read_rows
+from rlhf_gym.sweeps.runner import run_missing
 
 FIGURES = (
     "true_return_mean",
@@ -42,6 +43,7 @@ def confirm(
     *,
     jobs: int = 2,
     testing: bool = False,
+    executor: Executor = locally,
 ) -> dict[Job, str]:
     """Run one seed again of each setting whose rows are of older code, and keep that its figures are the same.
 
@@ -52,6 +54,7 @@ def confirm(
         execute: Does one run.
         jobs: Runs at the same time.
         testing: Whether they are of the testing subset.
+        executor: Where they are done.
 
     Returns:
         The runs that failed or gave other figures, each with the reason.
@@ -77,7 +80,7 @@ def confirm(
             raise ValueError(f"{found}; nothing was kept. {_made_elsewhere(todo[job], made['run'])}")
         return made
 
-    return run_missing(list(todo), again, partial(_keep, folder, rows, todo), jobs=jobs)
+    return run_missing(list(todo), again, partial(_keep, folder, rows, todo), jobs=jobs, executor=executor)
 
 
 def _firsts(setting: str, today: str, rows: Sequence[Row], confirmed: Sequence[Row]) -> list[Row]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from experiments.harness.asked import listed
 from experiments.harness.fingerprint import CODE
-from experiments.harness.records import read_rows
 from experiments.harness.settings import Row
+from rlhf_gym.sweeps.records import read_rows
 
 FILE = "confirmed.csv"
 SHORT = 12  # digits of a commit in a sentence

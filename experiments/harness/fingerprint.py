@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experiments.harness.runner import ROOT
+from experiments.harness.checkout import ROOT
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.named import get
 from rlhf_gym.registry import TABLES, names_in, source_entry

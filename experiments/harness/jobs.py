@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.harness.runner import fresh_process
+from experiments.harness.checkout import process_here
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def in_fresh_process(job: Job) -> Rows:
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "rows.json"
         command = [sys.executable, "-m", "experiments.harness.worker", job.experiment, job.setting, str(job.seed)]
-        fresh_process([*command, str(output), "--command", job.command, *["--testing"] * job.testing])
+        process_here([*command, str(output), "--command", job.command, *["--testing"] * job.testing])
         rows: Rows = json.loads(output.read_text())
         clip = output.with_suffix(".webp")
         return rows | ({"clip": clip.read_bytes()} if clip.exists() else {})

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
-from typing import Any
 
-from experiments.harness.runner import ROOT
-from rlhf_gym.runs.provenance import provenance
+from experiments.harness.checkout import ROOT
+from rlhf_gym.sweeps import columns
 
 
 def made_columns(
     command: str, versions: Mapping[str, str] | None = None, python: str | None = None
 ) -> dict[str, str | None]:
-    """Make the last columns of a run's row.
+    """Make the last columns of a run's row; see :func:`rlhf_gym.sweeps.columns.made_columns`.
 
-    Args:
-        command: What does this run alone.
-        versions: By package, where the run had others than this process.
-        python: Its version, likewise.
+    The commit is marked if code of the experiments was changed, too.
     """
-    made: dict[str, Any] = provenance(command)
-    found = made["versions"] if versions is None else versions
-    return {
-        "versions": "; ".join(f"{package} {version}" for package, version in found.items()),
-        "python": made["python"] if python is None else python,
-        "commit": mark_changed(made["commit"]),
-        "machine": made["machine"],
-        "command": made["command"],
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
+    made = columns.made_columns(command, versions, python)
+    return made | {"commit": mark_changed(made["commit"])}
 
 
 def mark_changed(commit: str | None) -> str | None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from experiments.harness.confirmed import standing
 from experiments.harness.fingerprint import CODE, code_of, has_part
 from experiments.harness.results import Results
 from experiments.harness.settings import Family, Row, Setting, known_columns
+from rlhf_gym.sweeps.records import as_text
 
 
 def listed_older(results_dir: Path = Path("results")) -> dict[str, str]:
@@ -75,8 +75,3 @@ def of_todays_settings(experiment: str, name: str, setting: Setting, rows: Itera
 def todays_code(setting: Setting) -> str:
     """Compute the code that would make a setting's rows today."""
     return code_of(setting.run_config(setting.seeds[0]), setting.measures.values())
-
-
-def as_text(value: Any) -> str:
-    """Write a value as a CSV file holds it."""
-    return "" if value is None else str(value)

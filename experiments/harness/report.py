@@ -16,12 +16,12 @@ from tyro.conf import Positional
 from experiments.harness.confirmed import run_again
 from experiments.harness.made import made_with
 from experiments.harness.older import listed_older
-from experiments.harness.records import append_rows
 from experiments.harness.results import Results, read_results
 from experiments.harness.settings import Family, Row, Setting
 from rlhf_gym.plots import Line, result_figure
 from rlhf_gym.stats import ENOUGH as ENOUGH_FOR_A_MIDDLE
 from rlhf_gym.stats import bootstrap_interval, interquartile_mean
+from rlhf_gym.sweeps.records import append_rows
 
 ENOUGH = 5  # seeds; with fewer, the 95 % bootstrap interval always reaches from the lowest to the highest
 VERDICTS = {True: "pass", False: "**short**", None: "open: runs are missing"}

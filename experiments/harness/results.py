@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.harness.checkout import results_folder
 from experiments.harness.confirmed import read_confirmed
-from experiments.harness.records import read_rows
-from experiments.harness.runner import results_folder
 from experiments.harness.settings import Experiment, Family, Row, Setting, choose, load
+from rlhf_gym.sweeps.records import read_rows
 
 
 @dataclass(frozen=True)

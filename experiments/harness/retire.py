@@ -7,8 +7,8 @@ from pathlib import Path
 
 from experiments.harness.confirmed import read_confirmed
 from experiments.harness.older import is_fresh
-from experiments.harness.records import append_rows, read_header, read_rows
 from experiments.harness.settings import Setting
+from rlhf_gym.sweeps.records import append_rows, read_header, read_rows
 
 Row = Mapping[str, str]
 

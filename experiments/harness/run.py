@@ -15,14 +15,16 @@ from typing import Any
 from tyro.conf import Positional
 
 from experiments.harness.adopt import adopt_new_columns, check_headers
+from experiments.harness.checkout import ROOT, results_folder
 from experiments.harness.confirm import confirm as confirm_rows
 from experiments.harness.fingerprint import has_part
 from experiments.harness.jobs import Execute, Job, Rows, in_fresh_process
-from experiments.harness.older import as_text
-from experiments.harness.records import append_rows, read_rows
+from experiments.harness.made import made_columns
 from experiments.harness.retire import retire_rows
-from experiments.harness.runner import alone, missing, results_folder, run_missing
 from experiments.harness.settings import Setting, choose, known_columns, load
+from rlhf_gym.sweeps.executors import PROCESSES, executor
+from rlhf_gym.sweeps.records import append_rows, as_text, read_rows
+from rlhf_gym.sweeps.runner import alone, missing, run_missing
 
 
 def run(
@@ -37,6 +39,7 @@ def run(
     retire: bool = False,
     confirm: bool = False,
     execute: Execute = in_fresh_process,
+    on: str = PROCESSES,
 ) -> dict[Job, str]:
     """Do the runs that have no row yet.
 
@@ -44,7 +47,7 @@ def run(
         name: The experiment.
         only: Settings to run, by name or pattern (`*_50`); none means all.
         seeds: Seeds to run; none means all of each setting.
-        jobs: Runs at the same time.
+        jobs: Runs at the same time; on a cluster that was there before, its cores say how many.
         testing: Run the testing subset, in a folder of its own.
         results_dir: Where `NAME/runs.csv` is.
         adopt: Give rows that are older than a setting the value it has today; only where it is what they were run with.
@@ -53,6 +56,7 @@ def run(
         confirm: Instead, run one seed again of each setting whose rows are of older code, and keep in `confirmed.csv`
             where it gives the same figures: the rows of that code stand.
         execute: Does one run.
+        on: Where: `processes` of this machine, or `ray[://ADDRESS]`.
 
     Returns:
         The runs that failed, each with its error; the others are kept.
@@ -68,6 +72,7 @@ def run(
             f"confirm came with {'retire' if retire else 'seeds'}; it runs one seed of each setting and moves nothing: "
             "leave that out"
         )
+    where = executor(on, code=ROOT)
     settings, folder = choose(load(name), testing=testing), results_folder(name, results_dir, testing=testing)
     chosen = choose(load(name), testing=testing, only=only)
     wanted = _wanted(name, chosen, seeds, testing)
@@ -79,10 +84,10 @@ def run(
             adopt_new_columns(name, settings, folder)
         check_headers(name, settings, folder)
         if confirm:
-            return confirm_rows(name, chosen, folder, execute, jobs=jobs, testing=testing)
+            return confirm_rows(name, chosen, folder, execute, jobs=jobs, testing=testing, executor=where)
         todo = _missing(wanted, settings, folder / "runs.csv")
         print(f"{name}: {len(todo)} runs to do, {len(wanted) - len(todo)} already there", flush=True)
-        return run_missing(todo, execute, partial(_keep, folder), jobs=jobs)
+        return run_missing(todo, execute, partial(_keep, folder), jobs=jobs, executor=where)
 
 
 def _wanted(name: str, settings: Mapping[str, Setting], seeds: Sequence[int], testing: bool) -> list[Job]:
@@ -123,8 +128,10 @@ def _keep(folder: Path, job: Job, rows: Rows) -> str:
         append_rows(folder / "curves.csv", rows["curves"])
     if "clip" in rows:
         (folder / f"{job.setting}.webp").write_bytes(rows["clip"])
-    append_rows(folder / "runs.csv", [rows["run"]])
-    return f"true return {rows['run']['true_return_mean']:.1f}"
+    row = rows["run"]
+    commit = row["commit"] or made_columns("")["commit"]  # a node of a cluster has the code without its history
+    append_rows(folder / "runs.csv", [row | {"commit": commit}])
+    return f"true return {row['true_return_mean']:.1f}"
 
 
 def main(
@@ -138,6 +145,7 @@ def main(
     adopt: bool = False,
     retire: bool = False,
     confirm: bool = False,
+    on: str = PROCESSES,
 ) -> int:
     """Do the missing runs of an experiment.
 
@@ -152,8 +160,10 @@ def main(
         retire: First move rows of these runs that aren't of the present code to earlier_runs.csv: they are done again.
         confirm: Instead, run one seed again of each setting whose rows are of older code; where it gives the same
             figures, the rows of that code stand (confirmed.csv).
+        on: Where to run: processes of this machine; ray, the same on a cluster of this machine alone; or ray://ADDRESS
+            of a cluster, whose cores then say how many at the same time.
     """
-    chosen: dict[str, Any] = {"only": only, "seeds": seeds, "jobs": jobs, "testing": testing}
+    chosen: dict[str, Any] = {"only": only, "seeds": seeds, "jobs": jobs, "testing": testing, "on": on}
     try:
         failed = run(name, **chosen, results_dir=results_dir, adopt=adopt, retire=retire, confirm=confirm)
     except ValueError as error:

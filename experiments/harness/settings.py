@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +15,7 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge, unknown_name
 from rlhf_gym.plots import Panel
 from rlhf_gym.segments import Trajectory
+from rlhf_gym.sweeps.columns import setting_columns
 
 QUESTIONS = Path(__file__).parents[1] / "questions"
 
@@ -179,20 +179,8 @@ def choose(experiment: Experiment, *, testing: bool, only: Sequence[str] = ()) -
 
 
 def known_columns(experiment: str, setting: str, config: RLHFConfig) -> dict[str, Any]:
-    """List the columns of a run that are known before it: its name, and every setting by its dotted name.
-
-    What is neither number nor text becomes JSON. `run_dir` is left out: it has no part in the result.
-    """
-    columns: dict[str, Any] = {"experiment": experiment, "setting": setting, "seed": config.seed}
-    for name, value in asdict(config).items():
-        grouped = is_dataclass(getattr(config, name))
-        columns |= {f"{name}.{inner}": v for inner, v in value.items()} if grouped else {name: value}
-    del columns["run_dir"]
-    return {name: _cell(value) for name, value in columns.items()}
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list | tuple) else value
+    """List the columns of a run that are known before it: its name, and every setting by its dotted name."""
+    return {"experiment": experiment, "setting": setting} | setting_columns(config)
 
 
 def measure_names(settings: Mapping[str, Setting]) -> list[str]:

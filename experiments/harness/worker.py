@@ -20,6 +20,7 @@ from rlhf_gym.envs import frames_per_second, replay, write_clip
 from rlhf_gym.reporting import evaluate
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
+from rlhf_gym.sweeps.columns import summary_columns
 
 CLIP_SECONDS, CLIP_WIDTH = 5, 240
 
@@ -61,15 +62,12 @@ def run_row(
     command: str,
     code: str,
 ) -> dict[str, Any]:
-    """Make the run's row. A summary's name that is a setting's too, such as `labels`, becomes `summary.labels`."""
+    """Make the run's row."""
+    # A goal's return is a measure of its setting; as one more column, tables begun without it could not grow.
+    figures = {name: value for name, value in summary.items() if name != "goal_return_mean"}
     return (
         known
-        # A goal's return is a measure of its setting; as one more column, tables begun without it could not grow.
-        | {
-            f"summary.{name}" if name in known else name: value
-            for name, value in summary.items()
-            if name != "goal_return_mean"
-        }
+        | summary_columns(known, figures)
         | {name: measures.get(name, "") for name in names}
         | {CODE: code}
         | made_columns(command)

@@ -30,7 +30,6 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from experiments.harness.records import append_rows, read_rows
 from experiments.harness.settings import Row
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.assembly import make_learner, random_streams
@@ -39,6 +38,7 @@ from rlhf_gym.preferences import Answer, Preference, Query, Said
 from rlhf_gym.quality import reliabilities
 from rlhf_gym.runs.provenance import provenance
 from rlhf_gym.segments import Array, Segment, pad, sample_segments
+from rlhf_gym.sweeps.records import append_rows, read_rows
 from rlhf_gym.teachers import NoisyTeacher, RandomTeacher, Teacher, goal_returns, load_goal, true_returns
 
 TASKS = {"CartPole-v1": "cart_pole_hold_at_one", "HalfCheetah-v5": None}

@@ -31,12 +31,12 @@ from tqdm import tqdm
 
 from experiments.harness.fingerprint import code_of
 from experiments.harness.older import listed_older
-from experiments.harness.records import append_rows, read_rows
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.agents.on_policy import OPTIMIZER
 from rlhf_gym.evaluation import mean_return, play
 from rlhf_gym.runs.provenance import peak_rss_mb, provenance
 from rlhf_gym.segments import Array
+from rlhf_gym.sweeps.records import append_rows, read_rows
 
 PAIRS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"labels": 50, "total_timesteps": 60_000},

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from experiments.harness.parts import part_of
-from experiments.harness.records import read_rows
 from experiments.harness.results import Results, read_results
 from experiments.harness.settings import Family, Row, names
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.stats import interquartile_mean
+from rlhf_gym.sweeps.records import read_rows
 
 RETURN = "true_return_mean"
 ABLATIONS = ("label_efficiency", "ppo")

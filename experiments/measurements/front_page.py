@@ -12,9 +12,9 @@ from typing import Any
 
 import tyro
 
-from experiments.harness.records import append_rows
 from experiments.measurements.fractions import Point, elsewhere, measured, results_with_rows
 from experiments.measurements.labels_figure import draw
+from rlhf_gym.sweeps.records import append_rows
 
 
 def front_page(results_dir: Path = Path("results")) -> Path:

@@ -22,12 +22,12 @@ import tyro
 from stable_baselines3 import SAC
 from stable_baselines3.common.env_util import make_vec_env
 
-from experiments.harness.records import append_rows
 from experiments.measurements.bench import spread
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.agents.off_policy import OPTIMIZER
 from rlhf_gym.evaluation import mean_return, play
 from rlhf_gym.runs.provenance import provenance
+from rlhf_gym.sweeps.records import append_rows
 
 Kind = Literal["rlhf", "fused", "sac"]
 KINDS: tuple[Kind, ...] = ("rlhf", "fused", "sac")

@@ -30,11 +30,11 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from experiments.harness.records import append_rows, read_rows
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.labelling import ClipCache
 from rlhf_gym.runs.provenance import provenance
 from rlhf_gym.store import PreferenceStore
+from rlhf_gym.sweeps.records import append_rows, read_rows
 
 ENV_IDS = ("CartPole-v1", "HalfCheetah-v5")
 ASKED_MS = 200  # the median should be below

@@ -8,12 +8,12 @@ from experiments.harness import older
 from experiments.harness.adopt import CURVES
 from experiments.harness.confirmed import read_confirmed, run_again, standing
 from experiments.harness.older import all_fresh
-from experiments.harness.records import append_rows, read_rows
 from experiments.harness.report import page_text
 from experiments.harness.results import read_results
 from experiments.harness.run import main, run
 from experiments.harness.settings import known_columns, measure_names
 from experiments.questions import cartpole
+from rlhf_gym.sweeps.records import append_rows, read_rows
 
 MADE = {"versions": "torch 2", "python": "3", "commit": "0123456789abcdef", "machine": "a machine", "command": "run"}
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from experiments.harness.records import append_rows
 from experiments.measurements.foretells import Reached, correlations, main, of_tasks, pooled, runs_with_figures
 from experiments.measurements.fractions import results_with_rows
+from rlhf_gym.sweeps.records import append_rows
 
 
 def reached(task, pairs):

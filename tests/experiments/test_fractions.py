@@ -1,8 +1,8 @@
 import pytest
 
-from experiments.harness.records import append_rows
 from experiments.harness.settings import names
 from experiments.measurements.fractions import PUBLISHED, elsewhere, measured, results_with_rows
+from rlhf_gym.sweeps.records import append_rows
 
 
 def fill(results_dir, experiment, returns):

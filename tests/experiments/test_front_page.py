@@ -1,10 +1,10 @@
 import pytest
 from PIL import Image
 
-from experiments.harness.records import append_rows, read_rows
 from experiments.measurements.fractions import Point, elsewhere
 from experiments.measurements.front_page import main
 from experiments.measurements.labels_figure import CONSTANT, OURS, by_task, draw
+from rlhf_gym.sweeps.records import append_rows, read_rows
 
 TASKS = [f"Inverted{number}-v5" for number in range(9)]
 

@@ -8,11 +8,11 @@ import pytest
 from experiments.harness import fingerprint
 from experiments.harness.fingerprint import canonical, code_of, has_part
 from experiments.harness.older import is_fresh, listed_older, stale
-from experiments.harness.records import read_rows
 from experiments.harness.results import read_results
 from experiments.harness.settings import known_columns, names
 from experiments.questions import cartpole, mujoco
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.sweeps.records import read_rows
 
 RESULTS = Path(__file__).parents[2] / "results"
 OTHER = {"bench": "pairs.csv", "peers": "runs.csv", "page_waits": "runs.csv"}

@@ -9,7 +9,6 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from experiments.harness.records import read_rows
 from experiments.measurements.overoptimisation.__main__ import main
 from experiments.measurements.overoptimisation.curves import curves_of, distance, ends_of, gold
 from experiments.measurements.overoptimisation.drawing import draw
@@ -29,6 +28,7 @@ from experiments.measurements.overoptimisation.tasks import BUDGETS, LOOKS, TASK
 from rlhf_gym.agents.reference import Closeness, Reference
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.segments import Ending, Trajectory
+from rlhf_gym.sweeps.records import read_rows
 
 BOX, TWO = spaces.Box(-10, 10, (1,)), spaces.Box(-1, 1, (2,))
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.harness.records import read_rows
 from experiments.measurements import peers
 from experiments.measurements.peers.environment import NEEDED, REQUIREMENTS, ensure, version
 from experiments.measurements.peers.page import latest, page, ratios
 from experiments.measurements.peers.run import Job, chosen, in_fresh_process, row, run, same_settings, without_row
 from experiments.measurements.peers.settings import CARTPOLE, HALF_CHEETAH, TASKS, TESTING, TUTORIAL, agent_steps
 from rlhf_gym.config.mappings import merge
+from rlhf_gym.sweeps.records import read_rows
 
 PENDULUM = {"only": ["pendulum_100"], "testing": False}
 

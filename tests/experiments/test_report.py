@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.harness.records import append_rows, read_rows
 from experiments.harness.report import figures, main, page_text, report, table
 from experiments.harness.results import read_results
 from experiments.harness.settings import known_columns, measure_names, names
 from experiments.questions import cartpole, novel_goals
+from rlhf_gym.sweeps.records import append_rows, read_rows
 
 RESULTS = Path(__file__).parents[2] / "results"
 ROUNDS = [{"env_steps": 100 * n, "labels": n, "true_return": 9.0 * n} for n in (1, 2, 3)]

@@ -9,11 +9,11 @@ from statistics import median
 import pytest
 
 from experiments.harness.older import listed_older
-from experiments.harness.records import read_rows
 from experiments.harness.results import read_results
 from experiments.harness.settings import names
 from experiments.measurements.bench import of_commit
 from rlhf_gym.stats import interquartile_mean
+from rlhf_gym.sweeps.records import read_rows
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"

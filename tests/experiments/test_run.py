@@ -9,13 +9,13 @@ from experiments.harness import run as run_module
 from experiments.harness.adopt import CURVES
 from experiments.harness.fingerprint import code_of
 from experiments.harness.jobs import Job, in_fresh_process
-from experiments.harness.records import append_rows, read_rows, widen
 from experiments.harness.report import figures
 from experiments.harness.results import read_results
 from experiments.harness.run import main, run
 from experiments.harness.settings import known_columns, measure_names
 from experiments.questions import cartpole
 from experiments.questions.cartpole.settings import HOLDING
+from rlhf_gym.sweeps.records import append_rows, read_rows, widen
 
 
 def pretend(job):

@@ -8,12 +8,12 @@ from pathlib import Path
 import tyro
 
 from experiments.harness.made import made_columns
-from experiments.harness.records import append_rows, read_rows
 from experiments.measurements.overoptimisation.curves import curves_of
 from experiments.measurements.overoptimisation.drawing import draw
 from experiments.measurements.overoptimisation.page import page
 from experiments.measurements.overoptimisation.runs import run
 from experiments.measurements.overoptimisation.tasks import TASKS, Job, jobs
+from rlhf_gym.sweeps.records import append_rows, read_rows
 
 COMMAND = "python -m experiments.measurements.overoptimisation"
 

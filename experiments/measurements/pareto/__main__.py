@@ -9,9 +9,9 @@ from pathlib import Path
 import tyro
 
 from experiments.harness.made import made_columns
-from experiments.harness.records import append_rows, read_rows
 from experiments.measurements.pareto.page import draw, page
 from experiments.measurements.pareto.runs import Job, gather, jobs, run
+from rlhf_gym.sweeps.records import append_rows, read_rows
 
 COMMAND = "python -m experiments.measurements.pareto"
 

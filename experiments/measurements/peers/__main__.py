@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from experiments.harness.runner import results_folder
+from experiments.harness.checkout import results_folder
 from experiments.measurements.peers.environment import ensure, interpreter
 from experiments.measurements.peers.page import page
 from experiments.measurements.peers.run import chosen, in_fresh_process, run, without_row

@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import mean, median
 
 from experiments.harness.made import made_with
-from experiments.harness.records import read_rows
 from experiments.measurements import peers
 from experiments.measurements.peers.run import tasks
 from experiments.measurements.peers.settings import Task
+from rlhf_gym.sweeps.records import read_rows
 
 Row = Mapping[str, str]
 NAMES = {

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.harness.checkout import process_here
 from experiments.harness.made import made_columns
-from experiments.harness.records import append_rows
-from experiments.harness.runner import alone, fresh_process, missing, run_missing
 from experiments.measurements.peers.settings import EVALUATION_SEED, TASKS, TESTING, Run, Task
 from rlhf_gym import RLHFConfig
 from rlhf_gym.config.mappings import unknown_name
+from rlhf_gym.sweeps.records import append_rows
+from rlhf_gym.sweeps.runner import alone, missing, run_missing
 
 FIGURES = (
     "agent_steps", "sampling_steps", "true_return_mean", "true_return_std", "n_eval_episodes",
@@ -86,7 +87,7 @@ def in_fresh_process(job: Job, *, peer_python: Path) -> dict[str, Any]:
     else:
         command = [sys.executable, "-m", "experiments.measurements.peers.ours", job.task, job.who, str(job.seed)]
         command += ["--testing"] * job.testing
-    figures: dict[str, Any] = json.loads(fresh_process(command, job.settings).splitlines()[-1])
+    figures: dict[str, Any] = json.loads(process_here(command, job.settings).splitlines()[-1])
     return figures
 
 

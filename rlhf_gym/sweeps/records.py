@@ -29,6 +29,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return [dict(zip(header, line, strict=True)) for line in lines]
 
 
+def as_text(value: Any) -> str:
+    """Write a value as a CSV file holds it."""
+    return "" if value is None else str(value)
+
+
 def read_header(path: Path) -> list[str] | None:
     """Read the names of the columns; None if there is no such file."""
     if not path.exists():
@@ -83,6 +88,5 @@ def refusal(path: Path, header: Collection[str], wanted: Collection[str]) -> str
     what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra) or 'the same names in another order'}"
     return (
         f"the header of {path} isn't the one this code writes: it {what}; "
-        f"nothing was written: move the file away, use another --results-dir, or, where rows are only older than a "
-        f"setting, widen them with --adopt"
+        f"nothing was written: move the file away, or use another folder"
     )

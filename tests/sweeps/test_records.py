@@ -1,6 +1,6 @@
 import pytest
 
-from experiments.harness.records import append_rows, read_header, read_rows
+from rlhf_gym.sweeps.records import append_rows, read_header, read_rows
 
 
 def test_rows_come_back_as_text_in_the_order_they_were_appended(tmp_path):

@@ -1,0 +1,20 @@
+"""The checkout that experiments run from: its folders, and processes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlhf_gym.sweeps.fresh_process import fresh_process
+
+ROOT = Path(__file__).parents[2]
+
+
+def process_here(command: Sequence[str], told: str | None = None) -> str:
+    """Run a command in its own process, in the checkout; see :func:`rlhf_gym.sweeps.fresh_process.fresh_process`."""
+    return fresh_process(command, told, folder=ROOT)
+
+
+def results_folder(name: str, results_dir: Path, *, testing: bool) -> Path:
+    """Find the folder of results; those of a testing subset never mix with them."""
+    return results_dir / (f"{name}-testing" if testing else name)

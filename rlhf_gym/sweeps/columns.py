@@ -1,0 +1,56 @@
+"""The columns of a run's row that are known before it, and those that say what made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.runs.provenance import provenance
+
+
+def setting_columns(config: RLHFConfig) -> dict[str, Any]:
+    """List every setting of a run by its dotted name.
+
+    What is neither number nor text becomes JSON. `run_dir` is left out: it has no part in the result.
+    """
+    columns: dict[str, Any] = {"seed": config.seed}
+    for name, value in asdict(config).items():
+        grouped = is_dataclass(getattr(config, name))
+        columns |= {f"{name}.{inner}": v for inner, v in value.items()} if grouped else {name: value}
+    del columns["run_dir"]
+    return {name: _cell(value) for name, value in columns.items()}
+
+
+def summary_columns(known: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
+    """List a summary's figures; a name that is a setting's too, such as `labels`, becomes `summary.labels`."""
+    return {f"summary.{name}" if name in known else name: value for name, value in summary.items()}
+
+
+def made_columns(
+    command: str, versions: Mapping[str, str] | None = None, python: str | None = None
+) -> dict[str, str | None]:
+    """Make the last columns of a run's row: versions, commit, machine, command, date.
+
+    Args:
+        command: What does this run alone.
+        versions: By package, where the run had others than this process.
+        python: Its version, likewise.
+    """
+    made: dict[str, Any] = provenance(command)
+    found = made["versions"] if versions is None else versions
+    return {
+        "versions": "; ".join(f"{package} {version}" for package, version in found.items()),
+        "python": made["python"] if python is None else python,
+        "commit": made["commit"],
+        "machine": made["machine"],
+        "command": made["command"],
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list | tuple) else value

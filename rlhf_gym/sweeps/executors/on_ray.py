@@ -1,0 +1,76 @@
+"""Runs on a Ray cluster (extra `ray`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.sweeps.executors.executor import Executor
+
+HERE = "ray"  # a cluster that this command starts and ends: all cores of this machine
+ADDRESS = f"{HERE}://"
+LOST_NODES = 3  # that one run may outlive
+NOT_SENT = [".venv", ".git", "results", "runs", "sweeps", "build", "*.egg-info", "__pycache__", "*.whl", "*.tgz"]
+
+
+def on_ray(where: str, code: Path | None) -> Executor:
+    """Make an executor.
+
+    A run is one task with one core. It is begun again elsewhere when its node is lost. What it returns is all that
+    comes back: no folder needs to be shared.
+
+    Args:
+        where: `ray`; or `ray://ADDRESS` of a cluster: a client's HOST:10001, or `auto` for the one that this machine
+            is a node of.
+        code: The folder of the code that the runs need, which is sent to each node; None sends nothing.
+
+    Raises:
+        BadInput: If Ray isn't installed, or the cluster isn't there.
+    """
+    try:
+        import ray  # noqa: F401
+    except ImportError as error:
+        raise BadInput(f"--on is {where}, but Ray isn't installed; pip install 'rlhf_gym[ray]'") from error
+    return partial(_on_cluster, where, code)
+
+
+def _on_cluster(
+    where: str, code: Path | None, todo: Sequence[Any], execute: Callable[[Any], Any], *, jobs: int
+) -> Iterator[tuple[Any, Any | Exception]]:
+    import ray
+
+    if not todo:
+        return
+    _connect(where, code, jobs)
+    try:
+        task = ray.remote(num_cpus=1, max_retries=LOST_NODES)(execute)
+        doing = {task.remote(job): job for job in todo}
+        while doing:
+            (ended, *_), _ = ray.wait(list(doing))
+            try:
+                made = ray.get(ended)
+            except Exception as error:
+                made = getattr(error, "cause", None) or error
+            yield doing.pop(ended), made
+    finally:
+        ray.shutdown()
+
+
+def _connect(where: str, code: Path | None, jobs: int) -> None:
+    """Join the cluster, or start one of `jobs` cores."""
+    import ray
+
+    sent = {"working_dir": str(code), "excludes": NOT_SENT} if code else {}
+    shared: dict[str, Any] = {"runtime_env": sent, "log_to_driver": False}
+    address = where.removeprefix(ADDRESS)
+    try:
+        if where == HERE:
+            ray.init(num_cpus=jobs, include_dashboard=False, **shared)
+        else:
+            ray.init(address if address == "auto" else where, **shared)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadInput(f"--on is {where}, but no cluster answers there ({reason}); see `ray status`") from error

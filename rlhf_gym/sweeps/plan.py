@@ -1,0 +1,118 @@
+"""What a sweep runs: settings times seeds, from a YAML file."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.mappings import merge, plain, read_yaml, unknown_name
+from rlhf_gym.errors import BadInput
+from rlhf_gym.sweeps.columns import setting_columns
+
+PARTS = ("shared", "settings", "seeds")
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One run of a sweep.
+
+    Args:
+        setting: Its name in the file.
+        seed: Of the run.
+        config: All settings, as JSON.
+        command: What does this run alone.
+        run_dir: Where its run directory is kept; None keeps none.
+    """
+
+    setting: str
+    seed: int
+    config: str
+    command: str
+    run_dir: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name in messages."""
+        return f"{self.setting} seed {self.seed}"
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The columns by which its row is found."""
+        return {"setting": self.setting, "seed": str(self.seed)}
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """The columns of its row that are known before it."""
+        return {"setting": self.setting} | setting_columns(RLHFConfig.over_preset(json.loads(self.config)))
+
+
+def read_plan(file: Path, *, out: Path, keep_runs: bool = True) -> list[SweepRun]:
+    """Read a sweep's file.
+
+    ::
+
+        shared: {env_id: Pendulum-v1, labels: 50}     # laid under each setting; may be left out
+        settings:
+          comparisons: {}
+          rankings: {kind: {ranking: 1.0}}
+        seeds: [0, 1, 2]
+
+    Args:
+        file: YAML.
+        out: The sweep's folder.
+        keep_runs: Whether run directories stay, in a folder `runs` of it.
+
+    Returns:
+        Every run: all settings of the first seed, then of the next.
+
+    Raises:
+        BadInput: On an unknown name, settings that don't fit, or none at all.
+    """
+    plan = read_yaml(file)
+    for name in plan:
+        if name not in PARTS:
+            raise BadInput(f"sweep {file}: {unknown_name(str(name), list(PARTS))}")
+    settings, seeds, shared = plan.get("settings"), plan.get("seeds"), plan.get("shared") or {}
+    if not isinstance(settings, Mapping) or not settings:
+        raise BadInput(f"sweep {file} has settings {settings!r}; name at least one, as `name: {{labels: 50}}`")
+    if not isinstance(shared, Mapping):
+        raise BadInput(f"sweep {file} has shared {shared!r}; expected a group of settings")
+    if not _are_seeds(seeds):
+        raise BadInput(f"sweep {file} has seeds {seeds!r}; list whole numbers from 0 on, each once, as [0, 1, 2]")
+    return [
+        SweepRun(name, seed, _config(file, name, shared, own, seed), _command(file, out, name, seed), kept)
+        for seed in seeds
+        for name, own in settings.items()
+        for kept in [str((out / "runs" / f"{name}_seed{seed}").resolve()) if keep_runs else None]
+    ]
+
+
+def _are_seeds(seeds: Any) -> bool:
+    if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        return False
+    return 0 < len(set(seeds)) == len(seeds)
+
+
+def _config(file: Path, name: Any, shared: Mapping[str, Any], own: Any, seed: int) -> str:
+    """Check the settings of one run, and write them down whole."""
+    if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
+        raise BadInput(f"sweep {file} has a setting named {name!r}; use letters, digits, - and _")
+    if not isinstance(own or {}, Mapping):
+        raise BadInput(f"sweep {file}: settings.{name} is {own!r}; expected a group of settings")
+    given = merge(shared, own or {})
+    if taken := {"seed", "run_dir"} & set(given):
+        raise BadInput(f"sweep {file}: setting {name} has {min(taken)}; leave it out: the sweep gives each run its own")
+    try:
+        config = RLHFConfig.over_preset(merge(given, {"seed": seed}))
+    except BadInput as error:
+        raise BadInput(f"sweep {file}, setting {name}: {error}") from error
+    return json.dumps(plain(asdict(config)))
+
+
+def _command(file: Path, out: Path, name: str, seed: int) -> str:
+    return shlex.join(["rlhf-gym", "sweep", str(file), "--out", str(out), "--only", name, "--seeds", str(seed)])

@@ -1,0 +1,106 @@
+"""Do the missing runs of a sweep, and say what each setting reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rlhf_gym.config.mappings import unknown_name
+from rlhf_gym.errors import BadInput
+from rlhf_gym.stats import interquartile_mean, mean_name
+from rlhf_gym.sweeps.executors import PROCESSES, executor
+from rlhf_gym.sweeps.plan import SweepRun, read_plan
+from rlhf_gym.sweeps.records import append_rows, as_text, read_rows
+from rlhf_gym.sweeps.runner import alone, missing, run_missing
+from rlhf_gym.sweeps.worker import in_fresh_process
+
+RUNS, CURVES = "runs.csv", "curves.csv"
+
+
+def sweep(
+    file: Path,
+    *,
+    out: Path,
+    only: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    jobs: int = 2,
+    on: str = PROCESSES,
+    keep_runs: bool = True,
+    execute: Callable[[SweepRun], dict[str, Any]] = in_fresh_process,
+) -> dict[SweepRun, str]:
+    """Do the runs of a sweep that have no row yet; given again, it goes on where it stopped.
+
+    Args:
+        file: YAML, as :func:`rlhf_gym.sweeps.plan.read_plan` reads it.
+        out: The sweep's folder: `runs.csv` has a row per run, `curves.csv` one per round, `runs/` the run directories.
+        only: Settings to run, by name or pattern (`*_50`); none means all.
+        seeds: Seeds to run; none means all.
+        jobs: Runs at the same time; on a cluster that was there before, its cores say how many.
+        on: Where: `processes` of this machine, or `ray[://ADDRESS]`.
+        keep_runs: Whether run directories stay, each on the machine where it was made.
+        execute: Does one run.
+
+    Returns:
+        The runs that failed, each with its error; the others are kept.
+
+    Raises:
+        BadInput: On a file, a name or a place that doesn't fit, or rows that were made with other settings.
+    """
+    if jobs < 1:
+        raise BadInput(f"jobs is {jobs}; use at least 1")
+    wanted = _chosen(read_plan(file, out=out, keep_runs=keep_runs), only, seeds)
+    where = executor(on)
+    try:
+        with alone(out):
+            todo = missing(wanted, out / RUNS, partial(_check, out / RUNS))
+            print(f"{out}: {len(todo)} runs to do, {len(wanted) - len(todo)} already there", flush=True)
+            return run_missing(todo, execute, partial(_keep, out), jobs=jobs, executor=where)
+    except ValueError as error:
+        raise error if isinstance(error, BadInput) else BadInput(str(error)) from error
+
+
+def reached(out: Path) -> Iterator[str]:
+    """Say in a line per setting what its runs reached."""
+    returns: dict[str, list[float]] = {}
+    for row in read_rows(out / RUNS):
+        returns.setdefault(row["setting"], []).append(float(row["true_return_mean"]))
+    for setting, values in returns.items():
+        spread = f", {min(values):.1f} to {max(values):.1f}" if len(values) > 1 else ""
+        n = f"{len(values)} seed{'s' * (len(values) > 1)}"
+        yield f"{setting}: true return {interquartile_mean(values):.1f} ({mean_name(len(values))} of {n}{spread})"
+
+
+def _chosen(runs: Sequence[SweepRun], only: Sequence[str], seeds: Sequence[int]) -> list[SweepRun]:
+    """Choose runs by setting and seed."""
+    names, known = {run.setting for run in runs}, {run.seed for run in runs}
+    for pattern in only:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise BadInput(f"--only: {unknown_name(pattern, sorted(names))}")
+    if strange := set(seeds) - known:
+        raise BadInput(f"--seeds has {min(strange)}; the sweep's seeds are {', '.join(map(str, sorted(known)))}")
+    return [
+        run
+        for run in runs
+        if (not seeds or run.seed in seeds) and (not only or any(fnmatchcase(run.setting, o) for o in only))
+    ]
+
+
+def _check(path: Path, run: SweepRun, row: Mapping[str, str]) -> None:
+    """Refuse a row that other settings made."""
+    for column, value in run.known.items():
+        if column in row and row[column] != as_text(value):
+            raise BadInput(
+                f"{path} has {run.title} with {column} {row[column]!r}, but the file now says {as_text(value)!r}; "
+                "give the setting a new name, or use another --out"
+            )
+
+
+def _keep(out: Path, run: SweepRun, rows: Mapping[str, Any]) -> str:
+    """Append a run. Its row comes last: a run that has its row has its curves too."""
+    if not any(run.key.items() <= row.items() for row in read_rows(out / CURVES)):
+        append_rows(out / CURVES, rows["curves"])
+    append_rows(out / RUNS, [rows["run"]])
+    return f"true return {rows['run']['true_return_mean']:.1f}"

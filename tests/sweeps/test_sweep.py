@@ -1,0 +1,153 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rlhf_gym import RLHFConfig
+from rlhf_gym.cli import main
+from rlhf_gym.errors import BadInput
+from rlhf_gym.sweeps.fresh_process import ProcessDied, fresh_process
+from rlhf_gym.sweeps.plan import read_plan
+from rlhf_gym.sweeps.records import read_rows
+from rlhf_gym.sweeps.sweep import reached, sweep
+from rlhf_gym.sweeps.worker import done
+
+SHORT = {
+    "env_id": "CartPole-v1",
+    "labels": 4,
+    "total_timesteps": 512,
+    "query": {"rounds": 1, "warm_up_steps": 128},
+    "agent": {"n_envs": 4, "options": {"n_steps": 64, "batch_size": 64, "n_epochs": 1}},
+    "evaluation": {"n_episodes": 1},
+}
+PLAN = {"shared": SHORT, "settings": {"four": {}, "six": {"labels": 6}}, "seeds": [0, 3]}
+
+
+@pytest.fixture
+def file(tmp_path):
+    return written(tmp_path, PLAN)
+
+
+def written(folder, plan):
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(plan))
+    return path
+
+
+def pretend(job):
+    """Rows as a worker makes them, without the run."""
+    return {
+        "run": job.known | {"true_return_mean": 100.0 + job.seed},
+        "curves": [{"setting": job.setting, "seed": job.seed, "env_steps": n} for n in (1, 2)],
+    }
+
+
+def never(job):
+    raise AssertionError(f"{job.title} was run again")
+
+
+def test_every_setting_is_run_with_every_seed_over_what_they_share(file, tmp_path):
+    runs = read_plan(file, out=tmp_path)
+    assert [(run.setting, run.seed) for run in runs] == [("four", 0), ("six", 0), ("four", 3), ("six", 3)]
+    assert [(run.known["labels"], run.known["seed"], run.known["total_timesteps"]) for run in runs[:2]] == [
+        (4, 0, 512),
+        (6, 0, 512),
+    ]
+    assert runs[3].run_dir == str(tmp_path / "runs" / "six_seed3")
+    assert runs[3].command.endswith("--only six --seeds 3")
+
+
+def test_only_what_is_missing_is_run_and_rows_are_never_doubled(file, tmp_path, capsys):
+    assert sweep(file, out=tmp_path / "out", only=["f*"], execute=pretend) == {}
+    assert sweep(file, out=tmp_path / "out", seeds=[0], execute=pretend) == {}
+    assert sweep(file, out=tmp_path / "out", execute=pretend) == {}
+    assert sweep(file, out=tmp_path / "out", execute=never) == {}
+    rows = read_rows(tmp_path / "out" / "runs.csv")
+    assert sorted((row["setting"], row["seed"]) for row in rows) == [
+        ("four", "0"),
+        ("four", "3"),
+        ("six", "0"),
+        ("six", "3"),
+    ]
+    assert len(read_rows(tmp_path / "out" / "curves.csv")) == 8
+    assert "4 already there" in capsys.readouterr().out
+    assert set(reached(tmp_path / "out")) == {
+        f"{name}: true return 101.5 (mean of 2 seeds, 100.0 to 103.0)" for name in ("four", "six")
+    }
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_kept(file, tmp_path):
+    def some(job):
+        if job.setting == "six":
+            raise RuntimeError("no more")
+        return pretend(job)
+
+    failed = sweep(file, out=tmp_path / "out", execute=some)
+    assert {(job.title, said) for job, said in failed.items()} == {
+        ("six seed 0", "no more"),
+        ("six seed 3", "no more"),
+    }
+    assert len(read_rows(tmp_path / "out" / "runs.csv")) == 2
+
+
+def test_rows_of_other_settings_are_refused(file, tmp_path):
+    sweep(file, out=tmp_path / "out", execute=pretend)
+    file = written(tmp_path, PLAN | {"settings": {"four": {"segment_length": 7}, "six": {"labels": 6}}})
+    with pytest.raises(BadInput, match="four seed 0 with segment_length '25', but the file now says '7'"):
+        sweep(file, out=tmp_path / "out", execute=never)
+
+
+def test_a_real_run_is_kept_with_its_directory_and_one_that_is_finished_is_only_read(tmp_path):
+    file = written(tmp_path, PLAN | {"seeds": [0], "settings": {"four": {}}})
+    assert sweep(file, out=tmp_path / "out") == {}
+    (row,) = read_rows(tmp_path / "out" / "runs.csv")
+    assert float(row["true_return_mean"]) > 5 and row["summary.labels"] == "4" and "torch" in row["versions"]
+    summary = tmp_path / "out" / "runs" / "four_seed0" / "summary.json"
+    before = summary.stat().st_mtime_ns
+    (job,) = read_plan(file, out=tmp_path / "out")
+    again = done(RLHFConfig.over_preset(json.loads(job.config)), Path(job.run_dir))
+    assert str(again.summary["true_return_mean"]) == row["true_return_mean"]
+    assert summary.stat().st_mtime_ns == before
+
+
+def test_a_process_that_is_killed_is_tried_again(tmp_path):
+    once = f"test -e {tmp_path}/tried && echo done || {{ touch {tmp_path}/tried; kill -9 $$; }}"
+    assert fresh_process(["sh", "-c", once]) == "done\n"
+    with pytest.raises(ProcessDied, match="killed 3 times, with signal 9"):
+        fresh_process(["sh", "-c", "kill -9 $$"])
+    with pytest.raises(RuntimeError, match="no such luck"):
+        fresh_process(["sh", "-c", "echo no such luck >&2; exit 3"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seeds": [0, 0]}, "list whole numbers from 0 on, each once"),
+        ({"seeds": 3}, "list whole numbers"),
+        ({"settings": {}}, "name at least one"),
+        ({"setings": {}}, "unknown setting setings; did you mean settings?"),
+        ({"settings": {"a b": {}}}, "a setting named 'a b'"),
+        ({"settings": {"a": {"seed": 3}}}, "setting a has seed; leave it out"),
+        ({"settings": {"a": {"lables": 3}}}, "setting a: unknown setting lables; did you mean labels?"),
+        ({"settings": {"a": 3}}, "settings.a is 3; expected a group"),
+        ({"shared": [1]}, r"shared \[1\]; expected a group"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_before_any_run(tmp_path, changes, said):
+    with pytest.raises(BadInput, match=said):
+        read_plan(written(tmp_path, PLAN | changes), out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--only", "fuor"], "--only: unknown setting fuor; did you mean four?"),
+        (["--seeds", "7"], "--seeds has 7; the sweep's seeds are 0, 3"),
+        (["--jobs", "0"], "jobs is 0; use at least 1"),
+        (["--on", "moon"], "--on is 'moon'; use processes, ray, or ray://HOST:PORT"),
+    ],
+)
+def test_the_command_line_says_in_one_line_what_does_not_fit(file, tmp_path, capsys, flags, said):
+    assert main(["sweep", str(file), "--out", str(tmp_path / "out"), *flags]) == 2
+    assert said in capsys.readouterr().err
