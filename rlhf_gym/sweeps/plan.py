@@ -77,13 +77,11 @@ def read_plan(file: Path, *, out: Path, keep_runs: bool = True) -> list[SweepRun
     for name in plan:
         if name not in PARTS:
             raise BadInput(f"sweep {file}: {unknown_name(str(name), list(PARTS))}")
-    settings, seeds, shared = plan.get("settings"), plan.get("seeds"), plan.get("shared") or {}
+    settings, shared, seeds = plan.get("settings"), plan.get("shared") or {}, _seeds(file, plan.get("seeds"))
     if not isinstance(settings, Mapping) or not settings:
         raise BadInput(f"sweep {file} has settings {settings!r}; name at least one, as `name: {{labels: 50}}`")
     if not isinstance(shared, Mapping):
         raise BadInput(f"sweep {file} has shared {shared!r}; expected a group of settings")
-    if not _are_seeds(seeds):
-        raise BadInput(f"sweep {file} has seeds {seeds!r}; list whole numbers from 0 on, each once, as [0, 1, 2]")
     return [
         SweepRun(name, seed, _config(file, name, shared, own, seed), _command(file, out, name, seed), kept)
         for seed in seeds
@@ -92,10 +90,12 @@ def read_plan(file: Path, *, out: Path, keep_runs: bool = True) -> list[SweepRun
     ]
 
 
-def _are_seeds(seeds: Any) -> bool:
-    if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
-        return False
-    return 0 < len(set(seeds)) == len(seeds)
+def _seeds(file: Path, seeds: Any) -> list[int]:
+    """Check the list of seeds."""
+    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    if not whole or not 0 < len(set(seeds)) == len(seeds):
+        raise BadInput(f"sweep {file} has seeds {seeds!r}; list whole numbers from 0 on, each once, as [0, 1, 2]")
+    return list(seeds)
 
 
 def _config(file: Path, name: Any, shared: Mapping[str, Any], own: Any, seed: int) -> str:
