@@ -1,0 +1,127 @@
+"""A study: trials of settings on tuning seeds, pruned by their learning curves, kept in a database."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.pruners import MedianPruner
+from optuna.samplers import TPESampler
+from optuna.study import MaxTrialsCallback, Study
+from optuna.trial import Trial, TrialState
+
+from experiments.tuning.spaces import SPACES
+from rlhf_gym import RLHF, RLHFConfig
+from rlhf_gym.config.mappings import merge
+
+SEEDS = (100, 101, 102)
+"""Of tuning, and never of a result."""
+UNSEEN = (200, 201, 202, 203, 204)
+"""Of the check of what was tuned."""
+FIRST = 8  # trials that are not pruned: a median needs some
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is tuned.
+
+    Args:
+        env_id: Gymnasium id.
+        algo: An algorithm that has a space.
+        paid: `labels`, or `true` for the environment's own reward.
+        settings: Laid over the preset in every trial, such as `total_timesteps`.
+        seeds: Runs of a trial.
+    """
+
+    env_id: str
+    algo: str
+    paid: str
+    settings: Mapping[str, Any]
+    seeds: Sequence[int] = SEEDS
+
+    @property
+    def name(self) -> str:
+        """Of its study."""
+        return f"{self.env_id}_{self.algo}_{self.paid}".replace("/", "-").replace(":", "-")
+
+    def config(self, tried: Mapping[str, Any], seed: int) -> RLHFConfig:
+        """Make the settings of one run."""
+        paid = {"reward": {"source": "true"}} if self.paid == "true" else {}
+        settings = merge(merge(merge(self.settings, paid), tried), {"seed": seed})
+        return RLHFConfig.for_env(**{"env_id": self.env_id, "algo": self.algo, **settings})
+
+
+def score(tuning: Tuning, tried: Mapping[str, Any], trial: Trial | None = None) -> list[float]:
+    """Learn with each seed; returns the true returns of the policies, played deterministically.
+
+    Args:
+        tuning: What is tuned.
+        tried: Settings.
+        trial: Told of the first seed's rounds, and then of the mean after each seed; may end it early.
+
+    Raises:
+        TrialPruned: If it is worse than the median of the others so far.
+    """
+    returns: list[float] = []
+    for seed in tuning.seeds:
+        with closing(RLHF(tuning.config(tried, seed))) as rlhf:
+            for done in rlhf.rounds():
+                if trial and not returns and not math.isnan(done.true_return):
+                    _tell(trial, done.true_return, done.round)
+            returns.append(float(rlhf.evaluate()["true_return_mean"]))
+        if trial:
+            _tell(trial, sum(returns) / len(returns), 1000 + len(returns))
+    return returns
+
+
+def _tell(trial: Trial, value: float, step: int) -> None:
+    trial.report(value, step)
+    if trial.should_prune():
+        raise optuna.TrialPruned
+
+
+def open_study(tuning: Tuning, database: Path) -> Study:
+    """Open the study in its database, or begin it.
+
+    Raises:
+        ValueError: If it was begun with other settings.
+    """
+    database.parent.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=tuning.name,
+        storage=f"sqlite:///{database}",
+        sampler=TPESampler(constant_liar=True),
+        pruner=MedianPruner(n_startup_trials=FIRST, n_warmup_steps=2),
+        direction="maximize",
+        load_if_exists=True,
+    )
+    begun = json.dumps([dict(tuning.settings), list(tuning.seeds)], sort_keys=True)
+    if study.user_attrs.get("settings", begun) != begun:
+        raise ValueError(
+            f"{database} has {tuning.name} with settings and seeds {study.user_attrs['settings']}; use another --out"
+        )
+    study.set_user_attr("settings", begun)
+    return study
+
+
+def try_some(tuning: Tuning, database: Path, trials: int) -> Study:
+    """Try settings until the study has this many trials; several processes may do so at once."""
+
+    def objective(trial: Trial) -> float:
+        tried = SPACES[tuning.algo](trial)
+        trial.set_user_attr("settings", json.dumps(tried))
+        returns = score(tuning, tried, trial)
+        trial.set_user_attr("returns", json.dumps(returns))
+        return sum(returns) / len(returns)
+
+    study = open_study(tuning, database)
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    if len(study.get_trials(deepcopy=False, states=ended)) < trials:
+        study.optimize(objective, callbacks=[MaxTrialsCallback(trials, states=ended)])
+    return study
