@@ -7,14 +7,14 @@ export SDL_VIDEODRIVER ?= dummy
 export MUJOCO_GL ?= egl
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test check slow bench notebooks format clean
+.PHONY: install demo test check slow fuzz audit bench notebooks docs docs-serve format clean
 
 install: $(INSTALLED)
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("$(PYTHON) is Python %d.%d; rlhf_gym needs 3.10 or newer: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks,web,exchange,postgresql,judge,minari,learners,ray]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks,web,exchange,postgresql,judge,minari,learners,ray,docs]'
 	@touch $@
 
 demo: $(INSTALLED)
@@ -32,16 +32,38 @@ check: $(INSTALLED)
 slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
 
+# Seconds for each of nine kinds of file.
+fuzz: export RLHF_GYM_FUZZ_SECONDS ?= 140
+fuzz: $(INSTALLED)
+	$(BIN)/pytest -m slow tests/test_hostile_files.py
+
+# Known vulnerabilities (which needs the index's own record of them), then licences, of what is installed.
+audit: $(INSTALLED)
+	$(PYTHON) -m venv --clear build/audit
+	build/audit/bin/pip install --quiet pip-audit
+	$(BIN)/python .ci/licences.py
+	$(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' | grep == >build/audit/installed.txt
+	build/audit/bin/pip-audit --no-deps --disable-pip --requirement build/audit/installed.txt
+
 bench: $(INSTALLED)
 	$(BIN)/python -m experiments.measurements.bench
 
 notebooks: $(INSTALLED)
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
+# The theme's announcement of MkDocs 2, in the middle of what the build says, is left out.
+docs docs-serve: export NO_MKDOCS_2_WARNING = 1
+
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict
+
+docs-serve: $(INSTALLED)
+	$(BIN)/mkdocs serve
+
 format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

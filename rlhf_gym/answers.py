@@ -79,6 +79,8 @@ class Answers:
         self._read_to = 0
         self._at_last_fit: dict[Key, Said | None] = {}  # of those that changed since; None said nothing
         self.fits, self._closed = 0, False
+        self._fitted_to = self._round_began = 0  # numbers of the last answers then
+        self._known: set[Key] | None = None  # as a round that is repeated began
 
     @property
     def preferences(self) -> list[Preference]:
@@ -133,6 +135,30 @@ class Answers:
         """Collect query and teacher of every current answer."""
         self._read()
         return set(self._given)
+
+    def begin_round(self) -> set[Key]:
+        """Collect query and teacher of the answers that are there as a round begins, or began if it is repeated."""
+        known, self._known = self._known, None
+        if known is None:
+            known, self._round_began = self.given(), self._read_to
+        return known
+
+    @property
+    def state(self) -> dict[str, int]:
+        """Numbers of the last answers that were there at the last fit, as this round began, and now."""
+        return {"fitted": self._fitted_to, "began": self._round_began, "read": self._read_to}
+
+    def restore(self, *, fitted: int, began: int) -> None:
+        """Go on where a round began: what was answered since is new.
+
+        Args:
+            fitted: Number of the last answer that was there at the last fit; 0 for none.
+            began: Number of the last one that was there as the round began.
+        """
+        self._read(fitted)
+        self._at_last_fit, self._fitted_to = {}, fitted
+        self._read(began)
+        self._known, self._round_began = set(self._given), began
 
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
         """Put queries up for answering."""
@@ -217,7 +243,7 @@ class Answers:
     def fitted(self) -> None:
         """Note that the reward model was fitted to the present answers."""
         self._read()
-        self._at_last_fit = {}
+        self._at_last_fit, self._fitted_to = {}, self._read_to
         self.fits += 1
 
     def close(self) -> None:
@@ -291,11 +317,11 @@ class Answers:
         counts = self.store.counts()  # of one moment, while people answer and undo
         return counts.labels + counts.awaited
 
-    def _read(self) -> None:
-        """Read the answers given since the last time."""
+    def _read(self, until: float = math.inf) -> None:
+        """Read the answers given since the last time, or those of them up to a number."""
         if self._closed:
             return
-        new = self.store.answers_since(self._read_to)
+        new = [given for given in self.store.answers_since(self._read_to) if given.number <= until]
         self._look_up([given.query_id for given in new])
         for given in new:
             key = (given.query_id, given.person)

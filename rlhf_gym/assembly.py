@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,20 @@ from rlhf_gym.agents import Agent, make_agent
 from rlhf_gym.agents.reference import Closeness
 from rlhf_gym.answers import Answers, Meanwhile
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward, make_vec_env
+from rlhf_gym.config.places import absolute_store
+from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward, make_vec_env, tell_if_only_here
 from rlhf_gym.errors import BadInput
 from rlhf_gym.methods import Method, whole_portions
 from rlhf_gym.parts import Parts, Streams
 from rlhf_gym.preferences import Answer
 from rlhf_gym.queries import Insertion, Part, Scheme, plan
+from rlhf_gym.queries.further import plan_further
 from rlhf_gym.registry import check_is, kind_shares, make, source_entry, teacher_entry
 from rlhf_gym.rewards import RewardLearner, RewardModel
 from rlhf_gym.rewards.more import make_more
 from rlhf_gym.runs import RunDirectory
-from rlhf_gym.runs.checkpoint import CHECKPOINTS, next_round
+from rlhf_gym.runs.budget import Budget, began_with, budgets_of
+from rlhf_gym.runs.lifecycle import finished_rounds
 from rlhf_gym.runs.provenance import provenance
 from rlhf_gym.starting import start_agent
 from rlhf_gym.store import PreferenceStore
@@ -34,7 +37,6 @@ from rlhf_gym.teachers import (
     Teacher,
     Waiting,
     goal_rewards,
-    pause,
 )
 from rlhf_gym.teaching import check_kinds, kinds_asked, make_teacher, offer_learned, origin_of, recordings
 
@@ -46,9 +48,10 @@ def assemble(
     *,
     teacher: Teacher | None = None,
     goal: Goal | None = None,
-    waiting: Waiting = pause,
+    waiting: Waiting | None = None,
     resume: bool = False,
     loaded: bool = False,
+    trust: bool = False,
 ) -> Parts:
     """Make the parts of a run; nothing is left behind where one of them can't be made.
 
@@ -56,50 +59,63 @@ def assemble(
         config: All settings.
         teacher: The teacher; None makes the one that the settings name.
         goal: The teacher's reward function; likewise.
-        waiting: Called again and again while answers are missing that people are to give.
+        waiting: Called again and again while answers are missing that people are to give; None says once how to.
         resume: Whether the run directory holds the run already.
         loaded: Whether the settings are those of a run that was saved.
+        trust: Whether code that the settings of a run that is there name may run, whoever made it.
 
     Raises:
         BadInput: On settings that don't fit the environment, or names that nothing has.
     """
-    config, goal = name_given(config, teacher, goal, fixed=resume or loaded)
-    finished = next_round(Path(config.run_dir or "") / CHECKPOINTS) if resume else 0
+    if not resume:
+        config = config.replace(feedback={"store": absolute_store(config.feedback.store, Path.cwd())})
+    config, goal = name_given(config, teacher, goal, fixed=resume or loaded, trusted=trust)
+    finished = finished_rounds(Path(config.run_dir or "")) if resume else 0
     store = open_store(config, finished_rounds=finished) if resume else None
     base = random_streams(config.seed)
-    # A resumed run draws new random streams, keyed by its round and by how many queries were asked. The old streams
-    # would repeat the same episodes and queries.
-    rng = random_streams(config.seed, finished, store.counts().asked) if store else base
+    rng = streams_from(config.seed, base, finished, store.number_asked()) if store else base
+    rng = {**rng, "shows": rng["teacher"].spawn(1)[0]}
     recorder = make_recorder(config, rng["envs"])
+    if config.run_dir and not loaded:
+        tell_if_only_here(config.env_id)
     venv = VecLearnedReward(recorder)
     agent = make_policy(config, venv, rng["agent"])
     shown = make_shown(config, agent, rng["shown"])
-    parts = make_plan(config, agent.portion)
+    budgets = budgets_of(config, finished) if resume else []
+    parts = make_plan(config, agent.portion, budgets)
     scheme, kinds = make_scheme(config), kinds_asked(config)
     recorded = recordings(config)
     method = make_method(config, agent, venv, goal, base)
-    earlier = [] if resume else preferences_before(config, venv)
+    begun = resume and (Path(config.run_dir or "") / "provenance.json").exists()  # or it was killed at its start
+    earlier = [] if begun else preferences_before(config, venv)
     if earlier:  # ids are drawn from the streams, and another run with this seed has drawn these
         rng = {**rng, "queries": random_streams(config.seed, 0, len(earlier))["queries"]}
     started: dict[str, Any] = {}
     if not (finished or loaded):  # else the agent's policy and reference are read back
         started = start_agent(config, agent, lambda: earlier or preferences_before(config, venv), rng=base["start"])
-    run = RunDirectory(config.run_dir, resume=resume) if config.run_dir else None
-    before = labels_before(run) if run and resume else sum(p.answer is not Answer.SKIP for p in earlier)
+    run = RunDirectory(config.run_dir, resume=resume, further=len(budgets) > 1) if config.run_dir else None
+    before = labels_before(run) if run and begun else sum(p.answer is not Answer.SKIP for p in earlier)
     try:
         if run and not resume:
             config.to_yaml(run / "config.yaml")
-            run.write_json("provenance.json", provenance(own=own_names(config)) | {"labels_before": before, **started})
         store = store or open_store(config)
+        store.train_alone()
         store.add(earlier)
+        if run and not begun:  # after all that a beginning has
+            began = {"labels_before": before, **started, **began_with(run, config)}
+            run.write_json("provenance.json", provenance(own=own_names(config)) | began)
         recorders = [recorder, *([shown.recorder] if shown else [])]
-        learned = offer_learned(config, method, recorders, rng["teacher"], recorded=recorded)
-        teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"], **learned)
+        offered = offer_learned(config, method, recorders, rng["teacher"], recorded=recorded)
+        offered |= {"shows_rng": rng["shows"]}
+        teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"], **offered)
         check_kinds(config, teacher, venv.action_space)
         answers = make_answers(config, store, teacher, parts, scheme, before=before)
-        agent.log_to(run / "tensorboard" if run else None)
+        if not resume:  # or where it goes on isn't known yet
+            agent.log_to(run / "tensorboard" if run else None)
     except BaseException:
-        if run and not resume:
+        if store:
+            store.close()
+        if run:
             run.discard()
         raise
     seed = int(base["evaluation"].integers(2**31))
@@ -120,6 +136,7 @@ def assemble(
         seed,
         recorded=recorded,
         explore_steps=whole_portions(config.agent.explore_steps, agent.portion),
+        budgets=budgets,
     )
     if recorded:
         method.begin(made.lately())  # where there is a warm-up, that is done after it
@@ -130,6 +147,23 @@ def random_streams(*seed: int) -> Streams:
     """Make one generator for each part, all from one seed: a part's draws don't change the others'."""
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     return {name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)}
+
+
+def streams_from(seed: int, base: Streams, finished: int, asked: int) -> Streams:
+    """Make the generators of a run that is resumed, before it is known where each of them was.
+
+    Ids of queries come from their stream, which is therefore keyed by how many were asked. So are all that a checkpoint
+    of an earlier version doesn't hold, or the same episodes would be played again. Without any checkpoint they are.
+
+    Args:
+        seed: Of the run.
+        base: The generators of the whole run; the method's are among them.
+        finished: Rounds before the last checkpoint.
+        asked: Queries in the store.
+    """
+    keyed = random_streams(seed, finished, asked)
+    names = ("envs", "agent", "queries", "teacher", "shown") if finished else ("queries",)
+    return base | {name: keyed[name] for name in names}
 
 
 def pick(group: object, names: str) -> dict[str, Any]:
@@ -144,7 +178,8 @@ def make_recorder(config: RLHFConfig, rng: np.random.Generator) -> Recorder:
         BadInput: If episodes have no limit, or none is as long as a segment.
     """
     memory = config.query.memory_steps - _shown_memory(config)
-    recorder = make_vec_env(origin_of(config), n_envs=config.agent.n_envs, memory_steps=memory, rng=rng)
+    n_envs, seconds = config.agent.n_envs, config.env.step_seconds
+    recorder = make_vec_env(origin_of(config), n_envs=n_envs, memory_steps=memory, rng=rng, step_seconds=seconds)
     spec = recorder.get_attr("spec", 0)[0]
     limit = spec.max_episode_steps if spec else None
     if limit is None:
@@ -172,7 +207,8 @@ def make_shown(config: RLHFConfig, agent: Agent, rng: np.random.Generator) -> Sh
         return None
     nothing = np.zeros((len(levels), *(agent.sb3.observation_space.shape or ())), np.float32)
     agent.act(nothing, np.array(levels, np.float32), rng=rng)  # or it would be refused after the warm-up
-    recorder = make_vec_env(origin_of(config), n_envs=len(levels), memory_steps=memory, rng=rng)
+    n_envs, seconds = len(levels), config.env.step_seconds
+    recorder = make_vec_env(origin_of(config), n_envs=n_envs, memory_steps=memory, rng=rng, step_seconds=seconds)
     return ShownSteps(recorder, levels)
 
 
@@ -202,22 +238,39 @@ def closeness_of(config: RLHFConfig) -> Closeness | None:
     return None if settings.reference is None else Closeness(settings.kl, settings.kl_target, settings.kl_gain)
 
 
-def make_plan(config: RLHFConfig, portion: int) -> list[Part]:
-    """Plan every round of a run whose agent trains in portions of `portion` steps."""
+def make_plan(config: RLHFConfig, portion: int, budgets: Sequence[Budget] = ()) -> list[Part]:
+    """Plan every round of a run.
+
+    Args:
+        config: All settings.
+        portion: Steps that its agent trains in portions of.
+        budgets: One after the other, of a run that went on with a larger one; none is that of the settings.
+    """
     schedule = make("query.schedule", config.query.schedule, config.query.schedule_options)
     envs, memory = len(config.query.noise_levels), _shown_memory(config)
-    shown = min(int(config.query.shown * config.total_timesteps), memory * config.query.rounds)
-    return plan(
-        config.labels if source_entry(config.reward.source).labels else 0,
-        total_timesteps=config.total_timesteps,
-        warm_up_steps=config.warm_up_steps,
-        portion=portion,
-        rounds=config.query.rounds,
-        schedule=schedule,
-        shown_steps=shown // envs * envs,
-        shown_envs=envs,
-        explore_steps=whole_portions(config.agent.explore_steps, portion),
-    )
+    explore = whole_portions(config.agent.explore_steps, portion)
+    parts: list[Part] = []
+    for budget in budgets or [Budget(config.labels, config.total_timesteps)]:
+        labels = budget.labels if source_entry(config.reward.source).labels else 0
+        how: dict[str, Any] = {"portion": portion, "schedule": schedule, "shown_envs": envs}
+        if done := parts[: budget.round]:
+            before = config.warm_up_steps + explore
+            left = budget.total_timesteps - before - sum(part.steps for part in done) - done[-1].shown
+            shown = min(max(0, int(config.query.shown * left)), memory * config.query.rounds) // envs * envs
+            how |= {"total_timesteps": budget.total_timesteps, "before": before, "shown_steps": shown}
+            parts = plan_further(done, labels, **how)
+            continue
+        shown = min(int(config.query.shown * budget.total_timesteps), memory * config.query.rounds) // envs * envs
+        parts = plan(
+            labels,
+            total_timesteps=budget.total_timesteps,
+            warm_up_steps=config.warm_up_steps,
+            rounds=config.query.rounds,
+            shown_steps=shown,
+            explore_steps=explore,
+            **how,
+        )
+    return parts
 
 
 def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: Goal | None, rng: Streams) -> Method:
@@ -325,8 +378,10 @@ def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> Pre
     """
     if config.feedback.store is None and config.run_dir is None:
         return PreferenceStore()
-    place = config.feedback.store or Path(config.run_dir or "") / "preferences.db"
+    place = config.feedback.store or Path(config.run_dir or "").absolute() / "preferences.db"
     store = PreferenceStore(place, lasting=teacher_entry(config.teacher).people)
+    if finished_rounds is None:
+        store.train_alone()  # before looking: of two who begin at once, one finds it empty
     asked = store.counts().asked
     wrong = ""
     if finished_rounds is None and asked:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import io
+import os
+import select
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
-from typing import Any
+from typing import Any, TextIO
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.flags import read_flags, settings_before_flags
+from rlhf_gym.trust import trusting
 from rlhf_gym.verbs import VERBS, Train
+
+NOBODY_READS = 128 + 13  # as shells say that a closed pipe ended a program
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -20,19 +27,31 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Words of the command line; None takes this process's.
 
     Returns:
-        Exit status: 0, 2 on bad input (one line on stderr says which), 130 when interrupted.
+        Exit status: 0, 2 on bad input (one line on stderr says which), 130 when interrupted, 128 and its number
+        when ended by another signal, 141 where nobody reads what is printed.
 
     Raises:
         Exception: A mistake of ours, of a library or of the user's own code: that is no bad input, and its traceback
             is needed.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # where the locale lacks a character, a question mark is printed
+        sys.stdout.reconfigure(errors="replace")
+    status = _run(sys.argv[1:] if args is None else args)
+    return NOBODY_READS if _nobody_reads() else status
+
+
+def _run(args: Sequence[str]) -> int:
     try:
-        parse(sys.argv[1:] if args is None else args).run()
+        verb = parse(args)
+        with trusting(getattr(verb, "trust", False)):
+            verb.run()
     except SystemExit as stop:  # help or version were shown
         return int(stop.code or 0)
     except KeyboardInterrupt as stop:
-        return _complain(str(stop) or "interrupted; the files written so far stay", 130)
+        return _complain(str(stop) or "interrupted; the files written so far stay", getattr(stop, "status", 130))
     except (OSError, ImportError) as error:
+        if isinstance(error, BrokenPipeError) and (_nobody_reads() or _is_closed(sys.stdout)):
+            return NOBODY_READS
         return _complain(str(error), 2)
     except BadInput as error:
         return _complain(str(error), 2)
@@ -72,8 +91,32 @@ def _usage() -> str:
     )
 
 
+def _nobody_reads() -> bool:
+    """Whether what is left to print goes into a closed pipe, as with `| head`; it goes nowhere then."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+def _is_closed(stream: TextIO | None) -> bool:
+    """Whether a stream is a pipe that nobody reads from any more."""
+    if stream is None or not hasattr(select, "poll"):
+        return False
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+    except OSError:  # no file, as in a notebook
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def _complain(message: str, status: int) -> int:
-    print(f"rlhf-gym: {' '.join(message.split())}", file=sys.stderr)
+    with suppress(OSError):  # the terminal may be closed
+        print(f"rlhf-gym: {' '.join(message.split())}", file=sys.stderr)
     return status
 
 

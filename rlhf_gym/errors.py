@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+MOST = 1500
+"""Characters of a message."""
+
 
 class BadInput(ValueError):
     """A mistake of the user's, told in one line: which argument, what came, what was expected, what to do.
 
-    Any other error is a mistake of ours, or of code that we call, and is shown with its traceback.
+    Any other error is a mistake of ours, or of code that we call, and is shown with its traceback. What came may be a
+    file's content: of a long message, the middle is left out, and half characters are escaped.
     """
+
+    def __str__(self) -> str:
+        """The message, as any screen shows it."""
+        text = " ".join(super().__str__().encode(errors="backslashreplace").decode().split())
+        return text if len(text) <= MOST else f"{text[: MOST // 2]} ... {text[-MOST // 2 :]}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Lately, Method, explore
-from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, REPEAT, Query
+from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, REPEAT, Query, marked, new_mark
 from rlhf_gym.queries import (
     Insertion,
     Part,
@@ -30,8 +30,9 @@ from rlhf_gym.queries import (
     runs_into_termination,
 )
 from rlhf_gym.runs import RunDirectory
+from rlhf_gym.runs.budget import Budget
 from rlhf_gym.segments import Segment, Trajectory
-from rlhf_gym.teachers import Goal
+from rlhf_gym.teachers import Goal, NoisyTeacher, OracleTeacher, RandomTeacher
 
 Streams = dict[str, np.random.Generator]
 
@@ -66,6 +67,8 @@ class Parts:
         evaluation_seed: Of the episodes that the policy is evaluated in.
         recorded: Trajectories recorded elsewhere, which queries are cut from; empty where they are the policy's own.
         explore_steps: Environment steps in which the agent explores before the first query.
+        budgets: One after the other, of a run that went on with a larger one.
+        mark: Behind the ids of queries.
     """
 
     config: RLHFConfig
@@ -84,6 +87,8 @@ class Parts:
     evaluation_seed: int
     recorded: Sequence[Trajectory] = ()
     explore_steps: int = 0
+    budgets: Sequence[Budget] = ()
+    mark: str = field(default_factory=new_mark)
 
     @property
     def recorders(self) -> list[Recorder]:
@@ -198,7 +203,8 @@ class Parts:
             )
         step, version = method.agent.steps, method.version
         queries = mix(chosen, [*planned, *heldout], rng=rng)
-        return [q if q.repeats else replace(q, policy_step=step, reward_version=version) for q in queries]
+        told = [q if q.repeats else replace(q, policy_step=step, reward_version=version) for q in queries]
+        return [marked(query, self.mark) for query in told]
 
     @property
     def _judged(self) -> tuple[str, int]:
@@ -217,16 +223,25 @@ class Parts:
 
     @contextmanager
     def discarded_if_empty(self) -> Iterator[None]:
-        """Empty the directory for another try if the run fails on bad input before the first answer."""
+        """Empty the directory for another try if the run fails in its first round, and nobody gave it their time."""
         try:
             yield
-        except ValueError:
-            answers = self.answers
-            # People may have given some that were not read yet.
-            if self.run and not answers.preferences and (answers.people is None or not answers.store.counts().asked):
-                self.close()
+        except Exception:
+            if self.run and self._cost_nobody():
+                with suppress(Exception):  # of an environment that has failed
+                    self.close()
                 self.run.discard()
             raise
+
+    def _cost_nobody(self) -> bool:
+        """Test whether nothing was asked yet, or all of it can be asked again for nothing."""
+        if isinstance(self.answers.teacher, OracleTeacher | NoisyTeacher | RandomTeacher):
+            if self.config.feedback.store is None:  # one elsewhere isn't emptied
+                return True
+        try:
+            return not self.answers.store.counts().asked  # people may have given answers that were not read yet
+        except Exception:  # it can't be reached
+            return False
 
     def close(self) -> None:
         """Close TensorBoard's file, the environments, the store and the directory."""

@@ -38,7 +38,7 @@ MUTED = ("#3b3b3b", "#8c8c8c", "#a58a5f", "#7391a8", "#a5809a", "#7d9a78")
 DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (3, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
 INK = "#333333"
 SMALL: dict[str, Any] = {"fontsize": 8.5, "color": "#6b6b6b"}
-STEPS, LABELS, RETURN = "environment steps", "labels", "true return"
+STEPS, LABELS, RETURN, GOAL = "environment steps", "labels", "true return", "return by the goal"
 SECONDS = "seconds of the teacher's time"
 
 
@@ -75,7 +75,7 @@ class Panel:
 def learning_curve(
     runs: Sequence[Run], output: str | Path | None = None, *, interval: bool = False, seconds: bool = False
 ) -> Figure:
-    """Draw true returns while learning, against environment steps and against labels.
+    """Draw true returns while learning, or the goal's where all runs have the same one, against steps and labels.
 
     Runs with the same environment, labels, teacher, scheme, algorithm and reward become one line, the interquartile
     mean over them; the band reaches from the lowest run to the highest. A reward paid without labels is a level in the
@@ -102,17 +102,25 @@ def learning_curve(
     titled = {line.title: line for line in lines}
     figure = Figure(figsize=(9.6, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    draw_curves(left, rows, titled, x="env_steps", interval=interval)
+    y, name = _judged(runs)
+    draw_curves(left, rows, titled, x="env_steps", y=y, interval=interval)
     if seconds and (older := [run for run in runs if "teacher_seconds" not in run.metrics[0]]):
         raise BadInput(f"{older[0].path} was made before seconds of a teacher's time were counted; draw it by labels")
-    draw_curves(right, rows, titled, x="teacher_seconds" if seconds else "labels", interval=interval)
-    left.set(xlabel=STEPS, ylabel=RETURN)
+    draw_curves(right, rows, titled, x="teacher_seconds" if seconds else "labels", y=y, interval=interval)
+    left.set(xlabel=STEPS, ylabel=name)
     right.set(xlabel=SECONDS if seconds else LABELS)
     left.set_title(envs.pop() if len(envs) == 1 else "", loc="left", color=INK, fontweight="bold")
     _legend(figure, left, rows, interval=interval)
     if output is not None:
         figure.savefig(output, dpi=150)
     return figure
+
+
+def _judged(runs: Sequence[Run]) -> tuple[str, str]:
+    """Find what runs are judged by: the column, and its name."""
+    goals = {run.config.feedback.goal for run in runs}
+    known = all(any(math.isfinite(row.get("goal_return", math.nan)) for row in run.metrics) for run in runs)
+    return ("goal_return", GOAL) if None not in goals and len(goals) == 1 and known else ("true_return", RETURN)
 
 
 def result_figure(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from string import ascii_lowercase
 from types import MappingProxyType
@@ -172,7 +173,7 @@ class Query:
 
     Args:
         options: K segments of the same nominal length; a comparison has two, left and right.
-        id: Unique name, drawn from the run's own random numbers.
+        id: Unique name: drawn from the run's own random numbers, and with the run's mark (:func:`marked`).
         kind: Which kind of answer is wanted (:mod:`rlhf_gym.kinds`).
         why: Name of the query scheme that chose it.
         value: How much the scheme wanted it (its unit is the scheme's own; 0 for uniform).
@@ -221,6 +222,28 @@ QUERY_FIELDS: Mapping[str, Any] = MappingProxyType(
     {name: kind for name, kind in get_type_hints(Query).items() if name != "options"}
 )
 """All that a query holds besides its options, with the type of each: str, float, int, or str | None."""
+
+
+MARK = "@"
+
+
+def new_mark() -> str:
+    """Make a mark that tells a run from every other, from no random numbers of the run's own."""
+    return secrets.token_hex(6)
+
+
+def marked(query: Query, mark: str) -> Query:
+    """Put a run's mark behind a query's id, unless there is one.
+
+    Ids are drawn from the run's random numbers, which another run with its seed draws too: marked, the answers of both
+    can be put together.
+    """
+    return query if MARK in query.id else replace(query, id=f"{query.id}{MARK}{mark}")
+
+
+def drawn_id(id_: str) -> str:
+    """Take the part of a query's id that its run drew, the same in each run with its seed and settings."""
+    return id_.partition(MARK)[0]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

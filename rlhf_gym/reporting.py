@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.envs import NoEnvironment
 from rlhf_gym.evaluation import Predict, goal_return, play
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.parts import Parts
@@ -33,6 +36,8 @@ def report_round(
     parts: Parts, number: int, known: Collection[tuple[str, str]], fit: RewardFit | None, watch: Stopwatch
 ) -> Round:
     """Sum up a round, in ``metrics.csv`` and TensorBoard too where there is a run directory.
+
+    A fit that is worse than the one before is said on stderr.
 
     Args:
         parts: Of the run.
@@ -58,6 +63,8 @@ def report_round(
         teacher_seconds=teacher_seconds(preferences),
         **parts.method.agent.pop_figures(),
     )
+    if fit and fit.verdict:
+        tqdm.write(f"round {number}: {fit.verdict}", file=sys.stderr)
     if parts.run:
         add_round(parts.run / "metrics.csv", done)
         parts.method.agent.log({f"rlhf/{name}": value for name, value in asdict(done).items()}, done.env_steps)
@@ -68,7 +75,12 @@ def summary(parts: Parts, fit: RewardFit | None, watch: Stopwatch) -> dict[str, 
     """Evaluate the policy, and sum up the run: the contents of ``summary.json``."""
     config, answers = parts.config, parts.answers
     with watch.timing("evaluation"):
-        episodes = evaluate(parts.method.agent.predict, config, seed=parts.evaluation_seed)
+        try:
+            episodes = evaluate(parts.method.agent.predict, config, seed=parts.evaluation_seed)
+        except NoEnvironment:  # a simulator may have as many seats as there are training environments
+            for recorder in parts.recorders:
+                recorder.close()
+            episodes = evaluate(parts.method.agent.predict, config, seed=parts.evaluation_seed)
     accuracy = fit_figures(fit)["reward_accuracy_heldout"]
     return {
         "env_id": config.env_id,
@@ -143,6 +155,8 @@ def evaluate(predict: Predict, config: RLHFConfig, *, seed: int) -> list[Traject
         env_kwargs=config.env_kwargs,
         n_episodes=config.evaluation.n_episodes,
         seed=seed,
+        n_envs=config.evaluation.n_envs,
+        step_seconds=config.env.step_seconds,
     )
 
 

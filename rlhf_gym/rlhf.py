@@ -13,8 +13,10 @@ from rlhf_gym.assembly import assemble
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.preferences import Query
 from rlhf_gym.reporting import report_round, summary
+from rlhf_gym.resuming import Resuming
 from rlhf_gym.rewards import RewardFit
-from rlhf_gym.runs import Round, Stopwatch, unfinished_run
+from rlhf_gym.runs import Round, Stopwatch, run_to_resume
+from rlhf_gym.runs.budget import write_budgets
 from rlhf_gym.runs.lifecycle import Checkpoints, SavedRun
 from rlhf_gym.segments import Trajectory
 
@@ -26,7 +28,8 @@ class RLHF:
     Args:
         config: All settings.
         **given: Python objects in place of what the settings name: `teacher`; `goal`, the teacher's reward function;
-            `waiting`, called again and again while answers are missing that people are to give.
+            `waiting`, called again and again while answers are missing that people are to give; for `resume` and
+            `load`, `trust`: run code that somebody else's directory names (:mod:`rlhf_gym.trust`).
 
     Raises:
         BadInput: On settings that don't fit the environment, a `run_dir` that already holds a run, or a store that
@@ -46,23 +49,45 @@ class RLHF:
         parts = self._parts = assemble(config, **given)
         self.config, self.goal, self.run, self.plan = parts.config, parts.goal, parts.run, parts.plan
         self.recorder, self.venv, self.method, self.answers = parts.recorder, parts.venv, parts.method, parts.answers
-        self.stopwatch, self._checkpoints = Stopwatch(), Checkpoints(parts.run, often=parts.answers.people is not None)
-        self._fit: RewardFit | None = None
+        often = parts.answers.people is not None
+        self.stopwatch = Stopwatch()
+        self._checkpoints = Checkpoints(parts.run, often=often, keep=parts.config.keep_checkpoints)
+        self._rest = Resuming(parts)
 
     @classmethod
-    def resume(cls, directory: str | Path, **given: Any) -> RLHF:
-        """Go on with a run that was interrupted, after its last finished round, with every answer given so far.
+    def resume(
+        cls, directory: str | Path, *, labels: int | None = None, total_timesteps: int | None = None, **given: Any
+    ) -> RLHF:
+        """Go on with a run that was interrupted, after its last checkpoint, with every answer given so far.
 
-        Policy, reward model and what was recorded are those of the last checkpoint; episodes begin anew, and random
-        numbers are drawn from new streams. Without a checkpoint the run begins again, with the answers. Arguments are
-        the run directory, and what was given to the run that was interrupted.
+        It equals one that was never interrupted, bit for bit, if nothing was asked in rounds after that checkpoint but
+        in the first of them: policy, reward model, what was recorded, every generator and a synthetic teacher go on as
+        they were, and running episodes are played again to where they were. Not so what is a Python object and draws by
+        itself (:meth:`Teacher.save_state`), nor an environment whose episodes depend on more than seed and actions: it
+        begins another episode, and says so. Without a checkpoint the run begins again, with the answers.
+
+        With a larger budget a finished run goes on, too. Rounds that are done stay; further ones, about as long, spend
+        what is left (:func:`rlhf_gym.queries.further.plan_further`), and a rate that falls linearly then falls to 0 at
+        the new end.
+
+        Args:
+            directory: Of the run.
+            labels: New budget, those that were given included; None leaves it as it is.
+            total_timesteps: Likewise.
+            **given: What was given to the run that was interrupted.
 
         Raises:
-            BadInput: If it holds no unfinished run, what it holds is damaged, or what taught the run is missing.
+            BadInput: If it holds no unfinished run, what it holds is damaged, what taught the run is missing, a setting
+                has changed that a run can't go on with, or a budget is smaller than what is done.
         """
-        rlhf = cls(unfinished_run(directory), resume=True, **given)
+        config = run_to_resume(directory, labels=labels, total_timesteps=total_timesteps)
+        rlhf = cls(config, resume=True, **given)
         try:
-            rlhf.stopwatch = rlhf._checkpoints.restore(rlhf.method, rlhf._parts.recorders)
+            rlhf.stopwatch = rlhf._checkpoints.restore(rlhf.method, rlhf._parts.recorders, rest=rlhf._rest)
+            rlhf._rest.catch_up()
+            if rlhf.run:
+                write_budgets(rlhf.run, rlhf.config, rlhf._parts.budgets)
+            rlhf.agent.log_to(rlhf.run and rlhf.run / "tensorboard", after=rlhf.env_steps)
         except BaseException:
             rlhf.close()
             raise
@@ -88,15 +113,17 @@ class RLHF:
             BadInput: If fewer queries can be asked than planned, or the teacher does nothing but skip.
         """
         for part in self.plan[self._parts.finished :]:
-            known = self.answers.given()
+            known, self._rest.round = self.answers.begin_round(), part.round
             with self.stopwatch.timing("query"):
                 self.collect()
                 for n, people in self.answers.missing(part.labels, last=part.last, step=self.agent.steps):
                     self.ask(n, people)
+                self._rest.note()
             fit = self.fit_reward() if self.answers.enough_new else None
             self.improve(part.steps)
             done = report_round(self._parts, part.round, known, fit, self.stopwatch)
-            self._checkpoints.save(part.round, self.method, self._parts.recorders, self.stopwatch)
+            saved = (part.round, self.method, self._parts.recorders, self.stopwatch)
+            self._checkpoints.save(*saved, rest=self._rest, last=part is self.plan[-1])
             yield done
 
     def learn(self, *, progress: bool = False) -> dict[str, Any]:
@@ -107,9 +134,10 @@ class RLHF:
             for done in self.rounds():
                 bar.set_postfix(done.headline)
                 bar.update(done.env_steps - bar.n)
+        if self.run:
+            self.save(self.run.path)  # before what may fail
         found = self.evaluate()
         if self.run:
-            self.save(self.run.path)
             self.run.write_json("summary.json", found)
         return found
 
@@ -120,15 +148,16 @@ class RLHF:
     def ask(self, n: int, people: int = 1) -> list[Query]:
         """Choose `n` queries, or fewer if one hangs on another's answer, and post them, for this many people each."""
         queries = self._parts.choose(n)
+        self._rest.note(further=len(queries))
         self.answers.post(queries, people=people)
         return queries
 
     def fit_reward(self) -> RewardFit:
         """Fit the method to all answers; :meth:`improve` uses the fit from its next call on."""
         with self.stopwatch.timing("reward"):
-            self._fit = self.method.fit(self.answers.choices, self._parts.lately())
+            fit = self._rest.fit = self.method.fit(self.answers.choices, self._parts.lately())
         self.answers.fitted()
-        return self._fit
+        return fit
 
     def improve(self, steps: int) -> None:
         """Train the policy for a number of environment steps, a multiple of `agent.portion`."""
@@ -138,7 +167,7 @@ class RLHF:
 
     def evaluate(self) -> dict[str, Any]:
         """Play the deterministic policy on the unmodified environment; returns what ``summary.json`` holds."""
-        return summary(self._parts, self._fit, self.stopwatch)
+        return summary(self._parts, self._rest.fit, self.stopwatch)
 
     def save(self, directory: str | Path) -> None:
         """Write settings, policy, reward model and preferences; :meth:`load` reads them back."""

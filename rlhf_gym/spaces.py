@@ -11,6 +11,9 @@ from gymnasium import spaces
 from rlhf_gym.arrays import array_from_json, array_to_json
 from rlhf_gym.errors import BadInput
 
+MOST_ACTIONS = 1_000_000
+"""Of a Discrete that is read: as many numbers are made of it."""
+
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
     """Turn a Box into its bounds, a Discrete into its count.
@@ -34,6 +37,8 @@ def space_from_json(content: Mapping[str, Any]) -> spaces.Space[Any]:
     """
     try:
         if content["type"] == "Discrete":
+            if not 0 < content["n"] <= MOST_ACTIONS:
+                raise ValueError(f"it has {content['n']} actions; expected 1 to {MOST_ACTIONS}")
             return spaces.Discrete(content["n"], start=content["start"])
         if content["type"] == "Box":
             low, high = array_from_json(content["low"]), array_from_json(content["high"])

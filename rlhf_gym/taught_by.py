@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.code import code_named
 from rlhf_gym.config.named import get
+from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Preference
 from rlhf_gym.registry import GIVEN, TABLES, dotted_name, load, names_in
 from rlhf_gym.runs import RunDirectory
-from rlhf_gym.store import PreferenceStore
-from rlhf_gym.store.exchange import read_preferences
+from rlhf_gym.runs.strange_files import check_entries
+from rlhf_gym.store.elsewhere import preferences_at
+from rlhf_gym.store.exchange import check_fit, wanted_by_run
 from rlhf_gym.teachers import OWN, Goal, OracleTeacher, RandomTeacher, Teacher, load_goal, true_returns
+from rlhf_gym.trust import check_trusted, trust
 
 
 def name_given(
-    config: RLHFConfig, teacher: Teacher | None, goal: Goal | None, *, fixed: bool
+    config: RLHFConfig, teacher: Teacher | None, goal: Goal | None, *, fixed: bool, trusted: bool = False
 ) -> tuple[RLHFConfig, Goal | None]:
     """Collect the settings that name the teacher and the goal, and the goal itself.
 
+    Args:
+        config: All settings.
+        teacher: As it was given.
+        goal: Likewise.
+        fixed: Whether the settings are those of a run that is there, and not the user's own words.
+        trusted: Whether code that such settings name may run.
+
     Raises:
-        BadInput: If a run that is resumed was taught by others, or what it was taught by can't be found.
+        BadInput: If a run that is resumed was taught by others, what it was taught by can't be found, or it names code
+            that this user never ran.
     """
+    named_here = code_named(config)
+    if fixed and not trusted:
+        if config.run_dir:
+            check_entries(config.run_dir)
+        given = {"teacher": teacher, "feedback.goal": goal}
+        used = {name: what for name, what in named_here.items() if given.get(name.partition("_options")[0]) is None}
+        check_trusted(used, f"the run{f' in {config.run_dir}' if config.run_dir else ''}")
+    trust(named_here.values())
     goal = goal or getattr(teacher, "goal", None)
     named: dict[str, Any] = {}
     if teacher is not None:
@@ -96,22 +115,14 @@ def preferences_before(config: RLHFConfig, venv: VecLearnedReward) -> list[Prefe
     """
     if config.feedback.preferences is None:
         return []
-    place = Path(config.feedback.preferences)
-    if (place / "preferences.db").is_file():
-        with PreferenceStore(place / "preferences.db") as store:
-            found = store.preferences()
-    else:
-        found = read_preferences(place)
+    place = url_without_password(config.feedback.preferences)
+    found = preferences_at(config.feedback.preferences)
     found = [p for p in found if p.query.why != OWN]  # what another reward thought of itself is no answer to this one
     if not found:
         raise BadInput(f"feedback.preferences is {place}, where nothing was answered; use another run or export")
-    shapes = (venv.observation_space.shape, venv.action_space.shape)
-    for preference in found:
-        segment = preference.query.options[0]
-        came = (segment.observations.shape[1:], segment.actions.shape[1:])
-        if came != shapes:
-            raise BadInput(
-                f"feedback.preferences {place} has observations and actions of shapes {came} and {config.env_id} has "
-                f"{shapes}; use preferences about the same environment"
-            )
+    wanted = wanted_by_run(config.env_id, venv.observation_space, venv.action_space, config.segment_length)
+    try:
+        check_fit(found, wanted)
+    except BadInput as error:
+        raise BadInput(f"feedback.preferences is {place}, which can't be fitted here: {error}") from error
     return found

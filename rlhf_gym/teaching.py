@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.demonstrators import find_demonstrator
 from rlhf_gym.envs import Recorder
 from rlhf_gym.envs.recordings import recordings_of
@@ -18,12 +21,12 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Method
 from rlhf_gym.parts import Asked
-from rlhf_gym.preferences import Level, Query
+from rlhf_gym.preferences import Level, Query, marked, new_mark
 from rlhf_gym.queries import count_queries, probabilities_of, sample_candidates
 from rlhf_gym.registry import check_is, kind_shares, make, teacher_entry
 from rlhf_gym.segments import Origin, Trajectory
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.teachers import OWN, Goal, People, Shows, Teacher, Waiting
+from rlhf_gym.teachers import OWN, Goal, People, Shows, Teacher, Waiting, saying
 
 PLAYED_MOST = 4  # actions, as many as people have keys for (rlhf_gym.labelling.controls)
 
@@ -37,22 +40,36 @@ def make_teacher(
     config: RLHFConfig,
     goal: Goal | None,
     store: PreferenceStore,
-    waiting: Waiting,
+    waiting: Waiting | None,
     rng: np.random.Generator,
+    *,
+    shows_rng: np.random.Generator | None = None,
     **offered: Any,
 ) -> Teacher:
     """Make the teacher that the settings name; those who have teachers under them hand on what is offered."""
     offered |= {
         "goal": goal,
         "store": store,
-        "waiting": waiting,
-        "shows": make_shows(config, rng),
+        "waiting": waiting or saying(how_to_answer(config)),
+        # A child of it, so that nothing else is drawn otherwise than without anything to show.
+        "shows": make_shows(config, shows_rng or rng.spawn(1)[0]),
         "seed": int(rng.integers(2**31)) if not teacher_entry(config.teacher).people else 0,
         "name": config.teacher,
     }
     teacher: Teacher = make("teacher", config.teacher, config.teacher_options, **offered, offered=offered)
     check_is("teacher", config.teacher, teacher, Teacher, "a Teacher with a name and answer(queries)")
     return teacher
+
+
+def how_to_answer(config: RLHFConfig) -> str:
+    """Say by which command people give the answers that a run waits for."""
+    web = " --web" if teacher_entry(config.teacher).face == "page" else ""
+    place, store = "DIR", ""
+    if config.run_dir is not None:
+        place = shlex.quote(str(Path(config.run_dir).resolve()))
+    elif config.feedback.store:
+        store = f" --store {shlex.quote(url_without_password(config.feedback.store))}"
+    return f"answers are waited for; to give them, in another terminal: rlhf-gym label {place}{web}{store}"
 
 
 def make_shows(config: RLHFConfig, rng: np.random.Generator) -> Shows | None:
@@ -78,7 +95,7 @@ def make_shows(config: RLHFConfig, rng: np.random.Generator) -> Shows | None:
         origin_of(config),
         length=config.segment_length,
         corrects=any(options[0] == 1 for options in made),
-        rng=rng.spawn(1)[0],  # nothing else is drawn otherwise than without it
+        rng=rng,
     )
 
 
@@ -117,6 +134,7 @@ def offer_learned(
         rng: Draws the comparisons.
         recorded: Trajectories that queries are cut from instead.
     """
+    mark = new_mark()
 
     def draw(n: int, asked: Sequence[Query]) -> list[Query]:
         own = [trajectory for recorder in recorders for trajectory in recorder.trajectories()]
@@ -125,7 +143,7 @@ def offer_learned(
         n = min(n, count_queries(trajectories, **how))
         drawn = sample_candidates(trajectories, n=n, rng=rng, **how).queries() if n else []
         when: dict[str, Any] = {"policy_step": method.agent.steps, "reward_version": method.version}
-        return [replace(query, why=OWN, **when) for query in drawn]
+        return [replace(marked(query, mark), why=OWN, **when) for query in drawn]
 
     return {"probabilities": partial(probabilities_of, step_scores=method.step_scores), "draw": draw}
 

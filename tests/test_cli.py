@@ -59,7 +59,10 @@ def test_train_leaves_the_files_that_scripts_rely_on(trained: Path) -> None:
     assert 0 < summary["total_timesteps"] <= 3000
 
 
-def test_train_shows_its_progress_and_ends_with_the_true_return(say: Say, tmp_path: Path) -> None:
+def test_train_shows_its_progress_at_a_terminal_and_ends_with_the_true_return(
+    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     status, out, err = say("train", "--run-dir", tmp_path / "run", "--seed", 1, *TINY)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert status == 0
@@ -197,7 +200,7 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("run", "use one of train, resume, label, quality, evaluate, relearn, watch, plot, export, import"),
+        ("run", "use one of train, resume, sweep, label, quality, evaluate, relearn, watch, plot, export, import"),
         ("trian", "did you mean train?"),
         ("resumee DIR", "did you mean resume?"),
         ("resume DIR", "DIR holds no run (config.yaml missing)"),
@@ -364,7 +367,9 @@ def test_a_run_takes_no_preferences_about_another_environment(say: Say, trained:
     assert say("export", trained, "--output", tmp_path / "export")[0] == 0
     status, _, err = say("import", tmp_path / "export", "--run-dir", pendulum)
     assert status == 2 and err.count("\n") == 1
-    assert "observations of the left segment" in err and "shape (4,)" in err and "Pendulum-v1, has (3,)" in err
+    assert (
+        "option 1 has observations and actions of shapes (4,) and ()" in err and "Pendulum-v1, has (3,) and (1,)" in err
+    )
     with PreferenceStore(pendulum / "preferences.db") as store:
         assert store.preferences() == []
 
@@ -377,7 +382,9 @@ def test_a_run_takes_no_preferences_about_actions_of_another_shape(say: Say, tra
         export(other, tmp_path / "export", parquet=False)
     status, _, err = say("import", tmp_path / "export", "--run-dir", trained)
     assert status == 2 and err.count("\n") == 1
-    assert "actions of the left segment" in err and "shape (1,)" in err and "CartPole-v1, has ()" in err
+    assert (
+        "option 1 has observations and actions of shapes (4,) and (1,)" in err and "CartPole-v1, has (4,) and ()" in err
+    )
 
 
 def test_help_lists_the_verbs_there_are_and_a_verb_its_flags(say: Say) -> None:

@@ -1,6 +1,7 @@
 """A policy is judged on whole episodes of the unmodified environment."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import gymnasium
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlhf_gym.envs import replay
+from rlhf_gym import RLHF, RLHFConfig
+from rlhf_gym.envs import NoEnvironment, replay
 from rlhf_gym.evaluation import goal_return, mean_return, play
 from rlhf_gym.segments import Array, Ending, Trajectory
 
@@ -158,3 +160,76 @@ def test_a_goal_that_gives_nan_has_no_return() -> None:
     made = [Trajectory(np.zeros((3, 1)), np.zeros(2), np.zeros(2), Ending.TRUNCATED)]
     with pytest.raises(ValueError, match="gives nan for step 0"):
         goal_return(lambda observations, actions, next_observations: np.full(2, np.nan), made)
+
+
+# Few environments at a time
+
+
+class Seated(Countdown):
+    """A simulator with three seats, each free again once it is closed."""
+
+    taken, most = 0, 0
+
+    def __init__(self) -> None:
+        if Seated.taken == 3:
+            raise RuntimeError("all 3 seats are taken")
+        Seated.taken += 1
+        Seated.most = max(Seated.most, Seated.taken)
+
+    def close(self) -> None:
+        Seated.taken -= 1
+
+
+@pytest.fixture
+def seated() -> Iterator[str]:
+    gymnasium.register("EvaluationTest/Seated-v0", entry_point=Seated)
+    Seated.taken = Seated.most = 0
+    yield "EvaluationTest/Seated-v0"
+    del gymnasium.registry["EvaluationTest/Seated-v0"]
+
+
+def ones(observations: Array) -> tuple[Array, None]:
+    return np.ones(len(observations), np.int64), None
+
+
+def shown(episodes: list[Trajectory]) -> list[tuple[object, ...]]:
+    return [(e.origin and e.origin.seed, e.observations.tolist(), e.actions.tolist(), e.true_return) for e in episodes]
+
+
+@pytest.mark.parametrize("n_envs", [1, 2, 5, 9])
+def test_episodes_are_the_same_however_many_environments_are_open(countdown: str, n_envs: int) -> None:
+    few = play(ones, countdown, seed=0, n_episodes=5, n_envs=n_envs)
+    assert shown(few) == shown(play(ones, countdown, seed=0, n_episodes=5))
+
+
+def test_no_more_environments_are_open_than_are_asked_for_and_all_are_closed(seated: str) -> None:
+    play(ones, seated, seed=0, n_episodes=7, n_envs=2)
+    assert (Seated.most, Seated.taken) == (2, 0)
+
+
+def test_as_many_are_open_as_can_be_made_unless_a_number_is_asked_for(
+    seated: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(play(ones, seated, seed=0, n_episodes=7)) == 7
+    told = capsys.readouterr().err
+    assert (
+        told.startswith("evaluates in 3 environments at a time, as there is no other: env_id ")
+        and told.count("\n") == 1
+    )
+    assert Seated.taken == 0
+    with pytest.raises(
+        NoEnvironment, match="can't be made: RuntimeError: all 3 seats are taken, at .*test_evaluation.py"
+    ):
+        play(ones, seated, seed=0, n_episodes=7, n_envs=4)
+    assert Seated.taken == 0
+
+
+def test_a_run_that_trains_in_all_seats_there_are_is_evaluated_in_them_too(seated: str) -> None:
+    options = {"n_steps": 16, "batch_size": 16, "n_epochs": 1}
+    config = RLHFConfig.from_dict({
+        "env_id": seated, "env_kwargs": {"max_episode_steps": 20}, "segment_length": 3, "total_timesteps": 150,
+        "reward": {"source": "true"}, "agent": {"n_envs": 3, "options": options}, "evaluation": {"n_episodes": 4},
+    })  # fmt: skip
+    with closing(RLHF(config)) as rlhf:
+        assert rlhf.learn()["n_eval_episodes"] == 4
+    assert (Seated.most, Seated.taken) == (3, 0)

@@ -12,21 +12,24 @@ PACKAGE = Path(__file__).parents[1] / "rlhf_gym"
 # run's files and draws them (runs, plots) knows RLHFConfig.
 MAY_IMPORT = {
     "errors": set(),
+    "generators": set(),
+    "files": set(),
     "registry": {"errors"},
+    "trust": {"registry", "errors"},
     "segments": {"errors"},
     "preferences": {"segments", "errors"},
     "arrays": {"segments", "errors"},
     "spaces": {"arrays", "errors"},
     "stats": {"errors"},
-    "config": {"registry", "errors"},
-    "kinds": {"segments", "preferences", "arrays", "registry", "errors"},
-    "envs": {"segments", "registry", "errors"},
+    "config": {"registry", "errors", "files"},
+    "kinds": {"segments", "preferences", "arrays", "registry", "trust", "errors"},
+    "envs": {"segments", "registry", "trust", "errors", "generators"},
     "store": {"segments", "preferences", "kinds", "arrays", "spaces", "errors"},
-    "teachers": {"segments", "preferences", "kinds", "envs", "store", "registry", "errors"},
+    "teachers": {"segments", "preferences", "kinds", "envs", "store", "registry", "errors", "generators"},
     "quality": {"segments", "preferences", "queries", "errors"},
     "queries": {"segments", "preferences", "registry", "errors"},
-    "rewards": {"segments", "preferences", "spaces", "registry", "errors"},
-    "agents": {"segments", "envs", "registry", "errors"},
+    "rewards": {"segments", "preferences", "spaces", "registry", "trust", "errors"},
+    "agents": {"segments", "envs", "registry", "trust", "errors", "generators"},
     "demonstrators": {"segments", "preferences", "envs", "teachers", "agents", "errors"},
     "methods": {"segments", "preferences", "rewards", "agents", "errors"},
     "contracts": {
@@ -43,7 +46,7 @@ MAY_IMPORT = {
     },
     "labelling": {"segments", "preferences", "kinds", "envs", "store", "quality", "errors"},
     "evaluation": {"segments", "envs", "teachers"},
-    "runs": {"segments", "preferences", "config", "envs", "store", "methods", "errors"},
+    "runs": {"segments", "preferences", "config", "envs", "store", "methods", "errors", "files", "trust"},
     "plots": {"stats", "runs", "config", "registry", "errors"},
     "answers": {"preferences", "kinds", "store", "teachers", "errors"},
     "parts": {
@@ -58,7 +61,7 @@ MAY_IMPORT = {
         "runs",
         "answers",
     },
-    "taught_by": {"preferences", "config", "registry", "errors", "envs", "store", "teachers", "runs"},
+    "taught_by": {"preferences", "config", "registry", "trust", "errors", "envs", "store", "teachers", "runs"},
     "teaching": {
         "segments",
         "preferences",
@@ -110,6 +113,7 @@ MAY_IMPORT = {
         "preferences",
         "kinds",
         "config",
+        "envs",
         "registry",
         "evaluation",
         "teachers",
@@ -119,7 +123,10 @@ MAY_IMPORT = {
         "runs",
         "parts",
     },
+    "saved_policy": {"agents", "assembly", "config", "envs", "errors"},
     "reward_report": {
+        "trust",
+        "saved_policy",
         "segments",
         "preferences",
         "config",
@@ -137,13 +144,16 @@ MAY_IMPORT = {
         "reporting",
         "rlhf",
     },
-    "rlhf": {"segments", "preferences", "config", "rewards", "runs", "assembly", "reporting"},
+    "resuming": {"segments", "generators", "rewards", "runs", "parts"},
+    "rlhf": {"segments", "preferences", "config", "rewards", "runs", "assembly", "reporting", "resuming"},
     "__init__": {"segments", "preferences", "config", "rlhf", "runs"},
     "option_flags": {"config", "errors"},
     "flags": {"config", "option_flags", "errors"},
     "sweeps": {"config", "runs", "rlhf", "stats", "errors"},
     "verbs": {
         "sweeps",
+        "trust",
+        "saved_policy",
         "segments",
         "preferences",
         "config",
@@ -161,7 +171,7 @@ MAY_IMPORT = {
         "rewards",
         "reward_report",
     },
-    "cli": {"flags", "verbs", "errors"},
+    "cli": {"flags", "verbs", "trust", "errors"},
 }
 DRAWERS = {"utils", "util", "common", "core", "base", "helpers", "misc"}
 
@@ -275,4 +285,11 @@ def test_the_command_line_loads_nothing_heavy_before_a_verb_runs() -> None:
         for node in ast.parse(file.read_text()).body
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    assert set(imported_rooms(("cli",), "\n".join(at_once))) == {"config", "errors", "flags", "registry", "verbs"}
+    assert set(imported_rooms(("cli",), "\n".join(at_once))) == {
+        "config",
+        "errors",
+        "flags",
+        "registry",
+        "trust",
+        "verbs",
+    }

@@ -12,13 +12,16 @@ SHORTER = {
     "01_quickstart": ("labels=50,", "labels=50, total_timesteps=10_000,"),
     "03_be_the_teacher": ("total_timesteps=40_000", "total_timesteps=10_000"),
 }
+LONG = ("01_quickstart",)
 
 
 def test_there_are_notebooks():
     assert {path.stem for path in NOTEBOOKS} >= set(SHORTER)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in LONG), id=path.stem) for path in NOTEBOOKS]
+)
 def test_a_notebook_runs_and_its_outputs_are_committed(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -70,6 +70,22 @@ def test_a_goal_and_a_fixed_horizon_are_named():
     assert legend(figure) == ["50 labels, goal stay, fixed horizon 200"]
 
 
+def test_runs_of_one_goal_are_drawn_by_their_return_by_it_and_others_by_the_true_one():
+    def with_goal(goal, seed=0):
+        one = run([1, 2, 3], seed=seed, feedback={"goal": goal})
+        for row, value in zip(one.metrics, [7.0, np.nan, 9.0], strict=True):
+            row["goal_return"] = value
+        return one
+
+    alone = learning_curve([with_goal("my.goals:stay"), with_goal("my.goals:stay", seed=1)])
+    assert alone.axes[0].get_ylabel() == "return by the goal"
+    assert points(alone.axes[0].lines[0]) == [[1000, 3000], [7, 9]]
+    for others in ([run([1, 2, 3])], [with_goal("my.goals:go")]):
+        mixed = learning_curve([with_goal("my.goals:stay"), *others])
+        assert mixed.axes[0].get_ylabel() == "true return"
+        assert points(mixed.axes[0].lines[0])[1] == [1, 2, 3]
+
+
 def test_the_last_round_with_a_number_of_labels_stands_for_it():
     figure = learning_curve([run([10, 20, 30], labels=(10, 20, 20))])
     assert points(figure.axes[1].lines[0]) == [[10, 20], [10, 30]]

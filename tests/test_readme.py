@@ -2,102 +2,29 @@
 
 import io
 import re
-import runpy
 import shlex
 import shutil
-import subprocess
 import sys
-from dataclasses import dataclass
-from glob import glob
 from importlib.util import find_spec
 from pathlib import Path
 
 import gymnasium
 import pytest
-import yaml
 
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.cli import main, parse
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.runs import read_run
 from rlhf_gym.store import PreferenceStore
+from tests.blocks import FEW_STEPS, ROOT, forget_modules, run_blocks, sections, small, words_of
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SMALL = {"--query.rounds": "2", "--query.warm-up-steps": "512", "--evaluation.n-episodes": "2"}
-"""What makes a run short."""
-FEW_STEPS, FEW_UPDATES = "2600", "700"
-"""Of a run, and of one that updates its policy after every step."""
 BY_PEOPLE = ("Two commands", "Be the teacher")
 """Sections whose blocks need make, or somebody who answers: tests of their own run them."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and the blocks under it, each with its language."""
-
-    title: str
-    blocks: list[tuple[str, str]]
-
-    @property
-    def files(self) -> dict[str, str]:
-        """What is to be written to a file, by the name in its first line."""
-        texts = [text for language, text in self.blocks if language in ("python", "yaml")]
-        named = {re.match(r"# (\w+\.(?:py|yaml))\n", text): text for text in texts}
-        return {match[1]: text for match, text in named.items() if match}
-
-
-def sections() -> list[Section]:
-    parts = re.split(r"^##+ (.*)\n", README, flags=re.MULTILINE)[1:]
-    pairs = zip(parts[::2], parts[1::2], strict=True)
-    found = [Section(title, re.findall(r"```(\w*)\n(.*?)```", text, flags=re.DOTALL)) for title, text in pairs]
-    return [section for section in found if section.blocks]
-
-
-def words_of(block: str) -> list[list[str]]:
-    """The words of each command of a block, as a shell makes them of it: loops, variables and quotes included."""
-    told = "; ".join(rf'{name}() {{ printf "%s\037" {name} "$@"; echo; }}' for name in ("rlhf-gym", "python", "make"))
-    run = subprocess.run(["bash", "-euc", f"{told}\n{block}"], capture_output=True, text=True, check=True)
-    assert not run.stderr
-    return [line.split("\037")[:-1] for line in run.stdout.splitlines()]
-
-
-SECTIONS = {section.title: section for section in sections()}
+SECTIONS = {section.title: section for section in sections(README)}
 RUN = [title for title in SECTIONS if title not in BY_PEOPLE]
 COMMANDS = [words for s in SECTIONS.values() for language, text in s.blocks if not language for words in words_of(text)]
 COMMANDS += [shlex.split(c) for c in re.findall(r"`((?:rlhf-gym|python -m|make) [^`]*)`", README)]
-
-
-def small(words: list[str]) -> list[str]:
-    """The same command with small settings, those that it has of its own replaced."""
-    if words[:1] == ["sweep"]:
-        shrink(Path(words[1]))
-    if words[:1] != ["train"]:
-        return words
-    for flag, value in {**SMALL, "--total-timesteps": FEW_UPDATES if "--algo" in words else FEW_STEPS}.items():
-        at = words.index(flag) if flag in words else len(words)
-        words = [*words[:at], flag, value, *words[at + 2 :]]
-    return words
-
-
-def shrink(plan: Path) -> None:
-    """Make the runs of a sweep short, and few."""
-    sweep = yaml.safe_load(plan.read_text())
-    sweep["shared"] |= {"total_timesteps": int(FEW_STEPS), "query": {"rounds": 2, "warm_up_steps": 512}}
-    sweep["shared"]["evaluation"] = {"n_episodes": 2}
-    plan.write_text(yaml.safe_dump(sweep | {"seeds": sweep["seeds"][:1]}))
-
-
-def run_command(words: list[str]) -> None:
-    """Do what a command does, in this process."""
-    program, *words = words
-    words = [path for word in words for path in (sorted(glob(word)) if "*" in word else [word])]
-    if program == "rlhf-gym":
-        assert main(small(words)) == 0
-    elif words[0] == "-c":
-        exec(compile(words[1], "-c", "exec"), {})
-    else:
-        runpy.run_path(words[0], run_name="__main__")
 
 
 @pytest.fixture(scope="session")
@@ -121,21 +48,18 @@ def folder(tmp_path, monkeypatch):
         del gymnasium.registry[id_]
 
 
-def forget_modules(place: Path, known: set[str] = frozenset()) -> None:
-    for name in set(sys.modules) - known:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(place)):
-            del sys.modules[name]
-
-
 def write_files(title: str) -> None:
-    for name, text in SECTIONS[title].files.items():
-        Path(name).write_text(text)
+    SECTIONS[title].write_files()
 
 
 def test_there_is_something_to_run():
     assert len(RUN) >= 11 and len(COMMANDS) >= 20
     mine = {f"my_{what}.py" for what in ("task", "teachers", "schemes", "networks")}
-    assert {name for s in SECTIONS.values() for name in s.files} == mine | {"upright.yaml", "fast_and_gentle.yaml"}
+    assert {name for s in SECTIONS.values() for name in s.files} == mine | {
+        "upright.yaml",
+        "fast_and_gentle.yaml",
+        "plan.yaml",
+    }
 
 
 @pytest.fixture
@@ -153,17 +77,7 @@ def test_a_section_runs_from_top_to_bottom(title, folder, first_run, short, caps
     text = "".join(text for _, text in SECTIONS[title].blocks)
     if "runs/first" in text and "--run-dir runs/first" not in text:
         shutil.copytree(first_run, "runs/first")
-    for language, block in SECTIONS[title].blocks:
-        if block in SECTIONS[title].files.values():
-            continue  # the commands below it name it
-        if language == "python":
-            Path("block.py").write_text(block)
-            names = runpy.run_path("block.py", run_name="__main__")
-            if "rlhf" in names:
-                names["rlhf"].close()
-        else:
-            for words in words_of(block):
-                run_command(words)
+    run_blocks(SECTIONS[title])
     assert "Traceback" not in capsys.readouterr().err
 
 

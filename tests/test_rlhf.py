@@ -5,6 +5,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from rlhf_gym.assembly import STREAMS
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.envs import make_vec_env
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.preferences import Answer, Query, drawn_id
 from rlhf_gym.queries import probabilities_of
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
@@ -626,7 +627,8 @@ def test_the_same_seed_gives_the_same_answers_reward_weights_and_policy_weights(
         runs.append(make(agent={"schedule": "linear"}))
         runs[-1].learn()
     one, other = runs
-    assert [(p.query.id, p.answer) for p in one.preferences] == [(p.query.id, p.answer) for p in other.preferences]
+    answers = [[(drawn_id(p.query.id), p.answer) for p in run.preferences] for run in runs]
+    assert answers[0] == answers[1]
     for p, q in zip(one.preferences, other.preferences, strict=True):
         np.testing.assert_array_equal(p.query.left.observations, q.query.left.observations)
     assert same(weights(one), weights(other))
@@ -753,7 +755,8 @@ def test_an_unknown_environment_is_refused_before_anything_is_written(make: Make
 
 
 def test_a_directory_that_holds_a_run_is_refused_and_left_as_it_is(make: Make, tmp_path: Path) -> None:
-    make(run_dir=str(tmp_path)).learn()
+    with closing(make(run_dir=str(tmp_path))) as rlhf:
+        rlhf.learn()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(ValueError, match="run_dir .* already holds a run"):
         make(run_dir=str(tmp_path))

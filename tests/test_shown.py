@@ -161,6 +161,7 @@ def test_a_checkpoint_of_an_earlier_version_is_taken_up(tmp_path: Path, make: Ma
     state = next(tmp_path.glob("checkpoints/*/state.json"))
     assert '"shown": [], ' in state.read_text()
     state.write_text(state.read_text().replace('"shown": [], ', ""))
+    state.with_name("SHA256SUMS").unlink()  # which it had not either
     with closing(RLHF.resume(tmp_path)) as rlhf:
         assert rlhf.env_steps == 200 + rlhf.plan[0].steps
 

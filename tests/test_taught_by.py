@@ -261,7 +261,7 @@ def test_preferences_that_are_none_or_of_another_environment_are_refused(tmp_pat
     with closing(RLHF(config(tmp_path / "first"))) as first:
         first.learn()
     pendulum = config(env_id="Pendulum-v1", feedback={"preferences": str(tmp_path / "first")})
-    with pytest.raises(ValueError, match="of shapes .* and Pendulum-v1 has .*same environment"):
+    with pytest.raises(ValueError, match="of shapes .* and the run's environment, Pendulum-v1, has .*each environment"):
         RLHF(pendulum)
 
 

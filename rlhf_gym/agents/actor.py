@@ -3,46 +3,72 @@
 from __future__ import annotations
 
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile
 
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.save_util import load_from_zip_file
 
+from rlhf_gym.agents.archive import check_layers, check_unpacked_size
+from rlhf_gym.agents.unpickled import Strange, settings_in
 from rlhf_gym.errors import BadInput
+from rlhf_gym.trust import digest, is_trusted
 
 Actor = BasePolicy
 """A policy alone: it predicts, and has the spaces that it was learned in."""
-DAMAGED = (OSError, ValueError, KeyError, AttributeError, RuntimeError, TypeError, ImportError, EOFError)
+SETTINGS = ("policy_class", "policy_kwargs", "observation_space", "action_space", "use_sde")
 
 
-def load_actor(path: str | Path) -> Actor:
+def load_actor(path: str | Path, *, trust: bool = False) -> Actor:
     """Load a policy to predict with, without knowing by which algorithm it was learned.
 
+    Nothing that the file's pickles name is run but classes of Stable-Baselines3, torch, Gymnasium and this package; a
+    file that holds others needs `trust`, unless a run of this user wrote it.
+
     Args:
-        path: A policy.zip of a run, or what SB3's `save` wrote; its pickled parts are run: use only one whose origin
-            you know. What normalised the observations outside of the policy (VecNormalize) is in neither.
+        path: A policy.zip of a run, or what SB3's `save` wrote. What normalised the observations outside of the policy
+            (VecNormalize) is in neither.
+        trust: Run whatever its pickled parts name: only where you know whose they are.
 
     Returns:
         The policy, on the CPU, with the spaces that it was learned in.
 
     Raises:
-        BadInput: If the file is missing, damaged, or holds no policy.
+        BadInput: If the file is missing, damaged, holds no policy, or needs `trust`.
     """
+    path = Path(path)
     try:
-        settings, parameters, _ = load_from_zip_file(path, device="cpu")
-        whole = (settings or {}).get("policy")  # SBX's file has it as it is, its weights included
-        policy = whole if isinstance(whole, BasePolicy) else _policy(settings or {}, parameters["policy"])
-    except (*DAMAGED, BadZipFile, UnpicklingError) as error:
+        check_unpacked_size(path)
+        try:
+            settings = settings_in(path, SETTINGS)
+            check_layers(settings["policy_kwargs"].get("net_arch"), path)
+            _, parameters, _ = load_from_zip_file(path, load_data=False, device="cpu")
+            policy = _policy(settings, parameters)
+        except Strange as strange:
+            policy = _whole(path, strange, trust=trust)
+    except BadInput:
+        raise
+    except Exception as error:  # a damaged pickle may raise anything
         reason = f"it lacks {error}" if isinstance(error, KeyError) else (str(error).splitlines() or ["empty"])[0]
         raise BadInput(f"{path} can't be read as a policy: {reason}; use a file of Stable-Baselines3's save") from error
     policy.set_training_mode(False)
     return policy
 
 
-def _policy(settings: dict[str, Any], weights: Any) -> BasePolicy:
+def _whole(path: Path, strange: Strange, *, trust: bool) -> BasePolicy:
+    """Let SB3 unpickle all of it."""
+    if not (trust or is_trusted(digest(path))):
+        raise BadInput(
+            f"{path} holds code beside the policy, {strange}, which would be run; if you know whose it is, say --trust "
+            "(in Python RLHF_GYM_TRUST=1)"
+        )
+    settings, parameters, _ = load_from_zip_file(path, device="cpu")
+    whole = (settings or {}).get("policy")  # SBX's file has it as it is, its weights included
+    return whole if isinstance(whole, BasePolicy) else _policy(settings or {}, parameters)
+
+
+def _policy(settings: dict[str, Any], parameters: dict[str, Any]) -> BasePolicy:
     """Make the policy as the algorithm's own `_setup_model` does."""
+    weights = parameters["policy"]
     kind, options = settings["policy_class"], dict(settings["policy_kwargs"])
     if issubclass(kind, ActorCriticPolicy):  # SB3's off-policy algorithms keep it among the options
         options["use_sde"] = settings["use_sde"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -13,12 +13,15 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, safe_mean
 from stable_baselines3.common.vec_env import VecEnvWrapper, unwrap_vec_wrapper
+from torch.utils.tensorboard import SummaryWriter
 
 from rlhf_gym.agents.jax_state import in_jax, write_arrays
-from rlhf_gym.agents.state import POLICY, restore_state, write_state
+from rlhf_gym.agents.state import POLICY, go_on, restore_state, write_state
+from rlhf_gym.agents.unpickled import PACKAGES
 from rlhf_gym.envs import RewardFunction, VecLearnedReward
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Segment, Trajectory
+from rlhf_gym.trust import digest, trust
 
 Schedule = Literal["constant", "linear"]
 REPLAY_SETTINGS = ("replay_buffer_class", "replay_buffer_kwargs")  # ours: policy.zip loads with SB3 alone
@@ -40,12 +43,18 @@ class Agent(ABC):
         self.sb3 = sb3
         self._total, self._schedule = total_timesteps // self.portion * self.portion, schedule
         self._learning_rate = float(sb3.learning_rate)  # type: ignore[arg-type]
+        self._least = 0.5 * self.portion / max(self._total, self.portion) if schedule == "linear" else 0.0
         self.log_to(None)
 
     @property
     @abstractmethod
     def portion(self) -> int:
         """Environment steps, of all environments together, between two updates; it trains for multiples of them."""
+
+    @property
+    def generators(self) -> dict[str, np.random.Generator]:
+        """Generators of its own, beside those that SB3 draws from; by itself, an agent has none."""
+        return {}
 
     @property
     def steps(self) -> int:
@@ -57,20 +66,40 @@ class Agent(ABC):
 
         SB3 measures a schedule's progress by the end of the current call, so that one which falls to 0 over the whole
         run would saw-tooth to 0 in every portion. A linear schedule is therefore cut to the value it has where this
-        call ends.
+        call ends. SB3 sets a rate once a rollout has ended, at which the last one's would be 0 and all its steps in
+        vain: the last update has the value from the middle of its own.
 
         Raises:
-            BadInput: If `steps` is not a multiple of `portion`.
+            BadInput: If `steps` is not a multiple of `portion`, or the policy's weights are no numbers any more.
         """
         if steps < 1 or steps % self.portion:
             name = type(self.sb3).__name__
             raise BadInput(f"steps is {steps} but {name} moves in {self.portion} steps; use a multiple of them")
         end = self.steps + steps
-        left = max(0.0, 1 - end / self._total) if self._schedule == "linear" else 1.0
-        self.sb3.lr_schedule = falling(self._learning_rate, left)
+        left = 1 - end / max(self._total, self.portion) if self._schedule == "linear" else 1.0
+        self.sb3.lr_schedule = falling(self._learning_rate, left, self._least)
         callback = self._prepare(end, left)
         # The caller writes the log: TensorBoard's thread holds up the next update whenever it is given something.
-        self.sb3.learn(steps, callback, reset_num_timesteps=False, log_interval=None)  # type: ignore[arg-type]
+        try:
+            self.sb3.learn(steps, callback, reset_num_timesteps=False, log_interval=None)  # type: ignore[arg-type]
+        except ValueError as error:  # torch's, of a distribution whose parameters are nan
+            self._check_weights(error)
+            raise
+        self._check_weights()
+
+    def _check_weights(self, error: Exception | None = None) -> None:
+        """Refuse to go on with a policy whose weights are nan or infinite: it has learned nothing, and never will.
+
+        Raises:
+            BadInput: If they are.
+        """
+        parameters = [] if in_jax(type(self.sb3)) else self.sb3.policy.parameters()
+        if not all(bool(parameter.isfinite().all()) for parameter in parameters):
+            raise BadInput(
+                f"the weights of {type(self.sb3).__name__}'s policy are nan or infinite after {self.steps} steps; use "
+                "a lower learning_rate or max_grad_norm in agent.options, or an environment with smaller observations "
+                "and rewards"
+            ) from error
 
     @abstractmethod
     def _prepare(self, end: int, left: float) -> BaseCallback | None:
@@ -157,28 +186,48 @@ class Agent(ABC):
 
     def save(self, path: str | Path) -> None:
         """Write the policy as SB3's own file, which its class's `load` reads; beside it, the arrays of one in JAX."""
+        self._write(path)
+        if type(self.sb3).__module__.partition(".")[0] not in PACKAGES:  # its classes are in the file
+            trust([digest(Path(path))])
+
+    def _write(self, path: str | Path) -> None:
         self.sb3.save(path, exclude=REPLAY_SETTINGS)
         if in_jax(type(self.sb3)):
             write_arrays(self.sb3, Path(path).parent)
 
     def save_state(self, folder: Path) -> None:
-        """Write what :meth:`restore` goes on from: policy, optimizers, counters, latest episodes."""
-        self.save(folder / POLICY)
-        write_state(self.sb3, folder)
+        """Write what :meth:`restore` and :meth:`go_on` go on from: policy, optimizers, counters, generators."""
+        self._write(folder / POLICY)
+        write_state(self.sb3, folder, self.generators)
 
     def restore(self, folder: Path) -> None:
         """Take up what :meth:`save_state` wrote, in place; with `policy.zip` alone, what that holds.
 
-        Episodes begin anew. Reward function and log stay as they are.
+        Episodes begin anew, unless :meth:`go_on` follows. Reward function and log stay as they are.
 
         Raises:
             BadInput: If a file is missing, damaged or of another algorithm.
         """
         restore_state(self.sb3, folder)
 
-    def log_to(self, folder: str | Path | None) -> None:
-        """Log to a TensorBoard file in a folder from now on; None logs nothing."""
-        writers: list[KVWriter] = [TensorBoardOutputFormat(str(folder))] if folder else []
+    def go_on(self, folder: Path, observations: Array, same: Array) -> None:
+        """Go on with the episodes that were running when :meth:`save_state` wrote a folder, restored from it.
+
+        Args:
+            folder: Where it was written.
+            observations: The latest of each environment, shape (n_envs, *obs).
+            same: Whether each environment has that episode under way, bool, shape (n_envs,), or else begins another.
+        """
+        go_on(self.sb3, folder, self.generators, observations, same)
+
+    def log_to(self, folder: str | Path | None, *, after: int | None = None) -> None:
+        """Log to a TensorBoard file in a folder from now on; None logs nothing.
+
+        What files already there say of steps `after` the given one no longer counts, as it will be written again.
+        """
+        writers: list[KVWriter] = [TensorBoardOutputFormat(str(folder))] if folder and after is None else []
+        if folder and after is not None:
+            writers = [_GoingOn(folder, after)]
         self.sb3.set_logger(Logger(None, writers))
 
     def log(self, figures: Mapping[str, float], step: int) -> None:
@@ -195,6 +244,17 @@ class Agent(ABC):
         self.sb3.logger.close()
 
 
-def falling(start: float, left: float) -> FloatSchedule:
-    """Make a schedule that falls from `start` to its share `left` over one call of `learn`."""
-    return FloatSchedule(LinearSchedule(start, start * left, 1.0))
+@final
+class _GoingOn(TensorBoardOutputFormat):
+    """A further file of a log, which takes the place of what earlier ones say of the steps after one."""
+
+    def __init__(self, folder: str | Path, after: int) -> None:
+        self.writer = SummaryWriter(str(folder), purge_step=after + 1)
+        self._is_closed = False
+
+
+def falling(start: float, left: float, least: float = 0.0) -> FloatSchedule:
+    """Make a schedule that falls from `start` to its share `left` over one call of `learn`, but not below `least`."""
+    if left >= least:
+        return FloatSchedule(LinearSchedule(start, start * left, 1.0))
+    return FloatSchedule(LinearSchedule(start, start * least, (1 - least) / (1 - left)))

@@ -15,6 +15,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from rlhf_gym.agents.agent import Agent
+from rlhf_gym.agents.images import channels_first
 from rlhf_gym.agents.normalisation import NormalizedObservations
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
@@ -59,7 +60,7 @@ class ActorLikelihood:
         Returns:
             Shape (S,).
         """
-        distribution = self.policy.get_distribution(observations)
+        distribution = self.policy.get_distribution(channels_first(observations, self.policy.observation_space))
         logs = distribution.log_prob(actions)
         if self._gaussian and self._std != "learned":
             logs = logs - distribution.log_prob(distribution.mode())

@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlhf_gym.agents.agent import Agent, Schedule
 from rlhf_gym.agents.critic import CriticAfterFit
+from rlhf_gym.agents.images import are_images
 from rlhf_gym.agents.jax_state import in_jax
 from rlhf_gym.agents.off_policy import OffPolicyAgent
 from rlhf_gym.agents.on_policy import OnPolicyAgent
@@ -48,7 +49,7 @@ def make_agent(
         schedule: Of the learning rate and, where the algorithm has one, the clip range.
         net_arch: Hidden units of the networks; None is the algorithm's own choice.
         normalize_observations: Have an on-policy algorithm's policy normalise what it is given; None does, but for
-            SBX's.
+            SBX's and for images, which SB3 divides by 255.
         normalize_rewards: Have an on-policy algorithm divide its rewards by the size of the return.
         return_statistics: What happens to that size where the reward function has changed.
         critic_after_fit: What happens to an on-policy algorithm's value function there.
@@ -68,7 +69,9 @@ def make_agent(
     arguments: dict[str, Any] = {"seed": seed, "total_timesteps": total_timesteps, "schedule": schedule}
     arguments |= {"options": options} if net_arch is None else {"options": options, "net_arch": net_arch}
     if issubclass(sb3_class, OnPolicyAlgorithm):
-        normalizes = not in_jax(sb3_class) if normalize_observations is None else normalize_observations
+        normalizes = normalize_observations
+        if normalizes is None:  # images are divided by 255 as it is
+            normalizes = not (in_jax(sb3_class) or are_images(venv.observation_space))
         arguments |= {"normalize_observations": normalizes}
         arguments |= {"normalize_rewards": normalize_rewards, "return_statistics": return_statistics}
         return OnPolicyAgent(sb3_class, venv, critic_after_fit=critic_after_fit, closeness=closeness, **arguments)
@@ -106,6 +109,11 @@ def load_policy(path: str | Path, algo: str = "ppo") -> BaseAlgorithm:
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{path} can't be read: {reason}; use the directory of a whole run of {algo}") from error
+
+
+def replays(algo: str) -> bool:
+    """Test whether an algorithm learns from what it keeps in a replay buffer."""
+    return issubclass(load_algorithm(algo), OffPolicyAlgorithm)
 
 
 def load_algorithm(algo: str) -> type[BaseAlgorithm]:

@@ -12,6 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
+from rlhf_gym.agents.images import channels_first
 from rlhf_gym.segments import Array
 
 CLIP = 10.0  # standard deviations, as SB3's VecNormalize
@@ -47,14 +48,15 @@ class NormalizedObservations(BaseFeaturesExtractor):
     @torch.no_grad()
     def update(self, observations: Array) -> None:
         """Take these observations, shape (S, *obs), into the statistics of all so far (Chan et al. 1979)."""
-        batch = np.asarray(observations, np.float64).reshape(len(observations), -1)
+        seen_by_policy = channels_first(observations, self._observation_space)
+        batch = np.asarray(seen_by_policy, np.float64).reshape(len(observations), -1)
         seen, new = self.count.item(), len(batch)
         share = new / (seen + new)
         mean, variance = self.mean.numpy().astype(np.float64), self.variance.numpy().astype(np.float64)
         apart = batch.mean(axis=0) - mean
         variance += share * (batch.var(axis=0) - variance) + share * (1 - share) * apart**2
         self.mean.copy_(torch.from_numpy(mean + share * apart))
-        self.variance.copy_(torch.from_numpy(variance))
+        self.variance.copy_(torch.from_numpy(np.minimum(variance, np.finfo(np.float32).max)))  # inf less inf is nan
         self.count += new
 
 

@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlhf_gym.agents.agent import Agent, Schedule
 from rlhf_gym.agents.exploring import act_off_policy
+from rlhf_gym.agents.images import channels_last
 from rlhf_gym.agents.options import RESERVED, build, check_options
 from rlhf_gym.agents.q_networks import reset_q
 from rlhf_gym.agents.relabelling import RelabelledReplay
@@ -129,9 +130,11 @@ class OffPolicyAgent(Agent):
     def _scaled(self, reward_function: RewardFunction) -> RewardFunction:
         """Scale a reward function as the environments do: less their `zero`, divided by their `unit`."""
         payer = self._payer()
+        space = payer.observation_space  # of which SB3 may have put images' channels elsewhere
 
-        def reward(*step: Array) -> Array:
-            rewards = np.asarray(reward_function(*step), np.float32)
+        def reward(observations: Array, actions: Array, after: Array, terminated: Array) -> Array:
+            seen = channels_last(observations, space), actions, channels_last(after, space), terminated
+            rewards = np.asarray(reward_function(*seen), np.float32)
             return np.asarray((rewards - np.float32(payer.zero)) / np.float32(payer.unit))
 
         return reward

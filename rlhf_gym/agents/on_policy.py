@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from rlhf_gym.agents.agent import Agent, Schedule, falling
 from rlhf_gym.agents.critic import CHANGES, CriticAfterFit, Paid, check_critic
 from rlhf_gym.agents.exploring import act_on_policy
+from rlhf_gym.agents.images import are_images
 from rlhf_gym.agents.jax_state import in_jax
 from rlhf_gym.agents.normalisation import NormalizedObservations, UpdateStatistics
 from rlhf_gym.agents.options import build, check_options
@@ -98,6 +99,8 @@ class OnPolicyAgent(Agent):
                     f"normalize_observations is on and {sb3_class.__name__}'s networks are JAX's; turn it off"
                 )
             policy_kwargs["features_extractor_class"] = NormalizedObservations
+            if are_images(venv.observation_space):
+                policy_kwargs["normalize_images"] = False  # once is enough: the statistics are those of raw ones
         if normalize_rewards:
             venv = VecNormalize(venv, norm_obs=False, gamma=settings.get("gamma", GAMMA))
         elif return_statistics == "restart":
@@ -120,6 +123,11 @@ class OnPolicyAgent(Agent):
     def portion(self) -> int:
         """A rollout: `n_steps` of each environment."""
         return self.sb3.n_envs * self.sb3.n_steps
+
+    @property
+    def generators(self) -> dict[str, np.random.Generator]:
+        """See :attr:`Agent.generators`: of what happens to the value function after a fit."""
+        return {"critic": self._rng}
 
     def act(self, observations: Array, noise: Array, *, rng: np.random.Generator) -> Array:
         """See :meth:`Agent.act`."""
@@ -153,10 +161,18 @@ class OnPolicyAgent(Agent):
     def save(self, path: str | Path) -> None:
         """See :meth:`Agent.save`; beside it, the statistics by which rewards are divided, and the reference."""
         super().save(path)
+        self._save_beside(Path(path).parent)
+
+    def save_state(self, folder: Path) -> None:
+        """See :meth:`Agent.save_state`; with the same beside it."""
+        super().save_state(folder)
+        self._save_beside(folder)
+
+    def _save_beside(self, folder: Path) -> None:
         if (statistics := self.sb3.get_vec_normalize_env()) is not None:
-            write_statistics(statistics, Path(path).parent)
+            write_statistics(statistics, folder)
         if self.reference:
-            self.reference.save(Path(path).parent)
+            self.reference.save(folder)
 
     def restore(self, folder: Path) -> None:
         """See :meth:`Agent.restore`; statistics of returns included, where they were saved, and the reference."""
@@ -172,7 +188,7 @@ class OnPolicyAgent(Agent):
 
     def _prepare(self, end: int, left: float) -> BaseCallback | None:
         for name, start in self._clip_ranges.items():
-            setattr(self.sb3, name, falling(start, left))
+            setattr(self.sb3, name, falling(start, left, self._least))
         normalizes = isinstance(getattr(self.sb3.policy, "features_extractor", None), NormalizedObservations)
         callbacks: list[BaseCallback] = [UpdateStatistics()] if normalizes else []
         if self.reference:

@@ -20,7 +20,7 @@ RETURNS = "return_statistics.json"
 
 
 def write_statistics(venv: VecNormalize, folder: Path) -> None:
-    """Write mean, variance and count; the running returns begin anew with the episodes."""
+    """Write mean, variance and count; running returns are episodes' (:mod:`rlhf_gym.agents.state`)."""
     found = {name: float(getattr(venv.ret_rms, name)) for name in ("mean", "var", "count")}
     (folder / RETURNS).write_text(json.dumps(found) + "\n")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 from collections import deque
+from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from safetensors import SafetensorError
@@ -17,19 +18,34 @@ from safetensors.numpy import load_file, save_file
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import load_from_zip_file
+from stable_baselines3.common.vec_env import VecEnvWrapper, VecTransposeImage, unwrap_vec_wrapper
 
+from rlhf_gym.agents.archive import check_unpacked_size
 from rlhf_gym.agents.jax_state import arrays, in_jax, restore_arrays
 from rlhf_gym.errors import BadInput
+from rlhf_gym.generators import go_to, state_of
 from rlhf_gym.segments import Array
 
-POLICY, EPISODES, REPLAY = "policy.zip", "episodes.json", "replay.safetensors"
+POLICY, EPISODES, RUNNING, REPLAY = "policy.zip", "episodes.json", "running.json", "replay.safetensors"
 ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
-DAMAGED = (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError, SafetensorError)
+DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, EOFError),
+    *(UnpicklingError, SafetensorError, BadZipFile, NotImplementedError),
+)
 
 
-def write_state(sb3: BaseAlgorithm, folder: Path) -> None:
-    """Write what policy.zip holds as a pickle only: the latest episodes' figures."""
+def write_state(sb3: BaseAlgorithm, folder: Path, generators: Mapping[str, np.random.Generator]) -> None:
+    """Write what policy.zip lacks or holds as a pickle only: latest episodes' figures, running ones, generators."""
     (folder / EPISODES).write_text(json.dumps(list(sb3.ep_info_buffer or ()), default=float))
+    sampler, statistics = sb3.action_space._np_random, sb3.get_vec_normalize_env()
+    running = {
+        "begun": sb3._last_obs is not None,
+        "starts": np.asarray(sb3._last_episode_starts).tolist(),
+        "returns": statistics and statistics.returns.tolist(),
+        "sampler": sampler and state_of(sampler),
+        "generators": {name: state_of(rng) for name, rng in generators.items()},
+    }
+    (folder / RUNNING).write_text(json.dumps(running))
 
 
 def weights(sb3: BaseAlgorithm) -> dict[str, Array]:
@@ -46,6 +62,7 @@ def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
         BadInput: If policy.zip is missing, damaged or of another algorithm.
     """
     try:
+        check_unpacked_size(folder / POLICY)
         _, parameters, tensors = load_from_zip_file(folder / POLICY, load_data=False, device=sb3.device)
         counters = _counters(sb3, folder / POLICY)
         sb3.set_parameters(parameters, device=sb3.device)
@@ -56,7 +73,8 @@ def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
             restore_arrays(sb3, folder)
     except DAMAGED as error:
         raise BadInput(
-            f"{folder / POLICY} can't be read as a policy of {type(sb3).__name__} here: {str(error).splitlines()[0]}"
+            f"{folder / POLICY} can't be read as a policy of {type(sb3).__name__} here: "
+            f"{str(error) or type(error).__name__}"
         ) from error
     vars(sb3).update(counters)
     sb3._last_obs = None  # SB3 then resets the environments
@@ -64,6 +82,35 @@ def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
     episodes = json.loads(path.read_text()) if path.exists() else ()
     sb3.ep_info_buffer = deque(episodes, maxlen=sb3._stats_window_size)
     sb3.ep_success_buffer = deque(maxlen=sb3._stats_window_size)
+
+
+def go_on(
+    sb3: BaseAlgorithm,
+    folder: Path,
+    generators: Mapping[str, np.random.Generator],
+    observations: Array,
+    same: Array,
+) -> None:
+    """Let the next training go on with running episodes, in place of a reset, where one was under way.
+
+    Args:
+        sb3: The algorithm, restored from the same folder.
+        folder: Where :func:`write_state` wrote.
+        generators: Of the agent, which go on from where they were.
+        observations: The latest, shape (n_envs, *obs).
+        same: Whether each episode goes on, bool, shape (n_envs,), or else has just begun.
+    """
+    running = json.loads((folder / RUNNING).read_text())
+    if running["begun"]:
+        images = unwrap_vec_wrapper(sb3.env, VecTransposeImage) if isinstance(sb3.env, VecEnvWrapper) else None
+        sb3._last_obs = images.transpose_observations(observations) if images else observations
+        sb3._last_episode_starts = np.where(same, running["starts"], True)
+    if (statistics := sb3.get_vec_normalize_env()) is not None:
+        statistics.returns = np.where(same, running["returns"], 0.0)
+    if running["sampler"]:
+        go_to(sb3.action_space.np_random, running["sampler"])
+    for name, rng in generators.items():
+        go_to(rng, running["generators"][name])
 
 
 def _counters(sb3: BaseAlgorithm, path: Path) -> dict[str, Any]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from rlhf_gym.config.yaml_limits import load_yaml
+from rlhf_gym.config.yaml_text import Loader
 from rlhf_gym.errors import BadInput
 
 # Evaluating annotations is most of what a configuration costs.
@@ -26,8 +29,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         BadInput: If there is no such file, or it holds something else.
     """
     try:
-        settings = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
+        settings = load_yaml(Path(path).read_text(encoding="utf-8"), Loader)
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: a date or a number that is none, or no text
         raise BadInput(f"config {path} can't be read: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
         raise BadInput(f"config {path} holds {type(settings).__name__}; expected settings as `name: value` lines")
@@ -48,6 +51,7 @@ def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 def unknown_name(name: str, known: list[str], prefix: str = "") -> str:
     """Tell of a misspelt setting in one line, with the nearest known name or all of them."""
+    name = name if len(name) < 100 else f"{name[:97]}..."  # what is near to a long one takes long to find
     near = difflib.get_close_matches(name, known, n=1)
     return f"unknown setting {prefix}{name}; " + (
         f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(known)}"
@@ -80,6 +84,7 @@ def convert(value: Any, wanted: Any, name: str) -> Any:
     """Convert `value` to the annotated type, or raise a ValueError that says what was expected."""
     if is_dataclass(wanted):
         return value if isinstance(value, wanted) else build(wanted, value, name + ".")  # type: ignore[arg-type]
+    value = _number(value)
     origin, args = get_origin(wanted), get_args(wanted)
     if origin is Annotated:
         return convert(value, args[0], name)
@@ -92,7 +97,8 @@ def convert(value: Any, wanted: Any, name: str) -> Any:
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(convert(item, args[0], name) for item in value)
     if origin is dict and isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
+        options = {key: plain(item) for key, item in value.items()}
+        return keepable(options, name) if name == "env_kwargs" else options
     if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         if math.isfinite(value):
             return float(value)
@@ -103,24 +109,58 @@ def convert(value: Any, wanted: Any, name: str) -> Any:
         return value
     if wanted is int and isinstance(value, int) and not isinstance(value, bool):
         return value
+    if wanted is int and isinstance(value, float) and value.is_integer():  # 1e6 is how people write a million
+        return int(value)
     raise BadInput(f"{name} is {value!r}; expected {getattr(wanted, '__name__', wanted)}")
 
 
 def check_types(config: Any, prefix: str = "") -> None:
-    """Check every field's value against its annotation and the bounds in it: Python takes anything for a field."""
+    """Check every field's value against its annotation and the bounds in it: Python takes anything for a field.
+
+    What is converted, such as 1e6 steps to a whole number, is converted in place.
+    """
     for name, wanted in types_of(type(config), include_extras=True).items():
         value = getattr(config, name)
         if is_dataclass(value):
             check_types(value, f"{prefix}{name}.")
             continue
-        convert(value, wanted, prefix + name)
+        object.__setattr__(config, name, value := convert(value, wanted, prefix + name))
         for bound in getattr(wanted, "__metadata__", ()):
             if hasattr(bound, "check"):
                 bound.check(prefix + name, value)
 
 
 def plain(value: Any) -> Any:
-    """Turn a value's tuples into lists, so that YAML stays readable."""
-    if isinstance(value, dict):
+    """Turn a value's tuples into lists, NumPy's numbers into Python's, and paths into text: YAML has none of them."""
+    if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, PurePath) else _number(value)
+
+
+def _number(value: Any) -> Any:
+    """Turn NumPy's number into Python's, of the same value; anything else stays."""
+    is_numpys = type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
+    return value.item() if is_numpys else value
+
+
+def keepable(value: Any, name: str) -> Any:
+    """Give back a plain value, or refuse one that isn't the same after it was written and read: as YAML, and as JSON.
+
+    Raises:
+        BadInput: Naming what is in the way.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise BadInput(f"{name} has the name {key!r}, which is no text; use texts as names, such as '{key}'")
+            keepable(item, f"{name}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            keepable(item, f"{name}[{i}]")
+    elif value is not None and (type(value) not in (bool, int, float, str) or value != value):
+        shown = " ".join(reprlib.repr(value).split())
+        remedy = "its tolist()" if hasattr(value, "tolist") else "numbers, texts, lists and mappings of them"
+        raise BadInput(f"{name} is {shown}, which can't be written down and read again; use {remedy}")
+    return value

@@ -11,15 +11,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from tyro.conf import arg
 
 from rlhf_gym.config.bounds import AtLeast, Fraction, check_together
 from rlhf_gym.config.earlier import renamed
-from rlhf_gym.config.mappings import build, check_types, merge, plain, read_yaml
+from rlhf_gym.config.mappings import build, check_types, keepable, merge, plain, read_yaml
 from rlhf_gym.config.named import DEFAULTS, Named, without_foreign_options
 from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.config.presets import preset
+from rlhf_gym.config.yaml_text import dump
+from rlhf_gym.files import write_text
 from rlhf_gym.registry import AGENTS, KINDS, AgentEntry, is_direct, source_entry
 
 AtLeast0, AtLeast1 = AtLeast(0), AtLeast(1)
@@ -43,6 +44,9 @@ class EnvConfig:
     (made with `terminate_when_unhealthy` False, unless `env_kwargs` say otherwise); elsewhere the observation freezes
     and pays nothing, and a `feedback.goal` judges it like any other. None keeps the environment's own terminations.
     Which to choose: rlhf_gym/envs/HORIZON.md."""
+    step_seconds: Annotated[float | None, AtLeast0] = None
+    """Longest that a reset or a step of the environment may take; a run then ends, and can be resumed. None waits for
+    ever. It is honoured on POSIX systems, as soon as the environment's code is in Python."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,8 @@ class FeedbackConfig:
     (`rlhf_gym.teachers.builtin_goals`), or `module:function` of (observations, actions, next observations) giving a
     reward per step."""
     preferences: Annotated[str | None, arg(aliases=["--preferences"])] = None
-    """Begin with these preferences: a run directory, or a folder or file that `rlhf-gym export` wrote. `labels` are
-    then further ones, or 0."""
+    """Begin with these preferences: a run directory, a folder or file that `rlhf-gym export` wrote, or a store's file
+    or URL. `labels` are then further ones, or 0."""
     store: Annotated[str | None, arg(aliases=["--store"])] = None
     """Database of queries and answers, such as postgresql+psycopg://user@host/name; one of its own for each run. None
     is preferences.db in the run directory. A password in it is written to no file: other processes, and a run that is
@@ -118,6 +122,9 @@ class FeedbackConfig:
     file, which plays; or, for demonstrations, trajectories: `minari:ID`, or a file of :func:`save_trajectories`."""
     instructions: Annotated[str, arg(aliases=["--instructions"])] = ""
     """What people are to look for, in your words; shown above every query."""
+    draw: Annotated[Literal["auto", "replay", "states"], arg(aliases=["--draw"])] = "auto"
+    """What people are shown: the environment, drawn (replay); plots of its observations (states); or (auto) those where
+    it can't be drawn or doesn't replay."""
     levels: tuple[str, ...] = ()
     """What the levels of a rating are called, the worst first, in your words, as many as it has; none is by number."""
     async_labels: Annotated[bool, arg(aliases=["--async-labels"])] = False
@@ -209,7 +216,8 @@ class AgentConfig:
     """Hidden units of policy and value networks; None is the algorithm's own choice (PPO: 64, 64)."""
     normalize_observations: bool | None = None
     """Give an on-policy algorithm's policy observations of mean 0 and standard deviation 1, by running statistics that
-    are saved with it; None does. The reward model always gets them raw."""
+    are saved with it; None does, but for images, which Stable-Baselines3 divides by 255. The reward model always gets
+    them raw."""
     normalize_rewards: bool = False
     """Divide what an on-policy algorithm is paid by the running standard deviation of its discounted return, whatever
     the reward: Stable-Baselines3's VecNormalize."""
@@ -256,6 +264,9 @@ class EvaluationConfig:
 
     n_episodes: Annotated[int, AtLeast1] = 20
     """Episodes of the deterministic policy on the unmodified environment."""
+    n_envs: Annotated[int | None, AtLeast1] = None
+    """Environments open at a time, for a simulator of few seats or much memory; those of training are open, too. None
+    opens one for each episode, or as many as can be made."""
 
 
 @dataclass(frozen=True)
@@ -267,9 +278,10 @@ class RLHFConfig:
     """
 
     env_id: str = "CartPole-v1"
-    """Gymnasium id of the environment; `module:Id` imports the module that registers it first."""
+    """Gymnasium id of the environment. One of your own is `module:Id`, such as my_envs:Mine-v0, where my_envs.py in
+    this folder calls gymnasium.register: it is imported wherever the environment is made."""
     env_kwargs: dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments of `gymnasium.make`."""
+    """Keyword arguments of `gymnasium.make`: numbers, texts, lists and mappings of them."""
     labels: int = 50
     """Budget: answers that the teacher gives, skips not counted; 0 only where no reward is learned, or from
     `feedback.preferences` alone."""
@@ -282,6 +294,8 @@ class RLHFConfig:
     run_dir: str | None = None
     """Directory of the run's files; None keeps everything in memory, except on the command line, where it takes a
     directory under runs/ that is named after the settings."""
+    keep_checkpoints: Annotated[int, AtLeast1] = 2
+    """Checkpoints kept in the run directory, the latest ones: `resume` passes over one that is damaged."""
     teacher: Annotated[str, Named("teacher"), _one_of("teacher")] = "oracle"
     """The teacher; `random` is a control. People answer at this terminal, on a page in the browser, or (`store`)
     wherever a person runs `rlhf-gym label` on the run directory or the store."""
@@ -368,12 +382,26 @@ class RLHFConfig:
         """Read a file as :meth:`to_yaml` writes it; what it leaves out keeps the preset of its environment."""
         return cls.over_preset(read_yaml(path))
 
+    @classmethod
+    def from_run(cls, path: str | Path) -> RLHFConfig:
+        """Read the `config.yaml` of a run directory, which says all; what an earlier version left out has its default.
+
+        No preset is laid under it, which a run that was begun in Python needn't have had.
+        """
+        return cls.from_dict(read_yaml(path))
+
     def to_yaml(self, path: str | Path) -> None:
-        """Write every setting, but no password: `feedback.store` is written without the one it has."""
+        """Write every setting, but no password: a database's URL is written without the one it has.
+
+        Raises:
+            BadInput: On an option that can't be written, such as a Python object.
+        """
         settings = asdict(self)
         if self.feedback.store:
             settings["feedback"]["store"] = url_without_password(self.feedback.store)
-        Path(path).write_text(yaml.safe_dump(plain(settings), sort_keys=False))
+        if self.feedback.preferences:
+            settings["feedback"]["preferences"] = url_without_password(self.feedback.preferences)
+        write_text(path, dump(keepable(plain(settings), "")))
 
 
 def _laid_over(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

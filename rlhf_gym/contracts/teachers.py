@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 from rlhf_gym.contracts.examples import example_queries, must
@@ -76,6 +77,14 @@ def answers_alike_in_any_batch(make: MakeTeacher, queries: Sequence[Query]) -> N
     at_once, teacher = make().answer(queries), make()
     one_by_one = [answer for query in queries for answer in teacher.answer([query])]
     must(at_once == one_by_one, "queries asked one by one get the answers they get all at once")
+
+
+def goes_on_from_its_state(make: MakeTeacher, queries: Sequence[Query]) -> None:
+    """A resumed run equals one that went on."""
+    one, other = make(), make()
+    one.answer(queries)
+    other.restore_state(json.loads(json.dumps(one.save_state())))
+    must(one.answer(queries) == other.answer(queries), "it goes on from its state, as plain JSON, as it would have")
 
 
 def leaves_queries_as_they_were(make: MakeTeacher, queries: Sequence[Query]) -> None:
@@ -166,6 +175,7 @@ TEACHER_RULES = (
     answers_nothing_to_no_queries,
     answers_alike_when_made_anew,
     answers_alike_in_any_batch,
+    goes_on_from_its_state,
     leaves_queries_as_they_were,
 )
 SEVERAL_RULES = (

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import numpy as np
 
-from rlhf_gym.envs.make import make_env
+from rlhf_gym.envs.remade import remake_env
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Ending, Segment, Trajectory
 
@@ -55,7 +55,7 @@ def beginning(segment: Segment) -> Trajectory:
         raise BadInput(f"{segment!r} has no origin to play it again from; record it through envs.make_vec_env")
     actions = np.concatenate([segment.earlier_actions, segment.actions])
     rewards, ending = [], Ending.UNFINISHED
-    with closing(make_env(origin)) as env:
+    with closing(remake_env(origin)) as env:
         seen = [np.array(env.reset(seed=origin.seed)[0])]
         for action in actions:
             observation, reward, terminated, truncated, _ = env.step(action)

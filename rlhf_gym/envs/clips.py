@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from rlhf_gym.envs.make import make_env
+from rlhf_gym.envs.remade import remake_env
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Origin
 
@@ -22,7 +22,7 @@ def frames_per_second(env_id: str, env_kwargs: Mapping[str, Any] | None = None) 
         BadInput: If the environment can't be made.
     """
     # MuJoCo's environments know their speed only once they are made.
-    env = make_env(Origin(env_id, seed=0, env_kwargs=env_kwargs or {}))
+    env = remake_env(Origin(env_id, seed=0, env_kwargs=env_kwargs or {}))
     env.close()
     return int(env.metadata.get("render_fps") or 30)
 

@@ -40,9 +40,10 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Make one step, paid by the reward function."""
+        played = np.array(action)  # a copy: the environment may change it
         observation, true_reward, terminated, truncated, info = self.env.step(action)
         reward = self.reward_function(
-            self._observation[None], np.asarray(action)[None], np.asarray(observation)[None], np.array([terminated])
+            self._observation[None], played[None], np.asarray(observation)[None], np.array([terminated])
         )
         self._observation = np.array(observation)
         return observation, float(reward[0]), terminated, truncated, {**info, "true_reward": float(true_reward)}
@@ -82,13 +83,14 @@ class VectorLearnedReward(gymnasium.vector.VectorWrapper):
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Make one step of all environments, paid by the reward function."""
+        played = np.array(actions)  # a copy: the environments may change them
         observations, true_rewards, terminated, truncated, infos = self.env.step(actions)
         after = observations
         if "final_obs" in infos:
             after = np.array(observations)
             for i in np.flatnonzero(infos["_final_obs"]):
                 after[i] = infos["final_obs"][i]
-        paid = self.reward_function(self._observations, np.asarray(actions), after, terminated)
+        paid = self.reward_function(self._observations, played, after, terminated)
         rewards = np.array(paid, np.float64)
         happened = ~self._resetting
         if self._next_step:
@@ -126,16 +128,32 @@ class VecLearnedReward(VecEnvWrapper):
         self.reward_function = reward_function
         self.zero, self.unit = 0.0, 1.0
         self._episodes: list[Episode] = []
+        self._returns = np.zeros((3, self.num_envs))  # true return, learned return, length
 
     def reset(self) -> VecEnvObs:
         """Start new episodes."""
         self._observations = self.venv.reset()
-        self._returns = np.zeros((3, self.num_envs))  # true return, learned return, length
+        self._returns[:] = 0
         return self._observations
+
+    @property
+    def returns_so_far(self) -> list[list[float]]:
+        """True return, learned return and length of each running episode, three rows of (n_envs,)."""
+        return self._returns.tolist()
+
+    def go_on(self, observations: Array, same: Array, returns: Sequence[Sequence[float]]) -> None:
+        """Go on with episodes that were running, in place of a reset.
+
+        Args:
+            observations: The latest, shape (n_envs, *obs).
+            same: Whether each episode goes on, bool, shape (n_envs,), or else has just begun.
+            returns: What :attr:`returns_so_far` was.
+        """
+        self._observations, self._returns = observations, np.where(same, np.array(returns, np.float64), 0.0)
 
     def step_async(self, actions: Array) -> None:
         """Remember the actions and pass them on."""
-        self._actions = actions
+        self._actions = np.array(actions)  # a copy: the environments may change them
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any, final
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
 from gymnasium.envs.registration import find_highest_version, get_env_id, load_env_creator, parse_env_id
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from rlhf_gym.envs.allowed import check_spaces
+from rlhf_gym.envs.checked import Checked, place_of
 from rlhf_gym.envs.horizon import FixedHorizon
 from rlhf_gym.envs.mujoco_warnings import tidy_warnings
 from rlhf_gym.envs.opengl import told_without_opengl
 from rlhf_gym.envs.recorder import Recorder
+from rlhf_gym.envs.registered import class_without_id
+from rlhf_gym.envs.running import Samplers, go_to_samplers, play_again, samplers
 from rlhf_gym.errors import BadInput
+from rlhf_gym.generators import go_to, state_of
 from rlhf_gym.registry import find_here
-from rlhf_gym.segments import Origin
+from rlhf_gym.segments import Origin, Trajectory
 
 
 class FreshInfos(list[dict[str, Any]]):
@@ -48,36 +53,58 @@ class SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
     def __init__(self, env: gymnasium.Env[Any, Any], *, rng: np.random.Generator) -> None:
         super().__init__(env)
         self._rng = rng
+        self._samplers: Samplers = samplers(env)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode; see the class."""
         seed = int(self._rng.integers(2**31)) if seed is None else seed
+        self._samplers = samplers(self.env)
         observation, info = self.env.reset(seed=seed, options=options)
         return observation, {**info, "episode_seed": seed}
 
+    def running(self) -> dict[str, Any]:
+        """Say, as JSON values, where its generators are, and where those of its spaces were as the episode began."""
+        return {"seeds": state_of(self._rng), "spaces": samplers(self.env), "spaces_at_start": self._samplers}
 
-def check_spaces(env: gymnasium.Env[Any, Any], env_id: str) -> None:
-    """Refuse spaces that the reward model or Stable-Baselines3's PPO can't take in.
+    def go_on(self, running: Mapping[str, Any], seed: int, played: Trajectory | None) -> tuple[Any, int, bool]:
+        """Go on with an episode that another one of the kind began, by playing it again; or begin one.
 
-    Raises:
-        BadInput: Naming the space and what is supported.
-    """
-    observation, action = env.observation_space, env.action_space
-    bounded = isinstance(action, spaces.Box) and action.is_bounded()
-    counted = isinstance(action, spaces.Discrete) and action.start == 0  # PPO's own count starts at 0, silently
-    for what, space, fits, supported in (
-        ("observation", observation, isinstance(observation, spaces.Box), "Box"),
-        ("action", action, bounded or counted, "Box with finite bounds, or Discrete counted from 0"),
-    ):
-        if not fits:
-            raise BadInput(
-                f"env_id is {env_id}, whose {what} space is {type(space).__name__}; supported: {supported}. "
-                "Wrap the environment (gymnasium.wrappers has FlattenObservation) and register the wrapped one"
-            )
+        Args:
+            running: What that one's :meth:`running` said.
+            seed: Of the episode.
+            played: What was recorded of it; None where it had just begun.
+
+        Returns:
+            The latest observation and the seed of the episode that is under way now, and whether it is that one; where
+            it doesn't do again what was recorded, it is the next one.
+        """
+        go_to(self._rng, running["seeds"])
+        go_to_samplers(self.env, running["spaces_at_start"])
+        observation = play_again(self, seed, played)
+        if same := observation is not None:
+            self._samplers = running["spaces_at_start"]
+        go_to_samplers(self.env, running["spaces"])
+        if not same:
+            observation, info = self.reset()
+            seed = info["episode_seed"]
+        return observation, seed, same
 
 
-def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) -> gymnasium.Env[Any, Any]:
+class NoEnvironment(BadInput):
+    """An environment can't be made, or no further one."""
+
+
+def make_env(
+    origin: Origin,
+    *,
+    render_mode: str | None = None,
+    step_seconds: float | None = None,
+    tell_unseeded: bool = False,
+    **drawing: Any,
+) -> gymnasium.Env[Any, Any]:
     """Make one environment as `origin` describes it; its seed is for the caller to use.
+
+    What it hands out is checked, and shared with nobody (:class:`Checked`).
 
     With a fixed horizon, an environment whose constructor names `terminate_when_unhealthy` is made with False, unless
     `env_kwargs` say otherwise: a fallen body lies there and physics goes on. Any other is frozen where it would
@@ -86,10 +113,13 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
     Args:
         origin: Id, keyword arguments and horizon.
         render_mode: As Gymnasium takes it.
+        step_seconds: Longest that a reset or a step may take, as :class:`Checked` honours it; None waits for ever.
+        tell_unseeded: Whether to tell on stderr if its seed doesn't decide how an episode starts.
         **drawing: Further keyword arguments that change only how it is drawn (width, height).
 
     Raises:
-        BadInput: Unknown id, keyword arguments it doesn't take, unsupported spaces, or a horizon out of reach.
+        BadInput: Unknown id, unsupported spaces, or a horizon out of reach; NoEnvironment if it refuses its keyword
+            arguments, or fails as it is made.
     """
     kwargs = {**origin.env_kwargs, **drawing, "render_mode": render_mode}
     if render_mode is None:  # not every environment takes the argument, and none shall open a window while it trains
@@ -109,14 +139,27 @@ def make_env(origin: Origin, *, render_mode: str | None = None, **drawing: Any) 
         hint = "see gymnasium.pprint_registry() for the known ones, or name the module of your own: module:Id"
         if near:
             hint = f"did you mean {', '.join(f'{module}{colon}{one}' for one in near)}?"
+        hint = class_without_id(origin.env_id) or hint
         raise BadInput(f"env_id is {origin.env_id!r}, which Gymnasium doesn't know; {hint}") from error
-    except (TypeError, ImportError, OSError, gymnasium.error.Error) as error:
-        raise BadInput(
-            f"env_id {origin.env_id} with env_kwargs {dict(origin.env_kwargs)} can't be made: "
-            f"{' '.join(str(error).split())}"
+    except BadInput:
+        raise
+    except Exception as error:  # an environment of the user's own may raise anything
+        raise NoEnvironment(
+            f"env_id {origin.env_id} with env_kwargs {dict(origin.env_kwargs)} can't be made: {_reason(error)}"
         ) from error
     check_spaces(env, origin.env_id)
-    return env if origin.fixed_horizon is None else FixedHorizon(env, origin.fixed_horizon)
+    checked = Checked(env, env_id=origin.env_id, step_seconds=step_seconds, tell_unseeded=tell_unseeded)
+    return checked if origin.fixed_horizon is None else FixedHorizon(checked, origin.fixed_horizon)
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line why an environment can't be made; its own mistakes with their place."""
+    said = " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError):
+        return f"{said}; start from the folder that the module lies in, or install it"
+    if isinstance(error, TypeError | ImportError | OSError | gymnasium.error.Error):
+        return said
+    return f"{type(error).__name__}: {said}, at {place_of(error)}"
 
 
 def _creator(env_id: str) -> Callable[..., Any] | None:
@@ -143,7 +186,9 @@ def _newest_version(env_id: str) -> str | None:
     return None if newest is None else get_env_id(namespace, name, newest)
 
 
-def make_vec_env(origin: Origin, *, n_envs: int, memory_steps: int, rng: np.random.Generator) -> Recorder:
+def make_vec_env(
+    origin: Origin, *, n_envs: int, memory_steps: int, rng: np.random.Generator, step_seconds: float | None = None
+) -> Recorder:
     """Make environments side by side in one process, below a :class:`Recorder`.
 
     Args:
@@ -151,11 +196,18 @@ def make_vec_env(origin: Origin, *, n_envs: int, memory_steps: int, rng: np.rand
         n_envs: How many.
         memory_steps: Environment steps the recorder keeps.
         rng: Each environment draws its episodes' seeds from a child of it.
+        step_seconds: Longest that a reset or a step of one may take; None waits for ever.
+
+    Raises:
+        BadInput: As :func:`make_env`; those made before are then closed.
     """
-
-    def start(child: np.random.Generator) -> gymnasium.Env[Any, Any]:
-        return SeededEpisodes(make_env(origin), rng=child)
-
-    venv = DummyVecEnv([lambda child=child: start(child) for child in rng.spawn(n_envs)])  # type: ignore[misc]
+    with ExitStack() as undo:
+        envs = []
+        for number, child in enumerate(rng.spawn(n_envs)):
+            env = make_env(origin, step_seconds=step_seconds, tell_unseeded=number == 0)
+            undo.callback(env.close)
+            envs.append(SeededEpisodes(env, rng=child))
+        venv = DummyVecEnv([lambda env=env: env for env in envs])  # type: ignore[misc]
+        undo.pop_all()
     venv.buf_infos = FreshInfos(venv.buf_infos)
     return Recorder(venv, origin=origin, memory_steps=memory_steps)

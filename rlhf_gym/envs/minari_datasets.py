@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import Env, spaces
 from gymnasium.envs.registration import EnvSpec
 
-from rlhf_gym.envs.make import make_env
+from rlhf_gym.envs.remade import remake_env
 from rlhf_gym.envs.replay import replay
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Ending, Origin, Trajectory
@@ -105,7 +105,7 @@ def trajectories_to_minari(
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore", UserWarning)  # of each thing about the dataset that isn't told
-            env = env or stack.enter_context(closing(make_env(cast(Origin, origin))))
+            env = env or stack.enter_context(closing(remake_env(cast(Origin, origin))))
             dataset = minari.create_dataset_from_buffers(
                 dataset_id,
                 [_buffer(trajectory) for trajectory in trajectories],

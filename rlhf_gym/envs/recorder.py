@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, final
 
@@ -15,6 +15,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Ending, Origin, Trajectory
+
+LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 
 
 def endings(observations: Array, dones: Array, infos: list[dict[str, Any]]) -> tuple[Array, Array]:
@@ -72,6 +74,26 @@ class _Log:
         """View one environment's observations before each step from `start` on, its actions and rewards."""
         steps = slice(start, self._end)
         return self._observations[steps, env], self._actions[steps, env], self._rewards[steps, env]
+
+    def go_on(self, episodes: Sequence[Trajectory | None], latest: Array) -> list[int]:
+        """Begin with episodes that have been running, None for one that has just begun; gives where each begins.
+
+        Args:
+            episodes: Of each environment.
+            latest: Their latest observations, shape (n_envs, *obs).
+        """
+        lengths = [0 if episode is None else len(episode) for episode in episodes]
+        while len(self._rewards) < max(lengths):
+            self.make_room(0)
+        self._end = max(lengths)
+        self._observations[self._end] = latest
+        starts = [self._end - length for length in lengths]
+        for i, (episode, start) in enumerate(zip(episodes, starts, strict=True)):
+            if episode is not None:
+                self._observations[start : self._end, i] = episode.observations[:-1]
+                self._actions[start : self._end, i] = episode.actions
+                self._rewards[start : self._end, i] = episode.rewards
+        return starts
 
     def make_room(self, needless: int) -> int:
         """Drop the first `needless` steps, and double the room if that frees less than half; how many went."""
@@ -137,7 +159,7 @@ class Recorder(VecEnvWrapper):
     def step_async(self, actions: Array) -> None:
         """Remember the actions and pass them on, as the action space's own kind of number."""
         self._actions = np.array(actions, self.action_space.dtype)
-        self.venv.step_async(self._actions)
+        self.venv.step_async(self._actions.copy())
 
     def step_wait(self) -> VecEnvStepReturn:
         """Make one step of all environments, unchanged.
@@ -166,10 +188,58 @@ class Recorder(VecEnvWrapper):
         """Collect the last `memory_steps` steps, oldest first: finished episodes, then the ones still running."""
         return [*self._finished, *self._running()]
 
-    def restore(self, trajectories: Sequence[Trajectory], *, steps: int, terminations: int) -> None:
-        """Restore what another recorder of the same environments had kept and counted, before the first reset."""
-        self._finished, self._kept = deque(trajectories), sum(map(len, trajectories))
+    @property
+    def observations(self) -> Array:
+        """Copy the latest observations, shape (n_envs, *obs)."""
+        return self._log.last_observations.copy()
+
+    def running(self) -> list[dict[str, Any]]:
+        """Describe the running episodes, as JSON values: seed, steps so far, and where the generators are.
+
+        What was done in them comes last in :meth:`trajectories`.
+        """
+        generators = self.venv.env_method("running")
+        steps = (len(self._log) - self._starts).tolist()
+        each = zip(self._episode_seeds.tolist(), steps, generators, strict=True)
+        return [{"seed": seed, "steps": done, "generators": state} for seed, done, state in each]
+
+    def restore(
+        self,
+        trajectories: Sequence[Trajectory],
+        *,
+        steps: int,
+        terminations: int,
+        running: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Array:
+        """Restore what another recorder of the same environments had kept and counted, before the first reset.
+
+        Args:
+            trajectories: What it kept.
+            steps: What it had counted.
+            terminations: Likewise.
+            running: The episodes that were running (:meth:`running`), which go on; None has none go on.
+
+        Returns:
+            Whether each environment's episode goes on, bool, shape (n_envs,). One that doesn't do again what was
+            recorded stays as unfinished, and another one begins in its place; nothing else then is as it was.
+        """
         self.steps, self.terminations = steps, terminations
+        kept = len(trajectories) - sum(one["steps"] > 0 for one in running or ())
+        self._finished, self._kept = deque(trajectories[:kept]), sum(map(len, trajectories[:kept]))
+        same, under_way = np.zeros(self.num_envs, bool), iter(trajectories[kept:])
+        if running is None:
+            return same
+        played = [next(under_way) if one["steps"] else None for one in running]
+        latest = []
+        for i, (one, was) in enumerate(zip(running, played, strict=True)):
+            found = self.venv.env_method("go_on", one["generators"], one["seed"], was, indices=[i])[0]
+            observation, self._episode_seeds[i], same[i] = found
+            latest.append(np.asarray(observation))
+            if was is not None and not same[i]:
+                self._keep(was)
+        on = [was if goes_on else None for was, goes_on in zip(played, same, strict=True)]
+        self._starts[:] = self._log.go_on(on, np.stack(latest))
+        return same
 
     def _running(self) -> list[Trajectory]:
         running = np.flatnonzero(self._starts < len(self._log))
@@ -194,13 +264,15 @@ class Recorder(VecEnvWrapper):
 
     def _check_finite(self, observations: Array, rewards: Array) -> None:
         # A sum of squares is finite only if its terms are (or very large): one cheap test for the usual case.
-        if math.isfinite(np.vdot(observations, observations)) and math.isfinite(np.vdot(rewards, rewards)):
+        if float(np.vdot(observations, observations)) <= LARGEST and math.isfinite(np.vdot(rewards, rewards)):
             return
         for what, values in (("observation", observations), ("true reward", rewards)):
             for i, value in enumerate(values):
-                if not np.isfinite(value).all():
+                if not (fine := np.abs(value) <= LARGEST).all():
+                    wrong = np.asarray(value)[~fine].flat[0]
+                    most = f" up to {LARGEST:.2g}" if math.isfinite(wrong) else ""
                     raise BadInput(
-                        f"{what} of {self._origin.env_id} holds {np.asarray(value)[~np.isfinite(value)].flat[0]} after "
+                        f"{what} of {self._origin.env_id} holds {wrong} after "
                         f"step {len(self._log) - self._starts[i]} of the episode with seed {self._episode_seeds[i]}; "
-                        "expected finite numbers: mend the environment"
+                        f"expected finite numbers{most}: mend the environment"
                     )

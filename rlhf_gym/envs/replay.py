@@ -11,8 +11,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rlhf_gym.envs.make import make_env
 from rlhf_gym.envs.opengl import told_without_opengl
+from rlhf_gym.envs.remade import remake_env
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Origin, Segment, Trajectory
 
@@ -36,7 +36,7 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **d
     origin = _origin(what)
     if draw:
         draw_without_screen()
-    env = make_env(origin, render_mode="rgb_array" if draw else None, **(drawing if draw else {}))
+    env = remake_env(origin, render_mode="rgb_array" if draw else None, **(drawing if draw else {}))
     try:
         if draw:
             check_drawable(env, origin.env_id)
@@ -67,7 +67,7 @@ def at_start(segment: Segment) -> Iterator[tuple[gymnasium.Env[Any, Any], Array]
         BadInput: If the segment has no origin, or starts with another observation than the one that is reached.
     """
     origin = _origin(segment)
-    env = make_env(origin)
+    env = remake_env(origin)
     try:
         observation = _go_to_start(env, segment, origin)
         _check_same(observation, segment, origin, 0)

@@ -37,6 +37,11 @@ class ShownSteps:
         self.recorder, self._noise = recorder, np.array(noise, np.float32)
         self._observations: Array | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether any episode has begun."""
+        return self._observations is not None
+
     def play(self, act: Act, *, until: int) -> None:
         """Go on with the episodes until the recorder has counted `until` steps.
 
@@ -48,6 +53,10 @@ class ShownSteps:
             if self._observations is None:
                 self._observations = np.asarray(self.recorder.reset())
             self._observations = np.asarray(self.recorder.step(act(self._observations, self._noise))[0])
+
+    def go_on(self) -> None:
+        """Go on with the episodes that the recorder has under way, in place of a reset."""
+        self._observations = self.recorder.observations
 
     def close(self) -> None:
         """Close the environments."""

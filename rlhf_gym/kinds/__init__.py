@@ -11,6 +11,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.kind import Kind
 from rlhf_gym.preferences import HELDOUT, Answer, Choice, Preference, Query, Said
 from rlhf_gym.registry import KINDS, check_is, load
+from rlhf_gym.trust import check_import
 
 REGISTERED = tuple(KINDS)
 """Names of the kinds that need no dotted name."""
@@ -21,8 +22,10 @@ def find_kind(name: str) -> Kind:
     """Look a kind up by its name.
 
     Raises:
-        BadInput: If there is none of that name.
+        BadInput: If there is none of that name, or it is of a module that this user never named: a query may be from
+            anywhere.
     """
+    check_import("kind", name, "a query")
     kind: Kind = load("kind", name)
     check_is("kind", name, kind, Kind, "a Kind")
     return kind

@@ -34,7 +34,7 @@ def plot_states(query: Query, *, columns: int, parts: int = 0) -> list[str]:
     Returns:
         Lines of ASCII; one that says so where observations aren't vectors.
     """
-    if query.left.observations.ndim != 2:
+    if query.left.observations.ndim > 2:
         return [f"(observations have shape {query.left.observations.shape[1:]}: no plot in characters; see the files)"]
     shown = len(query.options)
     across = 2 if shown == 2 else max(1, min(shown, (columns - NAME) // (LEAST_WIDTH + 2)))

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable
-from concurrent.futures import Future
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,13 +21,14 @@ import numpy as np
 from PIL import Image
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.labelling.drawer import Drawer, DrawerDied
+from rlhf_gym.labelling.drawer import Drawer, DrawerDied, DrawerLate
 from rlhf_gym.labelling.drawing import MANIFEST, draw_clip
+from rlhf_gym.labelling.states import can_plot
 from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Array
 
-DRAW = ("replay", "states")
-DEATHS = 3  # in a row of the process that draws, after which it isn't expected to do better
+DRAW = ("auto", "replay", "states")
+DEATHS = 3  # of the process that draws, in a row or of one clip, after which it isn't expected to do better
 INSTEAD = "--draw states plots the observations instead (frames aren't recorded while training)"
 
 
@@ -61,6 +63,7 @@ class Clip:
         slowdown: How many times slower than the environment itself.
         columns: By option, how many pictures stand in a row of its sheet.
         order: By option, the number of the picture to show at each tick, counted row by row; equally many.
+        instead: Why the observations are plotted where the environment was to be drawn; "" where it is drawn.
     """
 
     directory: Path
@@ -70,6 +73,7 @@ class Clip:
     slowdown: float
     columns: dict[str, int]
     order: dict[str, list[int]]
+    instead: str = ""
 
     def sheet(self, option: str) -> Path:
         """All different pictures of an option in one JPEG, row by row."""
@@ -96,8 +100,9 @@ class ClipCache:
         max_bytes: How much they may take; beyond it the ones not looked at for longest are removed.
         width: Of a picture, in pixels; rounded to eights.
         draw: "replay" draws the environment; "states" plots the observations, for environments that don't replay or
-            can't be drawn.
+            can't be drawn; "auto" draws a query where that can be done, and plots it where not.
         films: Write animated WebPs beside the sheets, for people who open files.
+        seconds: That drawing one clip may take; after it the clip is given up, and the next one's turn comes.
 
     Raises:
         BadInput: If an argument makes no sense.
@@ -111,23 +116,34 @@ class ClipCache:
         width: int = 400,
         draw: str = "replay",
         films: bool = True,
+        seconds: float = 120.0,
     ) -> None:
         if draw not in DRAW:
             raise BadInput(f"draw is {draw!r}; use one of {', '.join(DRAW)}")
-        for name, value, least in (("width", width, 16), ("max_bytes", max_bytes, 1)):
-            if value < least:
+        for name, value, least in (("width", width, 16), ("max_bytes", max_bytes, 1), ("seconds", seconds, 1)):
+            if not value >= least:
                 raise BadInput(f"{name} is {value}; use at least {least}")
         self.directory = Path(directory)
         self._settings: dict[str, Any] = {"width": width, "draw": draw, "films": films}
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._drawings: dict[Path, Future[None]] = {}
-        self._drawer = Drawer()
+        self._instead: dict[Path, str] = {}
+        self._deaths: Counter[Path] = Counter()
+        self._drawer = Drawer(seconds=seconds)
 
     def ahead(self, queries: Iterable[Query]) -> None:
         """Queue clips to be drawn, in this order; returns at once."""
         for query in queries:
             self._drawing(query)
+
+    def drawing(self, query: Query) -> Future[None]:
+        """Queue one clip; what is returned is done once :meth:`wait` needn't wait any more, whatever came of it."""
+        drawing = self._drawing(query)[1]
+        if drawing is None:
+            drawing = Future()
+            drawing.set_result(None)
+        return drawing
 
     def wait(self, query: Query, *, timeout: float = 60.0) -> Clip:
         """Wait for the clip of a query.
@@ -146,15 +162,15 @@ class ClipCache:
                 drawing.result(timeout)
         except FutureTimeout as error:
             raise ClipNotReady(f"the clip of query {query.id} isn't ready after {timeout:g} s; ask again") from error
-        except DrawerDied as error:
-            if error.times < DEATHS:
-                raise ClipNotReady(f"the process that drew query {query.id} ended unexpectedly; ask again") from error
-            raise self._hopeless(query, error) from error
+        except CancelledError as error:
+            raise ClipError(f"query {query.id} can't be shown, as clips aren't drawn any more") from error
         except Exception as error:
-            told, why = f"query {query.id} can't be shown", f"{error}{self._or_states()}"
-            # A refusal of ours is a ValueError; so are some of MuJoCo's, which name the file of a model.
-            ours = isinstance(error, ValueError) and not set(why) & set("/\\")
-            raise (ClipError(f"{told}: {why}") if ours else ClipError(told, why)) from error
+            if isinstance(error, DrawerDied) and max(error.times, self._deaths[place] + 1) < DEATHS:
+                raise ClipNotReady(f"the process that drew query {query.id} ended unexpectedly; ask again") from error
+            why = self._why(query, error)
+            if self._plots_instead(query, place, drawing, why):
+                return self.wait(query, timeout=timeout)
+            raise why from error
         return self._read(query, place)
 
     def close(self) -> None:
@@ -187,9 +203,27 @@ class ClipCache:
                 return place, None
             drawing = self._drawings.get(place)
             if drawing is None or _lost(drawing):
-                draw = partial(draw_clip, query, place, **self._settings, max_bytes=self._max_bytes)
-                drawing = self._drawings[place] = self._drawer.submit(draw)
+                self._deaths[place] += drawing is not None and _died(drawing)
+                drawing = self._drawings[place] = self._drawer.submit(self._job(query, place))
             return place, drawing
+
+    def _job(self, query: Query, place: Path) -> Callable[[], None]:
+        settings, why = self._settings, self._instead.get(place, "")
+        if settings["draw"] == "auto":
+            settings = settings | {"draw": "states" if why else "replay"}
+        return partial(draw_clip, query, place, **settings, max_bytes=self._max_bytes, instead=why)
+
+    def _plots_instead(self, query: Query, place: Path, failed: Future[None] | None, why: ClipError) -> bool:
+        """Plot a query that can't be drawn; whether that is wanted, can be done, and hasn't failed."""
+        if self._settings["draw"] != "auto" or not can_plot(query.left.observations):
+            return False
+        with self._lock:
+            if self._drawings.get(place) is failed:
+                if place in self._instead:
+                    return False
+                self._instead[place] = why.told
+                self._drawings[place] = self._drawer.submit(self._job(query, place))
+        return True
 
     def _read(self, query: Query, place: Path) -> Clip:
         try:
@@ -197,17 +231,25 @@ class ClipCache:
         except (OSError, ValueError, TypeError) as error:
             raise ClipError(f"the clip of query {query.id} can't be read", f"{error}; remove {place}") from error
 
-    def _hopeless(self, query: Query, error: DrawerDied) -> ClipError:
-        told = f"query {query.id} can't be shown, as the process that draws has died {error.times} times in a row"
-        said = f"its last words were {error.words!r}" if error.words else "it said nothing"
-        return ClipError(f"{told}{self._or_states()}", said)
+    def _why(self, query: Query, error: Exception) -> ClipError:
+        if isinstance(error, DrawerDied):
+            told = f"query {query.id} can't be shown, as the process that draws has died {error.times} times in a row"
+            said = f"its last words were {error.words!r}" if error.words else "it said nothing"
+            return ClipError(f"{told}{self._or_states()}", said)
+        told, why = f"query {query.id} can't be shown", f"{error}{self._or_states()}"
+        # A refusal of ours is a ValueError; so are some of MuJoCo's, which name the file of a model.
+        ours = isinstance(error, (ValueError, DrawerLate)) and not set(why) & set("/\\")
+        return ClipError(f"{told}: {why}") if ours else ClipError(told, why)
 
     def _or_states(self) -> str:
-        return "" if self._settings["draw"] == "states" else f"; {INSTEAD}"
+        return f"; {INSTEAD}" if self._settings["draw"] == "replay" else ""
 
 
 def _lost(drawing: Future[None]) -> bool:
     """Whether a drawing ended without a clip that is there, for a reason that may not be there a second time."""
-    if not drawing.done():
-        return False
-    return drawing.cancelled() or drawing.exception() is None or isinstance(drawing.exception(), DrawerDied)
+    return drawing.done() and (drawing.cancelled() or drawing.exception() is None or _died(drawing))
+
+
+def _died(drawing: Future[None]) -> bool:
+    """Whether the process died of a drawing that is done."""
+    return not drawing.cancelled() and isinstance(drawing.exception(), DrawerDied)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence, Set
-from statistics import median
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future
 from typing import NamedTuple
 
-from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.labelling.clips import Clip, ClipCache
-from rlhf_gym.preferences import Answer, Level, Query, Said
+from rlhf_gym.preferences import Level, Query, Said
 from rlhf_gym.quality.assessment import assess
 from rlhf_gym.quality.report import QualityReport
-from rlhf_gym.store import GivenAnswer, PreferenceStore, UnknownQuery
-
-
-class Taken(BadInput):
-    """A query that is others' by now."""
+from rlhf_gym.store import PreferenceStore, UnknownQuery
+from rlhf_gym.store import Taken as Taken  # as the pages know it
 
 
 class Progress(NamedTuple):
@@ -65,7 +61,7 @@ class Desk:
         self._store, self._clips, self._lease, self._ahead = store, clips, lease, ahead
         self.labels, self.instructions, self.kinds = labels, instructions, tuple(kinds)
         self.levels = tuple(levels)
-        self._answering = threading.Lock()
+        self._undoing = threading.Lock()
 
     def next(self, person: str) -> Query | None:
         """Give a person the query to answer now, the same until it is answered; None if none is open."""
@@ -86,6 +82,14 @@ class Desk:
             ClipError: If it can't be drawn.
         """
         return self._clips.wait(self.query(query_id), timeout=timeout)
+
+    def drawing(self, query_id: str) -> Future[None]:
+        """Have the clip of a query drawn; what is returned is done once :meth:`clip` needn't wait any more.
+
+        Raises:
+            UnknownQuery: If there is no such query.
+        """
+        return self._clips.drawing(self.query(query_id))
 
     def query(self, query_id: str) -> Query:
         """Look a query up by its id.
@@ -114,7 +118,7 @@ class Desk:
         return list(self.levels) if len(self.levels) == best.of else [str(n) for n in range(1, best.of + 1)]
 
     def answer(self, person: str, query_id: str, answer: Said, shown_at: float | None = None) -> None:
-        """Record an answer; it is safe when this returns. Of several by the same person, the last one counts.
+        """Record an answer; it is safe when this returns, and what was sent twice counts once.
 
         Args:
             person: Who says it.
@@ -124,20 +128,14 @@ class Desk:
 
         Raises:
             UnknownQuery: If there is no such query.
-            Taken: If others hold the query, or have answered it, as many as it wants: a lease had run out.
+            Taken: If another answer of theirs stands, which :meth:`undo` takes back; or if others hold the query, or
+                have answered it, as many as it wants: a lease had run out.
         """
-        with self._answering:
-            wanted, answered = self._store.wanted(query_id), self._store.standing(query_id).keys() - {person}
-            if len(answered) >= wanted:
-                raise Taken(f"query {query_id} was answered by {_listed(answered)} meanwhile; ask for the next one")
-            holders = self._store.holders(query_id)
-            if person not in holders and len(answered | holders) >= wanted:
-                raise Taken(f"query {query_id} is with {_listed(holders - answered)}; ask for the next one")
-            self._store.record(query_id, answer, teacher=person, shown_at=shown_at)
+        self._store.record_in_turn(query_id, answer, person=person, shown_at=shown_at)
 
     def undo(self, person: str) -> Query | None:
         """Take back a person's last current answer; the query is theirs again. None if there is none."""
-        with self._answering:
+        with self._undoing:
             last = self._store.last_answered(person, kinds=self.kinds)
             if last is None:
                 return None
@@ -151,15 +149,13 @@ class Desk:
 
     def progress(self, person: str) -> Progress:
         """Count answered and open queries of the kinds shown here, and the answers of one person."""
-        counts = self._store.counts(self.kinds)
-        mine = _standing(self._store.history(person))
-        times = [given.answered_at - given.shown_at for given in mine if given.shown_at is not None]
+        counts, mine = self._store.counts(self.kinds), self._store.counts_of(person)
         return Progress(
             answered=counts.labels,
-            by_you=sum(given.answer is not Answer.SKIP for given in mine),
+            by_you=mine.labels,
             labels=self.labels,
             waiting=counts.open,
-            median_seconds=median(times) if times else None,
+            median_seconds=mine.median_seconds,
         )
 
     def quality(self) -> QualityReport:
@@ -174,13 +170,3 @@ def judge(store: PreferenceStore, *, reliability: bool = False) -> QualityReport
     # An answer taken back between the two reads is still in the first.
     missing = {given.query_id for given in history if given.answer is not None} - queries.keys()
     return assess(history, [*queries.values(), *store.queries(sorted(missing))], reliability=reliability)
-
-
-def _listed(people: Set[str]) -> str:
-    return " and ".join(sorted(people))
-
-
-def _standing(history: list[GivenAnswer]) -> list[GivenAnswer]:
-    """Pick one person's current answers."""
-    last = {given.query_id: given for given in history}
-    return [given for given in last.values() if given.answer is not None]

@@ -1,21 +1,28 @@
-"""The drawing process: started when it is first needed, and again whenever it has died."""
+"""The drawing process: started when it is first needed, again whenever it has died, and ended where it hangs."""
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
+from queue import SimpleQueue
 
-from rlhf_gym.labelling.drawing import drawing_process
+from rlhf_gym.errors import BadInput
 
 LAST_WORDS = 300  # characters
+BEGINS_WITHIN, ENDS_WITHIN = 300.0, 3.0  # seconds: importing all that drawing needs; a drawing under way
+# A process of multiprocessing's would run the user's script again, whole, where that has no main guard.
+RUN = "import sys; sys.path[:] = sys.argv[2:]; from rlhf_gym.labelling.drawing import draw_jobs; draw_jobs(sys.argv[1])"
+
+Job = Callable[[], None]
 
 
 class DrawerDied(Exception):
@@ -31,73 +38,147 @@ class DrawerDied(Exception):
         self.times, self.words = times, words
 
 
+class DrawerLate(Exception):
+    """A drawing took too long, and its process was ended."""
+
+
+class NotDrawn(Exception):
+    """A drawing failed for a reason that isn't ours to give, such as a full disk or a fault of the environment."""
+
+
 class Drawer:
-    """Run drawing jobs one by one in a process of low priority. Safe to use from many threads."""
+    """Run drawing jobs one by one in a process of low priority. Safe to use from many threads.
 
-    def __init__(self) -> None:
+    Args:
+        seconds: After which a drawing is given up, that those behind it get their turn.
+    """
+
+    def __init__(self, *, seconds: float = 120.0) -> None:
+        self._seconds = seconds
+        self._jobs: SimpleQueue[tuple[Job, Future[None]] | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._pool: ProcessPoolExecutor | None = None
-        self._deaths, self._words, self._said = 0, "", Path()
+        self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said, self._deaths, self._closed = Path(), 0, False
 
-    def submit(self, draw: Callable[[], None]) -> Future[None]:
-        """Queue a drawing job; its exception is :class:`DrawerDied` if the process died of it.
+    def submit(self, draw: Job) -> Future[None]:
+        """Queue a drawing job.
 
         Args:
-            draw: Can be pickled, as the process is spawned.
+            draw: Can be pickled, as another process does it.
+
+        Returns:
+            What comes of it. Its exception is :class:`BadInput` if the query can't be drawn, :class:`DrawerDied` if the
+            process died of it, :class:`DrawerLate` if it took too long, and :class:`NotDrawn` for any other fault.
         """
         drawn: Future[None] = Future()
-        for _ in range(2):
-            pool = self._running()
-            try:
-                drawing = pool.submit(draw)
-            except BrokenProcessPool:  # it has died a moment ago
-                self._bury(pool)
-            else:
-                drawing.add_done_callback(partial(self._pass_on, pool, drawn))
+        with self._lock:
+            if self._closed:
+                drawn.cancel()
                 return drawn
-        drawn.set_exception(DrawerDied(self._deaths, self._words))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="drawer", daemon=True)
+                self._thread.start()
+            self._jobs.put((draw, drawn))
         return drawn
 
     def close(self) -> None:
         """Stop drawing; harmless if done twice."""
         with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
-            self._said.unlink(missing_ok=True)
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        while not self._jobs.empty():
+            if job := self._jobs.get():
+                job[1].cancel()
+        self._jobs.put(None)
+        thread.join(ENDS_WITHIN)
+        if thread.is_alive():  # it draws, or hangs
+            self._kill()
+            thread.join()
 
-    def _running(self) -> ProcessPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                file, name = tempfile.mkstemp(prefix="rlhf_gym_drawer_")
-                os.close(file)
-                self._said = Path(name)
-                # Spawned, not forked: this process has threads, and may have an OpenGL context.
-                self._pool = ProcessPoolExecutor(
-                    1, mp_context=get_context("spawn"), initializer=drawing_process, initargs=(name,)
-                )
-            return self._pool
+    @property
+    def pid(self) -> int | None:
+        """The process that draws; None if there is none just now."""
+        process = self._process
+        return process.pid if process and process.poll() is None else None
 
-    def _pass_on(self, pool: ProcessPoolExecutor, drawn: Future[None], done: Future[None]) -> None:
-        """What came of a drawing, after the death has been counted, if that is what came."""
-        if done.cancelled():
-            drawn.cancel()
-        elif isinstance(done.exception(), BrokenProcessPool):
-            self._bury(pool)
-            drawn.set_exception(DrawerDied(self._deaths, self._words))
-        else:
-            with self._lock:
-                self._deaths = 0
-            if (error := done.exception()) is not None:
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            draw, drawn = job
+            if not drawn.set_running_or_notify_cancel():
+                continue
+            try:
+                self._draw(draw)
+            except Exception as error:
                 drawn.set_exception(error)
             else:
                 drawn.set_result(None)
+        self._end()
 
-    def _bury(self, pool: ProcessPoolExecutor) -> None:
-        """Count a death, once however many drawings it ended."""
-        with self._lock:
-            if self._pool is pool:
-                self._pool, self._deaths = None, self._deaths + 1
-                with suppress(OSError):
-                    self._words = " ".join(self._said.read_text(errors="replace").split())[-LAST_WORDS:]
+    def _draw(self, draw: Job) -> None:
+        job, late = pickle.dumps(draw), threading.Event()
+        try:
+            process = self._process or self._start(late)
+            said = self._asked(process, job, self._seconds, late)
+        except OSError:
+            said = b""
+        if not said:
+            raise self._bury(late=late.is_set())
+        self._deaths = 0
+        told = json.loads(said)
+        if told is not None:
+            raise (BadInput if told["ours"] else NotDrawn)(told["why"])
+
+    def _start(self, late: threading.Event) -> subprocess.Popen[bytes]:
+        log, name = tempfile.mkstemp(prefix="rlhf_gym_drawer_")
+        self._said = Path(name)
+        command = [sys.executable, "-c", RUN, name, *sys.path]
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        finally:
+            os.close(log)
+        self._asked(self._process, b"", BEGINS_WITHIN, late)
+        return self._process
+
+    def _asked(self, process: subprocess.Popen[bytes], job: bytes, seconds: float, late: threading.Event) -> bytes:
+        """Send a job, and take the line that answers it; empty where the process has ended, or is ended as too late."""
+        assert process.stdin and process.stdout  # noqa: S101
+        timer = threading.Timer(seconds, self._give_up, (process, late))
+        timer.start()
+        try:
+            process.stdin.write(job)
+            process.stdin.flush()
+            return process.stdout.readline()
+        finally:
+            timer.cancel()
+
+    def _give_up(self, process: subprocess.Popen[bytes], late: threading.Event) -> None:
+        late.set()
+        process.kill()
+
+    def _kill(self) -> None:
+        if (process := self._process) is not None:
+            process.kill()
+
+    def _bury(self, *, late: bool) -> Exception:
+        """Count a death, unless it was ours to give; returns what to tell of it."""
+        words = ""
+        with suppress(OSError):
+            words = " ".join(self._said.read_text(errors="replace").split())[-LAST_WORDS:]
+        self._kill()
+        self._end()
+        if late:
+            return DrawerLate(f"drawing it took longer than {self._seconds:g} s")
+        self._deaths += 1
+        return DrawerDied(self._deaths, words)
+
+    def _end(self) -> None:
+        """Let the process go, and what it has said."""
+        process, self._process = self._process, None
+        if process is not None:
+            with suppress(OSError):
+                process.communicate()
+            with suppress(OSError):
                 self._said.unlink(missing_ok=True)

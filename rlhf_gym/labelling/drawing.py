@@ -5,14 +5,19 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import pickle
 import shutil
 import signal
 import sys
 import tempfile
 import threading
+import time
+import traceback
+from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import parent_process
 from pathlib import Path
+from queue import SimpleQueue
+from typing import IO, Any
 
 from PIL import Image
 
@@ -21,26 +26,70 @@ from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Segment
 
 MANIFEST = "clip.json"
+GOES_WITHIN = 2.0  # seconds: a drawing under way when the parent ends
 
 
-def drawing_process(said: str) -> None:
-    """Set up the drawing process: low priority, output to a log file, exits with its parent.
+def draw_jobs(said: str) -> None:
+    """Do the jobs that come on standard input, pickled, one by one, until it ends; a line of JSON answers each.
+
+    Before the first, a line says that it is ready. The others are null, or say `why` there is no clip, and whether the
+    reason is `ours`. It is the process of low priority that :class:`rlhf_gym.labelling.drawer.Drawer` starts.
 
     Args:
-        said: The log file that takes its output.
+        said: The log file that takes its output, removed in the end.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops this one
     if hasattr(os, "nice"):
         os.nice(5)
     sys.stdout.flush()
-    file = os.open(said, os.O_WRONLY | os.O_APPEND)
-    for stream in (1, 2):  # MuJoCo and SDL write past Python, into whatever the person is looking at
-        os.dup2(file, stream)
-    threading.Thread(target=_go_with_parent, args=(Path(said),), daemon=True).start()
+    jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # MuJoCo and SDL write past Python, into what answers jobs otherwise
+    wanted: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+    threading.Thread(target=_read, args=(jobs, wanted, Path(said)), daemon=True).start()
+    print("ready", file=answers, flush=True)
+    while job := wanted.get():
+        print(json.dumps(_done(job)), file=answers, flush=True)
+    Path(said).unlink(missing_ok=True)
 
 
-def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, max_bytes: int) -> None:
+def _read(jobs: IO[bytes], wanted: SimpleQueue[Callable[[], None] | None], said: Path) -> None:
+    """Take jobs from the parent; when it is gone, go too, a little later than what is being drawn takes."""
+    try:
+        while True:
+            wanted.put(pickle.load(jobs))
+    except EOFError:
+        wanted.put(None)
+    except Exception:
+        traceback.print_exc()
+        os._exit(1)
+    time.sleep(GOES_WITHIN)
+    said.unlink(missing_ok=True)
+    os._exit(0)
+
+
+def _done(job: Callable[[], None]) -> dict[str, Any] | None:
+    try:
+        job()
+    except Exception as error:
+        # A refusal of ours is a ValueError; so are some of MuJoCo's, which name the file of a model.
+        return {"ours": isinstance(error, ValueError), "why": str(error) or type(error).__name__}
+    return None
+
+
+def draw_clip(
+    query: Query, place: Path, *, width: int, draw: str, films: bool, max_bytes: int, instead: str = ""
+) -> None:
     """Draw all options of a query into the folder `place`, which appears only once it is complete.
+
+    Args:
+        query: What to draw.
+        place: The folder.
+        width: Of a picture, in pixels.
+        draw: "replay" draws the environment; "states" plots the observations.
+        films: Write animated WebPs beside the sheets.
+        max_bytes: How much all folders beside it may take.
+        instead: Why it is plotted and not drawn, for the person who looks.
 
     Raises:
         BadInput: If the query can't be drawn.
@@ -66,6 +115,7 @@ def draw_clip(query: Query, place: Path, *, width: int, draw: str, films: bool, 
                     "slowdown": pace.slowdown,
                     "columns": columns,
                     "order": {name: order(segment, pace) for name, segment in options.items()},
+                    "instead": instead,
                 }
             )
         )
@@ -106,10 +156,3 @@ def _write_film(path: Path, pictures: list[Image.Image], segment: Segment, pace:
     durations = [ticks * pace.milliseconds for _, ticks in runs]
     # The quickest method: the film costs about as much as drawing does otherwise.
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0, method=0, quality=75)
-
-
-def _go_with_parent(said: Path) -> None:
-    if parent := parent_process():
-        parent.join()
-    said.unlink(missing_ok=True)
-    os._exit(0)

@@ -96,7 +96,8 @@ def draw_query(query: Query, *, draw: str, width: int) -> tuple[Pace, dict[str, 
     pictures = {name: [image.resize(size) if image.size != size else image for image in drawn[name]] for name in drawn}
     for name, segment in options.items():
         if word := ended(segment):
-            pictures[name].append(marked(pictures[name][-1], word, RED if segment.terminated else GREY))
+            mark = marked_below if draw == "states" else marked
+            pictures[name].append(mark(pictures[name][-1], word, RED if segment.terminated else GREY))
     return paces, pictures
 
 
@@ -111,6 +112,19 @@ def marked(picture: Image.Image, word: str, colour: tuple[int, int, int]) -> Ima
     pen.rounded_rectangle((left - 2 * pad, top - pad, right + 2 * pad, bottom + pad), radius=pad, fill=colour)
     pen.text(place, word, font=font, anchor="mm", fill="white")
     return dim
+
+
+def marked_below(picture: Image.Image, word: str, colour: tuple[int, int, int]) -> Image.Image:
+    """Frame and label the plot of an ending, which is still to be read: the word stands where its axis has room."""
+    plot, (width, height) = picture.copy(), picture.size
+    pen, pad = ImageDraw.Draw(plot), max(2, width // 80)
+    pen.rectangle((0, 0, width - 1, height - 1), outline=colour, width=pad)
+    font = ImageFont.load_default(max(10, width // 28))
+    place = (width / 2, height - 2 * pad)
+    left, top, right, bottom = pen.textbbox(place, word, font=font, anchor="mb")
+    pen.rounded_rectangle((left - 3 * pad, top - pad, right + 3 * pad, height - 1), radius=pad, fill=colour)
+    pen.text(place, word, font=font, anchor="mb", fill="white")
+    return plot
 
 
 def sheet(pictures: Sequence[Image.Image]) -> tuple[Image.Image, int]:

@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 from PIL import Image
 
-from rlhf_gym.envs import make_env
+from rlhf_gym.envs import remake_env
 from rlhf_gym.envs.replay import check_drawable, draw_without_screen, follow, plain_light
 from rlhf_gym.errors import BadInput
 from rlhf_gym.labelling.controls import controls
@@ -20,6 +20,8 @@ from rlhf_gym.segments import Array, Ending, Segment, Trajectory
 
 MOST_STEPS = 5000
 """Of one game: whoever wants more begins again."""
+CLOSE_SECONDS = 2.0
+"""That a step under way may take when its game is ended."""
 PLAYED = ("demonstration", "correction")
 """Kinds of query that are answered by playing."""
 
@@ -62,7 +64,7 @@ class Game:
         self._ending = Ending.UNFINISHED
         with ExitStack() as undo:
             draw_without_screen()
-            self._env = undo.enter_context(closing(make_env(self._origin, render_mode="rgb_array")))
+            self._env = undo.enter_context(closing(remake_env(self._origin, render_mode="rgb_array")))
             check_drawable(self._env, self._origin.env_id)
             plain_light(self._env)
             follow(self._env)
@@ -131,9 +133,12 @@ class Game:
             return replace(last, earlier_actions=self._corrected.earlier_actions) if self._corrected else last
 
     def close(self) -> None:
-        """Close the environment."""
-        with self._lock:
-            self._env.close()
+        """Close the environment, unless a step of it hangs."""
+        if self._lock.acquire(timeout=CLOSE_SECONDS):
+            try:
+                self._env.close()
+            finally:
+                self._lock.release()
 
     def _start(self) -> Array:
         observation = self._env.reset(seed=self._origin.seed)[0]

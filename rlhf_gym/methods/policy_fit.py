@@ -186,7 +186,7 @@ class PolicyFit:
 
 def split(encoding: Encoding, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Split encoded steps, shape (S, D), into observations (S, *obs) and actions, as a policy takes both."""
-    columns = encoding.action_columns
+    columns, inputs = encoding.action_columns, inputs.float()
     observations = inputs[:, : columns.start].reshape(-1, *encoding.observation_shape)
     actions = inputs[:, columns]
     return observations, actions if encoding.continuous_actions else actions.argmax(dim=1)

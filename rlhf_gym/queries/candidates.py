@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from rlhf_gym.segments import Array, Segment, Trajectory, count_windows, cut_win
 StepScores = Callable[[Array, Array, Array], Array]
 """Observations (S, *obs), actions (S, *act) and next observations (S, *obs) -> each member's score of each step,
 shape (M, S); a segment's score is the sum over its lived steps."""
+AT_ONCE, NUMBERS_AT_ONCE = 2**13, 2**24  # steps, and numbers observed in them, that are copied in one go
 Encode = Callable[[Array, Array, Array], Array]
 """The same arrays -> what the reward model sees of each step, shape (S, D)."""
 
@@ -133,7 +134,7 @@ class Candidates:
         """Score of every recorded step by each member, shape (M, S)."""
         if self.step_scores is None:
             raise BadInput("candidates have no scores before the first fit; use the uniform scheme until then")
-        return self.step_scores(*self._steps)
+        return _scores(self.step_scores, self.trajectories)
 
     def _sums(self, values: Array) -> Array:
         """Sum per-step values over each option's lived steps, shape (N, K)."""
@@ -181,7 +182,7 @@ def with_rival(scores: Array) -> Array:
 def returns_of(queries: Sequence[Query], step_scores: StepScores) -> Array:
     """Compute each member's learned return of every option, query by query, shape (M, options of all)."""
     segments = [segment for query in queries for segment in query.options]
-    return _summed(step_scores(*_all_steps(segments)), segments)[0]
+    return _summed(_scores(step_scores, segments), segments)[0]
 
 
 def discounted(values: Array, lengths: Sequence[int], gamma: float) -> Array:
@@ -205,9 +206,38 @@ def discounted(values: Array, lengths: Sequence[int], gamma: float) -> Array:
     return np.asarray(sums)
 
 
+def _scores(step_scores: StepScores, pieces: Sequence[Trajectory | Segment]) -> Array:
+    """Score every step of all pieces, one after the other, shape (M, S), in parts: memory doesn't grow with S."""
+    parts = (_joined(part) for part in _parts(pieces))
+    return np.concatenate([np.asarray(step_scores(*part)) for part in parts], axis=1)
+
+
+def _parts(pieces: Sequence[Trajectory | Segment]) -> Iterator[list[tuple[Array, Array, Array]]]:
+    """Cut pieces, put one after the other, into parts of equally many steps, but for the last."""
+    most = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // max(1, pieces[0].observations[0].size)))
+    part: list[tuple[Array, Array, Array]] = []
+    room = most
+    for piece in pieces:
+        start, end = 0, len(piece.actions)
+        while start < end:
+            until = min(end, start + room)
+            part.append(
+                (piece.observations[start:until], piece.actions[start:until], piece.observations[start + 1 : until + 1])
+            )
+            room, start = room - (until - start), until
+            if not room:
+                yield part
+                part, room = [], most
+    if part:
+        yield part
+
+
 def _all_steps(pieces: Sequence[Trajectory | Segment]) -> tuple[Array, Array, Array]:
     """Observations, actions and next observations of all pieces, one after the other."""
-    steps = [(piece.observations[:-1], piece.actions, piece.observations[1:]) for piece in pieces]
+    return _joined([(piece.observations[:-1], piece.actions, piece.observations[1:]) for piece in pieces])
+
+
+def _joined(steps: Sequence[tuple[Array, Array, Array]]) -> tuple[Array, Array, Array]:
     observations, actions, following = (np.concatenate(arrays) for arrays in zip(*steps, strict=True))
     return observations, actions, following
 

@@ -10,7 +10,7 @@ import numpy as np
 from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Choice, Preference, Query
 from rlhf_gym.queries.implied import WEIGHTS, with_implied
-from rlhf_gym.queries.ranked_list import INSERTION, NAME_BYTES, RankedList, list_name, ranked_lists
+from rlhf_gym.queries.ranked_list import INSERTION, NAME_BYTES, RankedList, list_name, named, ranked_lists
 from rlhf_gym.queries.sampling import Groups, candidates_of
 from rlhf_gym.segments import Segment, Trajectory
 
@@ -139,4 +139,4 @@ def _next(one: RankedList, fresh: Iterator[Segment]) -> tuple[Segment, Segment]:
 def _query(name: str, pair: tuple[Segment, Segment], rng: np.random.Generator) -> Query:
     """Make a query of a list, the new segment as often left as right."""
     options = pair if rng.random() < 0.5 else pair[::-1]
-    return Query(options, id=name + rng.bytes(NAME_BYTES).hex(), why=INSERTION)
+    return Query(options, id=named(name, rng.bytes(NAME_BYTES).hex()), why=INSERTION)

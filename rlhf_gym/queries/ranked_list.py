@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlhf_gym.preferences import Answer, Preference, Query, content
+from rlhf_gym.preferences import MARK, Answer, Preference, Query, content
 from rlhf_gym.segments import Array, Segment
 
 INSERTION = "insertion"
@@ -19,8 +19,14 @@ NAME_BYTES = 8  # and as many more tell the queries of a list apart
 
 
 def list_name(query: Query) -> str:
-    """Name the list that a query belongs to."""
-    return query.id[: 2 * NAME_BYTES]
+    """Name the list that a query belongs to, with its run's mark."""
+    return named(query.id)
+
+
+def named(id_: str, drawn: str = "") -> str:
+    """Keep of a query's id the list's name and the run's mark, with what was `drawn` between them."""
+    head, at, run = id_.partition(MARK)
+    return f"{head[: 2 * NAME_BYTES]}{drawn}{at}{run}"
 
 
 class Next(NamedTuple):

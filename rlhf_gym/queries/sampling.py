@@ -91,13 +91,14 @@ class Groups:
         return np.concatenate([np.zeros(0, np.int64), *numbers])
 
     def _numbers(self, query: Query) -> set[int]:
-        """Numbers of the windows that a query's options were cut from, of those that are still there."""
-        places = [(option, self._place(option)) for option in query.options]
-        return {
-            int(self._starts[i]) + option.start
-            for option, i in places
-            if i is not None and option.length == self.length and option.start < self._counts[i]
-        }
+        """Numbers of the windows that a query's options were cut from; none unless all are still there."""
+        numbers: set[int] = set()
+        for option in query.options:
+            i = self._place(option)
+            if i is None or option.length != self.length or option.start >= self._counts[i]:
+                return set()  # of what isn't there as a whole: most of what a long run has asked
+            numbers.add(int(self._starts[i]) + option.start)
+        return numbers
 
     def _place(self, option: Segment) -> int | None:
         """Find the trajectory that an option was cut from; None if it isn't there."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from gymnasium import Env
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.code import code_named
 from rlhf_gym.envs import make_env
 from rlhf_gym.envs.names import action_names, observation_names
 from rlhf_gym.errors import BadInput
@@ -26,6 +27,7 @@ from rlhf_gym.runs import read_run
 from rlhf_gym.segments import Origin, Segment, Trajectory
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import OWN, goal_rewards, load_goal
+from rlhf_gym.trust import check_trusted
 
 ALL = "all"
 MOST_WEIGHTS = 10
@@ -115,6 +117,7 @@ def judging_of(run_dir: Path, config: RLHFConfig) -> Judging:
 
 
 def _env(config: RLHFConfig) -> Env[Any, Any]:
+    check_trusted(code_named(config, "env_id", "algo", "feedback.goal", "feedback.store"), "the run")
     return make_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))
 
 

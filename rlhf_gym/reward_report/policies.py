@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlhf_gym.agents import load_policy
 from rlhf_gym.assembly import make_policy, make_recorder, random_streams
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.evaluation import Predict, play
+from rlhf_gym.saved_policy import saved_policy
 from rlhf_gym.segments import Array, Trajectory
 
 SOURCES = {
@@ -57,6 +57,8 @@ def fresh_trajectories(run_dir: Path, config: RLHFConfig, *, n_episodes: int, se
             n_episodes=n_episodes,
             seed=int(one),
             fixed_horizon=config.env.fixed_horizon,
+            n_envs=config.evaluation.n_envs,
+            step_seconds=config.env.step_seconds,
         )
         for policy, one in zip(_policies(run_dir, config, seed), seeds, strict=True)
     }
@@ -64,7 +66,7 @@ def fresh_trajectories(run_dir: Path, config: RLHFConfig, *, n_episodes: int, se
 
 def _policies(run_dir: Path, config: RLHFConfig, seed: int) -> Iterator[Policy]:
     """Make one policy after the other: each sets the seed that its actions are drawn from."""
-    trained = load_policy(run_dir / "policy.zip", config.algo)
+    trained = saved_policy(run_dir, config).sb3
     trained.set_random_seed(seed)
     yield Policy("policy", partial(trained.predict, deterministic=False))
     yield Policy("deterministic", partial(trained.predict, deterministic=True))

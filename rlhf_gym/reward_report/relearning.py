@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from rlhf_gym.agents import load_policy
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.code import code_named
 from rlhf_gym.config.settings import FeedbackConfig
 from rlhf_gym.errors import BadInput
 from rlhf_gym.evaluation import Predict
@@ -26,8 +26,10 @@ from rlhf_gym.reporting import evaluate, return_figures
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import Run, read_run, unfinished_run
+from rlhf_gym.saved_policy import saved_policy
 from rlhf_gym.segments import RewardFunction, Trajectory
 from rlhf_gym.teachers import load_goal
+from rlhf_gym.trust import check_trusted
 
 FILE = "relearned.json"
 N_SEEDS = 3
@@ -127,7 +129,8 @@ def relearn(
     seeds = _checked(seeds or [seed for seed in range(N_SEEDS + 1) if seed != run.config.seed][:N_SEEDS])
     steps = run.config.total_timesteps if total_timesteps is None else total_timesteps
     configs = [relearning_config(run, seed, steps, Path(out) / f"seed_{seed}" if out else None) for seed in seeds]
-    policy = load_policy(run.path / "policy.zip", run.config.algo)
+    check_trusted(code_named(configs[0]), str(run_dir))
+    policy = saved_policy(run.path, run.config).sb3
     model = RewardModel.load(run.path / "reward_model", policy.observation_space, policy.action_space)
     pay = model.reward_function()
     own = _returns(lambda observations: policy.predict(observations, deterministic=True), run.config, run.config, pay)

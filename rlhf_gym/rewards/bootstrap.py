@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from rlhf_gym.preferences import Choice
+from rlhf_gym.preferences import Choice, drawn_id
 from rlhf_gym.segments import Array
 
 
@@ -40,7 +40,7 @@ class Bootstrap:
 
     def _of(self, group: str) -> Array:
         if group not in self._drawn:
-            digest = hashlib.blake2b(group.encode(), digest_size=16).digest()
+            digest = hashlib.blake2b(drawn_id(group).encode(), digest_size=16).digest()
             rng = np.random.default_rng([self._seed, int.from_bytes(digest, "little")])
             self._drawn[group] = self._in_folds(rng) if self._folds else rng.poisson(1.0, size=self._ensemble_size)
         return self._drawn[group]

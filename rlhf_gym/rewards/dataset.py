@@ -25,7 +25,8 @@ class Dataset:
         encoding: What the networks see.
 
     Attributes:
-        inputs: Encoded steps of segments, not standardised, shape (R, T, D); some of the R rows may be unused.
+        inputs: Encoded steps of segments, not standardised, shape (R, T, D); some of the R rows may be unused. Of the
+            encoding's dtype: bytes stay bytes until a batch of them is standardised.
         lived: 1 for a lived step, 0 for padding, shape (R, T).
         rows: Row of each option's segment; 0 where none is offered, shape (N, K).
         offered: Whether there is an option, bool, shape (N, K).
@@ -55,13 +56,17 @@ class Dataset:
         self._encoding = encoding
         self._row: dict[Segment, int] = {}
         self._free: list[int] = []
-        self._inputs = np.zeros((0, 0, encoding.size), np.float32)
+        self._inputs = np.zeros((0, 0, encoding.size), encoding.dtype)
         self._lived = np.zeros((0, 0), np.float32)
         self.update(())
 
     def __len__(self) -> int:
         """Number of choices N."""
         return len(self.targets)
+
+    def at_once(self, steps: int) -> int:
+        """See :meth:`Encoding.at_once`."""
+        return self._encoding.at_once(steps)
 
     def surely(self, returns: Tensor, some: Tensor | slice = slice(None)) -> Tensor:
         """Multiply what options are worth by how surely they were chosen between, same shape.
@@ -86,8 +91,10 @@ class Dataset:
         for gone in [segment for segment in self._row if segment not in distinct]:
             self._free.append(self._row.pop(gone))
         new = [segment for segment in distinct if segment not in self._row]
-        for start in range(0, len(new), AT_ONCE):
-            self._encode(new[start : start + AT_ONCE])
+        length = max(new[0].length, 1) if new else 1
+        at_once = max(1, self._encoding.at_once(AT_ONCE * length) // length)
+        for start in range(0, len(new), at_once):
+            self._encode(new[start : start + at_once])
         self.inputs, self.lived = torch.from_numpy(self._inputs), torch.from_numpy(self._lived)
         self._arrange(choices, np.fromiter(map(self._row.__getitem__, options), np.int64, len(options)))
 
@@ -113,6 +120,8 @@ class Dataset:
             raise ValueError(f"segments last {' and '.join(map(str, sorted(lengths)))} steps; expected one length")
         steps = pad(segments)
         rows = self._rows_for(len(segments), lengths.pop())
+        if steps.observations.dtype != self._encoding.observation_space.dtype:  # imported: it may be any number
+            self._inputs = self._inputs.astype(np.float32, copy=False)
         self._inputs[rows] = self._encoding(steps.observations, steps.actions, steps.next_observations)
         self._lived[rows] = steps.weights
         self._row.update(zip(segments, rows, strict=True))
@@ -122,7 +131,7 @@ class Dataset:
         if not self._row:
             self._free = list(range(len(self._inputs)))[::-1]
         if self._inputs.shape[1] != length:
-            self._inputs = np.zeros((0, length, self._encoding.size), np.float32)
+            self._inputs = np.zeros((0, length, self._encoding.size), self._inputs.dtype)
             self._lived, self._free = np.zeros((0, length), np.float32), []
         if (lacking := n - len(self._free)) > 0:
             old = len(self._inputs)

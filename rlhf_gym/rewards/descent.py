@@ -20,6 +20,8 @@ from rlhf_gym.rewards.more.more import Windows
 L2_LEAST, L2_MOST = 1e-5, 1e-2
 ADAPT_EVERY = 10  # steps
 KEPT_MOST = 1024  # choices whose inputs are standardised once, for all steps: of more, a fit looks at few
+KEPT_NUMBERS = 2**25  # 128 MB of such inputs at most, which images soon are
+GRADIENT_AT_ONCE = 2**18  # steps that a gradient is taken through in one go
 AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
 
 
@@ -105,7 +107,8 @@ class Likelihood:
     ) -> None:
         self.networks, self.data, self.label_noise, self.targets = networks, data, label_noise, targets
         self._standardise, self._given, self._windows = standardise, given, windows
-        self._standardised = standardise(data.inputs) if len(data) <= KEPT_MOST else None
+        kept = len(data) <= KEPT_MOST and data.inputs.numel() <= KEPT_NUMBERS
+        self._standardised = standardise(data.inputs) if kept else None
 
     def losses(self, batch: Tensor, *, whole: bool = True) -> Tensor:
         """Compute the negative log-likelihood of some choices, with gradients, shape (M, N).
@@ -129,7 +132,7 @@ class Likelihood:
         """Compute what each member gives each option of many choices, without gradients, shape (M, N, K)."""
         offered = self.data.offered[some]
         distinct, places = torch.unique(self.data.rows[some][offered], return_inverse=True)
-        at_once = max(1, AT_ONCE // self.data.lived.shape[1])
+        at_once = max(1, self.data.at_once(AT_ONCE) // self.data.lived.shape[1])
         each = torch.cat([self._returns(rows, self.data.lived[rows]) for rows in distinct.split(at_once)], dim=1)
         return _spread(each[:, places], offered)
 
@@ -167,8 +170,11 @@ def _adapted(
 
     Luketina et al. 2016, reduced to its sign.
     """
-    loss = (likelihood.losses(sample) * heldout).sum()
-    gradients = torch.autograd.grad(loss, decaying, allow_unused=True)
-    # How the held-out loss changes as all weights grow: positive means that they had better shrink.
-    growth = sum(float((g * w.detach()).sum()) for g, w in zip(gradients, decaying, strict=True) if g is not None)
+    data, growth = likelihood.data, 0.0
+    at_once = max(1, data.at_once(GRADIENT_AT_ONCE) // (data.lived.shape[1] * data.rows.shape[1]))
+    for some, without in zip(torch.split(sample, at_once), torch.split(heldout, at_once, dim=1), strict=True):
+        loss = (likelihood.losses(some) * without).sum()
+        gradients = torch.autograd.grad(loss, decaying, allow_unused=True)
+        # How the held-out loss changes as all weights grow: positive means that they had better shrink.
+        growth += sum(float((g * w.detach()).sum()) for g, w in zip(gradients, decaying, strict=True) if g is not None)
     return min(max(l2 * math.exp(0.1 * np.sign(growth)), L2_LEAST), L2_MOST)

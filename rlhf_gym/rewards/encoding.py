@@ -15,6 +15,8 @@ from rlhf_gym.segments import Array
 from rlhf_gym.spaces import space_from_json, space_to_json
 
 Inputs = Literal["observation", "observation_action", "transition"]
+WIDE, NUMBERS_AT_ONCE = 2**10, 2**24  # inputs of a step, as images have them; 64 MB of float32
+BYTES = np.uint8
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Encoding:
         size: D, the length of the vector.
         action_columns: Where in it the action is.
         continuous_actions: Whether that is an action's coordinates, and no one-hot number.
+        dtype: uint8 where all that is seen are bytes, as in an image, which take a quarter of the memory; else float32.
 
     Raises:
         BadInput: On other inputs, or coordinates that the observation hasn't.
@@ -45,6 +48,7 @@ class Encoding:
     size: int = field(init=False, repr=False, compare=False)
     action_columns: slice = field(init=False, repr=False, compare=False)
     continuous_actions: bool = field(init=False, repr=False, compare=False)
+    dtype: np.dtype[Any] = field(init=False, repr=False, compare=False)
     _seen: Array | None = field(init=False, repr=False, compare=False)
     _actions: Array | None = field(init=False, repr=False, compare=False)
 
@@ -57,11 +61,13 @@ class Encoding:
         state = math.prod(shape) if seen is None else len(seen)
         acts = int(action.n) if discrete else math.prod(action.shape or ())  # type: ignore[attr-defined]
         acts = 0 if self.inputs == "observation" else acts
+        in_bytes = self.observation_space.dtype == np.uint8
         made = {
             "observation_shape": shape,
             "size": state * (2 if self.inputs == "transition" else 1) + acts,
             "action_columns": slice(state, state + acts),
             "continuous_actions": not discrete and acts > 0,
+            "dtype": np.dtype(BYTES if in_bytes and (discrete or not acts) else np.float32),
             "_seen": seen,
             "_actions": action.start + np.arange(action.n) if discrete else None,  # type: ignore[attr-defined]
         }
@@ -87,6 +93,10 @@ class Encoding:
         if self.inputs == "transition":
             parts.append(self._look_at(next_observations.reshape(*lead, -1)))
         return np.concatenate(parts, axis=-1, dtype=np.float32, casting="unsafe")
+
+    def at_once(self, steps: int) -> int:
+        """Count the steps to hold encoded at the same time: as many, or of wide inputs as few as memory allows."""
+        return steps if self.size <= WIDE else max(1, min(steps, NUMBERS_AT_ONCE // self.size))
 
     def names(self, observations: Sequence[str], actions: Sequence[str]) -> list[str]:
         """Name the D features, given names of all the observation's coordinates, and of the action's."""

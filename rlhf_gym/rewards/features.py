@@ -115,5 +115,7 @@ class Features:
 def mean_and_std(values: Tensor) -> tuple[Tensor, Tensor]:
     """Compute both over the first axis; a standard deviation of 0 counts as 1."""
     mean = values.mean(dim=0)
-    std = (values - mean).square().mean(dim=0).sqrt()
+    std = (values - mean).square_().mean(dim=0).sqrt()
+    if values.dtype != torch.float64 and not std.isfinite().all():  # squares beyond float32
+        mean, std = (part.to(values.dtype) for part in mean_and_std(values.double()))
     return mean, torch.where(std > 1e-6, std, torch.ones_like(std))

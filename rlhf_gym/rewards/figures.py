@@ -38,7 +38,8 @@ def figures_of_all(model: RewardModel, data: Dataset, some: Tensor, left_out: Le
     offered = data.offered[some]
     fitted = torch.zeros(offered.shape)
     rows = data.rows[some][offered]
-    each = [model(data.inputs[part]).mean(dim=0) * data.lived[part] for part in torch.split(rows, SEGMENTS_AT_ONCE)]
+    at_once = max(1, data.at_once(SEGMENTS_AT_ONCE * (length := data.lived.shape[1])) // length)
+    each = [model(data.inputs[part]).mean(dim=0) * data.lived[part] for part in torch.split(rows, at_once)]
     fitted[offered] = torch.cat(each).sum(dim=-1)
     pairs = [(some, fitted), (left_out.choices, left_out.returns)]
     losses, accuracies = [], []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from gymnasium import spaces
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -39,13 +41,64 @@ def write_model(directory: Path, described: Mapping[str, Any], weights: Mapping[
 
 def read_model(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read what :func:`write_model` wrote, also in earlier versions, which knew one network and wrote no spaces."""
-    described = json.loads((directory / "model.json").read_text())
-    weights: dict[str, Tensor] = load_file(directory / "model.safetensors")
-    known = statistics(*weights["input_mean"].shape, *weights["output_scale"].shape)
-    if "network" not in described:
-        weights = {name if name in known else f"ensemble.{name}": value for name, value in weights.items()}
-        described = {**described, "network": "mlp", "options": {"hidden": described["hidden"]}}
+    with damaged_model(directory):
+        described = json.loads((directory / "model.json").read_text(encoding="utf-8"))
+        weights: dict[str, Tensor] = load_file(directory / "model.safetensors")
+        known = statistics(*weights["input_mean"].shape, *weights["output_scale"].shape)
+        if "network" not in described:
+            weights = {name if name in known else f"ensemble.{name}": value for name, value in weights.items()}
+            described = {**described, "network": "mlp", "options": {"hidden": described["hidden"]}}
+        check_types(described)
     return described, {**known, **weights}
+
+
+@contextmanager
+def damaged_model(place: Path) -> Iterator[None]:
+    """Turn any error while reading a reward model into one line that names it."""
+    try:
+        yield
+    except BadInput as error:
+        raise error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, SafetensorError, OverflowError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise BadInput(f"reward model {place} is damaged: {reason}; restore it from a copy") from error
+
+
+def check_types(described: Mapping[str, Any]) -> None:
+    """Refuse a description whose values are of other types than :func:`write_model` wrote.
+
+    Raises:
+        TypeError: Naming the first.
+    """
+    wanted = {"ensemble_size": int, "network": str, "options": dict, "inputs": str}
+    for name, kind in wanted.items():
+        if type(described[name]) is not kind:
+            raise TypeError(f"{name} is {described[name]!r}; expected {kind.__name__}")
+    if described["ensemble_size"] < 0:
+        raise TypeError(f"ensemble_size is {described['ensemble_size']}; expected at least 0")
+    hidden = described["options"].get("hidden", [1])
+    if described["network"] == "mlp" and not (
+        isinstance(hidden, list) and all(type(n) is int and n > 0 for n in hidden)
+    ):
+        raise TypeError(f"hidden is {hidden!r}; expected numbers of units")
+
+
+def check_size(
+    described: Mapping[str, Any], weights: Mapping[str, Tensor], encoding: Encoding, directory: str | Path
+) -> None:
+    """Refuse a description of more weights than are there, before they are made.
+
+    Raises:
+        BadInput: Naming what is too large.
+    """
+    there, hidden = sum(array.numel() for array in weights.values()), described["options"].get("hidden", ())
+    units = [size for size in hidden if isinstance(size, int)] if isinstance(hidden, list) else []
+    layers = sum(a * b for a, b in zip([1, *units], [*units, 1], strict=True))
+    if layers * described["ensemble_size"] > there or described["ensemble_size"] > there or encoding.size > there:
+        raise BadInput(
+            f"reward model {directory} holds {there} numbers, fewer than {described['ensemble_size']} networks of "
+            f"{encoding.size} inputs and {hidden} hidden units; restore it from a copy"
+        )
 
 
 def encoding_of(
@@ -66,4 +119,5 @@ def encoding_of(
             f"reward model {directory} was written by an earlier version, without its spaces; use "
             "RewardModel.load(directory, env.observation_space, env.action_space)"
         )
-    return Encoding.from_json(described)
+    with damaged_model(Path(directory)):
+        return Encoding.from_json(described)

@@ -47,6 +47,8 @@ class RewardFit:
         seconds: Wall time.
         left_out: What the options of the choices are worth by the rest of the answers.
         sureness: How surely each person chooses, where that was learned (:mod:`rlhf_gym.rewards.people`).
+        verdict: Said where it foretells held-out answers worse than the fit before it
+            (:mod:`rlhf_gym.rewards.verdict`); else empty.
     """
 
     n: int
@@ -59,6 +61,7 @@ class RewardFit:
     seconds: float
     left_out: LeftOut | None = field(default=None, repr=False, compare=False)
     sureness: Mapping[str, float] = field(default_factory=dict)
+    verdict: str = field(default="", compare=False)
 
 
 def fit_reward_model(
@@ -118,7 +121,7 @@ def fit_reward_model(
         lately: What the policy did lately, for those of them that learn from it.
 
     Raises:
-        BadInput: If there is no choice.
+        BadInput: If there is no choice, or the weights come to no finite numbers.
     """
     started = time.perf_counter()
     if not choices:
@@ -164,6 +167,9 @@ def fit_reward_model(
             l2_sample=max(1, round(l2_sample * fewer)),
             terms=terms_of(more, about),
         )
+        if not all(bool(parameter.isfinite().all()) for parameter in model.ensemble.parameters()):
+            raise BadInput("weights of the reward networks are nan or infinite after the fit; use a lower reward."
+                           "learning_rate, or inputs of another size")  # fmt: skip
         returns, weights = likelihood.returns(some), weights[:, some]
         parts.append(by_networks(returns, weights))
         if linear is None:
@@ -176,9 +182,9 @@ def fit_reward_model(
 def lived_inputs(data: Dataset) -> Tensor:
     """Collect encoded lived steps of the choices' options, in order, or as many as statistics need, evenly spread."""
     rows = data.rows[data.offered]
-    if (most := max(1, STATISTICS_MOST // data.lived.shape[1])) < len(rows):
+    if (most := max(1, data.at_once(STATISTICS_MOST) // data.lived.shape[1])) < len(rows):
         rows = rows[evenly(len(rows), most)]
-    return data.inputs[rows][data.lived[rows] > 0]
+    return data.inputs[rows][data.lived[rows] > 0].float()
 
 
 def evenly(n: int, most: int) -> Tensor:

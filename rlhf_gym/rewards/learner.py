@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -14,11 +15,13 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards.bootstrap import Bootstrap
 from rlhf_gym.rewards.dataset import Dataset
+from rlhf_gym.rewards.files import damaged_model
 from rlhf_gym.rewards.fitting import RewardFit, evenly, fit_reward_model, lived_inputs
 from rlhf_gym.rewards.living import worth_of_living
 from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.rewards.more import More
 from rlhf_gym.rewards.normalised import spread_of
+from rlhf_gym.rewards.verdict import heldout_losses, verdict
 from rlhf_gym.segments import Array, RewardFunction, Segment, Trajectory
 
 SCALE_STEPS = 2048
@@ -61,6 +64,7 @@ class RewardLearner:
         self._bootstrap = Bootstrap(model.ensemble_size, seed=int(rng.integers(2**63)), folds=folds)
         self._data = Dataset(model.encoding)
         self._zero: float | None = None
+        self._losses: dict[str, float] = {}
         self._more, self._spread = more, 0.0
 
     def fit(self, choices: Sequence[Choice], lately: Sequence[Trajectory | Segment] = ()) -> RewardFit:
@@ -88,7 +92,9 @@ class RewardLearner:
         )
         self.l2, self._zero = fit.l2, self._worthless(fit)
         self.version += 1
-        return fit
+        losses = heldout_losses(fit.left_out, choices, self._data) if fit.left_out else {}
+        before, self._losses = self._losses, losses
+        return replace(fit, verdict=verdict(losses, before))
 
     def rescale(self, trajectories: Sequence[Trajectory | Segment], *, shift: bool) -> None:
         """Give the rewards of these steps unit size (:meth:`RewardModel.rescale`).
@@ -150,8 +156,10 @@ class RewardLearner:
         Returns:
             float32, shape (M, S), neither scaled nor shifted.
         """
-        inputs = self.model.encode(observations, actions, next_observations)
-        return np.asarray(torch.cat([self.model(part) for part in torch.split(inputs, AT_ONCE)], dim=1).numpy())
+        at_once = self.model.encoding.at_once(AT_ONCE)
+        parts = [slice(start, start + at_once) for start in range(0, max(1, len(actions)), at_once)]
+        encoded = (self.model.encode(observations[part], actions[part], next_observations[part]) for part in parts)
+        return np.asarray(torch.cat([self.model(inputs) for inputs in encoded], dim=1).numpy())
 
     def save(self, directory: Path) -> None:
         """Write the model as :meth:`RewardModel.save`, and beside it the state of its fits."""
@@ -177,18 +185,21 @@ class RewardLearner:
         self.model.load_state_dict(saved.state_dict())
         self.version = 1  # at least: earlier versions wrote no count
         if (file := directory / LEARNER).exists():
-            numbers = json.loads(file.read_text())
-            self.version, self.l2 = int(numbers["version"]), float(numbers["l2"])
-            self._zero, self._spread = numbers.get("zero"), float(numbers.get("spread", 0.0))
+            with damaged_model(file):
+                numbers = json.loads(file.read_text(encoding="utf-8"))
+                self.version, self.l2 = int(numbers["version"]), float(numbers["l2"])
+                zero, self._spread = numbers.get("zero"), float(numbers.get("spread", 0.0))
+                self._zero = None if zero is None else float(zero)
 
 
-def _encoded(
-    model: RewardModel, trajectories: Sequence[Trajectory | Segment], *, most: int | None = None
-) -> torch.Tensor:
+def _encoded(model: RewardModel, trajectories: Sequence[Trajectory | Segment], *, most: int) -> torch.Tensor:
     """Encode steps in a row, shape (S, D); of more than `most` steps that many, evenly spread."""
-    steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in trajectories]
-    arrays = [np.concatenate(parts) for parts in zip(*steps, strict=True)]
-    if most is not None and len(arrays[1]) > most:  # more would cost time and change nothing
-        some = np.linspace(0, len(arrays[1]) - 1, most).astype(int)
-        arrays = [array[some] for array in arrays]
-    return model.encode(*arrays)
+    borders = np.cumsum([0, *(len(t.actions) for t in trajectories)])
+    some, most = np.arange(borders[-1]), model.encoding.at_once(most)
+    if len(some) > most:  # more would cost time and change nothing
+        some = np.linspace(0, len(some) - 1, most).astype(int)
+    steps: list[tuple[Array, Array, Array]] = []
+    for t, own in zip(trajectories, np.split(some, np.searchsorted(some, borders[1:-1])), strict=True):
+        at = own - borders[len(steps)]
+        steps.append((t.observations[at], t.actions[at], t.observations[at + 1]))
+    return model.encode(*(np.concatenate(parts) for parts in zip(*steps, strict=True)))

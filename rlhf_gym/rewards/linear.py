@@ -130,9 +130,10 @@ class LinearPart(nn.Module):
 
     def sums(self, data: Dataset, standardise: Standardise) -> Array:
         """Sum the features over each segment's lived steps, and divide by the root of its length, shape (R, F)."""
+        at_once = max(1, data.at_once(AT_ONCE * (length := data.lived.shape[1])) // length)
         parts = [
             (self.of(inputs, standardise(inputs)) * lived[..., None]).sum(dim=1)
-            for inputs, lived in zip(torch.split(data.inputs, AT_ONCE), torch.split(data.lived, AT_ONCE), strict=True)
+            for inputs, lived in zip(torch.split(data.inputs, at_once), torch.split(data.lived, at_once), strict=True)
         ]
         return np.asarray(torch.cat(parts).double().numpy() / math.sqrt(data.lived.shape[1]))
 

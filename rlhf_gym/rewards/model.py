@@ -13,15 +13,17 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.registry import GIVEN
 from rlhf_gym.rewards.encoding import Encoding, Inputs
 from rlhf_gym.rewards.ensembles import make_ensemble
 from rlhf_gym.rewards.features import Form, mean_and_std
-from rlhf_gym.rewards.files import encoding_of, read_model, statistics, write_model
+from rlhf_gym.rewards.files import check_size, encoding_of, read_model, statistics, write_model
 from rlhf_gym.rewards.linear import LinearPart, Weight
 from rlhf_gym.rewards.networks import Network, name_of
 from rlhf_gym.rewards.normalised import paid_by, pessimistic, spread_of
 from rlhf_gym.rewards.paid import RewardOfSteps
 from rlhf_gym.segments import Array, Steps
+from rlhf_gym.trust import check_trusted, trust
 
 LATER = ("linear.square_means", "linear.magnitude_statistics")
 """Statistics that the first models with a linear part were written without, and had the values of an unfitted one."""
@@ -206,6 +208,8 @@ class RewardModel(nn.Module):
     def save(self, directory: str | Path) -> None:
         """Write ``model.safetensors`` and ``model.json``, which is all that :meth:`load` needs."""
         write_model(Path(directory), self.described, self.state_dict())
+        if ":" in self.network:
+            trust([self.network])  # which this user runs already
 
     @classmethod
     def load(
@@ -215,6 +219,7 @@ class RewardModel(nn.Module):
         action_space: spaces.Space[Any] | None = None,
         *,
         network: Network | None = None,
+        trust: bool = False,
     ) -> RewardModel:
         """Read what :meth:`save` wrote.
 
@@ -224,12 +229,18 @@ class RewardModel(nn.Module):
                 the weights have to fit them.
             action_space: Likewise.
             network: In place of the one that is named there.
+            trust: Run the network that is named there, whoever made it.
 
         Raises:
-            BadInput: If spaces are missing, the weights don't fit them, or the network can't be imported.
+            BadInput: If spaces are missing, the weights don't fit them, the network can't be imported, or it is code
+                that this user never ran.
         """
         described, weights = read_model(Path(directory))
+        name = described["network"]
+        if not (network or trust) and ":" in name and not name.startswith(GIVEN):
+            check_trusted({"network": name}, f"reward model {directory}")
         encoding = encoding_of(described, directory, observation_space, action_space)
+        check_size(described, weights, encoding, directory)
         model = cls(
             encoding.observation_space,
             encoding.action_space,

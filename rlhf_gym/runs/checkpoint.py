@@ -1,13 +1,14 @@
-"""Checkpoints: the state from which a run goes on after its last finished round."""
+"""Checkpoints: the state from which a run goes on after a finished round, as if it hadn't been interrupted."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from safetensors import SafetensorError
@@ -15,19 +16,43 @@ from safetensors.numpy import load_file, save_file
 
 from rlhf_gym.envs import Recorder
 from rlhf_gym.errors import BadInput
+from rlhf_gym.files import to_disk
 from rlhf_gym.methods import Method
+from rlhf_gym.runs.checksums import SUMS, find_damage, write_checksums
 from rlhf_gym.runs.stopwatch import Stopwatch
-from rlhf_gym.segments import Ending, Origin, Trajectory
+from rlhf_gym.segments import Array, Ending, Origin, Trajectory
 
 CHECKPOINTS = "checkpoints"
 TRAJECTORIES = ("trajectories.safetensors", "shown.safetensors")
 ARRAYS = ("observations", "actions", "rewards")
 
 
+class Rest(Protocol):
+    """What a run goes on from besides its method and its recorders."""
+
+    def write(self, folder: Path) -> None:
+        """Write it into the folder of a checkpoint."""
+
+    def restore(self, folder: Path, same: Sequence[Array]) -> None:
+        """Restore it, and go on with running episodes, all after method and recorders were restored.
+
+        Args:
+            folder: Where it was written; an earlier version's has nothing of it.
+            same: Whether the episodes of each recorder go on, shape (n_envs,) each.
+        """
+
+
 def save_checkpoint(
-    directory: Path, finished: int, method: Method, recorders: Sequence[Recorder], watch: Stopwatch
+    directory: Path,
+    finished: int,
+    method: Method,
+    recorders: Sequence[Recorder],
+    watch: Stopwatch,
+    *,
+    rest: Rest | None = None,
+    keep: int = 2,
 ) -> None:
-    """Write a checkpoint, then delete all older ones but one; if writing is cut off, an older one is complete.
+    """Write a checkpoint, then delete the oldest ones; if writing is cut off, an older one is complete.
 
     Args:
         directory: Of the run's checkpoints.
@@ -35,33 +60,56 @@ def save_checkpoint(
         method: Writes its own state.
         recorders: Their trajectories and counts are written: of the steps learned from, and of those shown alone.
         watch: Likewise its times.
+        rest: Writes all else.
+        keep: How many to keep.
+
+    Raises:
+        OSError: If it can't be written, as on a full disk; what was written of it is removed.
     """
     new, place = directory / "new", directory / f"{finished:06d}"
     for leftover in (new, place):
         shutil.rmtree(leftover, ignore_errors=True)
     new.mkdir(parents=True)
+    try:
+        _write_state(new, method, recorders, watch)
+        if rest:
+            rest.write(new)
+        write_checksums(new)
+    except BaseException as error:
+        shutil.rmtree(new, ignore_errors=True)
+        if isinstance(error, SafetensorError):  # which says so of a full disk, too
+            raise OSError(f"checkpoint {place} can't be written: {error}") from error
+        raise
+    new.rename(place)
+    to_disk(directory)
+    for old in _places(directory)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_state(new: Path, method: Method, recorders: Sequence[Recorder], watch: Stopwatch) -> None:
+    """Write all that a run goes on from into a folder."""
     method.save_state(new)
     first, *shown = [_write(recorder, new / file) for recorder, file in zip(recorders, TRAJECTORIES, strict=False)]
     state = {**first, "shown": shown, "parts": dict(watch.parts), "seconds": watch.seconds}
     (new / "state.json").write_text(json.dumps(state))
-    new.rename(place)
-    for old in _places(directory)[:-2]:  # a power cut may take the last one with it
-        shutil.rmtree(old, ignore_errors=True)
 
 
-def restore_checkpoint(directory: Path, method: Method, recorders: Sequence[Recorder]) -> Stopwatch | None:
+def restore_checkpoint(
+    directory: Path, method: Method, recorders: Sequence[Recorder], *, rest: Rest | None = None
+) -> Stopwatch | None:
     """Restore the last checkpoint, in place.
 
     Args:
         directory: Where :func:`save_checkpoint` wrote.
         method: Becomes what it was.
         recorders: Likewise.
+        rest: Restores all else.
 
     Returns:
         The times so far; None if there is no checkpoint.
 
     Raises:
-        BadInput: If it is damaged.
+        BadInput: If an earlier version wrote it, without checksums, and it is damaged.
     """
     if not (places := _places(directory)):
         return None
@@ -71,14 +119,44 @@ def restore_checkpoint(directory: Path, method: Method, recorders: Sequence[Reco
         kept = [state, *state.get("shown", ())]  # earlier versions showed nothing but what was learned from
         arrays = [load_file(place / file) for _, file in zip(kept, TRAJECTORIES, strict=False)]
         method.restore(place)
+        same = []
         for recorder, counts, steps in zip(recorders, kept, arrays, strict=False):
+            so_far = {"steps": counts["env_steps"], "terminations": counts["terminations"]}
             trajectories = _trajectories(counts["episodes"], steps)
-            recorder.restore(trajectories, steps=counts["env_steps"], terminations=counts["terminations"])
+            same.append(recorder.restore(trajectories, **so_far, running=counts.get("running")))
+        if rest:
+            rest.restore(place, same)
         return Stopwatch(state["parts"], state["seconds"])
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+        if (place / SUMS).exists():  # then it is as it was written, and something else is wrong
+            raise
         raise BadInput(
-            f"checkpoint {place} is damaged ({error}); remove it, and the run begins again with all answers"
+            f"checkpoint {place} is damaged ({error}); remove it, and the run goes on from the one before "
+            "it, or begins again with all answers"
         ) from error
+
+
+def set_damaged_aside(directory: Path) -> None:
+    """Rename the latest checkpoints that are not as they were written, so that the one before them is the last.
+
+    Each is named in a line on stderr.
+
+    Raises:
+        BadInput: If there are some, and none of them is whole.
+    """
+    places, damaged = _places(directory), []
+    while places and (damage := find_damage(places[-1])):
+        damaged.append((places.pop(), damage))
+    if not damaged:
+        return
+    told = [f"checkpoint {place} is damaged ({damage})" for place, damage in damaged]
+    if not places:
+        raise BadInput(f"{'; '.join(told)}; remove what is in {directory}, and the run begins again with all answers")
+    for (place, _), line in zip(damaged, told, strict=True):
+        aside = place.with_suffix(".damaged")
+        shutil.rmtree(aside, ignore_errors=True)
+        place.rename(aside)
+        print(f"{line}; going on from {places[-1].name}", file=sys.stderr)
 
 
 def next_round(directory: Path) -> int:
@@ -95,7 +173,8 @@ def _write(recorder: Recorder, file: Path) -> dict[str, Any]:
     trajectories = recorder.trajectories()
     save_file(_arrays(trajectories), file)
     episodes = [{"ending": t.ending.value, "origin": t.origin and asdict(t.origin)} for t in trajectories]
-    return {"env_steps": recorder.steps, "terminations": recorder.terminations, "episodes": episodes}
+    counts = {"env_steps": recorder.steps, "terminations": recorder.terminations}
+    return {**counts, "episodes": episodes, "running": recorder.running()}
 
 
 def _arrays(trajectories: Sequence[Trajectory]) -> dict[str, Any]:

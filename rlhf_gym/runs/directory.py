@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import shlex
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
+from rlhf_gym.files import write_text
 from rlhf_gym.runs.metrics import read_rounds
 
 try:
@@ -20,8 +22,9 @@ try:
 except ImportError:  # Windows has no advisory locks: there, don't write one folder from two processes at once
     fcntl = None  # type: ignore[assignment]
 
-FILES = ("config.yaml", "provenance.json", "metrics.csv", "summary.json", "policy.zip", "preferences.db")
-FOLDERS = ("tensorboard", "checkpoints")
+FILES = ("config.yaml", "provenance.json", "metrics.csv", "summary.json", "policy.zip", "preferences.db", "asked.json")
+ASKED = "asked.json"
+FOLDERS = ("tensorboard", "checkpoints", "reward_model")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Run:
 
 @final
 class FolderLock:
-    """A lock of a folder, held until it is closed or the process ends.
+    """A lock of a folder, held until it is closed or the process ends; none where the file system has no locks.
 
     Raises:
         OSError: BlockingIOError if another process has it locked.
@@ -56,9 +59,11 @@ class FolderLock:
         self._close = weakref.finalize(self, os.close, handle)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             self.close()
             raise
+        except OSError:  # some network file systems lock nothing
+            pass
 
     def close(self) -> None:
         """Release the lock; harmless if done twice."""
@@ -71,28 +76,35 @@ class RunDirectory:
     """The directory in which a run writes its files.
 
     Args:
-        path: A directory that doesn't hold a run yet; made if it is missing.
+        path: A directory that holds nothing that a run writes; made if it is missing.
         resume: Whether it holds a run, an unfinished one, that is to go on.
+        further: Whether that may be a finished one, as it has got a larger budget.
+
+    Attributes:
+        path: The same, absolute.
 
     Raises:
         BadInput: If it holds a run, is a file, or can't be made; with `resume`, unless it holds an unfinished run.
     """
 
-    def __init__(self, path: str | Path, *, resume: bool = False) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, resume: bool = False, further: bool = False) -> None:
+        self.path = Path(path).absolute()  # an environment may change the working folder
+        self._began_here, self._made = not resume, False
         if resume:
-            unfinished_run(path)
+            unfinished_run(path, finished_too=further)
             self._lock_alone()
             return
         if self.path.exists() and not self.path.is_dir():
             raise BadInput(f"run_dir {path} is a file; use a directory")
-        if held := [name for name in FILES if (self.path / name).exists()]:
-            raise BadInput(f"run_dir {path} already holds a run ({', '.join(held)}); use another directory")
+        self._made = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput(f"run_dir {path} can't be made ({error.strerror}); use a place you may write to") from error
         self._lock_alone()
+        if held := [name for name in (*FILES, *FOLDERS) if os.path.lexists(self.path / name)]:
+            self.close()
+            raise BadInput(f"run_dir {path} already holds a run ({', '.join(held)}); {_instead_of(self.path)}")
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -101,34 +113,63 @@ class RunDirectory:
         """Keep other trainers out until :meth:`close`, or until this process ends in any way.
 
         Raises:
-            BadInput: If another one is in.
+            BadInput: If another one is in, or the directory can't be opened.
         """
         try:
             self._lock = FolderLock(self.path)
+        except BlockingIOError as error:
+            raise BadInput(
+                f"run_dir {self.path} is being trained by another process, or a run that is not closed; end that one "
+                "first"
+            ) from error
         except OSError as error:
-            raise BadInput(f"run_dir {self.path} is being trained by another process; end that one first") from error
+            raise BadInput(f"run_dir {self.path} can't be opened ({error.strerror}); use one of your own") from error
 
     def close(self) -> None:
         """Release the lock; harmless if done twice."""
         self._lock.close()
 
     def discard(self) -> None:
-        """Remove the files of a run that failed at its start."""
+        """Remove what this run wrote, unless it was resumed or has finished a round; nothing else is touched.
+
+        When it began, nothing had these names.
+        """
+        if self._began_here and not (self / "metrics.csv").exists():
+            for name in (*FILES, *(f"preferences.db-{kind}" for kind in ("wal", "shm", "journal", "trainer"))):
+                (self / name).unlink(missing_ok=True)
+            for log in (self / "tensorboard").glob("events.out.tfevents.*"):
+                log.unlink()
+            for folder in (self / "tensorboard", *([self.path] if self._made else [])):
+                with suppress(OSError):  # it isn't there, or somebody put something in
+                    folder.rmdir()
         self.close()
-        for name in (*FILES, *(f"preferences.db-{kind}" for kind in ("wal", "shm"))):
-            (self.path / name).unlink(missing_ok=True)
-        for name in FOLDERS:
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        if not any(self.path.iterdir()):
-            self.path.rmdir()
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write one JSON file."""
-        (self.path / name).write_text(json.dumps(content, indent=1) + "\n")
+        """Write one JSON file, whole or not at all."""
+        write_text(self.path / name, json.dumps(content, indent=1) + "\n")
 
 
-def unfinished_run(path: str | Path) -> RLHFConfig:
+def _instead_of(path: Path) -> str:
+    """Say what to do where a run can't begin because one is there."""
+    there = (path / "config.yaml").exists() and not is_finished(path)
+    return "use another directory" + (f", or go on with it: rlhf-gym resume {shlex.quote(str(path))}" if there else "")
+
+
+def is_finished(path: str | Path) -> bool:
+    """Test whether a directory holds a finished run: one with a whole summary.json."""
+    try:
+        summary = json.loads((Path(path) / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(summary, dict) and bool(summary)
+
+
+def unfinished_run(path: str | Path, *, finished_too: bool = False) -> RLHFConfig:
     """Read the settings of a run that can be resumed.
+
+    Args:
+        path: Its directory.
+        finished_too: Whether one that is finished is to get a larger budget.
 
     Raises:
         BadInput: If the directory holds no run, or a finished one.
@@ -136,9 +177,14 @@ def unfinished_run(path: str | Path) -> RLHFConfig:
     path = Path(path)
     if not (path / "config.yaml").exists():
         raise BadInput(f"{path} holds no run (config.yaml missing); use the --run-dir of a train")
-    if (path / "summary.json").exists():
-        raise BadInput(f"the run in {path} is finished; there is nothing to resume")
-    return RLHFConfig.from_yaml(path / "config.yaml").replace(run_dir=str(path))
+    if is_finished(path) and not finished_too:
+        more = "give it more by --labels or --total-timesteps"
+        raise BadInput(f"the run in {path} is finished; there is nothing to resume: {more}")
+    try:
+        return RLHFConfig.from_run(path / "config.yaml").replace(run_dir=str(path))
+    except BadInput as error:
+        again = f"rlhf-gym train --preferences {shlex.quote(str(path))} --run-dir ANOTHER"
+        raise BadInput(f"{error}; bring config.yaml back, or begin again with the answers: {again}") from error
 
 
 def read_run(path: str | Path) -> Run:
@@ -148,12 +194,16 @@ def read_run(path: str | Path) -> Run:
         BadInput: If it doesn't hold a finished run, or a file of it is damaged.
     """
     path = Path(path)
-    if missing := [name for name in FILES[:4] if not (path / name).exists()]:
+    if missing := [name for name in FILES[:4] if not (path / name).is_file()]:  # a pipe would be read for ever
         raise BadInput(f"{path} holds no finished run ({', '.join(missing)} missing); use the --run-dir of a train")
-    config = RLHFConfig.from_yaml(path / "config.yaml")
+    config = RLHFConfig.from_run(path / "config.yaml")
     try:
         with (path / "metrics.csv").open(newline="") as file:
             metrics = read_rounds(file)
-        return Run(path, config, json.loads((path / "summary.json").read_text()), metrics)
-    except (ValueError, TypeError) as error:  # TypeError: a row has more or fewer values than there are columns
-        raise BadInput(f"metrics.csv or summary.json of {path} is damaged ({error}); run it again") from error
+        summary = json.loads((path / "summary.json").read_text())
+        if not is_finished(path):
+            raise ValueError("no figures in summary.json")
+        return Run(path, config, summary, metrics)
+    except (ValueError, TypeError, RecursionError) as error:  # TypeError: a row has more or fewer values than columns
+        again = f"run it again, or let rlhf-gym resume {shlex.quote(str(path))} write a cut summary.json anew"
+        raise BadInput(f"metrics.csv or summary.json of {path} is damaged ({error}); {again}") from error

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import final
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder
 from rlhf_gym.errors import BadInput
+from rlhf_gym.files import move_files, to_disk
 from rlhf_gym.methods import Method
 from rlhf_gym.preferences import Preference
-from rlhf_gym.runs.checkpoint import CHECKPOINTS, next_round, restore_checkpoint, save_checkpoint
-from rlhf_gym.runs.directory import RunDirectory
+from rlhf_gym.runs.checkpoint import (
+    CHECKPOINTS,
+    Rest,
+    next_round,
+    restore_checkpoint,
+    save_checkpoint,
+    set_damaged_aside,
+)
+from rlhf_gym.runs.directory import FolderLock, RunDirectory
 from rlhf_gym.runs.metrics import forget_rounds_from
 from rlhf_gym.runs.stopwatch import Stopwatch
+from rlhf_gym.runs.strange_files import check_entries
 from rlhf_gym.store import PreferenceStore
 
-CHECKPOINT_SECONDS = 60.0  # between checkpoints of a run that nobody's time went into
+CHECKPOINT_SECONDS = 5.0  # at least, between checkpoints of a run that nobody's time went into
+CHEAP_SECONDS = 0.25  # a checkpoint that takes longer is written less often, so that they take a 20th of the time
 FILES = ("config.yaml", "policy.zip", "preferences.db")
 REWARD = "reward_model"  # where the method learns one
 
@@ -30,26 +41,52 @@ class Checkpoints:
 
     Args:
         run: Its directory; None keeps none.
-        often: Whether each round leaves one, as people gave it their time, or one a minute is enough.
+        often: Whether each round leaves one, as people gave it their time, or one every few seconds is enough.
+        keep: How many are kept.
     """
 
-    def __init__(self, run: RunDirectory | None, *, often: bool) -> None:
-        self._run, self._often, self._last = run, often, time.monotonic()
+    def __init__(self, run: RunDirectory | None, *, often: bool, keep: int = 2) -> None:
+        self._run, self._often, self._keep = run, often, keep
+        self._last, self._took = time.monotonic(), 0.0
 
-    def save(self, finished: int, method: Method, recorders: Sequence[Recorder], watch: Stopwatch) -> None:
-        """Write a checkpoint after a round, if one is due."""
-        if self._run and (self._often or time.monotonic() - self._last >= CHECKPOINT_SECONDS):
+    def save(
+        self,
+        finished: int,
+        method: Method,
+        recorders: Sequence[Recorder],
+        watch: Stopwatch,
+        *,
+        rest: Rest | None = None,
+        last: bool = False,
+    ) -> None:
+        """Write a checkpoint after a round, if one is due, as it always is after the `last` one."""
+        began = time.monotonic()
+        due = began - self._last >= CHECKPOINT_SECONDS * max(1.0, self._took / CHEAP_SECONDS)
+        if self._run and (self._often or last or due):
+            to_disk(self._run / "metrics.csv")  # or its rows might be lost where the checkpoint isn't
+            save_checkpoint(self._run / CHECKPOINTS, finished, method, recorders, watch, rest=rest, keep=self._keep)
             self._last = time.monotonic()
-            save_checkpoint(self._run / CHECKPOINTS, finished, method, recorders, watch)
+            self._took = self._last - began
 
-    def restore(self, method: Method, recorders: Sequence[Recorder]) -> Stopwatch:
+    def restore(self, method: Method, recorders: Sequence[Recorder], *, rest: Rest | None = None) -> Stopwatch:
         """Restore the last one, in place, and drop the rounds after it; returns the times so far."""
         if self._run is None:
             return Stopwatch()
         directory = self._run / CHECKPOINTS
-        watch = restore_checkpoint(directory, method, recorders)
+        watch = restore_checkpoint(directory, method, recorders, rest=rest)
         forget_rounds_from(self._run / "metrics.csv", next_round(directory))
         return watch or Stopwatch()
+
+
+def finished_rounds(path: Path) -> int:
+    """Count the rounds after which an interrupted run goes on: those before its last checkpoint that is whole.
+
+    Raises:
+        BadInput: If there are checkpoints, and none of them is whole.
+    """
+    with suppress(BlockingIOError), closing(FolderLock(path)):  # else somebody trains it, who is not to be disturbed
+        set_damaged_aside(path / CHECKPOINTS)
+    return next_round(path / CHECKPOINTS)
 
 
 @final
@@ -81,7 +118,11 @@ class SavedRun:
         if elsewhere:
             RunDirectory(self.path).close()
         config.to_yaml(self.path / "config.yaml")
-        method.save(self.path)
+        new = self.path / ".saving"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        method.save(new)
+        move_files(new, self.path)
         if elsewhere or not (self.path / "preferences.db").exists():
             with closing(PreferenceStore(self.path / "preferences.db")) as store:
                 store.add(preferences)
@@ -93,7 +134,8 @@ class SavedRun:
             BadInput: If a file is missing.
         """
         self._check(FILES)
-        config = RLHFConfig.from_yaml(self.path / "config.yaml")
+        check_entries(self.path)
+        config = RLHFConfig.from_run(self.path / "config.yaml")
         self._check(() if config.direct else (REWARD,))
         return config.replace(run_dir=None, feedback={"store": None, "preferences": None})
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rlhf_gym.files import write_text
+
 
 @dataclass(frozen=True)
 class Round:
@@ -77,15 +79,20 @@ def add_round(path: Path, done: Round) -> None:
 
 
 def forget_rounds_from(path: Path, number: int) -> None:
-    """Drop the rounds that a resumed run repeats."""
-    new = path.with_suffix(".new")
-    if path.exists():
-        header, *rows = path.read_text().splitlines(keepends=True) or [""]
-        kept = [row for row in rows if row.endswith("\n") and int(row.partition(",")[0]) < number]
-        new.write_text("".join([header, *kept]))
-        new.replace(path)
-        if not header.endswith("\n"):  # killed before it was written
-            path.unlink()
+    """Drop the rounds that a resumed run repeats, and rows that were cut off or damaged."""
+    if not path.exists():
+        return
+    header, *rows = path.read_text(errors="replace").splitlines(keepends=True) or [""]
+    if header.endswith("\n"):
+        write_text(path, "".join([header, *(row for row in rows if _is_before(row, number))]))
+    else:  # killed before it was written
+        path.unlink()
+
+
+def _is_before(row: str, number: int) -> bool:
+    """Test whether a row is whole and of a round before this one."""
+    its = row.partition(",")[0]
+    return row.endswith("\n") and its.isdecimal() and int(its) < number
 
 
 def _header(path: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """The preference store, which connects trainer, prompts and pages."""
 
-from rlhf_gym.store.answers import Counts, GivenAnswer, UnknownQuery
+from rlhf_gym.store.answers import Counts, GivenAnswer, Taken, UnknownQuery
+from rlhf_gym.store.patience import Unusable
 from rlhf_gym.store.preference_store import PreferenceStore
 
-__all__ = ["Counts", "GivenAnswer", "PreferenceStore", "UnknownQuery"]
+__all__ = ["Counts", "GivenAnswer", "PreferenceStore", "Taken", "UnknownQuery", "Unusable"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +14,10 @@ from rlhf_gym.store.schema import ANSWERS, DROPPED, OPTIONS, QUERIES
 
 class UnknownQuery(BadInput):
     """A query that was never posted."""
+
+
+class Taken(BadInput):
+    """A query that is others' by now, or that was answered under the same name already."""
 
 
 class Counts(NamedTuple):
@@ -109,9 +112,9 @@ def is_open() -> ColumnElement[bool]:
     return (~is_answered() | ((QUERIES.c.people > 1) & (_n_answers() < QUERIES.c.people))) & ~is_dropped
 
 
-def tally(kinds: Collection[str] | None = None) -> Select[Any]:
-    """Select all of :class:`Counts` in one statement, so that all of it sees the same answers."""
-    return _TALLY if kinds is None else _TALLY.where(QUERIES.c.kind.in_(kinds))
+def tally_by_kind() -> Select[Any]:
+    """Select all of :class:`Counts` by kind of query, in one statement."""
+    return _TALLY
 
 
 def _tally() -> Select[Any]:
@@ -135,7 +138,7 @@ def _tally() -> Select[Any]:
         func.count(case((is_waiting, 1))).label("open"),
         _sum(case((is_waiting, QUERIES.c.people - there))).label("awaited"),
     ]
-    return select(*counts).select_from(all_queries)
+    return select(QUERIES.c.kind, *counts).select_from(all_queries).group_by(QUERIES.c.kind)
 
 
 def _sum(column: ColumnElement[int]) -> ColumnElement[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,31 @@ from sqlalchemy.pool import QueuePool
 from rlhf_gym.errors import BadInput
 from rlhf_gym.store.earlier import EARLIER, move_over
 from rlhf_gym.store.packing import Damaged
+from rlhf_gym.store.patience import PATIENCE, Patience, may_pass_at_first, reason
+from rlhf_gym.store.read_only import only_to_read
 from rlhf_gym.store.schema import META, SCHEMA_VERSION, TABLES
 
 _ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(1706)"}
 _DAMAGE = (DatabaseError, SafetensorError, Damaged)
+_OF_DAMAGE = ("Could not decode", "no such table", "no such column", "integer overflow", "does not exist")
+_NO_FILE = (None, "", ":memory:")
+# A server that is gone without a word is noticed within half a minute, by libpq's and the system's own means.
+_NOTICED = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 _VERSION = select(META.c.value).where(META.c.name == "schema_version")
 
 
-def open_database(url: str | Path) -> Engine:
+def open_database(url: str | Path, *, patience: float = PATIENCE) -> Engine:
     """Connect to a database of preferences; make its tables if it is empty, and move over what an older version left.
 
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file.
+        patience: Seconds for which a file that another program keeps, or a server that is starting, is waited for.
 
     Raises:
         BadInput: If it can't be opened, is no database, belongs to something else, or is of another version.
@@ -35,11 +49,12 @@ def open_database(url: str | Path) -> Engine:
     """
     engine = _engine(url)
     try:
-        _make_or_check(engine)
+        opening = Patience(place(engine), patience, what="opened")
+        opening.until_done(lambda _: _make_or_check(engine), partial(may_pass_at_first, engine))
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
         raise BadInput(
-            f"preference store {place(engine)} can't be opened: {_reason(error)}; {_remedy(engine, _reason(error))}"
+            f"preference store {place(engine)} can't be opened: {reason(error)}; {_remedy(engine, reason(error))}"
         ) from error
     except BaseException:
         engine.dispose()
@@ -53,15 +68,23 @@ def damage_explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, SafetensorError, Damaged) as error:
-        if type(error) not in (
-            DatabaseError,
-            SafetensorError,
-            Damaged,
-        ):  # subclasses tell of locks, a full disk, broken rules
+        # Subclasses tell of locks, a full disk, broken rules; and one of them of text that is none.
+        if type(error) not in _DAMAGE and not any(words in str(error) for words in _OF_DAMAGE):
             raise
         raise BadInput(
-            f"preference store {place(engine)} is damaged: {_reason(error)}; restore it from a copy, or move it away"
+            f"preference store {place(engine)} is damaged: {reason(error)}; restore it from a copy, or move it away"
         ) from error
+
+
+@contextmanager
+def at_one_moment(engine: Engine) -> Iterator[Connection]:
+    """Begin a transaction that reads, in which nothing that others write meanwhile is seen."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        elif engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
 
 
 @contextmanager
@@ -93,9 +116,10 @@ def _engine(url: str | Path) -> Engine:
     except ImportError as error:
         raise ImportError(f"preference store {place!r} needs a driver: pip install {error.name}") from error
     except ArgumentError as error:
-        raise BadInput(f"preference store is {place!r}: {_reason(error)}; use sqlite or postgresql+psycopg") from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
+        raise BadInput(f"preference store is {place!r}: {reason(error)}; use sqlite or postgresql+psycopg") from error
+    set_up = {"sqlite": _set_up_sqlite, "postgresql": _set_up_postgresql}
+    if engine.dialect.name in set_up:
+        event.listen(engine, "connect", set_up[engine.dialect.name])
     return engine
 
 
@@ -112,9 +136,11 @@ def _url(url: str | Path) -> URL:
 
 def _options(place: URL) -> dict[str, Any]:
     if place.get_backend_name() != "sqlite":
-        return {"pool_pre_ping": True}  # a server may have been started anew since
-    if place.database not in (None, "", ":memory:"):
-        return {}
+        noticed = {name: value for name, value in _NOTICED.items() if name not in place.query}
+        by_libpq = place.get_driver_name() in ("psycopg", "psycopg2")
+        return {"pool_pre_ping": True, "connect_args": noticed if by_libpq else {}}  # a server may have been restarted
+    if place.database not in _NO_FILE:
+        return only_to_read(str(place.database))
     # A second connection would see a second, empty database. Of this one, threads take turns.
     return {
         "poolclass": QueuePool,
@@ -129,11 +155,19 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     try:
         # FULL: a committed answer survives a power cut, too. It costs a commit about 4 ms on a disk (NORMAL: 0.01 ms),
         # which a person doesn't feel, and a run of 40 commits spends 0.2 s on it.
-        for setting in ("foreign_keys=ON", "busy_timeout=30000", "synchronous=FULL"):
+        for setting in ("foreign_keys=ON", "busy_timeout=5000", "synchronous=FULL"):
             connection.execute(f"PRAGMA {setting}").close()
     except sqlite3.Error:  # it is no database, and nobody else knows of the connection yet
         connection.close()
         raise
+
+
+def _set_up_postgresql(connection: Any, _: object) -> None:
+    """Set up each connection to PostgreSQL."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '5s'")  # as SQLite's: then it is said what is waited for
+        cursor.execute("SET idle_in_transaction_session_timeout = '60s'")  # a process that was stopped keeps no lock
+    connection.commit()
 
 
 def _make_or_check(engine: Engine) -> None:
@@ -190,13 +224,14 @@ def place(engine: Engine) -> str:
     return url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
 
 
+def in_memory(engine: Engine) -> bool:
+    """Whether nobody but this process can reach it."""
+    return engine.dialect.name == "sqlite" and engine.url.database in _NO_FILE
+
+
 def _remedy(engine: Engine, reason: str) -> str:
     if engine.dialect.name == "sqlite":
         return "move it away, or name another in a folder that exists and can be written"
     if "no password supplied" in reason or "password authentication failed" in reason:
         return "give the right password in PGPASSWORD or ~/.pgpass"
     return "see that the server runs and has this database, or name another"
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(getattr(error, "orig", None) or error).split())

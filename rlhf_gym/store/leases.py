@@ -8,8 +8,8 @@ answer: a person who was shown a query may, even after the lease has run out.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, final
 
 from sqlalchemy import (
     ColumnElement,
@@ -32,60 +32,106 @@ from rlhf_gym.store.schema import ANSWERS, DROPPED, LEASES, QUERIES
 
 LEASE = 120.0
 """Seconds for which a query is reserved, unless told otherwise: some answers' time, and soon over if someone left."""
+LONGEST = 600.0
+"""Seconds for which a query is reserved at most: a lease of longer was made before a clock was set back."""
+AT_ONCE = 16  # open queries looked through at first, and four times as many each time that it wasn't enough
+MOST_AT_ONCE = 1000
+
+
+@final
+class Clock:
+    """Seconds since 1970 by one clock for all, the server's where there is one; it is read once, and never jumps."""
+
+    def __init__(self) -> None:
+        self._ahead: float | None = None
+
+    def now(self, connection: Connection) -> float:
+        """Tell the time."""
+        if self._ahead is None:
+            self._ahead = _seconds_since_1970(connection) - _ticks()
+        return self._ahead + _ticks()
 
 
 def claim(
-    connection: Connection, who: str, *, n: int, lease: float, kinds: Collection[str] | None = None
+    connection: Connection,
+    open_ids: Sequence[str],
+    who: str,
+    *,
+    n: int,
+    now: float,
+    lease: float,
+    kinds: Collection[str] | None = None,
 ) -> list[Row[Any]]:
-    """Reserve up to `n` open queries for `who`, and return their rows; see `PreferenceStore.claim`."""
-    now = _now(connection)
+    """Reserve up to `n` open queries for `who`, and return their rows; see `PreferenceStore.claim`.
+
+    Args:
+        connection: Writes alone.
+        open_ids: Every open query, the oldest first: what is complete is never looked through.
+        who: For whom.
+        n: How many.
+        now: By the store's clock.
+        lease: Seconds from now; no longer than `LONGEST`.
+        kinds: Of which kinds.
+    """
     found: list[Row[Any]] = []
-    for oldest in _FOR_ME:
+    held = set(connection.scalars(_MINE, {"who": who, "now": now}))
+    mine = [id_ for id_ in open_ids if id_ in held] if held else []
+    for oldest, ids in ((_FOR_ME[0], mine), (_FOR_ME[1], open_ids)):
         if kinds is not None:
             oldest = oldest.where(QUERIES.c.kind.in_(kinds))
-        found += connection.execute(oldest, {"who": who, "now": now, "n": n - len(found)})
-    _reserve(connection, [row.id for row in found], who, until=now + lease)
+        for some in _parts(ids):
+            if len(found) >= n:
+                break
+            found += connection.execute(oldest, {"who": who, "now": now, "n": n - len(found), "ids": some})
+    _reserve(connection, [row.id for row in found], who, until=now + min(lease, LONGEST))
     return found
 
 
-def release(connection: Connection, who: str) -> None:
+def release(connection: Connection, who: str, *, now: float) -> None:
     """End every lease of `who`."""
-    now = _now(connection)
     _reserve(connection, connection.scalars(_MINE, {"who": who, "now": now}).all(), who, until=now)
 
 
-def holders(connection: Connection, query_id: str) -> set[str]:
+def holders(connection: Connection, query_id: str, *, now: float) -> set[str]:
     """List the people for whom a query is reserved now."""
-    reserved = select(LEASES.c.who).where(LEASES.c.query_id == query_id, _holds())
-    return set(connection.scalars(reserved, {"now": _now(connection)}))
+    return set(connection.scalars(_HOLDERS, {"now": now, "id": query_id}))
 
 
-def give_back(connection: Connection, query_ids: Sequence[str], who: str) -> None:
+def give_back(connection: Connection, query_ids: Sequence[str], who: str, *, now: float) -> None:
     """Reserve queries for the person who took their answer back, but for those that others hold by now."""
-    if query_ids:
-        now = _now(connection)
-        free = [id_ for id_ in query_ids if connection.scalar(_IS_FREE, {"who": who, "now": now, "id": id_})]
-        _reserve(connection, free, who, until=now + LEASE)
+    free = [id_ for id_ in query_ids if connection.scalar(_IS_FREE, {"who": who, "now": now, "id": id_})]
+    _reserve(connection, free, who, until=now + LEASE)
 
 
-def drop(connection: Connection, query_ids: Iterable[str]) -> int:
+def drop(connection: Connection, query_ids: Iterable[str], *, now: float) -> int:
     """Withdraw those of the queries that are open, and that nobody holds.
 
     Returns:
         How many.
     """
-    free = set(connection.scalars(_NOT_LOOKED_AT, {"now": _now(connection)}))
-    dropped = [{"query_id": id_, "dropped_at": time.time()} for id_ in dict.fromkeys(query_ids) if id_ in free]
+    ids = list(dict.fromkeys(query_ids))
+    free: set[str] = set()
+    for some in _parts(ids):
+        free.update(connection.scalars(_NOT_LOOKED_AT, {"now": now, "ids": some}))
+    dropped = [{"query_id": id_, "dropped_at": time.time()} for id_ in ids if id_ in free]
     if dropped:
         connection.execute(insert(DROPPED), dropped)
     return len(dropped)
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    start, size = 0, AT_ONCE
+    while start < len(ids):
+        yield ids[start : start + size]
+        start, size = start + size, min(4 * size, MOST_AT_ONCE)
 
 
 def _holds() -> ColumnElement[bool]:
     """Test whether a lease is its person's last on its query, and hasn't run out."""
     later = LEASES.alias("later")
     same = (later.c.query_id == LEASES.c.query_id) & (later.c.who == LEASES.c.who)
-    return (LEASES.c.until > _NOW) & ~exists().where(same, later.c.number > LEASES.c.number)
+    lasts = (LEASES.c.until > _NOW) & (LEASES.c.until <= _NOW + LONGEST)
+    return lasts & ~exists().where(same, later.c.number > LEASES.c.number)
 
 
 def _is_held(*by: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -110,20 +156,27 @@ def _count(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[int]
 
 
 def _for_me() -> tuple[Select[Any], Select[Any]]:
-    """Select the oldest open queries that a person holds already, and those with a place for them."""
+    """Select, of some queries, the oldest open ones, all of them a person's already or such as have a place for them.
+
+    Of those that the person holds, all have their place.
+    """
     mine = QUERIES.c.id.in_(_MINE)
     # An open query that nobody holds has a place: this test is faster than counting.
     free = ~_is_held() | ((QUERIES.c.people > 1) & ~mine & _has_a_place())
     answered = exists().where(ANSWERS.c.query_id == QUERIES.c.id, ANSWERS.c.who == _WHO, stands())
-    oldest = select(QUERIES).where(is_open(), ~answered).order_by(QUERIES.c.number).limit(bindparam("n", type_=Integer))
-    return oldest.where(mine), oldest.where(free)
+    # By its bare number SQLite would look through all queries in their order, however few of them are meant.
+    oldest = select(QUERIES).where(_AMONG, is_open(), ~answered).order_by(QUERIES.c.number + 0)
+    oldest = oldest.limit(bindparam("n", type_=Integer))
+    return oldest, oldest.where(free)
 
 
 # Made once: to put one together takes longer than to execute it.
 _NOW, _WHO = bindparam("now", type_=Double), bindparam("who", type_=Text)
+_AMONG = QUERIES.c.id.in_(bindparam("ids", expanding=True))
 _MINE = select(LEASES.c.query_id).where(_holds(), LEASES.c.who == _WHO)
 _FOR_ME = _for_me()
-_NOT_LOOKED_AT = select(QUERIES.c.id).where(is_open(), ~_is_held(~_has_answered()))
+_HOLDERS = select(LEASES.c.who).where(LEASES.c.query_id == bindparam("id", type_=Text), _holds())
+_NOT_LOOKED_AT = select(QUERIES.c.id).where(_AMONG, is_open(), ~_is_held(~_has_answered()))
 _IS_FREE = select(_has_a_place()).where(QUERIES.c.id == bindparam("id", type_=Text))
 
 
@@ -132,8 +185,12 @@ def _reserve(connection: Connection, query_ids: Sequence[str], who: str, *, unti
         connection.execute(insert(LEASES), [{"query_id": id_, "who": who, "until": until} for id_ in query_ids])
 
 
-def _now(connection: Connection) -> float:
-    """Seconds since 1970, by one clock for all: the server's where there is one, for machines' clocks differ."""
+def _seconds_since_1970(connection: Connection) -> float:
     if connection.dialect.name == "postgresql":
         return float(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0)
     return time.time()
+
+
+def _ticks() -> float:
+    """Seconds from some moment on, which go on while the machine sleeps, where it can tell."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

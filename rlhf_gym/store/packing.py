@@ -16,6 +16,9 @@ import numpy as np
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
+_KEPT = {np.dtype(kind).newbyteorder("<").str for kind in "?bBhHiIlLqQefd"}
+"""Names of the dtypes that are kept."""
+
 
 class Damaged(ValueError):
     """Bytes that hold no arrays."""
@@ -67,12 +70,14 @@ def unpack(packed: bytes) -> dict[str, Array]:
         start = packed.index(b"\n") + 1
         arrays = {}
         for name, dtype, kept, shape in json.loads(packed[:start]):
+            if dtype not in _KEPT or kept not in _KEPT:  # other dtypes may take any memory for each number
+                raise ValueError(f"{name} is of {dtype!r}, kept as {kept!r}")
             n = math.prod(shape)
             array = np.frombuffer(packed, kept, n, start).reshape(shape)
             start += array.nbytes
             arrays[name] = array.astype(dtype, copy=False)
             arrays[name].setflags(write=False)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise Damaged(f"arrays can't be read ({error})") from error
     return arrays
 

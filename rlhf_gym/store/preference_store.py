@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, final
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rlhf_gym.errors import BadInput
@@ -23,15 +23,18 @@ from rlhf_gym.store.answers import (
     GivenAnswer,
     UnknownQuery,
     given,
-    is_open,
     number_of_options,
     stands,
-    tally,
 )
-from rlhf_gym.store.database import damage_explained, open_database, place, writing_alone
-from rlhf_gym.store.queries import AtHand, in_parts, keep_at_hand, read, write, written
-from rlhf_gym.store.rows import row_to_answer_since, row_to_given_answer, row_to_preference
+from rlhf_gym.store.database import in_memory, open_database, place
+from rlhf_gym.store.patience import PATIENCE
+from rlhf_gym.store.queries import AtHand, in_parts, keep_at_hand, read, were_written, write, written
+from rlhf_gym.store.recording import answers_missing, check_turn
+from rlhf_gym.store.rows import answer_row, check_text, row_to_answer_since, row_to_given_answer, row_to_preference
 from rlhf_gym.store.schema import ANSWERS, QUERIES
+from rlhf_gym.store.tally import OfPerson, Tally
+from rlhf_gym.store.trainer_lock import TrainerLock
+from rlhf_gym.store.transactions import Transactions
 
 Item = TypeVar("Item")
 
@@ -48,21 +51,26 @@ class PreferenceStore:
     A segment is stored once, in however many queries it appears. A query object that is still referenced is returned
     again without reading the database: only new queries cost time.
 
+    A database that is locked, full, or on a server that is started anew is waited for; a word on stderr says so.
+
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file; made if it isn't there. The default
             lives in memory and is gone with the store.
         lasting: Have a write return only when it is safe from a power cut, which takes some 4 ms on a disk. False is
             for teachers who can be asked again: what was written then survives the end of the process alone.
+        patience: Seconds for which a database that can't be used is waited for.
 
     Raises:
         BadInput: If the database can't be opened, belongs to something else, or is of another version; and later
-            from any method, if its file turns out to be damaged.
+            from any method, if its file turns out to be damaged, or it couldn't be used for too long.
         ImportError: If the URL's driver isn't installed.
     """
 
-    def __init__(self, url: str | Path = "sqlite://", *, lasting: bool = True) -> None:
-        self._engine, self._lasting, self._at_hand = open_database(url), lasting, AtHand()
-        self._close = weakref.finalize(self, self._engine.dispose)  # a store that is dropped closes itself
+    def __init__(self, url: str | Path = "sqlite://", *, lasting: bool = True, patience: float = PATIENCE) -> None:
+        self._engine = open_database(url, patience=patience)
+        self._does = Transactions(self._engine, lasting=lasting, patience=patience)
+        self._at_hand, self._tally, self._clock = AtHand(), Tally(), leases.Clock()
+        self._close = weakref.finalize(self, self._does.close)  # a store that is dropped closes itself
 
     @property
     def place(self) -> str:
@@ -72,12 +80,19 @@ class PreferenceStore:
     @property
     def in_memory(self) -> bool:
         """Whether nobody but this object can reach it."""
-        url = self._engine.url
-        return self._engine.dialect.name == "sqlite" and url.database in (None, "", ":memory:")
+        return in_memory(self._engine)
 
     def beside(self, name: str) -> Path | None:
         """Name a file in the folder of the store's own; None where that is in memory or on a server."""
         return None if self.in_memory or "://" in self.place else Path(self.place).with_name(name)
+
+    def train_alone(self) -> None:
+        """Keep other trainers out until the store is closed, or this process ends in any way; harmless if done twice.
+
+        Raises:
+            BadInput: If another trainer has it, whichever machine it is on.
+        """
+        self._does.trainer = self._does.trainer or TrainerLock(self._engine)
 
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
         """Put queries up for answering: all of them, or none if one is refused.
@@ -96,9 +111,14 @@ class PreferenceStore:
         posted = [written(query, texts) for query in queries]
         if not posted:
             return
+        now = time.time()
+
+        def do(connection: Connection, again: bool) -> None:
+            if not (again and were_written(connection, posted, now)):
+                write(connection, posted, [{"people": people, "posted_at": now}] * len(posted), self._at_hand)
+
         try:
-            with self._writing() as connection:
-                write(connection, posted, [{"people": people, "posted_at": time.time()}] * len(posted), self._at_hand)
+            self._does.write(do)
             keep_at_hand(posted, self._at_hand)
         except IntegrityError as error:
             ids = [query.id for query in queries]
@@ -154,12 +174,46 @@ class PreferenceStore:
         if not texts:
             return
         when = time.time() if answered_at is None else answered_at
-        said = {"who": teacher, "shown_at": shown_at, "answered_at": when}
-        rows = [{"query_id": id_, "answer": text, **said} for id_, text in zip(query_ids, texts, strict=True)]
-        with self._writing() as connection:
-            connection.execute(insert(ANSWERS), rows)
-            withdrawn = [id_ for id_, text in zip(query_ids, texts, strict=True) if text is None]
-            leases.give_back(connection, withdrawn, teacher)
+        said = partial(answer_row, who=teacher, shown_at=shown_at, answered_at=when)
+        rows = [said(query_id=id_, answer=text) for id_, text in zip(query_ids, texts, strict=True)]
+        withdrawn = [id_ for id_, text in zip(query_ids, texts, strict=True) if text is None]
+
+        def do(connection: Connection, again: bool) -> None:
+            if missing := answers_missing(connection, rows) if again else rows:
+                connection.execute(insert(ANSWERS), missing)
+            if withdrawn:
+                leases.give_back(connection, withdrawn, teacher, now=self._clock.now(connection))
+
+        self._does.write(do)
+
+    def record_in_turn(self, query_id: str, answer: Said, *, person: str, shown_at: float | None = None) -> None:
+        """Record a person's answer if the query is theirs to answer, and they haven't answered it.
+
+        The same answer said once more is the one that is there, as where a reply was lost. To change an answer, take
+        it back: record None. So what was said under one name in two places is never replaced in silence.
+
+        Args:
+            query_id: Which query.
+            answer: What is said.
+            person: Who says it.
+            shown_at: When the query was shown, seconds since 1970; None where nobody looked.
+
+        Raises:
+            UnknownQuery: If there is no such query.
+            Taken: If another answer of theirs stands; or if others hold the query, or have answered it, as many as it
+                wants: a lease had run out.
+            BadInput: If the answer isn't one to a query of that kind.
+        """
+        [(kind, options)] = self._shapes([query_id])
+        text = answer_text(answer, kind=kind, options=options, query_id=query_id)
+        row = answer_row(query_id=query_id, answer=text, who=person, shown_at=shown_at, answered_at=time.time())
+
+        def do(connection: Connection, _: bool) -> None:
+            now = self._clock.now(connection)
+            if check_turn(connection, row, holders=lambda: leases.holders(connection, query_id, now=now)):
+                connection.execute(insert(ANSWERS), [row])
+
+        self._does.write(do)
 
     def add(self, preferences: Sequence[Preference]) -> int:
         """Add preferences from elsewhere, queries with their answers: all of them, or none if one is refused.
@@ -174,8 +228,9 @@ class PreferenceStore:
                 either isn't of its kind.
         """
         queries = [written(preference.query) for preference in preferences]
-        with self._writing() as connection:
-            new, answers = merging.add(connection, queries, preferences, self._at_hand)
+        new, answers = self._does.write(
+            lambda connection, _: merging.add(connection, queries, preferences, self._at_hand)
+        )
         keep_at_hand(new, self._at_hand)
         return answers
 
@@ -187,7 +242,7 @@ class PreferenceStore:
         Args:
             person: For whom.
             n: How many, at least 1.
-            lease: Seconds from now.
+            lease: Seconds from now; ten minutes at most.
             kinds: Of which kinds: those that can be shown to them. None is all.
 
         Returns:
@@ -201,19 +256,24 @@ class PreferenceStore:
         """
         if n < 1:
             raise BadInput(f"n is {n}; claim at least 1 query")
-        with self._writing(lasting=False) as connection:
-            rows = leases.claim(connection, person, n=n, lease=lease, kinds=kinds)
+        check_text("person", person)
+
+        def do(connection: Connection, _: bool) -> list[Query]:
+            waiting, now = self._tally.open(connection), self._clock.now(connection)
+            rows = leases.claim(connection, waiting, person, n=n, now=now, lease=lease, kinds=kinds)
             return read(connection, rows, self._at_hand)
+
+        return self._does.write(do, lasting=False)
 
     def release(self, person: str) -> None:
         """Release the queries that `person` holds and hasn't answered."""
-        with self._writing(lasting=False) as connection:
-            leases.release(connection, person)
+        self._does.write(
+            lambda connection, _: leases.release(connection, person, now=self._clock.now(connection)), lasting=False
+        )
 
     def holders(self, query_id: str) -> set[str]:
         """List the people with a lease on a query, answered or not."""
-        with damage_explained(self._engine), self._engine.connect() as connection:
-            return leases.holders(connection, query_id)
+        return self._does.read(lambda connection: leases.holders(connection, query_id, now=self._clock.now(connection)))
 
     def wanted(self, query_id: str) -> int:
         """Get the number of people whose answers a query needs.
@@ -240,8 +300,9 @@ class PreferenceStore:
         """
         query_ids = list(query_ids)
         self._check_known(query_ids)
-        with self._writing() as connection:
-            return leases.drop(connection, query_ids)
+        return self._does.write(
+            lambda connection, _: leases.drop(connection, query_ids, now=self._clock.now(connection))
+        )
 
     def query(self, query_id: str) -> Query:
         """Look a query up by its id.
@@ -258,23 +319,26 @@ class PreferenceStore:
         Raises:
             UnknownQuery: If there is none of an id.
         """
-        with self._reading() as connection:
-            rows = in_parts(connection, select(QUERIES), QUERIES.c.id, list(dict.fromkeys(ids)))
-            found = {query.id: query for query in read(connection, rows, self._at_hand)}
+        for id_ in ids:
+            check_text("query", id_)
+        found = self._does.read(partial(self._queries, ids=list(dict.fromkeys(ids))))
         if unknown := sorted(set(ids) - found.keys()):
             raise _never_posted(unknown[0])
         return [found[id_] for id_ in ids]
 
     def pending(self, limit: int | None = None) -> list[Query]:
         """List the oldest open queries, leased or not, in order of posting; at most `limit` of them."""
-        oldest = select(QUERIES).where(is_open()).order_by(QUERIES.c.number).limit(limit)
-        with self._reading() as connection:
-            return read(connection, connection.execute(oldest), self._at_hand)
+
+        def do(connection: Connection) -> list[Query]:
+            ids = self._tally.open(connection, limit)
+            found = self._queries(connection, ids)
+            return [found[id_] for id_ in ids]
+
+        return self._does.read(do)
 
     def open_ids(self, limit: int | None = None) -> list[str]:
         """List the ids of the queries of :meth:`pending`."""
-        oldest = select(QUERIES.c.id).where(is_open()).order_by(QUERIES.c.number).limit(limit)
-        return self._rows(oldest, lambda row: str(row.id))
+        return self._does.read(lambda connection: self._tally.open(connection, limit))
 
     def preferences(self) -> list[Preference]:
         """List every current answer, SKIP included, with its query, in order of answering."""
@@ -307,14 +371,22 @@ class PreferenceStore:
         said = _GIVEN if person is None else _GIVEN.where(ANSWERS.c.who == person)
         return self._rows(said, row_to_given_answer)
 
+    def number_asked(self) -> int:
+        """Count the queries, as :attr:`Counts.asked` does, and nothing else, which takes no time."""
+        [asked] = self._rows(select(func.count()).select_from(QUERIES), lambda row: int(row[0]))
+        return asked
+
     def counts(self, kinds: Collection[str] | None = None) -> Counts:
         """Count queries asked, their answers, and the answers still awaited.
 
         Args:
             kinds: Count queries of these kinds alone; None is all.
         """
-        [counts] = self._rows(tally(kinds), lambda row: Counts(**{name: int(n) for name, n in row._asdict().items()}))
-        return counts
+        return self._does.read(lambda connection: self._tally.counts(connection, kinds))
+
+    def counts_of(self, person: str) -> OfPerson:
+        """Count the labels of one person, and the seconds that they take."""
+        return self._does.read(lambda connection: self._tally.of(connection, person))
 
     def close(self) -> None:
         """Close the database; harmless if done twice."""
@@ -326,44 +398,38 @@ class PreferenceStore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
 
-    @contextmanager
-    def _writing(self, *, lasting: bool = True) -> Iterator[Connection]:
-        with (
-            damage_explained(self._engine),
-            writing_alone(self._engine, lasting=lasting and self._lasting) as connection,
-        ):
-            yield connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with damage_explained(self._engine), self._engine.connect() as connection:
-            yield connection
-
     def _rows(self, statement: Select[Any], make: Callable[[Row[Any]], Item]) -> list[Item]:
-        with self._reading() as connection:
-            return [make(row) for row in connection.execute(statement)]
+        return self._does.read(lambda connection: [make(row) for row in connection.execute(statement)])
 
     def _preferences(self, statement: Select[Any]) -> list[Preference]:
-        with self._reading() as connection:
+        def do(connection: Connection) -> list[Preference]:
             rows = connection.execute(statement).all()
             queries = {query.id: query for query in read(connection, rows, self._at_hand)}
             return [row_to_preference(row, queries[row.id]) for row in rows]
+
+        return self._does.read(do)
+
+    def _queries(self, connection: Connection, ids: Sequence[str]) -> dict[str, Query]:
+        rows = in_parts(connection, select(QUERIES), QUERIES.c.id, ids)
+        return {query.id: query for query in read(connection, rows, self._at_hand)}
 
     def _shapes(self, ids: Sequence[str]) -> list[tuple[str, int]]:
         """Look up the kind of each query, and its number of options."""
         known = {id_: query for id_ in ids if (query := self._at_hand.queries.get(id_)) is not None}
         shapes = {id_: (query.kind, len(query.options)) for id_, query in known.items()}
         asked = select(QUERIES.c.id, QUERIES.c.kind, number_of_options().label("options"))
-        with self._reading() as connection:
-            new = [id_ for id_ in dict.fromkeys(ids) if id_ not in shapes]
-            shapes |= {row.id: (row.kind, row.options) for row in in_parts(connection, asked, QUERIES.c.id, new)}
+        if new := [id_ for id_ in dict.fromkeys(ids) if id_ not in shapes]:
+            for id_ in new:
+                check_text("query", id_)
+            rows = self._does.read(lambda connection: list(in_parts(connection, asked, QUERIES.c.id, new)))
+            shapes |= {row.id: (row.kind, row.options) for row in rows}
         if unknown := sorted(set(ids) - shapes.keys()):
             raise UnknownQuery(f"query {unknown[0]!r} is not in the store; post it before it is answered")
         return [shapes[id_] for id_ in ids]
 
     def _known(self, ids: Sequence[str]) -> set[str]:
-        with self._reading() as connection:
-            return {row.id for row in in_parts(connection, select(QUERIES.c.id), QUERIES.c.id, ids)}
+        known = select(QUERIES.c.id)
+        return self._does.read(lambda connection: {row.id for row in in_parts(connection, known, QUERIES.c.id, ids)})
 
     def _check_known(self, ids: Sequence[str]) -> None:
         if unknown := sorted(set(ids) - self._known(ids)):

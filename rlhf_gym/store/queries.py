@@ -14,7 +14,7 @@ from rlhf_gym.kinds import check_query
 from rlhf_gym.kinds.made import ARRAYS
 from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Segment
-from rlhf_gym.store.rows import query_to_row, row_to_query, row_to_segment, segment_to_row
+from rlhf_gym.store.rows import query_to_row, readable, row_to_query, row_to_segment, segment_to_row
 from rlhf_gym.store.schema import OPTIONS, QUERIES, SEGMENTS
 
 _AT_ONCE = 500  # values that one statement asks for: databases have their limits
@@ -86,6 +86,13 @@ def write(
     )
 
 
+def were_written(connection: Connection, queries: Sequence[Written], posted_at: float) -> bool:
+    """Tell whether these queries are there from this very moment: they were written, and the word of it was lost."""
+    ids, moments = [one.query.id for one in queries], select(QUERIES.c.id, QUERIES.c.posted_at)
+    there = {row.id: row.posted_at for row in in_parts(connection, moments, QUERIES.c.id, ids)}
+    return all(there.get(one.query.id) == posted_at for one in queries)
+
+
 def keep_at_hand(queries: Iterable[Written], at_hand: AtHand) -> None:
     """Remember committed queries, but for those that their owner could still change."""
     for one in queries:
@@ -110,8 +117,14 @@ def read(connection: Connection, rows: Iterable[Row[Any]], at_hand: AtHand) -> l
     digests = digests_of(connection, [id_ for id_ in by_id if id_ not in found])
     segments = _segments(connection, list(dict.fromkeys(chain.from_iterable(digests.values()))), at_hand)
     for id_, mine in digests.items():
-        found[id_] = at_hand.queries[id_] = row_to_query(by_id[id_], [segments[digest] for digest in mine])
+        found[id_] = at_hand.queries[id_] = _made(by_id[id_], mine, segments)
     return [found[id_] for id_ in by_id]
+
+
+def _made(row: Row[Any], digests: Sequence[str], segments: Mapping[str, Segment]) -> Query:
+    with readable(f"query {row.id!r}"):
+        options = [segments[digest] for digest in digests]
+    return row_to_query(row, options)
 
 
 def digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from rlhf_gym.teachers.noisy import NoisyTeacher
 from rlhf_gym.teachers.oracle import OracleTeacher
 from rlhf_gym.teachers.own_answers import OwnAnswers
 from rlhf_gym.teachers.panel import Panel
-from rlhf_gym.teachers.people import People, Waiting, pause
+from rlhf_gym.teachers.people import People, Waiting, pause, saying
 from rlhf_gym.teachers.random import RandomTeacher
 from rlhf_gym.teachers.self_rewarding import OWN, SelfRewardingTeacher
 from rlhf_gym.teachers.several import Open, Reply, Several
@@ -37,5 +37,6 @@ __all__ = [
     "goal_rewards",
     "load_goal",
     "pause",
+    "saying",
     "true_returns",
 ]

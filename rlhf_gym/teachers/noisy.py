@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
 import numpy as np
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.generators import go_to, state_of
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import Answer, Query, Said
 from rlhf_gym.segments import Array
@@ -40,8 +41,6 @@ class NoisyTeacher(Teacher):
 
     One segment by itself is rated by the place of its beta G, with the draw's noise, among those of the last 200, and
     by mistake at any place; without a look it has the middle one, and nothing is switched off.
-
-    What is usual, and how many answers were given, is forgotten when a run is resumed.
 
     Args:
         goal: What counts; None is the environment's reward.
@@ -96,6 +95,19 @@ class NoisyTeacher(Teacher):
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
         return answered(queries, self._judge, self._shows)
+
+    def save_state(self) -> dict[str, Any]:
+        """See :meth:`Teacher.save_state`: what is usual, how many answers were given, and chance."""
+        usual = {"seen": [list(pair) for pair in self._seen], "places": self._places.state}
+        return {**usual, "answered": self._answered, "rng": state_of(self._rng)}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """See :meth:`Teacher.restore_state`."""
+        self._seen.clear()
+        self._seen.extend((returns, recent) for returns, recent in state["seen"])
+        self._places.restore(state["places"])
+        self._answered = int(state["answered"])
+        go_to(self._rng, state["rng"])
 
     def _judge(self, queries: Sequence[Query]) -> list[Said]:
         returns = worths(self._returns, queries)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Query, Said
@@ -20,7 +20,7 @@ class OracleTeacher(Teacher):
     Worth is the undiscounted sum of rewards over the lived steps. Sums are exact
     (:func:`rlhf_gym.teachers.true_returns`), so a constant reward ties wherever equally many steps were lived. There is
     no tolerance beyond that: sums that differ at all are not a tie. A segment that is rated has the level of its place
-    among the last 200 that were; the oracle forgets these when a run is resumed.
+    among the last 200 that were.
 
     Args:
         goal: Compare by the sum of this in place of the environment's reward.
@@ -44,6 +44,14 @@ class OracleTeacher(Teacher):
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
         return answered(queries, self._judge, self._shows)
+
+    def save_state(self) -> dict[str, Any]:
+        """See :meth:`Teacher.save_state`: the segments rated lately."""
+        return {"seen": self._seen.state}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """See :meth:`Teacher.restore_state`."""
+        self._seen.restore(state["seen"])
 
     def _judge(self, queries: Sequence[Query]) -> list[Said]:
         return [said(*of, self._seen) for of in zip(queries, worths(self.values, queries), strict=True)]

@@ -11,6 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.generators import go_to, state_of
 from rlhf_gym.preferences import Query, Said
 from rlhf_gym.registry import check_is, make, teacher_entry
 from rlhf_gym.store import PreferenceStore
@@ -70,6 +71,18 @@ class Panel(Several):
             for one, names in zip(waiting, asked, strict=True)
             for name in names
         ]
+
+    def save_state(self) -> dict[str, Any]:
+        """See :meth:`Teacher.save_state`: whose turn it is, chance, and each member's."""
+        members = {name: member.save_state() for name, member in self.members.items()}
+        return {"members": members, "next": self._next, "rng": state_of(self._rng)}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """See :meth:`Teacher.restore_state`."""
+        for name, member in self.members.items():
+            member.restore_state(state["members"][name])
+        self._next = int(state["next"])
+        go_to(self._rng, state["rng"])
 
     def _answers(self, name: str, queries: Sequence[Query]) -> Iterator[Said]:
         answers = self.members[name].answer(queries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,6 +16,19 @@ Waiting = Callable[[], object]
 """Called again and again while answers are missing: a prompt that asks, or a pause."""
 
 pause: Waiting = partial(time.sleep, 0.2)
+
+
+def saying(line: str) -> Waiting:
+    """Make a pause that says on stderr, when answers are first waited for, how to give them."""
+    told: list[str] = []
+
+    def say_and_pause() -> None:
+        if not told:
+            told.append(line)
+            print(f"\n{line}", file=sys.stderr, flush=True)  # a progress bar may stand there
+        pause()
+
+    return say_and_pause
 
 
 @final

@@ -6,7 +6,7 @@ import math
 import reprlib
 import sys
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -117,6 +117,16 @@ class RulesTeacher(Teacher):
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
         return answered(queries, self._judge, self._shows)
+
+    def save_state(self) -> dict[str, Any]:
+        """See :meth:`Teacher.save_state`: the segments rated lately, and what each principle decided."""
+        return {"seen": [scores.tolist() for scores in self._seen], "decided": dict(self.decided)}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """See :meth:`Teacher.restore_state`."""
+        self._seen.clear()
+        self._seen.extend(np.array(scores) for scores in state["seen"])
+        self.decided = Counter(state["decided"])
 
     def _judge(self, queries: Sequence[Query]) -> list[Said]:
         return [self._answer(*of) for of in zip(queries, self._scores(queries), strict=True)]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
+import numpy as np
+
+from rlhf_gym.generators import go_to, state_of
 from rlhf_gym.preferences import Query, Said
 
 
@@ -26,3 +30,19 @@ class Teacher(ABC):
         Returns:
             N answers, in the order of the queries.
         """
+
+    def save_state(self) -> dict[str, Any]:
+        """Say what its further answers hang on besides the queries, as JSON values; a resumed run hands it back.
+
+        By itself, that is where the generators are that it has as attributes. A teacher with more, such as what it has
+        seen lately, says so here.
+        """
+        return {name: state_of(rng) for name, rng in self._generators().items()}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what another one of the same settings said in :meth:`save_state`."""
+        for name, rng in self._generators().items():
+            go_to(rng, state[name])
+
+    def _generators(self) -> dict[str, np.random.Generator]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.random.Generator)}

@@ -108,6 +108,16 @@ class Seen:
     def __init__(self, most: int = LATELY) -> None:
         self._worth: deque[float] = deque(maxlen=most)
 
+    @property
+    def state(self) -> list[float]:
+        """What is remembered, the oldest first; :meth:`restore` takes it."""
+        return list(self._worth)
+
+    def restore(self, state: Sequence[float]) -> None:
+        """Remember this instead."""
+        self._worth.clear()
+        self._worth.extend(state)
+
     def place(self, worth: float) -> float:
         """Look at a segment; gives the share of those seen that are worth less, half of those worth the same."""
         self._worth.append(worth)

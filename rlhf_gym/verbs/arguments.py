@@ -22,35 +22,57 @@ RunDir = Annotated[Path, Positional, arg(metavar="DIR")]
 def config_of(run_dir: Path) -> RLHFConfig | None:
     """Read the settings of the run in a directory, None if it holds none."""
     file = run_dir / "config.yaml"
-    return RLHFConfig.from_yaml(file) if file.is_file() else None
+    return RLHFConfig.from_run(file) if file.is_file() else None
 
 
-def store_of(run_dir: Path, url: str | None = None) -> PreferenceStore:
+def check_code(config: RLHFConfig, run_dir: Path, *settings: str) -> None:
+    """Refuse a run directory that names code which this user never ran, or leads elsewhere.
+
+    Args:
+        config: Its settings.
+        run_dir: Where they are from.
+        *settings: Those that are about to be used.
+    """
+    from rlhf_gym.config.code import code_named
+    from rlhf_gym.runs.strange_files import check_entries
+    from rlhf_gym.trust import check_trusted
+
+    check_entries(run_dir)
+    check_trusted(code_named(config, *settings), f"{run_dir}")
+
+
+def store_of(run_dir: Path, url: str | None = None, **how: float) -> PreferenceStore:
     """Open the store of a run, which has to exist.
 
     Args:
         run_dir: The run directory.
         url: Another store; None is the one that the run's settings name, or preferences.db.
+        **how: As :class:`PreferenceStore` takes it.
     """
     from sqlalchemy import make_url
 
+    from rlhf_gym.runs.strange_files import check_entries
     from rlhf_gym.store import PreferenceStore
 
     config = config_of(run_dir)
+    check_entries(run_dir)
+    if config and not url:
+        check_code(config, run_dir, "feedback.store")
     url, file = url or (config.feedback.store if config else None), run_dir / "preferences.db"
     if url is None and not file.is_file():
         raise BadInput(f"{run_dir} holds no preferences.db; use the directory of a run, or name its --store")
     path = make_url(url).database if url and url.startswith("sqlite:///") else None
     if path and not Path(path).is_file():
         raise BadInput(f"store {url} is a file that isn't there; name the one that the run writes to")
-    return PreferenceStore(url or file)
+    return PreferenceStore(url or file, **how)  # type: ignore[arg-type]
 
 
-def spaces_of(config: RLHFConfig) -> tuple[Space[Any], Space[Any]]:
+def spaces_of(config: RLHFConfig, run_dir: Path) -> tuple[Space[Any], Space[Any]]:
     """Of observations and actions of a run's environment."""
     from rlhf_gym.envs import make_env
     from rlhf_gym.segments import Origin
 
+    check_code(config, run_dir, "env_id")
     with closing(make_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))) as env:
         return env.observation_space, env.action_space
 

@@ -5,19 +5,16 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
 from rlhf_gym.verbs.arguments import RunDir, config_of, spaces_of, store_of
-
-if TYPE_CHECKING:
-    from rlhf_gym.preferences import Preference
 
 
 @dataclass(frozen=True)
@@ -40,9 +37,19 @@ class Export:
     """With --minari, how many the policy plays."""
     seed: int = 0
     """With --minari, what these episodes' seeds are drawn from."""
+    policy: Path | None = None
+    """Write the policy instead, into this file, for Stable-Baselines3 without this package: where observations are
+    normalised, policy.zip needs it, and this file has that in its weights."""
+    trust: bool = False
+    """Run modules of somebody else's that this run's settings or queries name; asked for once each."""
 
     def run(self) -> None:
         """Write."""
+        if self.policy is not None:
+            from rlhf_gym.verbs.policy_export import export_policy
+
+            print(export_policy(self, self.policy))
+            return
         if self.minari is not None:
             from rlhf_gym.verbs.minari_export import export_to_minari
 
@@ -53,10 +60,11 @@ class Export:
                 raise BadInput(f"{name} is of a Minari dataset; name it, as in --minari {self.run_dir.name}/policy-v0")
         from rlhf_gym.store.exchange import export
 
-        config, output = RLHFConfig.from_yaml(self.run_dir / "config.yaml"), self.output or self.run_dir / "export"
+        config, output = RLHFConfig.from_run(self.run_dir / "config.yaml"), self.output or self.run_dir / "export"
         with store_of(self.run_dir) as store:
-            n = export(store, output, spaces=spaces_of(config), parquet=not self.no_parquet)
-        print(f"wrote {n} preferences into {output}; to read them: rlhf-gym import {output} --store URL")
+            n = export(store, output, spaces=spaces_of(config, self.run_dir), parquet=not self.no_parquet)
+        place = shlex.quote(str(output))
+        print(f"wrote {n} preferences into {output}; to read them: rlhf-gym import {place} --store URL")
 
 
 @dataclass(frozen=True)
@@ -69,34 +77,21 @@ class Import:
     """A run directory whose store takes them."""
     store: str | None = None
     """Database URL of a store that takes them, such as sqlite:///preferences.db; made if it isn't there."""
+    trust: bool = False
+    """Run modules of somebody else's that these preferences, or the run's settings, name; asked for once each."""
 
     def run(self) -> None:
         """Read and add."""
         from rlhf_gym.store import PreferenceStore
-        from rlhf_gym.store.exchange import read_preferences
+        from rlhf_gym.store.exchange import add_preferences, check_fit, read_preferences, wanted_by_run
 
         if (self.run_dir is None) == (self.store is None):
             raise BadInput("import needs one place to put preferences; use either --run-dir DIR or --store URL")
         preferences = read_preferences(self.path)
-        if self.run_dir and (config := config_of(self.run_dir)):
-            _check_fit(preferences, config)
+        config = config_of(self.run_dir) if self.run_dir else None
+        if config and self.run_dir:
+            wanted = wanted_by_run(config.env_id, *spaces_of(config, self.run_dir), config.segment_length)
+            check_fit(preferences, wanted)
         with store_of(self.run_dir) if self.run_dir else PreferenceStore(self.store or "") as store:
-            new = store.add(preferences)
+            new = add_preferences(preferences, store)
         print(f"{new} preferences are new, {len(preferences) - new} were there already")
-
-
-def _check_fit(preferences: Iterable[Preference], config: RLHFConfig) -> None:
-    """Refuse preferences about another environment's observations or actions than a run's."""
-    observation, action = (space.shape for space in spaces_of(config))
-    for query in (preference.query for preference in preferences):
-        for side, segment in (("left", query.left), ("right", query.right)):
-            for name, array, shape in (
-                ("observations", segment.observations, observation),
-                ("actions", segment.actions, action),
-            ):
-                if array.shape[1:] != shape:
-                    raise BadInput(
-                        f"{name} of the {side} segment of query {query.id} have shape {array.shape[1:]} each and the "
-                        f"run's environment, {config.env_id}, has {shape}; import them into a run of their own "
-                        f"environment, or into a store of their own with --store URL"
-                    )

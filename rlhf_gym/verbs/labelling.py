@@ -18,10 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from rlhf_gym.config import RLHFConfig
 from rlhf_gym.verbs.arguments import RunDir, config_of, store_of
+from rlhf_gym.verbs.how_shown import say_how_shown
 
 if TYPE_CHECKING:
     from rlhf_gym.labelling import Desk
+
+PAGE_WAITS = 10.0  # seconds for a store that can't be used; then who asked is told, and asks again by itself
 
 
 @dataclass(frozen=True)
@@ -38,23 +42,40 @@ class Label:
     """Port of the page; 0 takes a free one."""
     token: bool = False
     """Ask for a token on this machine's own address too, as behind a proxy."""
+    root_path: str = ""
+    """Path under which a proxy serves the page, such as /label; whether the proxy passes it on or not."""
+    allowed_host: tuple[str, ...] = ()
+    """Names by which a proxy makes the page known, such as labels.example; then the token is asked for."""
+    frame_ancestors: tuple[str, ...] = ()
+    """Sites that may show the page in a frame, such as https://worker.mturk.com; none else may. Where there is a token,
+    that takes an address with https."""
     who: str | None = None
     """Your name in the terminal; None is the name you are logged in with. The page asks everyone for theirs."""
     instructions: str = ""
     """What to look for, shown above the clips."""
     store: str | None = None
     """URL of the preference store; None is the one that the run's settings name, or its preferences.db."""
-    draw: Literal["replay", "states"] = "replay"
-    """Draw the environment, or plot its observations where it doesn't replay or can't be drawn."""
+    draw: Literal["auto", "replay", "states"] | None = None
+    """Draw the environment, plot its observations instead, or (auto) plot them where it can't be drawn or doesn't
+    replay. None is as the run's settings have it (`feedback.draw`)."""
+    draw_seconds: float = 120.0
+    """Longest that drawing one clip may take; then it is given up, and the next one's turn comes."""
     width: int = 400
     """Of a clip, in pixels."""
     until_input_ends: bool = False
     """End the page when standard input ends, as it does when the process that started it is gone."""
+    trust: bool = False
+    """Run modules of somebody else's that this run's settings or queries name; asked for once each."""
 
     @property
     def name(self) -> str:
         """Under which answers of the terminal are kept."""
-        return self.who or getpass.getuser()
+        if self.who:
+            return self.who
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError, ImportError):  # an account without a name, as in containers
+            return f"user {os.getuid()}" if hasattr(os, "getuid") else "user"
 
     @contextmanager
     def desk(self) -> Iterator[Desk]:
@@ -64,8 +85,14 @@ class Label:
 
         config = config_of(self.run_dir)
         with (
-            store_of(self.run_dir, self.store) as store,
-            ClipCache(self.run_dir / "clips", width=self.width, draw=self.draw, films=not self.web) as clips,
+            store_of(self.run_dir, self.store, **{"patience": PAGE_WAITS} if self.web else {}) as store,
+            ClipCache(
+                self.run_dir / "clips",
+                width=self.width,
+                draw=self._drawn(config),
+                films=not self.web,
+                seconds=self.draw_seconds,
+            ) as clips,
         ):
             clips.ahead(store.pending(2))  # the first person needn't wait for the drawing to begin
             instructions = self.instructions or (config.feedback.instructions if config else "")
@@ -78,8 +105,15 @@ class Label:
                 levels=config.feedback.levels if config else (),
             )
 
+    def _drawn(self, config: RLHFConfig | None) -> str:
+        draw = self.draw or (config.feedback.draw if config else "auto")
+        # A terminal has plots of its own, in characters.
+        return "replay" if draw == "auto" and not self.web else draw
+
     def run(self) -> None:
         """Hand out queries and take answers until interrupted."""
+        if not self.until_input_ends and (config := config_of(self.run_dir)):  # else the trainer has said it
+            say_how_shown(config, draw=self.draw)
         # Who started the page and closes its input knows that it ends; Ctrl-C in their terminal is theirs to speak of.
         silent = (KeyboardInterrupt,) if self.until_input_ends else ()
         with suppress(*silent), self.desk() as desk:
@@ -105,6 +139,8 @@ class Quality:
     """URL of the preference store; None is the one that the run's settings name, or its preferences.db."""
     json: bool = False
     """Print JSON."""
+    trust: bool = False
+    """Run modules of somebody else's that this run's settings or queries name; asked for once each."""
 
     def run(self) -> None:
         """Read the answers, assess them, print."""
@@ -130,15 +166,19 @@ def _shown_on_page() -> tuple[str, ...]:
 
 def _serve(desk: Desk, asked: Label) -> None:
     """Serve the labelling page until interrupted."""
-    from rlhf_gym.labelling.page import is_loopback, make_app, serve
+    from rlhf_gym.labelling.page import Access, is_loopback, make_app, serve
     from rlhf_gym.runs import metrics_so_far
 
-    token = _token(asked.run_dir) if asked.token or not is_loopback(asked.host) else None
-    app = make_app(desk, token=token, curve=partial(metrics_so_far, asked.run_dir))
+    access = Access(root_path=asked.root_path, allowed_hosts=asked.allowed_host, frame_ancestors=asked.frame_ancestors)
+    open_to_others = asked.token or access.allowed_hosts or not is_loopback(asked.host)
+    token = _token(asked.run_dir) if open_to_others else None
+    app = make_app(desk, token=token, curve=partial(metrics_so_far, asked.run_dir), access=access)
 
     def started(address: str) -> None:
         opened = f"{address}?token={token}" if token else address
         print(f"{_line_of_its_own(asked)}open {opened} to label; Ctrl-C ends", flush=True)
+        for host in access.allowed_hosts:
+            print(f"through the proxy: https://{host}{access.root_path}/?token={token}", flush=True)
 
     serve(app, host=asked.host, port=asked.port, started=started)
 

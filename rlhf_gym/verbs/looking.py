@@ -6,6 +6,7 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from tyro.conf import Positional, arg
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import check_name
-from rlhf_gym.verbs.arguments import RunDir, check_played
+from rlhf_gym.verbs.arguments import RunDir, check_code, check_played
 from rlhf_gym.verbs.judging import measured, report_reward
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Evaluate:
     output folder, or in the run directory."""
     json: bool = False
     """Print JSON."""
+    trust: bool = False
+    """Run modules of somebody else's that this run's settings name; asked for once each."""
 
     def run(self) -> None:
         """Play, and print the true return, and the goal's if the run has one, and the metrics that are asked for."""
@@ -92,6 +95,8 @@ class Watch:
     """Episodes to show, one after the other."""
     seed: int = 0
     """The episodes' seeds are drawn from it."""
+    trust: bool = False
+    """Run modules of somebody else's that this run's settings name; asked for once each."""
 
     def run(self) -> None:
         """Play, draw, write."""
@@ -99,11 +104,14 @@ class Watch:
 
         from rlhf_gym.envs import frames_per_second, replay, write_clip
 
+        output = self.output or self.run_dir / "policy.gif"
+        if self.run_dir.is_dir() and not os.access(output.parent, os.W_OK):  # before it plays and draws
+            raise BadInput(f"output is {output}, in a folder that can't be written; name another file by --output")
         config, episodes = play_run(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
         frames = np.concatenate([replay(episode) for episode in episodes])
         clip = write_clip(
             frames,
-            self.output or self.run_dir / "policy.gif",
+            output,
             fps=frames_per_second(config.env_id, config.env_kwargs),
         )
         print(f"true return {', '.join(f'{episode.true_return:.4g}' for episode in episodes)}\nwrote {clip}")
@@ -152,13 +160,25 @@ def _goal_return(goal: str | None, episodes: Sequence[Trajectory]) -> float | No
 
 
 def play_run(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, list[Trajectory]]:
-    """Read a run's settings, and play episodes of its policy on the unmodified environment."""
+    """Read a run's settings, and play episodes of its policy on the unmodified environment.
+
+    Raises:
+        BadInput: If it holds no finished run, or names code that this user never ran.
+    """
     check_played(n_episodes=n_episodes, seed=seed)
-    from rlhf_gym.agents import load_policy
     from rlhf_gym.evaluation import play
     from rlhf_gym.runs import read_run
+    from rlhf_gym.saved_policy import saved_policy
 
     config = read_run(run_dir).config
-    policy = load_policy(run_dir / "policy.zip", config.algo)
-    predict = partial(policy.predict, deterministic=True)
-    return config, play(predict, config.env_id, env_kwargs=config.env_kwargs, n_episodes=n_episodes, seed=seed)
+    check_code(config, run_dir, "env_id", "algo", "feedback.goal")
+    predict = partial(saved_policy(run_dir, config).predict, deterministic=True)
+    return config, play(
+        predict,
+        config.env_id,
+        env_kwargs=config.env_kwargs,
+        n_episodes=n_episodes,
+        seed=seed,
+        n_envs=config.evaluation.n_envs,
+        step_seconds=config.env.step_seconds,
+    )

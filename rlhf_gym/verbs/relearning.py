@@ -30,6 +30,8 @@ class Relearn:
     """Folder of their run directories; one that was interrupted is resumed. None keeps none."""
     json: bool = False
     """Print JSON."""
+    trust: bool = False
+    """Run modules of somebody else's that this run's settings name; asked for once each."""
 
     def run(self) -> None:
         """Train, evaluate, write, print."""

@@ -6,6 +6,7 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from rlhf_gym.config.presets import has_preset, preset
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.verbs.arguments import RunDir
+from rlhf_gym.verbs.how_shown import say_how_shown
+from rlhf_gym.verbs.interrupts import Interrupted, interrupted_by_signals
 from rlhf_gym.verbs.labelling import Label
 from rlhf_gym.verbs.looking import true_return
 
@@ -45,13 +48,21 @@ class Train:
     settings: Annotated[RLHFConfig, arg(name="")]
     config: Path | None = None
     """YAML file of settings, such as config.yaml in a run directory."""
+    trust: bool = False
+    """Run modules of somebody else's that the run directory of --config names, or what a policy to start from holds."""
 
     def run(self) -> None:
         """Train, evaluate, write the run directory, and print the result."""
         from rlhf_gym.rlhf import RLHF
 
+        if self.config:
+            check_config(self.config, self.settings)
         config = replace(self.settings, run_dir=self.settings.run_dir or default_run_dir(self.settings))
-        with _teaching(config) as waiting, closing(RLHF(config, waiting=waiting)) as rlhf:
+        with (
+            interrupted_by_signals(),
+            _teaching(config) as waiting,
+            closing(RLHF(config, waiting=waiting)) as rlhf,
+        ):
             if not preset(config.env_id):
                 print(f"{config.env_id} has no preset: what isn't set is a general default", file=sys.stderr)
             elif not has_preset(config.env_id, config.algo):
@@ -61,19 +72,50 @@ class Train:
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with a run that was interrupted, after its last finished round, with every answer given so far."""
+    """Go on with a run that was interrupted, as if it hadn't been, or give a finished one a larger budget.
+
+    Every answer given so far counts; nobody is asked twice.
+    """
 
     run_dir: RunDir
     """Its run directory."""
+    labels: int | None = None
+    """New budget of labels, those given so far included; rounds that are done stay, and further ones, about as long,
+    spend what is left. None leaves it as it is."""
+    total_timesteps: int | None = None
+    """New budget of environment steps, likewise; a schedule that falls linearly then falls to 0 at the new end."""
+    trust: bool = False
+    """Run modules of somebody else's that this run's settings name; asked for once each."""
 
     def run(self) -> None:
         """Train on, evaluate, write the files of a finished run, and print the result."""
         from rlhf_gym.rlhf import RLHF
-        from rlhf_gym.runs import unfinished_run
+        from rlhf_gym.runs import run_to_resume
 
-        config = unfinished_run(self.run_dir)
-        with _teaching(config) as waiting, closing(RLHF.resume(self.run_dir, waiting=waiting)) as rlhf:
+        budget = {"labels": self.labels, "total_timesteps": self.total_timesteps}
+        config = run_to_resume(self.run_dir, **budget)
+        with (
+            interrupted_by_signals(),
+            _teaching(config) as waiting,
+            closing(RLHF.resume(self.run_dir, **budget, waiting=waiting)) as rlhf,
+        ):
             _learn(rlhf)
+
+
+def check_config(file: Path, settings: RLHFConfig) -> None:
+    """Refuse code that settings have from a run directory's file: of a file of one's own, each word is one's own.
+
+    Args:
+        file: What --config names.
+        settings: All of them, flags included.
+    """
+    if not (file.parent / "provenance.json").exists():
+        return
+    from rlhf_gym.config.code import code_named
+    from rlhf_gym.trust import check_trusted
+
+    theirs = code_named(RLHFConfig.from_yaml(file))
+    check_trusted(dict(code_named(settings).items() & theirs.items()), str(file))
 
 
 def default_run_dir(config: RLHFConfig) -> str:
@@ -94,15 +136,23 @@ def _as_file(name: str) -> str:
 def _learn(rlhf: RLHF) -> None:
     """Run the remaining rounds, and print the result."""
     config = rlhf.config
+    place = shlex.quote(str(config.run_dir))
+    if teacher_entry(config.teacher).people:
+        say_how_shown(config)
     try:
-        summary = rlhf.learn(progress=not teacher_entry(config.teacher).waits)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; to go on: rlhf-gym resume {config.run_dir}") from None
+        summary = rlhf.learn(progress=not teacher_entry(config.teacher).waits and sys.stderr.isatty())
+    except (KeyboardInterrupt, SystemExit) as stop:  # the prompt of a terminal exits where it is terminated
+        status = getattr(stop, "status", getattr(stop, "code", 130))
+        raise Interrupted(f"interrupted; to go on: rlhf-gym resume {place}", status) from None
+    except Exception:
+        if rlhf.run and (rlhf.run / "config.yaml").exists():
+            print(f"the run is kept; to go on: rlhf-gym resume {place}", file=sys.stderr)
+        raise
     of = f" of {config.labels}" if summary["labels"] < config.labels else ""
     print(
         f"{config.env_id}, seed {config.seed}: {summary['labels']}{of} labels, {summary['total_timesteps']} "
         f"environment steps, {summary['wall_seconds']:.0f} s\n{true_return(summary)}\n"
-        f"files in {config.run_dir}; to see the policy: rlhf-gym watch {config.run_dir}"
+        f"files in {config.run_dir}; to see the policy: rlhf-gym watch {place}"
     )
 
 
@@ -113,14 +163,14 @@ def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
 
     teacher = teacher_entry(config.teacher)
     if teacher.waits:
-        with _prompt_here(Label(Path(str(config.run_dir)), store=config.feedback.store)) as waiting:
+        with _prompt_here(Label(Path(str(config.run_dir)).absolute(), store=config.feedback.store)) as waiting:
             yield waiting
     elif teacher.face == "page":
-        with _page_beside(Path(str(config.run_dir)), password_variable(config.feedback.store)) as waiting:
+        with _page_beside(Path(str(config.run_dir)).absolute(), password_variable(config.feedback.store)) as waiting:
             yield waiting
     else:
         if teacher.people:
-            print(f"answers are waited for: rlhf-gym label {config.run_dir}", file=sys.stderr)
+            print(f"answers are waited for: rlhf-gym label {shlex.quote(str(config.run_dir))}", file=sys.stderr)
         yield pause
 
 

@@ -1,5 +1,6 @@
 """On-policy agents: Stable-Baselines3's PPO and A2C in portions."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from rlhf_gym.agents import OnPolicyAgent
 from rlhf_gym.agents.agent import Schedule
+from rlhf_gym.errors import BadInput
 
 ROLLOUT = 32
 SMALL: dict[str, Any] = {"n_steps": 16, "batch_size": 16, "n_epochs": 1, "learning_rate": 0.01, "clip_range": 0.3}
@@ -57,11 +59,12 @@ def rates_in_portions(venv: VecEnv, portions: list[int], schedule: Schedule) -> 
 
 
 @pytest.mark.parametrize("portions", [[10], [1] * 10, [4, 3, 2, 1], [1, 9]], ids=str)
-def test_a_linear_schedule_falls_to_0_once_over_all_portions(venv: VecEnv, portions: list[int]) -> None:
+def test_a_linear_schedule_falls_once_over_all_portions(venv: VecEnv, portions: list[int]) -> None:
     rates = np.array(rates_in_portions(venv, portions, "linear"))
-    # Set after each of ten rollouts: nine tenths, eight tenths, ... none.
-    np.testing.assert_allclose(rates[:, 0], 0.01 * np.arange(9, -1, -1) / 10, atol=1e-12)
-    np.testing.assert_allclose(rates[:, 1], 0.3 * np.arange(9, -1, -1) / 10, atol=1e-12)
+    # Set after each of ten rollouts: nine tenths, eight tenths, ...; the last, which would be 0, half a tenth.
+    left = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05])
+    np.testing.assert_allclose(rates[:, 0], 0.01 * left, atol=1e-12)
+    np.testing.assert_allclose(rates[:, 1], 0.3 * left, atol=1e-12)
 
 
 def test_a_linear_schedule_in_portions_is_that_of_one_long_training(venv: VecEnv) -> None:
@@ -69,7 +72,9 @@ def test_a_linear_schedule_in_portions_is_that_of_one_long_training(venv: VecEnv
     plain = PPO("MlpPolicy", venv, device="cpu", **(SMALL | linear))
     rates = record_rates(plain)
     plain.learn(6 * ROLLOUT)
-    np.testing.assert_allclose(rates_in_portions(venv, [2, 1, 3], "linear"), rates, atol=1e-12)
+    ours = rates_in_portions(venv, [2, 1, 3], "linear")
+    np.testing.assert_allclose(ours[:-1], rates[:-1], atol=1e-12)
+    assert rates[-1] == (0, 0) and ours[-1][0] == pytest.approx(0.01 / 12)  # a rollout that SB3 learns nothing from
 
 
 def test_a_constant_schedule_stays(venv: VecEnv) -> None:
@@ -81,7 +86,24 @@ def test_training_beyond_the_end_of_a_linear_schedule_never_climbs(venv: VecEnv)
     rates = record_rates(agent.sb3)
     for _ in range(3):
         agent.improve(ROLLOUT)
-    np.testing.assert_allclose(rates, [(0.005, 0.15), (0, 0), (0, 0)], atol=1e-12)
+    np.testing.assert_allclose(rates, [(0.005, 0.15), (0.0025, 0.075), (0.0025, 0.075)], atol=1e-12)
+
+
+@pytest.mark.parametrize("rollouts", [1, 3])
+def test_a_linear_schedule_leaves_no_rollout_without_effect(venv: VecEnv, rollouts: int) -> None:
+    agent = ppo_agent(venv, total=rollouts * ROLLOUT, schedule="linear")
+    for _ in range(rollouts):
+        before = [parameter.detach().clone() for parameter in agent.sb3.policy.parameters()]
+        agent.improve(ROLLOUT)
+        assert any(not torch.equal(a, b) for a, b in zip(before, agent.sb3.policy.parameters(), strict=True))
+
+
+def test_weights_that_are_no_numbers_any_more_are_refused_in_one_line(venv: VecEnv) -> None:
+    agent = ppo_agent(venv)
+    with torch.no_grad():
+        next(agent.sb3.policy.parameters()).fill_(math.nan)
+    with pytest.raises(BadInput, match="weights of PPO's policy are nan or infinite.*learning_rate"):
+        agent.improve(ROLLOUT)
 
 
 def test_portions_add_up(venv: VecEnv) -> None:

@@ -62,7 +62,7 @@ def test_without_normalized_rewards_there_is_no_such_file(tmp_path: Path) -> Non
         make_vec_env(Origin("CartPole-v1", 0), n_envs=1, memory_steps=9, rng=np.random.default_rng(0))
     )
     OnPolicyAgent(A2C, venv, seed=0, total_timesteps=99).save_state(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["episodes.json", "policy.zip"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["episodes.json", "policy.zip", "running.json"]
 
 
 def test_a_checkpoint_without_them_begins_them_anew(tmp_path: Path) -> None:

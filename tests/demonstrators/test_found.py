@@ -73,7 +73,8 @@ def test_rounded_actions_have_no_origin(tmp_path):
     def third(observations):
         return np.full((len(observations), 1), 1 / 3), None
 
-    episodes = play(third, "Pendulum-v1", seed=0, n_episodes=1, env_kwargs={"max_episode_steps": 10})
+    (played,) = play(third, "Pendulum-v1", seed=0, n_episodes=1, env_kwargs={"max_episode_steps": 10})
+    episodes = [replace(played, actions=np.full((10, 1), 1 / 3))]  # more digits than the environment was given
     save_trajectories(tmp_path / "some", episodes)
     shown = found(tmp_path / "some", origin=Origin("Pendulum-v1", 0))(asked())
     assert shown.actions.dtype == np.float32 and shown.origin is None

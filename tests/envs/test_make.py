@@ -38,6 +38,10 @@ def refusal(env_id, **env_kwargs):
 # What is refused
 
 
+def shown(space):
+    return space if isinstance(space, spaces.Box | spaces.Discrete) else type(space).__name__
+
+
 def test_an_unknown_environment_is_refused_with_a_suggestion():
     assert refusal("Cartpole-v1").startswith(
         "env_id is 'Cartpole-v1', which Gymnasium doesn't know; did you mean CartPole-v1"
@@ -91,7 +95,7 @@ def test_a_file_that_the_environment_does_not_find_is_named():
 )
 def test_other_observations_than_a_box_are_refused_saying_what_is_supported(space):
     assert refusal("MakeTest/Spaces-v0", observation_space=space).startswith(
-        f"env_id is MakeTest/Spaces-v0, whose observation space is {type(space).__name__}; supported: Box. Wrap the env"
+        f"env_id is MakeTest/Spaces-v0, whose observation space is {shown(space)}; supported: Box. Wrap the env"
     )
 
 
@@ -109,7 +113,7 @@ def test_other_observations_than_a_box_are_refused_saying_what_is_supported(spac
 )
 def test_other_actions_than_box_and_discrete_are_refused_saying_what_is_supported(space):
     assert refusal("MakeTest/Spaces-v0", action_space=space).startswith(
-        f"env_id is MakeTest/Spaces-v0, whose action space is {type(space).__name__}; "
+        f"env_id is MakeTest/Spaces-v0, whose action space is {shown(space)}; "
         "supported: Box with finite bounds, or Discrete counted from 0. Wrap"
     )
 

@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -298,9 +301,10 @@ def test_the_first_observation_of_every_episode_is_looked_at_too():
     assert f"after step 0 of the episode with seed {first_seed()};" in refusal(recorder(observations={0: [NAN, 0]}))
     rng = np.random.default_rng(0).spawn(1)[0]
     second, third = rng.integers(2**31, size=3)[1:]
-    line = refusal(recorder(terminates_at=5, observations={0: [NAN, 0]}, from_episode=2), steps=5)
+    # The first episode is begun twice, to see whether its seed decides how.
+    line = refusal(recorder(terminates_at=5, observations={0: [NAN, 0]}, from_episode=3), steps=5)
     assert f"after step 0 of the episode with seed {second};" in line
-    line = refusal(recorder(terminates_at=5, observations={2: [NAN, 0]}, from_episode=3))
+    line = refusal(recorder(terminates_at=5, observations={2: [NAN, 0]}, from_episode=4))
     assert f"after step 2 of the episode with seed {third};" in line
 
 
@@ -309,3 +313,46 @@ def test_large_finite_numbers_are_taken():
     venv.reset()
     run(venv, 4)
     assert shapes(venv) == [(4, Ending.TRUNCATED)]
+
+
+# Running episodes of a run that is resumed
+
+
+def played(steps):
+    """A recorder that has made steps in three environments."""
+    recorder = make_vec_env(Origin("CartPole-v1", 0), n_envs=3, memory_steps=100, rng=np.random.default_rng(0))
+    recorder.reset()
+    for action in np.random.default_rng(7).integers(2, size=(steps, 3)):
+        recorder.step(action)
+    return recorder
+
+
+@pytest.mark.parametrize("steps", [0, 1, 40, 70])  # of 70, more than its first room has
+def test_running_episodes_go_on_in_another_recorder(steps):
+    one = played(steps)
+    other = make_vec_env(Origin("CartPole-v1", 0), n_envs=3, memory_steps=100, rng=np.random.default_rng(9))
+    counts = {"steps": one.steps, "terminations": one.terminations}
+    same = other.restore(one.trajectories(), **counts, running=json.loads(json.dumps(one.running())))
+    assert same.all() and np.array_equal(one.observations, other.observations)
+    for action in np.random.default_rng(8).integers(2, size=(90, 3)):
+        for here, there in zip(one.step(action)[:3], other.step(action)[:3], strict=True):
+            np.testing.assert_array_equal(here, there)
+    assert [t.origin for t in one.trajectories()] == [t.origin for t in other.trajectories()]
+    for here, there in zip(one.trajectories(), other.trajectories(), strict=True):
+        np.testing.assert_array_equal(here.observations, there.observations)
+        np.testing.assert_array_equal(here.actions, there.actions)
+        assert here.ending is there.ending
+    assert (one.steps, one.terminations) == (other.steps, other.terminations)
+
+
+def test_an_episode_that_comes_out_otherwise_stays_unfinished_and_another_begins():
+    one = played(5)
+    kept = one.trajectories()
+    kept[1] = replace(kept[1], actions=1 - kept[1].actions)
+    other = make_vec_env(Origin("CartPole-v1", 0), n_envs=3, memory_steps=100, rng=np.random.default_rng(9))
+    same = other.restore(kept, steps=15, terminations=0, running=one.running())
+    assert same.tolist() == [True, False, True]
+    assert [len(t) for t in other.trajectories()] == [5, 5, 5]
+    other.step(np.zeros(3, int))
+    lengths = [(len(t), t.ending) for t in other.trajectories()]
+    assert lengths == [(5, Ending.UNFINISHED), (6, Ending.UNFINISHED), (1, Ending.UNFINISHED), (6, Ending.UNFINISHED)]

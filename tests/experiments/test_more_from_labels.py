@@ -60,6 +60,7 @@ def test_a_difference_is_told_with_its_standard_error_over_seeds() -> None:
     assert other == "| pseudo-labels | 0.500 | −0.200 ± 0.100 | 0.400 | +0.000 ± 0.100 | 25 |"
 
 
+@pytest.mark.slow
 def test_the_reward_is_fitted_offline_and_judged_by_fresh_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(more_offline, "FITTED", (25, 50))
     pool = more_offline.gather("hold_at_one", steps=4096)

@@ -210,6 +210,7 @@ def test_every_task_has_each_budget_and_the_true_reward_beside_it():
     assert fresh_config(Job("hold_at_one", TRUE, 3), "", 50_000).reward.source == "true"
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_row_for_each_look_and_isn_t_done_twice(tmp_path, monkeypatch, capsys):
     module = "experiments.measurements.overoptimisation"
     monkeypatch.setattr(f"{module}.tasks.LOOKS", 2)

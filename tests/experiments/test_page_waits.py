@@ -62,6 +62,7 @@ def test_a_clip_that_came_while_somebody_thought_is_not_waited_for(pretended):
     assert max(others) < 1000 * DRAWING
 
 
+@pytest.mark.slow
 def test_a_run_its_server_and_somebody_who_answers_make_a_row():
     row = measure("CartPole-v1", thinking=0.2, answers=2)
     assert list(row) == list(COLUMNS)

@@ -201,6 +201,7 @@ def test_a_page_without_rows_is_refused(tmp_path):
         page(tmp_path / "runs.csv")
 
 
+@pytest.mark.slow
 def test_ours_runs_from_end_to_end(tmp_path):
     jobs = chosen(who=["rlhf_gym", "rlhf_gym_ppo"], testing=True)
     run(jobs, tmp_path, lambda job: in_fresh_process(job, peer_python=Path("not needed")))

@@ -1,3 +1,4 @@
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,12 @@ class FakeClips:
 
     def ahead(self, queries):
         pass
+
+    def drawing(self, query):
+        drawn = Future()
+        if query.id not in self.late:
+            drawn.set_result(None)
+        return drawn
 
     def wait(self, query, *, timeout=60.0):
         if query.id in self.late:

@@ -56,7 +56,7 @@ def tab(browser):
     """A page of a person of its own, on which nothing may go wrong unseen."""
     faults = []
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(120_000)  # the first clip waits for a process to begin
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
     yield page

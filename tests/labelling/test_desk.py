@@ -66,6 +66,9 @@ def test_a_query_that_wants_two_people_is_given_to_two_and_answered_by_two(store
     assert (desk.progress("ann").answered, desk.progress("ann").waiting) == (1, 7)
     with pytest.raises(Taken, match="query 1-0 is with bob; ask for the next one"):
         late.answer("late", "1-0", Answer.TIE)
+    with pytest.raises(Taken, match="query 1-0 was answered by ann already, maybe in another window"):
+        desk.answer("ann", "1-0", Answer.RIGHT)
+    assert desk.undo("ann").id == "1-0"
     desk.answer("ann", "1-0", Answer.RIGHT)  # a second thought
     desk.answer("bob", "1-0", Answer.LEFT)
     assert (desk.progress("ann").answered, desk.progress("ann").waiting) == (2, 6)

@@ -1,26 +1,34 @@
+import asyncio
 import io
+import json
 import math
 import re
 import socket
 import sqlite3
-from contextlib import ExitStack
+import sys
+import threading
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.contracts import example_queries
+from rlhf_gym.errors import BadInput
 from rlhf_gym.labelling import ClipCache, Desk
-from rlhf_gym.labelling.page import SHOWS, app, is_loopback, make_app, new_token, serve
+from rlhf_gym.labelling.page import SHOWS, Access, app, guard, is_loopback, make_app, new_token, serve
 from rlhf_gym.labelling.page.app import STATIC
+from rlhf_gym.labelling.page.serve import _bind
 from rlhf_gym.preferences import Answer, Level, Ranking, Stop
 from rlhf_gym.registry import KINDS
 from rlhf_gym.segments import Origin
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.verbs.labelling import Label
 
+SERVING = sys.modules["rlhf_gym.labelling.page.serve"]  # the package has a function of that name
 HERE = "http://127.0.0.1:8765"
 
 
@@ -55,7 +63,7 @@ def test_an_answer_is_in_the_store_when_the_request_returns(page, room):
     progress = page.post("/api/answers", json=given).json()
     assert room.store.standing("0-0") == {"Ann": Answer.TIE}
     assert (progress["answered"], progress["by_you"], progress["waiting"]) == (1, 1, 5)
-    assert progress["median_seconds"] == pytest.approx(2.5, abs=0.1)
+    assert progress["median_seconds"] >= 2.5  # and what the request took
     assert page.get("/api/progress", params={"who": "Bob"}).json()["by_you"] == 0
 
 
@@ -233,7 +241,7 @@ def test_a_clip_that_can_not_be_drawn_says_why(page, room):
 @pytest.fixture
 def patience(monkeypatch):
     """However busy this machine is, what can't be drawn is told at the first request."""
-    monkeypatch.setattr(app, "CLIP_SECONDS", 120.0)
+    monkeypatch.setattr(app, "CLIP_SECONDS", 600.0)
 
 
 @pytest.mark.usefixtures("patience")
@@ -259,7 +267,7 @@ def test_why_a_clip_can_not_be_drawn_is_told_unless_it_names_a_file(room, tmp_pa
 
 def test_a_client_is_told_that_a_clip_is_damaged_and_the_log_where(room, tmp_path, caplog):
     with ClipCache(tmp_path / "drawn", draw="states") as clips:
-        drawn = clips.wait(room.store.query("0-0")).directory
+        drawn = clips.wait(room.store.query("0-0"), timeout=600).directory
         (drawn / "clip.json").write_text("{}")
         with TestClient(make_app(Desk(room.store, clips)), base_url=HERE) as page:
             told = said(page.get("/api/clips/0-0"), 409)
@@ -329,6 +337,12 @@ def test_fastapis_own_pages_which_load_from_elsewhere_are_not_there(page):
     assert [page.get(path).status_code for path in ("/docs", "/redoc")] == [404, 404]
 
 
+def test_the_page_asks_only_for_what_lies_beside_it_so_that_a_proxy_may_put_a_path_before_it():
+    for file in STATIC.iterdir():
+        if file.suffix in (".html", ".js"):
+            assert not re.search(r"""(href|src)="/|["'`]/(api|static|dashboard)""", file.read_text()), file.name
+
+
 def test_the_api_describes_itself(page):
     described = page.get("/openapi.json").json()["paths"]
     assert set(described) == {
@@ -370,7 +384,7 @@ def test_without_the_token_nothing_is_answered_but_401(guarded, path, headers):
 
 def test_the_token_in_the_address_becomes_a_cookie_and_leaves_the_address(guarded):
     answer = guarded.get("/?token=s3cret", follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "./")
     kept = answer.headers["set-cookie"].lower()
     assert "httponly" in kept and "samesite=strict" in kept
     assert guarded.get("/").status_code == 200  # the client has kept it
@@ -381,7 +395,7 @@ def test_the_token_in_the_address_becomes_a_cookie_and_leaves_the_address(guarde
 
 def test_only_pages_take_the_token_from_the_address(guarded):
     assert guarded.get("/api/curve", params={"token": "s3cret"}).status_code == 401
-    assert guarded.get("/dashboard?token=s3cret", follow_redirects=False).headers["location"] == "/dashboard"
+    assert guarded.get("/dashboard?token=s3cret", follow_redirects=False).headers["location"] == "dashboard"
 
 
 def test_a_program_brings_the_token_as_bearer(guarded):
@@ -426,6 +440,210 @@ def test_another_sites_page_can_not_answer_in_anybodys_name(page, room, path, or
 def test_with_the_token_too_another_site_is_refused(guarded):
     headers = {"authorization": "Bearer s3cret", "origin": "http://evil.example"}
     assert guarded.post("/api/next", json={"who": "Ann"}, headers=headers).status_code == 403
+
+
+# What comes in
+
+
+@pytest.mark.parametrize("path", ["/api/next", "/api/answers", "/api/undo", "/api/games/step", "/nowhere"])
+@pytest.mark.parametrize("told", [True, False], ids=["length told", "in pieces"])
+def test_a_body_larger_than_any_message_is_refused_in_one_line(page, path, told):
+    read = []
+
+    def pieces():
+        for _ in range(1000):
+            read.append(1)
+            yield b" " * 1024
+
+    sent = page.post(path, content=b" " * 70_000 if told else pieces(), headers={"content-type": "application/json"})
+    assert said(sent, 413) == "the body has more than 65536 bytes, and no message has so many"
+    assert sent.headers["connection"] == "close"
+
+
+async def ask(app, method, path, receive):
+    """The status with which an app answers a request, whose body comes from `receive`."""
+    told = []
+
+    async def send(message):
+        told.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
+    await app(scope, receive, send)
+    return told[0]["status"]
+
+
+def test_the_rest_of_a_body_that_is_too_large_is_not_read(room):
+    read = []
+
+    async def receive():
+        read.append(1)
+        return {"type": "http.request", "body": b" " * 1024, "more_body": True}
+
+    assert asyncio.run(ask(make_app(room.desk), "POST", "/api/next", receive)) == 413
+    assert len(read) == 65
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(room, monkeypatch):
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.01)
+    assert asyncio.run(ask(make_app(room.desk), "POST", "/api/next", asyncio.Event().wait)) == 408
+
+
+def test_clips_that_are_waited_for_keep_no_thread_from_answers(room):
+    room.clips.late.update(f"0-{i}" for i in range(6))
+    page, given = make_app(room.desk), {"who": "Ann", "query_id": "0-0", "answer": "left"}
+
+    def body(text=""):
+        async def receive():
+            return {"type": "http.request", "body": text.encode()}
+
+        return receive
+
+    async def crowd():
+        waiting = [asyncio.ensure_future(ask(page, "GET", f"/api/clips/0-{i % 6}", body())) for i in range(60)]
+        await asyncio.sleep(0)
+        assert await ask(page, "POST", "/api/answers", body(json.dumps(given))) == 200
+        assert not any(one.done() for one in waiting)
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(crowd())
+
+
+def test_a_clip_that_was_removed_between_is_to_be_asked_for_again(page, room):
+    (room.clips.directory / "left.jpg").unlink()
+    assert "ask again" in said(page.get("/api/clips/0-0/left"), 202)
+
+
+# Behind a proxy, and in a frame
+
+
+@pytest.fixture
+def proxied(room):
+    access = Access(root_path="/label/", allowed_hosts=["Labels.example", "b.example:8443"])
+    with TestClient(make_app(room.desk, access=access), base_url="http://labels.example") as client:
+        yield client
+
+
+@pytest.mark.parametrize("before", ["", "/label"], ids=["left out", "passed on"])
+def test_a_proxy_may_pass_the_root_path_on_or_leave_it_out(proxied, before):
+    assert "<title>Labelling</title>" in proxied.get(f"{before}/").text
+    assert proxied.get(f"{before}/static/page.js").status_code == 200
+    assert proxied.post(f"{before}/api/next", json={"who": "Ann"}).json()["query"]["id"] == "0-0"
+    left, _ = proxied.get(f"{before}/api/clips/0-0").json()["options"]
+    assert left["url"] == "/label/api/clips/0-0/left" and proxied.get(left["url"]).status_code == 200
+
+
+def test_the_root_path_without_its_slash_leads_to_the_page(proxied):
+    answer = proxied.get("/label?token=x", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (308, "/label/?token=x")
+    assert proxied.get("/labelled").status_code == 404
+
+
+def test_the_api_says_under_which_path_it_is_served(proxied):
+    assert proxied.get("/openapi.json").json()["servers"] == [{"url": "/label"}]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("labels.example", 200), ("labels.example:81", 200), ("b.example", 200), ("c.example", 403), ("127.0.0.1", 200)],
+)
+def test_only_hosts_that_are_named_are_answered(proxied, host, status):
+    assert proxied.get("/api/curve", headers={"host": host}).status_code == status
+
+
+@pytest.mark.parametrize("host", ["labels.example", "127.0.0.1:8765"])
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://labels.example", 200),
+        ("https://b.example:8443", 200),
+        ("https://labels.example:444", 403),
+        ("https://b.example", 403),
+        ("https://evil.example", 403),
+        ("null", 403),
+    ],
+)
+def test_the_pages_own_names_may_answer_whether_or_not_the_proxy_passes_its_host_on(proxied, host, origin, status):
+    headers = {"host": host, "origin": origin}
+    assert proxied.post("/api/next", json={"who": "Ann"}, headers=headers).status_code == status
+
+
+def test_the_cookie_is_for_the_root_path_alone(room):
+    app = make_app(room.desk, token="s3cret", access=Access(root_path="/label"))
+    with TestClient(app, base_url="https://labels.example") as page:
+        kept = page.get("/label/?token=s3cret", follow_redirects=False)
+        assert kept.headers["location"] == "./" and "path=/label;" in kept.headers["set-cookie"].lower()
+        assert page.get("/label/").status_code == 200
+        assert page.get("/").status_code == 401
+
+
+def test_nobody_frames_the_page_unless_named(page, room):
+    assert "frame-ancestors 'none'" in page.get("/").headers["content-security-policy"]
+    access = Access(frame_ancestors=["https://worker.mturk.com", "self"])
+    with TestClient(make_app(room.desk, token="s3cret", access=access), base_url="https://labels.example") as framed:
+        answer = framed.get("/?token=s3cret", follow_redirects=False)
+        assert answer.headers["content-security-policy"].endswith("frame-ancestors https://worker.mturk.com 'self'")
+        kept = answer.headers["set-cookie"].lower()
+        assert "samesite=none" in kept and "secure" in kept and "partitioned" in kept and "httponly" in kept
+        elsewhere = {"origin": "https://worker.mturk.com"}  # may show it, and not answer
+        assert framed.post("/api/next", json={"who": "Ann"}, headers=elsewhere).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"root_path": "label"},
+        {"root_path": "/la bel"},
+        {"root_path": "/a/../b"},
+        {"root_path": "//evil.example"},
+        {"root_path": "/api"},
+        {"allowed_hosts": ["https://labels.example"]},
+        {"allowed_hosts": ["labels.example/"]},
+        {"allowed_hosts": ["*"]},
+        {"allowed_hosts": [""]},
+        {"frame_ancestors": ["*"]},
+        {"frame_ancestors": ["https://a.example; script-src *"]},
+        {"frame_ancestors": ["a.example"]},
+        {"frame_ancestors": [""]},
+    ],
+    ids=str,
+)
+def test_what_is_no_such_path_host_or_site_is_refused_in_one_line(wrong):
+    with pytest.raises(BadInput, match="; expected |; use another") as refusal:
+        Access(**wrong)
+    assert "\n" not in str(refusal.value)
+
+
+def test_connections_send_each_packet_at_once():
+    with (
+        _bind("127.0.0.1", 0) as bound,
+        socket.create_connection(bound.getsockname()),
+        bound.accept()[0] as served,
+    ):
+        assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_connection_that_asks_for_nothing_is_dropped(monkeypatch, room):
+    monkeypatch.setattr(SERVING, "HEAD_SECONDS", 0.05)
+    bound = _bind("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(make_app(room.desk), http=SERVING._Protocol, log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    try:
+        with (
+            socket.create_connection(bound.getsockname()) as silent,
+            socket.create_connection(bound.getsockname()) as slow,
+        ):
+            slow.sendall(b"GET / HT")
+            for one in (silent, slow):
+                one.settimeout(60)
+                with suppress(ConnectionResetError):
+                    assert one.recv(1) == b""
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def test_tokens_are_long_and_never_the_same():

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from rlhf_gym.kinds import choices, find_kind
 from rlhf_gym.labelling import Desk, playing
 from rlhf_gym.labelling.controls import controls
 from rlhf_gym.labelling.games import Games
-from rlhf_gym.labelling.page import SHOWS, make_app
+from rlhf_gym.labelling.page import SHOWS, make_app, plays
 from rlhf_gym.labelling.playing import Game, NoGame
 from rlhf_gym.preferences import Answer, Preference, Query, Shown
 from rlhf_gym.segments import Ending, Origin, Trajectory
@@ -252,6 +253,38 @@ def test_an_answer_is_played_by_requests(page, room):
     assert page.post("/api/games/send", json=asked).status_code == 409  # the game is over and gone
     assert page.post("/api/undo", json={"who": "Ann"}).json()["query"]["id"] == "c"
     assert room.store.standing("c") == {}
+
+
+def test_an_environment_that_hangs_keeps_a_few_seats_and_nobodys_answers(page, room, monkeypatch):
+    query = room.store.pending(1)[0].id
+    monkeypatch.setattr(plays, "STEP_SECONDS", 0.05)
+    hung, goes_on = threading.BoundedSemaphore(plays.MOST_AT_ONCE), threading.Event()
+
+    def hang(games, person, query):
+        hung.acquire(blocking=False)
+        goes_on.wait(60)
+        raise NoGame("it is over")
+
+    monkeypatch.setattr(Games, "begin", hang)
+    try:
+        for _ in range(plays.MOST_AT_ONCE):
+            told = page.post("/api/games", json={"who": "Ann", "query_id": query})
+            assert told.status_code == 409 and "hasn't answered within 0.05 s" in told.json()["detail"]
+        assert not hung.acquire(blocking=False)  # all seats are taken
+        told = page.post("/api/games", json={"who": "Bob", "query_id": query})
+        assert told.status_code == 409 and told.json()["detail"].startswith("8 steps are being played just now")
+        assert page.get("/api/progress", params={"who": "Bob"}).status_code == 200
+    finally:
+        goes_on.set()
+
+
+def test_a_game_is_ended_though_a_step_of_it_hangs(monkeypatch):
+    monkeypatch.setattr(playing, "CLOSE_SECONDS", 0.01)
+    game = Game(demonstration(), seed=0)
+    with game._lock:  # as a step that is under way holds it
+        game.close()
+    game.step(0, at=0)
+    game.close()
 
 
 def test_what_is_played_is_not_typed(page, room):

@@ -49,6 +49,7 @@ def test_one_like_a_coin_and_one_with_the_opposite_in_mind_are_found(shared, n):
     assert found["coin"].interval[0] < 0.5 < found["coin"].interval[1]
 
 
+@pytest.mark.slow
 def test_intervals_hold_what_they_are_about():
     people, left = {"sure": 2.0, "less": 1.0, "hardly": 0.3}, {"less": 0.8}
     hits = sides = trials = 0

@@ -65,6 +65,7 @@ def test_a_linear_reward_is_recovered_from_oracle_answers(actions: spaces.Space[
     assert rank_correlation(actions, seed=seed, shuffled=False) >= 0.95
 
 
+@pytest.mark.slow
 def test_a_linear_reward_is_not_recovered_from_shuffled_answers() -> None:
     # What is fitted to noise points anywhere among 8 directions: standard deviation 1 / sqrt(8) = 0.35 of each,
     # 0.14 of the mean of six.

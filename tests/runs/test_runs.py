@@ -12,7 +12,7 @@ import pytest
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.runs import Round, RunDirectory, Stopwatch, metrics_so_far, read_run
 from rlhf_gym.runs.directory import FILES
-from rlhf_gym.runs.metrics import add_round
+from rlhf_gym.runs.metrics import add_round, forget_rounds_from
 
 
 def round_(number: int) -> Round:
@@ -146,6 +146,14 @@ def test_json_is_written_for_people_too(tmp_path: Path) -> None:
     RunDirectory(tmp_path).write_json("summary.json", {"a": 1, "b": None})
     text = (tmp_path / "summary.json").read_text()
     assert json.loads(text) == {"a": 1, "b": None} and len(text.splitlines()) == 4
+
+
+def test_rows_that_were_cut_off_or_damaged_are_dropped_where_a_run_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_bytes(b"round,seconds\r\n0,1.5\r\n1,2.5\r\n\0\0\0\r\n\xff\xfe,1\r\n2,3.5\r\n3,4")
+    forget_rounds_from(file, 2)
+    assert metrics_so_far(tmp_path) == [{"round": 0, "seconds": 1.5}, {"round": 1, "seconds": 2.5}]
+    assert os.listdir(tmp_path) == ["metrics.csv"]
 
 
 # Time

@@ -297,7 +297,7 @@ def test_every_connection_is_set_up_for_readers_beside_a_writer(tmp_path):
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
         }
-    assert settings == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30000, "synchronous": 2}
+    assert settings == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000, "synchronous": 2}
 
 
 def test_answers_are_safe_from_a_power_cut_and_leases_do_not_wait_for_the_disk(tmp_path):

@@ -22,7 +22,7 @@ with PreferenceStore(url) as store:
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def url(request, tmp_path):
     if request.param == "postgresql":
         return request.getfixturevalue("postgresql_url")

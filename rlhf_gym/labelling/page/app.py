@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 from fastapi import APIRouter, FastAPI, Request
 from fastapi import Query as InAddress
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 
@@ -23,6 +25,7 @@ from rlhf_gym.labelling import wanted
 from rlhf_gym.labelling.clips import Clip, ClipError, ClipNotReady
 from rlhf_gym.labelling.desk import Desk, Taken
 from rlhf_gym.labelling.games import Games
+from rlhf_gym.labelling.page.access import HERE_ALONE, Access
 from rlhf_gym.labelling.page.guard import Guard
 from rlhf_gym.labelling.page.messages import (
     ClipMessage,
@@ -43,7 +46,7 @@ from rlhf_gym.labelling.page.plays import playing
 from rlhf_gym.labelling.pictures import last_lived
 from rlhf_gym.labelling.playing import PLAYED, NoGame
 from rlhf_gym.preferences import Answer, Query, Said
-from rlhf_gym.store import UnknownQuery
+from rlhf_gym.store import UnknownQuery, Unusable
 
 SHOWS = (*wanted.SHOWS, *PLAYED)
 """Kinds of query that the page can show."""
@@ -57,13 +60,14 @@ class NoAnswer(BadInput):
     """What was said is no answer to that query."""
 
 
-def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> FastAPI:
+def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple, access: Access = HERE_ALONE) -> FastAPI:
     """Make the page over a desk.
 
     Args:
         desk: Where queries come from and answers go.
         token: Secret that every request needs; None where only this machine can reach the page.
         curve: Gives the run's rows of ``metrics.csv``; called for each look at the dashboard.
+        access: Where it is reached besides this machine: through which proxy, in whose frames.
     """
     games = Games(rng=np.random.default_rng())  # what people are given to play isn't part of the run's own draws
 
@@ -77,6 +81,7 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> F
         summary="Clips of what a policy does, and what people say to them",
         docs_url=None,  # FastAPI's own pages load from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # which would name a host that a proxy knows and nobody else does
         lifespan=running,
     )
     app.include_router(_asking(desk), prefix="/api")
@@ -86,6 +91,7 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> F
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(UnknownQuery, lambda _, error: _refusal(404, str(error)))
     app.add_exception_handler(ValueError, _broken)
+    app.add_exception_handler(Unusable, lambda *_: _refusal(503, "the store is away just now; ask again"))
     app.add_exception_handler(NoAnswer, lambda _, error: _refusal(422, str(error)))
     app.add_exception_handler(NoGame, lambda _, error: _refusal(409, str(error)))
     app.add_exception_handler(Taken, lambda _, error: _refusal(409, str(error)))
@@ -94,7 +100,7 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple) -> F
     pages = {"/": STATIC / "index.html", "/dashboard": STATIC / "dashboard.html"}
     for path, file in (pages | {f"/static/{file.name}": file for file in STATIC.iterdir()}).items():
         app.add_api_route(path, _file(file), include_in_schema=False)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, token=token, access=access)
     return app
 
 
@@ -115,7 +121,7 @@ def _asking(desk: Desk) -> APIRouter:
 
     @routes.post("/answers", responses=refusals(404, 409))
     def answer(given: GivenAnswerMessage) -> ProgressMessage:
-        """Record an answer; it is safe when this returns. A second answer replaces it."""
+        """Record an answer; it is safe when this returns. The same one again is the same; another is refused."""
         shown_at = None if given.seconds is None else time.time() - given.seconds
         desk.answer(given.who, given.query_id, _meaning(desk.query(given.query_id), given.answer), shown_at)
         return _progress(desk, given.who)
@@ -140,30 +146,44 @@ def _clips(desk: Desk) -> APIRouter:
     later: dict[int | str, dict[str, Any]] = {202: {"model": Refusal, "description": "Still being drawn: ask again."}}
 
     @routes.get("/clips/{query_id}", responses=refusals(404, 409) | later)
-    def clip(query_id: QueryId) -> ClipMessage:
+    async def clip(query_id: QueryId, request: Request) -> ClipMessage:
         """How a query is played, once it is drawn."""
-        drawn = desk.clip(query_id, timeout=CLIP_SECONDS)
+        drawn = await _drawn(desk, query_id)
         return ClipMessage(
             query_id=query_id,
             width=drawn.width,
             height=drawn.height,
             milliseconds=drawn.milliseconds,
             slowdown=drawn.slowdown,
-            options=_options(desk.query(query_id), drawn),
+            instead=drawn.instead,
+            options=_options(await run_in_threadpool(desk.query, query_id), drawn, request.scope.get("root_path", "")),
         )
 
     pictures: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The sheet."}}
 
     @routes.get("/clips/{query_id}/{option}", responses=pictures | refusals(404, 409) | later, response_class=Response)
-    def sheet(query_id: QueryId, option: OptionName) -> Response:
+    async def sheet(query_id: QueryId, option: OptionName) -> Response:
         """All pictures of one option in one, row by row."""
-        drawn = desk.clip(query_id, timeout=CLIP_SECONDS)
+        drawn = await _drawn(desk, query_id)
         if option not in drawn.order:
             return _refusal(404, f"query {query_id!r} has no option {option}; use {', '.join(drawn.order)}")
-        picture = drawn.sheet(option).read_bytes()
+        try:
+            picture = await run_in_threadpool(drawn.sheet(option).read_bytes)
+        except FileNotFoundError as error:
+            raise ClipNotReady(f"the clip of query {query_id} was removed meanwhile; ask again") from error
         return Response(picture, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     return routes
+
+
+async def _drawn(desk: Desk, query_id: str) -> Clip:
+    """Wait for a clip, and keep no thread meanwhile: those are for answers."""
+    drawing = asyncio.wrap_future(await run_in_threadpool(desk.drawing, query_id))
+    drawing.add_done_callback(lambda done: done.cancelled() or done.exception())  # told below, if anybody still waits
+    _, late = await asyncio.wait([drawing], timeout=CLIP_SECONDS)
+    if late:
+        raise ClipNotReady(f"the clip of query {query_id} isn't ready after {CLIP_SECONDS:g} s; ask again")
+    return await run_in_threadpool(desk.clip, query_id, timeout=0.0)
 
 
 def _looking(desk: Desk, curve: Curve) -> APIRouter:
@@ -206,11 +226,11 @@ def _meaning(query: Query, text: str) -> Said:
         raise NoAnswer(f"body.answer: {error}") from error
 
 
-def _options(query: Query, clip: Clip) -> list[OptionMessage]:
+def _options(query: Query, clip: Clip, root: str) -> list[OptionMessage]:
     return [
         OptionMessage(
             name=name,
-            url=f"/api/clips/{quote(query.id, safe='')}/{name}",
+            url=f"{root}/api/clips/{quote(query.id, safe='')}/{name}",
             columns=clip.columns[name],
             order=clip.order[name],
             lived=last_lived(clip.order[name], segment),

@@ -1,26 +1,32 @@
-"""Access to the page: a token where one is set, and no requests from other web sites."""
+"""Access to the page: a token where one is set, no requests from other web sites, and none larger than a message."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
 from http.cookies import CookieError, SimpleCookie
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rlhf_gym.labelling.page.access import HERE_ALONE, Access
+
 HEADERS = {
-    # Nothing is loaded from elsewhere, nothing is framed, nothing inline runs.
-    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    # Nothing is loaded from elsewhere, nothing inline runs.
+    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors {framed}",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
 # A browser keeps a SameSite=Strict cookie back when a link elsewhere led here; asking again from here brings it.
 ASK_AGAIN = '<!doctype html><meta http-equiv="refresh" content="0"><title>rlhf_gym</title>'
 READING = ("GET", "HEAD")
+MOST_BYTES = 64 * 1024  # of a body: no message of the API is half as long
+BODY_SECONDS = 30.0  # in which a body has to come
 
 
 class Guard:
@@ -28,15 +34,18 @@ class Guard:
 
     Without a token only requests that name this machine's own address are let in: a page elsewhere whose name was
     pointed at 127.0.0.1 names another. With one, each needs it, as a cookie or as ``Authorization: Bearer``; the cookie
-    is given for ``/?token=...``. Requests that change something must not come from another site's page.
+    is given for ``/?token=...``. Requests that change something must not come from another site's page. Behind a proxy
+    the app sees its own paths, whatever is before them.
 
     Args:
         app: What is guarded.
         token: Secret; None where only this machine can reach the page.
+        access: By which other names the page is reached, under which path, in whose frames.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None) -> None:
-        self._app, self._token = app, token
+    def __init__(self, app: ASGIApp, *, token: str | None, access: Access = HERE_ALONE) -> None:
+        self._app, self._token, self._access = app, token, access
+        self._headers = {name: value.format(framed=access.framed) for name, value in HEADERS.items()}
         # A browser doesn't tell the ports of a machine apart: each token's cookie has a name of its own.
         self._cookie = f"rlhf_gym_{hashlib.sha256((token or '').encode()).hexdigest()[:8]}"
 
@@ -50,17 +59,23 @@ class Guard:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await (self._refusal(scope) or self._app)(scope, receive, send_guarded)
+        path = self._access.in_root(scope["path"])
+        scope = dict(scope) | {"path": path or "/", "root_path": self._access.root_path}
+        answer = self._refusal(scope) or (_slash(scope) if path is None else None)
+        if answer is None and scope["method"] not in READING:
+            answer, receive = await _taken_in(Headers(scope=scope), receive)
+        await (answer or self._app)(scope, receive, send_guarded)
 
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that isn't let in, or that brings a token to be kept; None lets it in."""
         headers = Headers(scope=scope)
         if self._token is None:
-            if not is_loopback(_name(headers.get("host", ""))):
+            host = _name(headers.get("host", ""))
+            if not (is_loopback(host) or self._access.names(host)):
                 return _told(403, "this page answers on the machine it runs on only; open it as http://127.0.0.1")
         elif brought := self._brought(scope):
             return brought
@@ -69,8 +84,9 @@ class Guard:
                 return HTMLResponse(ASK_AGAIN, 401)
             return _told(401, "a token is needed: open the address with the token that rlhf-gym label has printed")
         origin = headers.get("origin")
-        if scope["method"] not in READING and origin is not None and _place(origin) != headers.get("host", "").lower():
-            return _told(403, "another web site may not ask for this")
+        own = {headers.get("host", "").lower(), *self._access.allowed_hosts}
+        if scope["method"] not in READING and origin is not None and _place(origin) not in own:
+            return _told(403, "another web site may not ask for this; behind a proxy, name its host: --allowed-host")
         return None
 
     def _brought(self, scope: Scope) -> Response | None:
@@ -81,8 +97,16 @@ class Guard:
         if not any(name == "token" and self._right(value) for name, value in query):
             return None
         rest = urlencode([pair for pair in query if pair[0] != "token"])
-        clean = RedirectResponse(scope["path"] + (f"?{rest}" if rest else ""), 303, {"cache-control": "no-store"})
-        clean.set_cookie(self._cookie, str(self._token), max_age=365 * 86_400, httponly=True, samesite="strict")
+        # Relative, as what a proxy has before it isn't known here.
+        there = scope["path"].removeprefix("/") or "./"
+        clean = RedirectResponse(there + (f"?{rest}" if rest else ""), 303, {"cache-control": "no-store"})
+        kept: dict[str, Any] = {"max_age": 365 * 86_400, "httponly": True, "path": self._access.root_path or "/"}
+        if not self._access.frame_ancestors:
+            clean.set_cookie(self._cookie, str(self._token), samesite="strict", **kept)
+            return clean
+        # In another site's frame a browser sends no other cookie; each framing site has one of its own.
+        clean.set_cookie(self._cookie, str(self._token), samesite="none", secure=True, **kept)
+        clean.headers["set-cookie"] += "; Partitioned"
         return clean
 
     def _known(self, headers: Headers) -> bool:
@@ -99,6 +123,47 @@ class Guard:
         return hmac.compare_digest(offered.encode(errors="replace"), str(self._token).encode())
 
 
+def _slash(scope: Scope) -> Response:
+    """Send a browser to the root path with its slash, from which all that the page asks for is found."""
+    query = scope["query_string"].decode("latin-1")
+    return RedirectResponse(f"{scope['root_path']}/" + (f"?{query}" if query else ""), 308)
+
+
+async def _taken_in(headers: Headers, receive: Receive) -> tuple[Response | None, Receive]:
+    """Take in the body of a request, unless it is too large or too slow; a refusal, or None and where the app reads."""
+    length = headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > MOST_BYTES:
+        return _too_large(), receive
+    try:
+        messages = await asyncio.wait_for(_messages(receive), BODY_SECONDS)
+    except (asyncio.TimeoutError, TimeoutError):
+        refusal = _told(408, f"the body didn't come within {BODY_SECONDS:g} s; send it again")
+        return refusal, receive
+    if messages is None:
+        return _too_large(), receive
+
+    async def again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return None, again
+
+
+async def _messages(receive: Receive) -> list[Message] | None:
+    """Read a whole body, in pieces; None if it is larger than any message."""
+    messages, size, more = [], 0, True
+    while more:
+        messages.append(message := await receive())
+        size += len(message.get("body", b""))
+        if size > MOST_BYTES:
+            return None
+        more = message.get("more_body", False)
+    return messages
+
+
+def _too_large() -> Response:
+    return _told(413, f"the body has more than {MOST_BYTES} bytes, and no message has so many")
+
+
 def is_loopback(host: str) -> bool:
     """Test whether a name or address is this machine's own, which no other machine reaches."""
     try:
@@ -108,7 +173,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _told(status: int, detail: str) -> Response:
-    return JSONResponse({"detail": detail}, status, {"www-authenticate": "Bearer"} if status == 401 else None)
+    # What is left of a body that isn't taken in would be read as the next request.
+    headers = {401: {"www-authenticate": "Bearer"}, 408: {"connection": "close"}, 413: {"connection": "close"}}
+    return JSONResponse({"detail": detail}, status, headers.get(status))
 
 
 def _name(host: str) -> str:

@@ -98,6 +98,7 @@ class ClipMessage(Message):
     height: int
     milliseconds: int = Field(description="Length of a tick.")
     slowdown: float = Field(description="How many times slower than the environment itself.")
+    instead: str = Field(description="Why observations are plotted; empty where the environment is drawn.")
     options: list[OptionMessage]
 
 
@@ -161,6 +162,8 @@ class Refusal(Message):
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "No token, or a wrong one."},
     403: {"model": Refusal, "description": "Asked by another site."},
+    408: {"model": Refusal, "description": "The body didn't come in time."},
+    413: {"model": Refusal, "description": "The body is larger than any message."},
     404: {"model": Refusal, "description": "No such query, or no such option of it."},
     400: {"model": Refusal, "description": "The body is no JSON."},
     422: {"model": Refusal, "description": "Not as described here."},
@@ -170,4 +173,4 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route may refuse with, for its description; every route asks for the token."""
-    return {status: REFUSALS[status] for status in (400, 401, 403, 422, *statuses)}
+    return {status: REFUSALS[status] for status in (400, 401, 403, 408, 413, 422, *statuses)}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
+import anyio
 from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
 
 from rlhf_gym.labelling.clips import ClipError
 from rlhf_gym.labelling.desk import Desk
@@ -25,17 +29,24 @@ from rlhf_gym.labelling.page.messages import (
 from rlhf_gym.labelling.playing import Game, NoGame
 from rlhf_gym.preferences import Shown
 
+MOST_AT_ONCE = 8  # steps being played: one that hangs stays one of them
+STEP_SECONDS = 60.0  # that a step may take, or the beginning of a game
+Played = TypeVar("Played")
+
 
 def playing(desk: Desk, games: Games) -> APIRouter:
     """Make the routes under which answers are played."""
     routes = APIRouter(prefix="/games", tags=["playing"])
 
+    seats = threading.BoundedSemaphore(MOST_AT_ONCE)
+
     @routes.post("", responses=refusals(404, 409))
-    def begin(asked: GameMessage) -> BegunMessage:
+    async def begin(asked: GameMessage) -> BegunMessage:
         """Begin to play the answer to a query, or begin anew; the query is reserved for a while again."""
-        query = desk.query(asked.query_id)
-        desk.upcoming(asked.who)
-        with _told(query.id):
+        query = await run_in_threadpool(desk.query, asked.query_id)
+        await run_in_threadpool(desk.upcoming, asked.who)
+
+        def begun() -> BegunMessage:
             game = games.begin(asked.who, query)
             return BegunMessage(
                 frames_per_second=game.frames_per_second,
@@ -44,13 +55,20 @@ def playing(desk: Desk, games: Games) -> APIRouter:
                 frame=_frame(game),
             )
 
+        with _told(query.id):
+            return await _played(seats, begun)
+
     @routes.post("/step", responses=refusals(404, 409))
-    def step(asked: StepMessage) -> FrameMessage:
+    async def step(asked: StepMessage) -> FrameMessage:
         """Play one step."""
-        game = games.find(asked.who, asked.query_id)
-        with _told(asked.query_id):
+        game = await run_in_threadpool(games.find, asked.who, asked.query_id)
+
+        def played() -> FrameMessage:
             game.step(asked.action, at=asked.at)
             return _frame(game)
+
+        with _told(asked.query_id):
+            return await _played(seats, played)
 
     @routes.post("/send", responses=refusals(404, 409))
     def send(asked: SendMessage) -> ProgressMessage:
@@ -67,6 +85,28 @@ def playing(desk: Desk, games: Games) -> APIRouter:
 def _frame(game: Game) -> FrameMessage:
     picture = base64.b64encode(game.picture()).decode()
     return FrameMessage(steps=game.steps, length=game.length, over=game.over, enough=game.enough, picture=picture)
+
+
+async def _played(seats: threading.BoundedSemaphore, play: Callable[[], Played]) -> Played:
+    """Play in a thread, for some seconds: an environment that hangs keeps one of a few seats, and nobody's answers.
+
+    Raises:
+        NoGame: If all seats are taken, or it takes too long.
+    """
+
+    def seated() -> Played:
+        if not seats.acquire(blocking=False):
+            raise NoGame(f"{MOST_AT_ONCE} steps are being played just now; begin again")
+        try:
+            return play()
+        finally:
+            seats.release()
+
+    try:
+        with anyio.fail_after(STEP_SECONDS):
+            return await anyio.to_thread.run_sync(seated, abandon_on_cancel=True)
+    except TimeoutError as error:
+        raise NoGame(f"the environment hasn't answered within {STEP_SECONDS:g} s; begin again, or skip it") from error
 
 
 @contextmanager

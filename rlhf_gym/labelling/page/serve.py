@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rlhf_gym.errors import BadInput
+
+HEAD_SECONDS = 30.0  # in which a connection's first request has to come
 
 
 def new_token() -> str:
@@ -33,16 +38,48 @@ def serve(app: FastAPI, *, host: str, port: int, started: Callable[[str], None])
     with _bind(host, port) as bound:
         name = socket.gethostname() if host in ("0.0.0.0", "::") else host
         shown = f"[{name}]" if ":" in name else name
-        started(f"http://{shown}:{bound.getsockname()[1]}/")
         # No access log: it would hold the token of each person's first request.
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
+            app,
+            http=_Protocol,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            server_header=False,
         )
-        _Server(config).run(sockets=[bound])
+        _Server(config, partial(started, f"http://{shown}:{bound.getsockname()[1]}/")).run(sockets=[bound])
+
+
+class _Protocol(H11Protocol):
+    """Drops a connection that brings no whole request in time; the head of one is bounded by h11, at 64 KiB."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self.loop.call_later(HEAD_SECONDS, self._drop_if_silent)
+
+    def _drop_if_silent(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
-    """Ends in silence: a request that still waits for a clip is dropped then, which is no fault of anybody's."""
+    """Ends in silence: a request that still waits for a clip is dropped then, which is no fault of anybody's.
+
+    Args:
+        config: What is served, and how.
+        started: Called once it can be opened, and ended by a signal.
+    """
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        if self.started:
+            self._tell()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop serving."""
@@ -53,6 +90,10 @@ class _Server(uvicorn.Server):
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        bound = socket.create_server((host, port), family=family)
+        # Connections take it on. Without, an answer's last packet waits 40 ms for a receipt that the browser delays;
+        # asyncio sets it only on sockets that say they are TCP's, which these don't.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return bound
     except (OSError, OverflowError) as error:
         raise BadInput(f"host {host}, port {port} can't be served on: {error}; use another --port or --host") from error

@@ -8,6 +8,21 @@ A reward model can be fitted to what was exported with no environment at hand::
     fit_reward_model(model, choices(preferences), bootstrap=Bootstrap(model.ensemble_size, seed=0), rng=rng)
 """
 
-from rlhf_gym.store.exchange.folder import export, import_preferences, read_preferences, read_spaces
+from rlhf_gym.store.exchange.fit import check_fit, wanted_by_run
+from rlhf_gym.store.exchange.folder import (
+    add_preferences,
+    export,
+    import_preferences,
+    read_preferences,
+    read_spaces,
+)
 
-__all__ = ["export", "import_preferences", "read_preferences", "read_spaces"]
+__all__ = [
+    "add_preferences",
+    "check_fit",
+    "export",
+    "import_preferences",
+    "read_preferences",
+    "read_spaces",
+    "wanted_by_run",
+]

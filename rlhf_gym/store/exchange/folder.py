@@ -13,6 +13,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Preference
 from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store.exchange.card import data_card
+from rlhf_gym.store.exchange.fit import check_fit, wanted_by_others
 from rlhf_gym.store.exchange.json_lines import read_json_lines, write_json_lines
 from rlhf_gym.store.exchange.records import damage
 from rlhf_gym.store.preference_store import PreferenceStore
@@ -77,10 +78,25 @@ def import_preferences(path: str | Path, store: PreferenceStore) -> int:
         How many were new.
 
     Raises:
-        BadInput: If they can't be read, or contradict what is there (:meth:`PreferenceStore.add`).
+        BadInput: If they can't be read, contradict what is there (:meth:`PreferenceStore.add`), or can't be fitted with
+            it: NaN, another length of segments, another environment.
         ImportError: If the file is Parquet and pyarrow isn't installed.
     """
-    return store.add(read_preferences(path))
+    return add_preferences(read_preferences(path), store)
+
+
+def add_preferences(preferences: list[Preference], store: PreferenceStore) -> int:
+    """Add preferences to a store: all of them, or none if one couldn't be fitted with what is there.
+
+    Returns:
+        How many were new.
+
+    Raises:
+        BadInput: As :func:`import_preferences`.
+    """
+    ids = store.open_ids(1) or [answer.query_id for answer in store.answers_since()[:1]]
+    check_fit(preferences, wanted_by_others(store.queries(ids)))
+    return store.add(preferences)
 
 
 def read_preferences(path: str | Path) -> list[Preference]:
@@ -160,4 +176,8 @@ def _check(file: Path) -> None:
 
 
 def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with file.open("rb") as content:
+        while part := content.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()

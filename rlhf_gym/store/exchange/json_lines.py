@@ -29,11 +29,11 @@ def read_json_lines(path: Path) -> Iterator[Preference]:
     """Read what :func:`write_json_lines` wrote, in this format or in format 1.
 
     Raises:
-        BadInput: If a line is damaged; the message names it.
+        BadInput: If a line isn't as it was written; the message names it, and what is wrong.
     """
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            with damage(f"line {number} of {path}"):
+            with damage(f"line {number} of {path}", "mend the line, or restore the file from a copy"):
                 record = _with_arrays(as_format_2(_object(line)), array_from_json)
                 value = {"dtype": "float64", "shape": [1], "values": [record["value"]]}
                 yield record_to_preference({**record, "value": float(array_from_json(value)[0])})
@@ -47,7 +47,9 @@ def _object(line: bytes) -> Record:
 
 
 def _with_arrays(record: Record, change: Callable[[Any], Any]) -> Record:
-    options = [{**option, **{name: change(option[name]) for name in ARRAYS}} for option in record["options"]]
+    options = [
+        {**option, **{name: change(option[name]) for name in ARRAYS if name in option}} for option in record["options"]
+    ]
     return {**record, "options": options}
 
 

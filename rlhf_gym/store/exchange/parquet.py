@@ -12,6 +12,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.made import ARRAYS
 from rlhf_gym.preferences import Preference
 from rlhf_gym.segments import Array
+from rlhf_gym.store.exchange.parquet_size import as_texts, check_numbers, check_texts, text_columns
 from rlhf_gym.store.exchange.records import (
     PLAIN,
     SIDES,
@@ -64,12 +65,17 @@ def read_parquet(path: Path) -> list[Preference]:
     """
     with damage(str(path)):
         try:
-            table = parquet.read_table(path, page_checksum_verification=True)
+            metadata = parquet.read_metadata(path)
+            check_numbers(metadata, path)
+            texts = text_columns(metadata)
+            table = parquet.read_table(path, page_checksum_verification=True, read_dictionary=texts)
             if table.num_rows == 0:
                 return []
+            check_texts(table, path)
+            table = table.cast(pa.schema([field.with_type(as_texts(field.type)) for field in table.schema]))
             columns = _unpack_options(table)
             columns |= {name: table.column(name).to_pylist() for name in _TYPES if name in table.column_names}
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:  # OSError: a checksum, or a header, is wrong
             raise BadInput(error) from error
         records = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
         return [record_to_preference(as_format_2(record)) for record in records]

@@ -5,6 +5,8 @@ Format 2 has `options`, a list of segments, and `kind`. Format 1 had `left` and 
 
 from __future__ import annotations
 
+import math
+import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import UnionType
@@ -55,7 +57,10 @@ def record_to_preference(record: Record) -> Preference:
         BadInput: If something has a value that it can't have.
     """
     plain = _checked(record, PLAIN)
-    options = tuple(_record_to_segment(option, plain["length"]) for option in record["options"])
+    options = tuple(
+        _record_to_segment(option, plain["length"], f"option {number}")
+        for number, option in enumerate(record["options"], start=1)
+    )
     query = Query(options, **{name: plain[name] for name in QUERY_FIELDS})
     check_query(query)
     return Preference(
@@ -74,13 +79,18 @@ def as_format_2(record: Record) -> Record:
 
 
 @contextmanager
-def damage(what: str) -> Iterator[None]:
+def damage(what: str, remedy: str = "restore it from a copy") -> Iterator[None]:
     """Turn any error while reading into one line that names the file."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-        raise BadInput(f"{what} is damaged: {reason}; restore it from a copy") from error
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError, AttributeError, MemoryError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(ascii_only(str(error)).split())
+        raise BadInput(f"{what} can't be read: {reason or 'it takes too much memory'}; {remedy}") from error
+
+
+def ascii_only(text: str) -> str:
+    """Escape halves of characters, which no screen and no file takes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _fields(query: Query) -> Iterator[tuple[str, Any, Any]]:
@@ -94,7 +104,9 @@ def _segment_to_record(segment: Segment) -> Record:
     return {**arrays, "terminated": bool(segment.terminated), "origin": origin}
 
 
-def _record_to_segment(record: Record, length: int) -> Segment:
+def _record_to_segment(record: Record, length: int, which: str) -> Segment:
+    if missing := [name for name in (*ARRAYS, *_SEGMENT) if name not in record]:
+        raise ValueError(f"{which} lacks {', '.join(missing)}")
     plain, arrays = _checked(record, _SEGMENT), {name: record[name] for name in ARRAYS}
     for array in arrays.values():
         array.setflags(write=False)
@@ -106,8 +118,24 @@ def _checked(record: Record, kinds: dict[str, Any]) -> Record:
     for name, kind in kinds.items():
         allowed = _allowed(kind)
         if type(record[name]) not in allowed:
-            raise TypeError(f"{name} is {record[name]!r}; expected {' or '.join(kind.__name__ for kind in allowed)}")
+            shown = reprlib.repr(record[name])
+            raise TypeError(f"{name} is {shown}; expected {' or '.join(kind.__name__ for kind in allowed)}")
+        _check_value(name, record[name])
     return {name: record[name] for name in kinds}
+
+
+def _check_value(name: str, value: Any) -> None:
+    """Refuse a value that no database holds.
+
+    Raises:
+        ValueError: Naming it.
+    """
+    if isinstance(value, str) and ("\0" in value or value != value.encode(errors="replace").decode()):
+        raise ValueError(f"{name} is {ascii(value)}; expected whole characters other than NUL")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{name} is {reprlib.repr(value)}; expected a number of at most 64 bits")
+    if name in ("shown_at", "answered_at") and value is not None and not math.isfinite(value):
+        raise ValueError(f"{name} is {value}; expected seconds since 1970")
 
 
 def _allowed(kind: Any) -> tuple[type, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,7 @@ from rlhf_gym.sweeps.executors.executor import Executor
 
 HERE = "ray"  # a cluster that this command starts and ends: all cores of this machine
 ADDRESS = f"{HERE}://"
+SECONDS_TO_ANSWER = 10.0
 LOST_NODES = 3  # that one run may outlive
 NOT_SENT = [".venv", ".git", "results", "runs", "sweeps", "build", "*.egg-info", "__pycache__", "*.whl", "*.tgz"]
 
@@ -68,9 +71,24 @@ def _connect(where: str, code: Path | None, jobs: int) -> None:
     address = where.removeprefix(ADDRESS)
     try:
         if where == HERE:
-            ray.init(num_cpus=jobs, include_dashboard=False, **shared)
+            ray.init("local", num_cpus=jobs, include_dashboard=False, **shared)
+        elif address == "auto":
+            _knock(os.environ.get("RAY_ADDRESS", ""))
+            ray.init("auto", **shared)
         else:
-            ray.init(address if address == "auto" else where, **shared)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+            _knock(address)
+            ray.init(where, **shared)
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BadInput(f"--on is {where}, but no cluster answers there ({reason}); see `ray status`") from error
+
+
+def _knock(address: str) -> None:
+    """Find out whether somebody answers at HOST:PORT; Ray itself would wait for minutes.
+
+    Raises:
+        OSError: If nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()

@@ -91,7 +91,7 @@ addEventListener("resize", () => $("curve").replaceChildren(curve(rounds)));
 async function look() {
   try {
     const [progress, quality, rows] = await Promise.all([
-      ask("/api/progress?who=dashboard"), ask("/api/quality"), ask("/api/curve"),
+      ask("api/progress?who=dashboard"), ask("api/quality"), ask("api/curve"),
     ]);
     figures(progress, quality);
     people(quality);

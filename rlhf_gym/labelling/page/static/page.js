@@ -98,7 +98,7 @@ async function forget(keep) {
 
 async function next() {
   clearTimeout(resting);
-  const told = await insist("/api/next", { who });
+  const told = await insist("api/next", { who });
   instructions = told.instructions;
   standing(told.progress);
   if (told.query === null) return rest();
@@ -153,7 +153,8 @@ async function show(query) {
   notice(refusal && `${refusal}. You can only skip it.`);
   $("instructions").textContent = instructions || face.task;
   const slower = clip && clip.slowdown > 1.05 && `Shown ${Number(clip.slowdown.toPrecision(2))} times slower than it happened.`;
-  pace([instructions && face.task, slower].filter(Boolean).join(" "));
+  const plotted = clip && clip.instead && "It can't be drawn: these are plots of what it observed.";
+  pace([instructions && face.task, slower, plotted].filter(Boolean).join(" "), clip && clip.instead);
   if (clip) player.play(clip, [...$("clips").querySelectorAll("canvas:not(#live)")], { loop: !calm.matches, watch: () => face.watch?.() });
   else player.stop();
   for (const chosen of document.querySelectorAll(".chosen")) chosen.classList.remove("chosen");
@@ -165,9 +166,10 @@ async function show(query) {
   answeredAt = null;
 }
 
-function pace(text) {
+function pace(text, why) {
   $("pace").hidden = !text;
   $("pace").textContent = text;
+  $("pace").title = why || "";
 }
 
 function rest() {
@@ -196,7 +198,7 @@ function over() {
   $("undo-rest").hidden = true;
 }
 
-async function answer(choice, path = "/api/answers") {
+async function answer(choice, path = "api/answers") {
   if (busy || !shown || (!shown.drawn && choice !== "skip")) return;
   busy = true;
   face.end?.();
@@ -206,10 +208,10 @@ async function answer(choice, path = "/api/answers") {
   (button || document.querySelector(".send"))?.classList.add("chosen");
   try {
     const seconds = Math.min(86400, (answeredAt - since) / 1000);
-    const said = path === "/api/answers" ? { answer: choice } : {}; // elsewhere the server has it
+    const said = path === "api/answers" ? { answer: choice } : {}; // elsewhere the server has it
     const progress = await insist(path, { who, query_id: id, seconds, ...said }).catch((error) => {
       if (![404, 409].includes(error.status)) throw error;
-      say("Somebody else has answered this one meanwhile.");
+      say("This one was answered meanwhile, by somebody else or in another window.");
     });
     if (progress) standing(progress); // the last answer ends the run, and soon the server
     shown = null;
@@ -228,7 +230,7 @@ async function undo() {
   face?.end?.();
   clearTimeout(resting);
   try {
-    const told = await insist("/api/undo", { who });
+    const told = await insist("api/undo", { who });
     standing(told.progress);
     if (told.query === null) {
       say("There is nothing to undo.");
@@ -274,7 +276,8 @@ $("ask-name").addEventListener("submit", (event) => {
   event.preventDefault();
   who = $("who").value.trim().replace(/\s+/g, " ");
   if (!who) return;
-  document.cookie = `rlhf_gym_who=${encodeURIComponent(who)}; path=/; max-age=31536000; samesite=strict`;
+  const sent = window === top ? "samesite=strict" : "samesite=none; secure; partitioned"; // in another site's frame
+  document.cookie = `rlhf_gym_who=${encodeURIComponent(who)}; path=/; max-age=31536000; ${sent}`;
   begin();
 });
 

@@ -83,7 +83,7 @@ export class Playing {
     [this.frame, this.controls] = [null, this.controls || []];
     this.#draw("It begins…");
     try {
-      const begun = await this.insist("/api/games", { who: this.who(), query_id: this.query });
+      const begun = await this.insist("api/games", { who: this.who(), query_id: this.query });
       if (turn !== this.turn) return;
       [this.fps, this.idle] = [begun.frames_per_second, begun.idle];
       this.slowdown ??= Math.max(1, Math.round(this.fps / COMFORTABLE));
@@ -104,7 +104,7 @@ export class Playing {
         const due = performance.now() + (1000 * this.slowdown) / this.fps;
         const { steps } = this.frame;
         const asked = { who: this.who(), query_id: this.query, at: steps, action: this.#action(steps) };
-        await this.#show(await this.insist("/api/games/step", asked), turn);
+        await this.#show(await this.insist("api/games/step", asked), turn);
         await new Promise((resolve) => setTimeout(resolve, due - performance.now()));
       }
     } catch (error) {
@@ -147,7 +147,7 @@ export class Playing {
   #send() {
     if (this.frame && this.frame.enough) {
       this.running = false;
-      this.send("played", "/api/games/send");
+      this.send("played", "api/games/send");
     } else this.#draw();
   }
 

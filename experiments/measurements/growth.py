@@ -1,0 +1,295 @@
+"""How do time, memory and disk of a round grow? `python -m experiments.measurements.growth`.
+
+A new run is given synthetic answers, so many that it has them at once, of segments with the shapes of a task. Then the
+parts of one more round are timed, in CPU seconds of this process, which other work on the machine changes little: 10
+queries are chosen, posted and answered, the reward model is fitted, its figures are reported, and a checkpoint is
+written; the policy's training, which knows nothing of the answers, is left out. Of two such rounds the second counts,
+as the first encodes every segment. Each row is of a process of its own, and its memory is what that grew by from the
+first answer on, at most. Changed one at a time are the answers, the networks of the ensemble, the numbers observed in a
+step, and the steps of a segment. Parts that grow faster than what is changed would have an exponent above 1.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import matplotlib.pyplot as plt
+import numpy as np
+import tyro
+from gymnasium import spaces
+from tqdm import tqdm
+
+from rlhf_gym import RLHF, RLHFConfig
+from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.reporting import report_round
+from rlhf_gym.rewards import RewardFit
+from rlhf_gym.runs.provenance import peak_rss_mb, provenance
+from rlhf_gym.segments import Segment
+from rlhf_gym.sweeps.records import append_rows, read_rows
+
+USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25}
+SWEEPS: dict[str, tuple[int, ...]] = {
+    "answers": (100, 1000, 10_000, 100_000),
+    "ensemble": (3, 10, 50),
+    "observed": (4, 64, 1024),
+    "steps": (25, 100, 400),
+}
+PARTS = {"choose": "choose", "ask": "post and answer", "fit": "fit", "report": "report", "checkpoint": "checkpoint"}
+SIZES = {"memory_mb": "memory, MB", "store_mb": "store, MB"}
+CHANGED = {
+    "answers": "answers",
+    "ensemble": "networks of the ensemble",
+    "observed": "numbers observed in a step",
+    "steps": "steps of a segment",
+}
+ASKED, POSTED = 10, 1000  # queries of a round; queries posted at once
+
+
+class Synthetic(gymnasium.Env[Any, Any]):
+    """Numbers drawn anew in every step, of which the first is paid."""
+
+    def __init__(self, observed: int = 4) -> None:
+        self.observation_space = spaces.Box(-math.inf, math.inf, (observed,), np.float32)
+        self.action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode."""
+        super().reset(seed=seed)
+        return self._observed(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Draw."""
+        observed = self._observed()
+        return observed, float(observed[0]), False, False, {}
+
+    def _observed(self) -> Any:
+        return self.np_random.standard_normal(self.observation_space.shape, np.float32)
+
+
+ENV_ID = "rlhf_gym/Growth-v0"
+gymnasium.register(ENV_ID, entry_point=f"{Synthetic.__module__}:Synthetic", max_episode_steps=500)
+
+
+def queries(n: int, *, observed: int, steps: int, rng: np.random.Generator) -> list[Query]:
+    """Make comparisons of segments that begin 100 steps into an episode."""
+
+    def segment() -> Segment:
+        observations = rng.standard_normal((steps + 1, observed), np.float32)
+        actions, earlier = rng.integers(2, size=steps), rng.integers(2, size=100)
+        return Segment(observations, actions, observations[1:, 0].copy(), steps, False, earlier)
+
+    return [Query((segment(), segment()), id=rng.bytes(16).hex()) for _ in range(n)]
+
+
+def answered(asked: Sequence[Query]) -> list[Answer]:
+    """Answer by what the segments were paid."""
+    return [Answer.LEFT if query.left.true_return > query.right.true_return else Answer.RIGHT for query in asked]
+
+
+def one_round(rlhf: RLHF, number: int) -> dict[str, float]:
+    """CPU seconds of each part of a round."""
+    parts, known = rlhf._parts, rlhf.answers.begin_round()
+    kept: list[Query] = []
+    fits: list[RewardFit] = []
+
+    def choose() -> None:
+        kept.extend(parts.choose(ASKED))
+
+    def ask() -> None:
+        rlhf.answers.post(kept)
+        rlhf.answers.tell(kept, answered(kept))
+
+    def fit() -> None:
+        fits.append(rlhf.fit_reward())
+
+    def report() -> None:
+        report_round(parts, number, known, fits[0], rlhf.stopwatch)
+
+    def checkpoint() -> None:
+        about = number + 1, rlhf.method, parts.recorders, rlhf.stopwatch
+        rlhf._checkpoints.save(*about, rest=rlhf._rest, last=True)
+
+    steps: dict[str, Callable[[], Any]] = {
+        "choose": choose,
+        "ask": ask,
+        "fit": fit,
+        "report": report,
+        "checkpoint": checkpoint,
+    }
+    found = {}
+    for name, do in steps.items():
+        began = time.process_time()
+        do()
+        found[name] = time.process_time() - began
+    return found
+
+
+def measure(*, answers: int, ensemble: int, observed: int, steps: int) -> dict[str, Any]:
+    """Make one row."""
+    config = RLHFConfig().replace(
+        env_id=ENV_ID,
+        env_kwargs={"observed": observed},
+        labels=answers + 2 * ASKED,
+        segment_length=steps,
+        teacher="store",
+        reward={"ensemble_size": ensemble},
+        query={"warm_up_steps": 4096},
+    )
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as directory:
+        run_dir = Path(directory) / "run"
+        with closing(RLHF(config.replace(run_dir=str(run_dir)))) as rlhf:
+            rlhf.collect()
+            before = peak_rss_mb()
+            for start in range(0, answers, POSTED):
+                posted = queries(min(POSTED, answers - start), observed=observed, steps=steps, rng=rng)
+                rlhf.answers.post(posted)
+                rlhf.answers.tell(posted, answered(posted))
+            rlhf.fit_reward()
+            seconds = [one_round(rlhf, number) for number in range(2)][-1]
+            sizes = {"memory_mb": peak_rss_mb() - before, "store_mb": mb(run_dir.glob("preferences.db*"))}
+    return {name: round(seconds[name], 4) for name in PARTS} | {name: round(size, 2) for name, size in sizes.items()}
+
+
+def mb(files: Iterable[Path]) -> float:
+    """Size of files together."""
+    return sum(file.stat().st_size for file in files) / 1e6
+
+
+def in_fresh_process(size: dict[str, int]) -> dict[str, Any]:
+    """Make one row in a new process; its figures are the last line of its output."""
+    command = [sys.executable, "-m", "experiments.measurements.growth", "--one", json.dumps(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def sizes() -> list[dict[str, int]]:
+    """What each row is of: the usual, with one number changed."""
+    found = [USUAL | {name: value} for name, values in SWEEPS.items() for value in values]
+    return [size for i, size in enumerate(found) if size not in found[:i]]
+
+
+def of_sweep(rows: Sequence[dict[str, str]], name: str) -> list[dict[str, float]]:
+    """The rows in which one number changes, by that number; of several alike the last."""
+    found = {}
+    for row in rows:
+        if all(int(row[other]) == usual for other, usual in USUAL.items() if other != name):
+            found[int(row[name])] = {key: float(row[key]) for key in (name, *PARTS, *SIZES)}
+    return [found[value] for value in sorted(found)]
+
+
+def exponent(rows: Sequence[dict[str, float]], by: str, of: str) -> float:
+    """How what is measured grows between the last two rows: 1 is in proportion, 0 not at all."""
+    before, last = rows[-2:]
+    return math.log(max(last[of], 1e-4) / max(before[of], 1e-4)) / math.log(last[by] / before[by])
+
+
+def answer(rows: Sequence[dict[str, str]]) -> str:
+    """Say how a round grows with the answers, and what grows most."""
+    grown = of_sweep(rows, "answers")
+    seconds = [sum(row[part] for part in PARTS) for row in (grown[0], grown[-1])]
+    part = max(PARTS, key=lambda name: grown[-1][name] - grown[0][name])
+    most = grown[-1]
+    return (
+        f"From {grown[0]['answers']:,.0f} to {most['answers']:,.0f} answers a round's CPU time, the policy's training "
+        f"aside, goes from {seconds[0]:.1f} to {seconds[1]:.1f} s; what grows most is {PARTS[part]} "
+        f"({grown[0][part]:.2f} to {most[part]:.2f} s, exponent {exponent(grown, 'answers', part):.1f}). At the end an "
+        f"answer takes {1000 * most['memory_mb'] / most['answers']:.0f} kB of memory and "
+        f"{1000 * most['store_mb'] / most['answers']:.1f} kB of the store; nothing broke up to there."
+    )
+
+
+def table(rows: Sequence[dict[str, str]]) -> str:
+    """Write one line a size, sweep by sweep."""
+    names = PARTS | SIZES
+    heads = [f"{text}, s" if name in PARTS else text for name, text in names.items()]
+    parts = []
+    for name, what in CHANGED.items():
+        lines = [f"| {what} | " + " | ".join(heads) + " |", "|---" * (len(names) + 1) + "|"]
+        swept = of_sweep(rows, name)
+        for row in swept:
+            cells = [f"{row[key]:.3f}" if key in PARTS else f"{row[key]:.0f}" for key in names]
+            lines.append(f"| {row[name]:,.0f} | " + " | ".join(cells) + " |")
+        if len(swept) > 1:
+            lines.append("| exponent | " + " | ".join(f"{exponent(swept, name, key):.1f}" for key in names) + " |")
+        if missing := sorted(set(SWEEPS[name]) - {int(row[name]) for row in swept}):
+            lines.append(f"\nStill to be measured: {', '.join(f'{value:,}' for value in missing)}.")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
+    """Draw seconds above and megabytes below, a column for each number that is changed."""
+    figure, axes = plt.subplots(2, len(CHANGED), figsize=(13, 6), sharey="row", layout="constrained")
+    for column, (name, what) in zip(axes.T, CHANGED.items(), strict=True):
+        swept = of_sweep(rows, name)
+        for axis, names in zip(column, (PARTS, SIZES), strict=True):
+            for key, text in names.items():
+                axis.plot([row[name] for row in swept], [row[key] for row in swept], marker="o", label=text)
+            axis.set(xscale="log", yscale="log")
+            axis.set_xticks([row[name] for row in swept], [f"{row[name]:,.0f}" for row in swept])
+            axis.minorticks_off()
+            axis.grid(alpha=0.3)
+        column[1].set_xlabel(what)
+    axes[0, 0].set_ylabel("CPU seconds of a round")
+    axes[1, 0].set_ylabel("MB")
+    for axis in axes[:, -1]:
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def page(path: Path) -> str:
+    """All of the page, from the rows of the commit that was measured last."""
+    last = read_rows(path)[-1]
+    rows = [row for row in read_rows(path) if row["commit"] == last["commit"]]
+    how = (__doc__ or "").partition("\n\n")[2]
+    usual = ", ".join(f"{USUAL[name]:,} {what}" for name, what in CHANGED.items())
+    return (
+        f"<!-- Made by `python -m experiments.measurements.growth`. -->\n# How cost grows\n\n**{answer(rows)}**\n\n"
+        f"![CPU seconds and megabytes by answers, networks, observation and segment](growth.png)\n\n{how}\n"
+        f"```\npython -m experiments.measurements.growth\n```\n\n{table(rows)}\n\n"
+        f"What isn't changed is as usual: {usual}. The exponent is between the last two rows; {ASKED} queries are "
+        "asked in a round. "
+        f"{last['machine']}; Python {last['python']}; commit {last['commit']}; {last['date']}.\n"
+    )
+
+
+def main(most: int = 100_000, one: str | None = None, results_dir: Path = Path("results")) -> None:
+    """Measure, and write the page and its picture.
+
+    Args:
+        most: Answers, at most; 0 writes the page alone.
+        one: Measure one size only, given as JSON, and print its figures.
+        results_dir: Each row is appended to `growth/runs.csv` in it; `growth/README.md` and `growth.png` are made anew.
+    """
+    if one is not None:
+        print(json.dumps(measure(**json.loads(one))))
+        return
+    results, made = results_dir / "growth", provenance("")
+    kept = {name: made[name] for name in ("machine", "commit", "python")}
+    for size in tqdm([size for size in sizes() if size["answers"] <= most], unit="row"):
+        row = size | in_fresh_process(size) | kept | {"date": datetime.now(timezone.utc).date().isoformat()}
+        append_rows(results / "runs.csv", [row])
+    written = page(results / "runs.csv")
+    (results / "README.md").write_text(written, encoding="utf-8")
+    draw(read_rows(results / "runs.csv"), results / "growth.png")
+    print(written)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

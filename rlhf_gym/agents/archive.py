@@ -1,0 +1,51 @@
+"""Size of a policy.zip, before it is read: what it unpacks to is no more than what it weighs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+from rlhf_gym.errors import BadInput
+
+SPARE = 1_000_000
+"""Bytes that text may unpack to; arrays, which are the rest, are stored as they are."""
+
+
+def check_unpacked_size(path: str | Path) -> None:
+    """Refuse an archive that unpacks to much more than it is, in itself or in the archives of its weights.
+
+    Raises:
+        BadInput: Saying how much.
+        OSError: If it isn't there.
+        BadZipFile: If it, or one of the weights, is no archive.
+    """
+    with ZipFile(path) as archive:
+        _check(archive, path)
+        for name in archive.namelist():
+            if name.endswith(".pth"):
+                with archive.open(name) as weights, ZipFile(weights) as inner:
+                    _check(inner, path)
+
+
+def check_layers(net_arch: Any, path: str | Path) -> None:
+    """Refuse layers whose weights alone would be more than the file that is said to hold them.
+
+    Args:
+        net_arch: Hidden units, as SB3 takes them: a list of numbers, or lists by name.
+        path: The policy.zip.
+
+    Raises:
+        BadInput: Naming the layers.
+    """
+    lists = net_arch.values() if isinstance(net_arch, dict) else [net_arch or ()]
+    pairs = [(a, b) for units in lists for a, b in zip(units[:-1], units[1:], strict=True)]
+    if (weights := sum(a * b for a, b in pairs)) > Path(path).stat().st_size:
+        raise BadInput(f"{path} isn't as large as net_arch {net_arch} says, which has {weights} weights; restore both")
+
+
+def _check(archive: ZipFile, path: str | Path) -> None:
+    size = Path(path).stat().st_size
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > size + SPARE:
+        raise BadInput(f"{path} has {size} bytes and unpacks to {unpacked}; SB3's save packs nothing: restore it")

@@ -1,0 +1,47 @@
+"""YAML that costs no more than its size: aliases can write a few lines out to more than any memory holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+MOST_BYTES = 1_000_000
+MOST_VALUES = 100_000
+"""Of a document with its aliases written out; the settings of a run have 200."""
+
+
+def load_yaml(text: str, kind: type[yaml.SafeLoader]) -> Any:
+    """Read one document.
+
+    Args:
+        text: Of the file.
+        kind: The loader.
+
+    Raises:
+        yaml.YAMLError: If it is damaged, or more than settings are.
+        ValueError: If a number or a date in it is none.
+    """
+    if len(text) > MOST_BYTES:
+        raise yaml.YAMLError(f"it has {len(text)} characters; settings have {MOST_BYTES} at most")
+    loader = kind(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if (values := _written_out(node, {})) > MOST_VALUES:
+            raise yaml.YAMLError(f"its aliases write it out to {values:g} values; settings have {MOST_VALUES} at most")
+        return loader.construct_document(node)
+    except RecursionError as error:
+        raise yaml.YAMLError("it is nested too deep, or refers to itself") from error
+    finally:
+        loader.dispose()
+
+
+def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
+    """Count the values of a node, what aliases refer to each time anew."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # where it comes to itself
+        inner = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        known[id(node)] = 1 + sum(_written_out(part, known) for part in inner if isinstance(part, yaml.Node))
+    return known[id(node)]

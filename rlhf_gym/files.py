@@ -1,0 +1,61 @@
+"""Files that are whole or not there: written beside their place, then renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def written_beside(path: str | Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to; the file then takes its place at once, on the disk too.
+
+    Whatever interrupts the writing, a full disk or a power cut included, `path` is as it was before.
+    """
+    path = Path(path)
+    new = path.with_name(f".{path.name}.new")
+    try:
+        yield new
+        to_disk(new)
+        new.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink()
+        raise
+    to_disk(path.parent)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with written_beside(path) as new:
+        new.write_text(text, encoding="utf-8")
+
+
+def move_files(source: Path, place: Path) -> None:
+    """Move every file of a folder, in its subfolders too, to where it belongs in another; then remove the folder."""
+    files = [path for path in sorted(source.rglob("*")) if path.is_file()]
+    for file in files:
+        to_disk(file)
+    for file in files:
+        target = place / file.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+    for folder in sorted((path for path in source.rglob("*") if path.is_dir()), reverse=True):
+        folder.rmdir()
+    source.rmdir()
+    to_disk(place)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file or the names in a folder would outlast a power cut, where the system can say so."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError:
+        if not path.is_dir():  # Windows opens no folders, and not every file system syncs them
+            raise

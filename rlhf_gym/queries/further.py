@@ -1,0 +1,67 @@
+"""The plan of a run that goes on with another budget than it began with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.queries.schedules import Part, Schedule, apportion
+
+
+def plan_further(
+    done: Sequence[Part],
+    labels: int,
+    *,
+    total_timesteps: int,
+    before: int,
+    portion: int,
+    schedule: Schedule,
+    shown_steps: int = 0,
+    shown_envs: int = 1,
+) -> list[Part]:
+    """Keep the rounds that are done, and plan others for what the new budget leaves.
+
+    They are as long as the rounds so far, on average, or nearly: as many as fit best. The labels that are left are
+    spread over them in proportion to what the schedule would give these rounds in a run that had begun with the new
+    budget; evenly, where that is nothing.
+
+    Args:
+        done: Rounds that are finished, at least one.
+        labels: New budget.
+        total_timesteps: Likewise, of environment steps.
+        before: Environment steps before the first round.
+        portion: Steps that the agent moves in.
+        schedule: Spreads the labels.
+        shown_steps: Of the environment steps left, those played to be shown.
+        shown_envs: Environments that make them together.
+
+    Returns:
+        All rounds, those done included.
+
+    Raises:
+        BadInput: If the new budget is smaller than what is done, or leaves no portion to learn in.
+    """
+    last = done[-1]
+    if labels < last.labels:
+        raise BadInput(f"labels is {labels}, and the run has asked for {last.labels}; use at least as many")
+    spent = before + sum(part.steps for part in done) + last.shown
+    portions = (total_timesteps - spent - shown_steps) // portion
+    if portions < 1:
+        raise BadInput(
+            f"total_timesteps is {total_timesteps}, and the run has made {spent} steps; use at least "
+            f"{spent + shown_steps + portion}, so that there is a portion of {portion} to learn in"
+        )
+    usual = (spent - before - last.shown) / len(done)
+    rounds = min(portions, max(1, round(portions * portion / usual)))
+    borders = np.linspace(0, portions, rounds + 1).round().astype(int)
+    begun = before + np.cumsum([0, *(part.steps for part in done[:-1])])
+    given = schedule(labels, np.concatenate([begun, spent + borders[:-1] * portion]))[len(done) :]
+    weights = np.array(given, float) if any(given) else np.ones(rounds)
+    wanted = last.labels + np.cumsum(apportion(labels - last.labels, weights))
+    asking = np.cumsum(np.diff(wanted, prepend=last.labels) > 0)
+    shown = last.shown + shown_steps * asking // max(asking[-1], 1) // shown_envs * shown_envs
+    steps, n = np.diff(borders) * portion, len(done)
+    new = [Part(n + i, int(wanted[i]), int(steps[i]), False, int(shown[i])) for i in range(rounds)]
+    return [part._replace(last=part.labels == labels) for part in [*done, *new]]

@@ -1,0 +1,136 @@
+"""What a run goes on from besides its method and its recorders, so that it equals one that was never interrupted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, final
+
+from rlhf_gym.generators import global_states, go_to, go_to_global, state_of
+from rlhf_gym.parts import Parts
+from rlhf_gym.rewards import RewardFit
+from rlhf_gym.runs.directory import ASKED
+from rlhf_gym.segments import Array
+
+REST = "rest.json"
+ASKING = ("queries", "teacher", "shows")  # streams that are drawn from while it is asked and answered
+FIGURES = [field.name for field in fields(RewardFit) if field.name not in ("left_out", "sureness")]
+
+
+@final
+class Resuming:
+    """Generators, running episodes, the teacher, and which answers were known: in a checkpoint, and between two.
+
+    What was asked and answered since the last checkpoint is in the store. Queries must not be drawn once more there,
+    and the teacher is to go on where they left off, so their state is written whenever something was asked.
+
+    Args:
+        parts: Of the run.
+
+    Attributes:
+        fit: The last fit of the method; None before the first.
+        round: The number of the one that goes on.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts, self.round = parts, parts.finished
+        self.fit: RewardFit | None = None
+        self._saved: dict[str, Any] | None = None  # of the checkpoint that was restored
+        self._notes: list[dict[str, Any]] = []
+
+    def write(self, folder: Path) -> None:
+        """Write all into the folder of a checkpoint."""
+        parts = self._parts
+        streams = {name: state_of(rng) for name, rng in parts.rng.items() if name not in ASKING}
+        found = {
+            **self._asking(),
+            "others": streams,
+            "global": global_states(),
+            "answers": parts.answers.state,
+            "returns": parts.venv.returns_so_far,
+            "shown": parts.shown is not None and parts.shown.begun,
+            "fit": self.fit and {name: getattr(self.fit, name) for name in FIGURES},
+        }
+        (folder / REST).write_text(json.dumps(found))
+
+    def restore(self, folder: Path, same: Sequence[Array]) -> None:
+        """Restore all from the folder of a checkpoint, and go on with the episodes that were running.
+
+        Args:
+            folder: Of an earlier version's checkpoint, nothing is restored.
+            same: Whether the episodes of each recorder go on, bool, shape (n_envs,) each.
+        """
+        if not (folder / REST).exists():
+            return
+        found, parts = json.loads((folder / REST).read_text()), self._parts
+        for name, state in found["others"].items():
+            go_to(parts.rng[name], state)
+        if found["fit"]:
+            self.fit = RewardFit(**found["fit"])
+        if not all(each.all() for each in same):
+            print(
+                f"{parts.config.env_id} doesn't replay: {sum(int((~each).sum()) for each in same)} running episodes "
+                "depend on more than seed and actions, so that others begin, and the run isn't what it would have been",
+                file=sys.stderr,
+            )
+        observations = parts.recorder.observations
+        parts.venv.go_on(observations, same[0], found["returns"])
+        parts.method.agent.go_on(folder, observations.copy(), same[0])
+        if parts.shown and found["shown"]:
+            parts.shown.go_on()
+        parts.answers.fits = parts.method.version
+        parts.answers.restore(fitted=found["answers"]["fitted"], began=found["answers"]["read"])
+        self._saved = found
+        go_to_global(found["global"])  # last, for playing episodes again may draw from them
+
+    def note(self, further: int = 0) -> None:
+        """Write down where asking and answering are, if that changed.
+
+        The note before is kept, too, as this one holds only once the queries are in the store.
+
+        Args:
+            further: Queries that are about to be posted.
+        """
+        if self._parts.run is None:
+            return
+        now = {**self._asking(further), "round": self.round, "answers": self._parts.answers.state}
+        if now in self._notes[-1:]:
+            return
+        self._notes = [*self._notes[-1:], now]
+        place = self._parts.run / ASKED
+        new = place.with_suffix(".new")
+        new.write_text(json.dumps(self._notes))
+        new.replace(place)
+
+    def catch_up(self) -> None:
+        """Go on asking and answering after the last query in the store, once a checkpoint, if any, is restored.
+
+        Where no note is about that query, as in a run of an earlier version, further ones are drawn from a stream that
+        is keyed by their number (:func:`rlhf_gym.assembly.streams_from`).
+        """
+        self._notes, answers, rng = self._read_notes(), self._parts.answers, self._parts.rng
+        states = [*self._notes[::-1], *([self._saved] if self._saved else [])]
+        exact = [state for state in states if state["asked"] == answers.store.number_asked()]
+        for state in (exact or states)[:1]:
+            for name in ASKING if exact else ASKING[1:]:
+                go_to(rng[name], state["streams"][name])
+            answers.teacher.restore_state(state["teacher"])
+        if self._saved is None and states and states[0]["round"] == self.round == 0:
+            answers.restore(fitted=0, began=states[0]["answers"]["began"])
+
+    def _asking(self, further: int = 0) -> dict[str, Any]:
+        answers = self._parts.answers
+        streams = {name: state_of(self._parts.rng[name]) for name in ASKING}
+        asked = answers.store.number_asked() + further
+        return {"asked": asked, "streams": streams, "teacher": answers.teacher.save_state()}
+
+    def _read_notes(self) -> list[dict[str, Any]]:
+        """Read what :meth:`note` wrote; none where it isn't there, or not whole after a power cut."""
+        try:
+            found = json.loads((Path(str(self._parts.config.run_dir)) / ASKED).read_text())
+        except (OSError, ValueError):
+            return []
+        return found if isinstance(found, list) else []

@@ -1,0 +1,151 @@
+"""What a run began with, and what it goes on with: settings that may change, and its budgets one after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.mappings import plain, read_yaml
+from rlhf_gym.config.places import absolute_paths, lost_store
+from rlhf_gym.errors import BadInput
+from rlhf_gym.runs.directory import RunDirectory, is_finished, unfinished_run
+
+PROVENANCE, CONFIG, SUMMARY = "provenance.json", "config.yaml", "summary.json"
+BUDGET = ("labels", "total_timesteps")
+MAY_CHANGE = (
+    *BUDGET,
+    "run_dir",
+    "keep_checkpoints",
+    "evaluation.",
+    "env.step_seconds",
+    "agent.torch_threads",
+    "feedback.store",
+    "feedback.instructions",
+    "feedback.levels",
+    "feedback.draw",
+    "feedback.async_labels",
+    "feedback.outstanding",
+    "feedback.refit_answers",
+    "feedback.stale_rounds",
+)
+"""Settings, or beginnings of their names, that are read anew whenever a run goes on."""
+
+
+class Budget(NamedTuple):
+    """What a run may spend from some round on."""
+
+    labels: int
+    """In all, those of earlier rounds included; of those it began with, none."""
+    total_timesteps: int
+    """Likewise."""
+    round: int = 0
+    """The first that it holds for."""
+
+
+def began_with(run: RunDirectory, config: RLHFConfig) -> dict[str, Any]:
+    """Collect what `provenance.json` says of a run's beginning: its settings, budget and working folder."""
+    settings = read_yaml(run / CONFIG)  # as written, so without a password
+    return {"settings": settings, "budgets": [Budget(config.labels, config.total_timesteps)], "folder": os.getcwd()}
+
+
+def run_to_resume(path: str | Path, *, labels: int | None = None, total_timesteps: int | None = None) -> RLHFConfig:
+    """Read the settings of a run that goes on.
+
+    Args:
+        path: Its directory.
+        labels: A new budget; None keeps that of `config.yaml`.
+        total_timesteps: Likewise.
+
+    Raises:
+        BadInput: If there is no run, it is finished and gets nothing more, or another setting has changed.
+    """
+    path, given = Path(path), {"labels": labels, "total_timesteps": total_timesteps}
+    config = unfinished_run(path, finished_too=True)
+    began = _provenance(path)
+    if "settings" in began:
+        folder = Path(began.get("folder") or os.getcwd())
+        was = RLHFConfig.from_dict(absolute_paths(began["settings"], folder))
+        config = RLHFConfig.from_dict(absolute_paths(plain(asdict(config)), folder))
+        _check_unchanged(path, was, config)
+    if lost := lost_store(config.feedback.store):
+        raise BadInput(
+            f"feedback.store of the run in {path} is {config.feedback.store}, and there is no {lost}; resume where the "
+            f"run began, or write the whole path into {path / CONFIG}"
+        )
+    config = config.replace(**{name: value for name, value in given.items() if value is not None})
+    if is_finished(path):
+        last = budgets_so_far(path)[-1]
+        if (config.labels, config.total_timesteps) == last[:2]:
+            return unfinished_run(path)  # which refuses
+        if not any((path / "checkpoints").glob("[0-9]*")):
+            raise BadInput(
+                f"the run in {path} is finished, and has no checkpoint to go on from; begin another one with its "
+                f"answers: --preferences {path}"
+            )
+    return config
+
+
+def budgets_so_far(path: str | Path) -> list[Budget]:
+    """Read the budgets of a run, one after the other; an earlier version's had one."""
+    if found := _provenance(Path(path)).get("budgets"):
+        return [Budget(*one) for one in found]
+    config = RLHFConfig.from_run(Path(path) / CONFIG)
+    return [Budget(config.labels, config.total_timesteps)]
+
+
+def budgets_of(config: RLHFConfig, finished: int) -> list[Budget]:
+    """List the budgets of a run that is resumed, its new one included if it has one.
+
+    Args:
+        config: Its settings now.
+        finished: Rounds that are finished.
+    """
+    budgets = budgets_so_far(str(config.run_dir))
+    if (config.labels, config.total_timesteps) != budgets[-1][:2]:
+        budgets.append(Budget(config.labels, config.total_timesteps, finished))
+    return budgets
+
+
+def write_budgets(run: RunDirectory, config: RLHFConfig, budgets: Sequence[Budget]) -> None:
+    """Write down that a run has another budget now, if so; what summed it up before is kept under another name."""
+    if list(budgets) == budgets_so_far(run.path):
+        return
+    config.to_yaml(run / CONFIG)
+    if (run / SUMMARY).exists():
+        (run / SUMMARY).replace(run / f"summary_after_{budgets[-1].round}_rounds.json")
+    # Last: as long as it isn't here, config.yaml tells of a budget that is new.
+    run.write_json(PROVENANCE, _provenance(run.path) | {"budgets": list(budgets)})
+
+
+def _provenance(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((path / PROVENANCE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _check_unchanged(path: Path, was: RLHFConfig, now: RLHFConfig) -> None:
+    """Refuse a setting that the run didn't begin with, unless it is read anew whenever a run goes on."""
+    before, after = _flat(plain(asdict(was))), _flat(plain(asdict(now)))
+    for name in [*before, *(name for name in after if name not in before)]:
+        if before.get(name) != after.get(name) and not name.startswith(MAY_CHANGE):
+            raise BadInput(
+                f"{name} was {before.get(name)!r} when the run in {path} began, and is {after.get(name)!r} in "
+                f"{CONFIG}; put that back, or begin another run (labels, total_timesteps, evaluation and how people "
+                "are asked may change)"
+            )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """List settings by their whole name."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        group = isinstance(value, Mapping) and value
+        found |= _flat(value, f"{prefix}{name}.") if group else {f"{prefix}{name}": value}
+    return found

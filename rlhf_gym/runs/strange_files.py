@@ -1,0 +1,29 @@
+"""Entries of a run directory that are no files of it: links that lead out of it, pipes, devices."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.trust import is_trusted
+
+
+def check_entries(run_dir: str | Path) -> None:
+    """Refuse a run directory through which files elsewhere would be read or written, or whose reading never ends.
+
+    Raises:
+        BadInput: Naming the first such entry.
+    """
+    top = Path(run_dir).resolve()
+    for folder, folders, files in os.walk(top):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink():
+                if not path.resolve().is_relative_to(top) and not is_trusted(f"link to {path.resolve()}"):
+                    raise BadInput(
+                        f"{path} is a link to {os.readlink(path)}, out of the run directory; put what it leads to in "
+                        "its place, or, if you made it, say --trust (in Python RLHF_GYM_TRUST=1)"
+                    )
+            elif not (path.is_file() or path.is_dir()) and path.exists():
+                raise BadInput(f"{path} is neither a file nor a folder; remove it")

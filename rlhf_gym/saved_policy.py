@@ -1,0 +1,37 @@
+"""The policy of a run's directory, made from the run's settings: of policy.zip, nothing is unpickled."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from rlhf_gym.agents import Agent, check_layers, replays
+from rlhf_gym.assembly import make_policy, make_recorder, random_streams
+from rlhf_gym.config import RLHFConfig
+from rlhf_gym.envs import VecLearnedReward
+from rlhf_gym.errors import BadInput
+
+LEAST = {"n_steps": 2, "batch_size": 2}  # of what it would learn with, which it won't
+
+
+def saved_policy(directory: Path, config: RLHFConfig) -> Agent:
+    """Read a run's policy, to predict with; its environment is closed again.
+
+    Args:
+        directory: The run's.
+        config: Its settings, whose environment and algorithm are code that may run (:mod:`rlhf_gym.trust`).
+
+    Raises:
+        BadInput: If policy.zip is missing, damaged, or of other settings.
+    """
+    if not (directory / "policy.zip").is_file():
+        raise BadInput(f"{directory} holds no policy.zip; use the directory of a whole run")
+    check_layers(config.agent.net_arch, directory / "policy.zip")
+    options = {name: value for name, value in LEAST.items() if name in config.agent.options}
+    options |= {"buffer_size": 1} if replays(config.algo) else {}
+    config = config.replace(agent={"n_envs": 1, "options": options})
+    streams = random_streams(config.seed)
+    with closing(VecLearnedReward(make_recorder(config, streams["envs"]))) as venv:
+        agent = make_policy(config, venv, streams["agent"])
+    agent.restore(directory)
+    return agent

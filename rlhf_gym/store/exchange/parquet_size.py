@@ -1,0 +1,91 @@
+"""What a Parquet file takes in memory, before it is read: 20 kB of it can be gigabytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rlhf_gym.errors import BadInput
+
+SPARE = 64 * 2**20
+"""Bytes that any file may take."""
+RATIO = 200
+"""Beyond that, how many times its own size; arrays of mostly equal numbers pack a hundredfold."""
+_BYTES = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
+
+
+def text_columns(metadata: Any) -> list[str]:
+    """List the columns of text, by their paths."""
+    columns = [metadata.schema.column(i) for i in range(metadata.num_columns)]
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+
+
+def check_numbers(metadata: Any, path: Path) -> None:
+    """Refuse a file whose numbers take much more than the file.
+
+    Args:
+        metadata: Of the file.
+        path: Where it is.
+
+    Raises:
+        BadInput: Saying how much.
+    """
+    size = 0
+    for group in range(metadata.num_row_groups):
+        for i in range(metadata.num_columns):
+            chunk, described = metadata.row_group(group).column(i), metadata.schema.column(i)
+            size += max(chunk.total_uncompressed_size, chunk.num_values * _width(described))
+    _check(size, path)
+
+
+def check_texts(table: Any, path: Path) -> None:
+    """Refuse a table whose texts, read as numbers into a dictionary, take much more than the file when written out."""
+    _check(sum(map(_texts, table.columns)), path)
+
+
+def as_texts(kind: Any) -> Any:
+    """Make of a column's type the one with its dictionaries written out."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(as_texts(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(as_texts(kind.value_type)))
+    return kind
+
+
+def _width(described: Any) -> int:
+    """Bytes of a column's number in memory; of a text at least 4, for where it begins."""
+    logical = str(described.logical_type)
+    if logical.startswith("Int(bitWidth=8"):
+        return 1
+    return int(described.length) if described.physical_type == "FIXED_LEN_BYTE_ARRAY" else _BYTES.get(
+        described.physical_type, 4
+    )  # fmt: skip
+
+
+def _texts(column: Any) -> int:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    size, chunks = 0, list(column.chunks) if isinstance(column, pa.ChunkedArray) else [column]
+    for chunk in chunks:
+        if pa.types.is_dictionary(chunk.type):
+            lengths = compute.binary_length(chunk.dictionary).take(chunk.indices)
+            size += compute.sum(lengths).as_py() or 0
+        elif pa.types.is_struct(chunk.type):
+            size += sum(map(_texts, chunk.flatten()))
+        elif pa.types.is_list(chunk.type):
+            size += _texts(chunk.flatten())
+    return size
+
+
+def _check(size: int, path: Path) -> None:
+    there = path.stat().st_size
+    if size > SPARE + RATIO * there:
+        raise BadInput(
+            f"it has {there} bytes and takes {size} in memory; import the .jsonl beside it, or write it again with "
+            "less compression"
+        )

@@ -1,0 +1,118 @@
+"""Doing again what a database can't do just now, because it is locked, full, or started anew."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import TypeVar, final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from rlhf_gym.errors import BadInput
+
+PATIENCE = 600.0
+"""Seconds for which a database that can't be used is waited for, unless told otherwise."""
+SAID_AFTER = 4.0  # seconds: SQLite itself has waited for a lock by then
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries
+LOG = logging.getLogger(__name__)  # a warning goes to stderr where nobody has set it up otherwise
+
+Found = TypeVar("Found")
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
+_NO_SPACE = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_TRUNCATE}
+_STARTING = ("starting up", "shutting down", "too many clients", "not yet accepting connections")
+
+
+class Unusable(BadInput):
+    """A database that couldn't be used for too long."""
+
+
+@final
+class Patience:
+    """Tries one sort of work again for as long as the database may come back. Safe to use from many threads.
+
+    Args:
+        place: What to call the database in a message.
+        seconds: For how long it is waited for, from when it could last be used. Once it is over, each piece of work is
+            tried once, until one is done.
+        what: What can't be done meanwhile: "read", or "written to".
+    """
+
+    def __init__(self, place: str, seconds: float, *, what: str) -> None:
+        self._place, self._seconds, self._what = place, seconds, what
+        self._lock, self._since, self._said = threading.Lock(), 0.0, False
+
+    def until_done(self, work: Callable[[bool], Found], passes: Callable[[Exception], bool]) -> Found:
+        """Do a piece of work, again and again until it is done.
+
+        Args:
+            work: Told whether it was tried before; what a commit wrote whose reply was lost is there already.
+            passes: Whether an error tells of what may pass.
+
+        Raises:
+            Unusable: If it couldn't be done for too long.
+        """
+        for tries in count():
+            began = time.monotonic()
+            try:
+                found = work(tries > 0)
+            except (DBAPIError, NoConnectionFree) as error:
+                if not passes(error):
+                    raise
+                self._note(error, began)
+            else:
+                if self._since:
+                    self._is_back()
+                return found
+            time.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries, 10)))
+        raise AssertionError  # never reached
+
+    def _note(self, error: Exception, began: float) -> None:
+        with self._lock:
+            self._since = self._since or began
+            waited = time.monotonic() - self._since
+            since = time.strftime("%H:%M:%S", time.localtime(time.time() - waited))
+            told = f"preference store {self._place} can't be {self._what} since {since}: {reason(error)}"
+            if waited >= self._seconds:
+                raise Unusable(
+                    f"{told}; what was answered is kept: see to it, then go on (a run by rlhf-gym resume DIR)"
+                ) from error
+            if waited >= SAID_AFTER and not self._said:
+                self._said = True
+                LOG.warning("%s; it is waited for, for at most %.0f minutes", told, self._seconds / 60)
+
+    def _is_back(self) -> None:
+        with self._lock:
+            if self._said:
+                waited = time.monotonic() - self._since
+                LOG.warning("preference store %s can be %s again, after %.0f s", self._place, self._what, waited)
+            self._since, self._said = 0.0, False
+
+
+def may_pass(engine: Engine, error: Exception) -> bool:
+    """Tell whether an error is of a database that can't be used just now, and not of what it was asked."""
+    if isinstance(error, NoConnectionFree) or getattr(error, "connection_invalidated", False):
+        return True
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    if engine.dialect.name != "sqlite":
+        return isinstance(error, OperationalError)
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    return code & 0xFF in _BUSY or code in _NO_SPACE
+
+
+def may_pass_at_first(engine: Engine, error: Exception) -> bool:
+    """Tell the same of a database that was never used: a server that isn't there may have been named wrongly."""
+    if engine.dialect.name == "sqlite":
+        return may_pass(engine, error)
+    return any(word in str(error) for word in _STARTING)
+
+
+def reason(error: Exception) -> str:
+    """Say on one line why a database refused."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())

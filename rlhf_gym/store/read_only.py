@@ -1,0 +1,26 @@
+"""SQLite's files where nothing can be written, as on a read-only medium."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+
+def only_to_read(file: str) -> dict[str, Any]:
+    """Make the options of an engine for a file: those of any file, unless it is in a folder that can't be written."""
+    if os.path.isfile(file) and not os.access(Path(file).absolute().parent, os.W_OK):
+        return {"creator": partial(_connect, Path(file).absolute())}
+    return {}
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    """Connect to a file as nothing but a reader.
+
+    With a write-ahead log SQLite needs to write beside it, unless it may take it that nobody else writes. Where a log
+    is there somebody may, and its own files beside it are, too.
+    """
+    how = "mode=ro" if Path(f"{file}-wal").exists() else "immutable=1"
+    return sqlite3.connect(f"{file.as_uri()}?{how}", uri=True, check_same_thread=False)

@@ -1,0 +1,192 @@
+"""Counts of queries and answers, kept up as they come: each look costs what is new, however many there are."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, NamedTuple, final
+
+from sqlalchemy import Connection, Row, func, select
+
+from rlhf_gym.preferences import Answer
+from rlhf_gym.store.answers import Counts, is_open, stands, tally_by_kind
+from rlhf_gym.store.packing import Damaged
+from rlhf_gym.store.queries import in_parts
+from rlhf_gym.store.rows import readable
+from rlhf_gym.store.schema import ANSWERS, DROPPED, QUERIES
+
+_ENDS = select(
+    select(func.coalesce(func.max(ANSWERS.c.number), 0)).scalar_subquery().label("answers"),
+    select(func.coalesce(func.max(QUERIES.c.number), 0)).scalar_subquery().label("queries"),
+    select(func.count()).select_from(DROPPED).scalar_subquery().label("dropped"),
+)
+_ASKED = select(QUERIES.c.number, QUERIES.c.id, QUERIES.c.kind, QUERIES.c.people)
+_OPEN = select(QUERIES.c.number, QUERIES.c.id).where(is_open()).order_by(QUERIES.c.number)
+_BY = select(ANSWERS).where(stands())
+Said = dict[str, Row[Any]]
+"""Standing answers to one query, by person."""
+
+
+class OfPerson(NamedTuple):
+    """What stands of one person's answers."""
+
+    labels: int
+    """How many, but for skips."""
+    median_seconds: float | None
+    """From seeing a query to answering it; None before the first that was looked at."""
+
+
+@dataclass
+class _Person:
+    labels: int = 0
+    seconds: array[float] = field(default_factory=lambda: array("d"))  # ascending
+
+    def count(self, row: Row[Any], times: int) -> None:
+        """Add an answer, or with -1 take it away."""
+        self.labels += times * (row.answer != Answer.SKIP.value)
+        if row.shown_at is None:
+            return
+        seconds = row.answered_at - row.shown_at
+        if times > 0:
+            insort(self.seconds, seconds)
+        else:
+            del self.seconds[bisect_left(self.seconds, seconds)]
+
+
+@final
+class Tally:
+    """Counts of a store's queries and answers. Safe to use from many threads.
+
+    What it keeps grows with the open queries, and by a number for each answer of a person who was asked about.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # taken by who has a connection already: in memory there is one
+        self._read: tuple[int, ...] | None = None  # answers, queries and dropped ones, as _ENDS says it
+        self._counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self._open: list[tuple[int, str]] = []  # numbers and ids, ascending
+        self._people: dict[str, _Person] = {}
+
+    def counts(self, connection: Connection, kinds: Collection[str] | None = None) -> Counts:
+        """Count, as of the connection's moment or later."""
+        with self._lock:
+            self._keep_up(connection)
+            told = [of for kind, of in self._counts.items() if kinds is None or kind in kinds]
+            return Counts(*(sum(of[name] for of in told) for name in Counts._fields))
+
+    def open(self, connection: Connection, limit: int | None = None) -> list[str]:
+        """List the ids of the oldest open queries, in order of posting."""
+        with self._lock:
+            self._keep_up(connection)
+            return [id_ for _, id_ in self._open[:limit]]
+
+    def of(self, connection: Connection, person: str) -> OfPerson:
+        """Count one person's answers."""
+        with self._lock:
+            now = self._keep_up(connection)
+            one = self._people.get(person)
+            if one is None:
+                one = _Person()
+                for row in connection.execute(_BY.where(ANSWERS.c.who == person)):
+                    with readable(f"answer {row.number}"):
+                        one.count(row, 1)
+                if now == self._read:  # else another thread's moment was later
+                    self._people[person] = one
+            return OfPerson(one.labels, median(one.seconds) if one.seconds else None)
+
+    def _keep_up(self, connection: Connection) -> tuple[int, ...]:
+        now, was = tuple(connection.execute(_ENDS).one()), self._read
+        if was is not None and not any(n > m for n, m in zip(now, was, strict=True)):
+            return now
+        try:
+            if was is None:
+                self._begin(connection)
+            else:
+                self._add(connection, was, now)
+        except BaseException as error:  # half of it may have been counted
+            self._read = None
+            if isinstance(error, ValueError | TypeError):
+                raise Damaged(f"queries and answers can't be counted ({error})") from error
+            raise
+        self._read = now
+        return now
+
+    def _begin(self, connection: Connection) -> None:
+        self._counts.clear()
+        self._people.clear()
+        for row in connection.execute(tally_by_kind()):
+            counted = {name: int(getattr(row, name)) for name in Counts._fields}  # sums are Decimal on a server
+            self._counts[row.kind].update(counted)
+        self._open = [(row.number, row.id) for row in connection.execute(_OPEN)]
+
+    def _add(self, connection: Connection, was: tuple[int, ...], now: tuple[int, ...]) -> None:
+        answers, queries, dropped = was
+        asked: dict[str, Any] = {row.id: row for row in connection.execute(_ASKED.where(QUERIES.c.number > queries))}
+        answered = set(connection.scalars(select(ANSWERS.c.query_id).where(ANSWERS.c.number > answers)))
+        gone = self._dropped(connection, [id_ for _, id_ in self._open]) if now[2] > dropped else set()
+        changed = list(asked.keys() | answered | gone)
+        known = [id_ for id_ in changed if id_ not in asked]
+        rows = asked | {row.id: row for row in in_parts(connection, _ASKED, QUERIES.c.id, known)}
+        gone |= self._dropped(connection, list(answered | asked.keys()))
+        before, after = _standing(connection, list(answered | gone), answers)
+        for id_ in changed:
+            row, was_open = rows[id_], self._is_open(rows[id_])
+            counts = self._counts[row.kind]
+            if id_ not in asked:  # what is complete counts the same, dropped or not
+                counts.subtract(_counted(row.people, before[id_], dropped=not was_open))
+            told = _counted(row.people, after[id_], dropped=id_ in gone)
+            counts.update(told)
+            if was_open != bool(told["open"]):
+                self._turn(row)
+            for sign, said in ((-1, before[id_]), (1, after[id_])):
+                for who in said.keys() & self._people.keys():
+                    self._people[who].count(said[who], sign)
+
+    def _dropped(self, connection: Connection, ids: Sequence[str]) -> set[str]:
+        return {row.query_id for row in in_parts(connection, select(DROPPED.c.query_id), DROPPED.c.query_id, ids)}
+
+    def _is_open(self, row: Row[Any]) -> bool:
+        at = bisect_left(self._open, (row.number, row.id))
+        return at < len(self._open) and self._open[at] == (row.number, row.id)
+
+    def _turn(self, row: Row[Any]) -> None:
+        """Open what wasn't open, and close what was."""
+        one = (row.number, row.id)
+        if self._is_open(row):
+            del self._open[bisect_left(self._open, one)]
+        else:
+            insort(self._open, one)
+
+
+def _counted(people: int, said: Said, *, dropped: bool) -> dict[str, int]:
+    """Count one query as :class:`Counts` does."""
+    texts = [row.answer for row in said.values()]
+    skips, missing = texts.count(Answer.SKIP.value), max(0, people - len(texts))
+    waits = missing > 0 and not dropped
+    return {
+        "asked": 1,
+        "labels": len(texts) - skips,
+        "ties": texts.count(Answer.TIE.value),
+        "skips": skips,
+        "dropped": int(dropped and not texts),
+        "open": int(waits),
+        "awaited": missing if waits else 0,
+    }
+
+
+def _standing(connection: Connection, ids: Sequence[str], number: int) -> tuple[dict[str, Said], dict[str, Said]]:
+    """Look up the answers to some queries that stood after the one of this number, and those that stand now."""
+    before: dict[str, Said] = defaultdict(dict)
+    after: dict[str, Said] = defaultdict(dict)
+    # By its bare number SQLite would read every answer.
+    for row in in_parts(connection, select(ANSWERS).order_by(ANSWERS.c.number + 0), ANSWERS.c.query_id, ids):
+        for standing in [after] if row.number > number else [before, after]:
+            standing[row.query_id].pop(row.who, None)
+            if row.answer is not None:
+                standing[row.query_id][row.who] = row
+    return before, after

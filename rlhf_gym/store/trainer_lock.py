@@ -1,0 +1,137 @@
+"""One trainer to a store: a lock that goes with who holds it, however they end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import final
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.store.database import in_memory, place
+
+try:
+    import fcntl
+except ImportError:  # Windows has no advisory locks: there, don't train from one file in two processes at once
+    fcntl = None  # type: ignore[assignment]
+
+_KEYS = {"space": 1706, "trainer": 1}
+_TAKE = text("SELECT pg_try_advisory_lock(:space, :trainer)")
+_HOLDER = text(
+    "SELECT activity.pid, coalesce(host(activity.client_addr), 'the server''s own machine') AS host "
+    "FROM pg_locks AS locks JOIN pg_stat_activity AS activity ON activity.pid = locks.pid "
+    "WHERE locks.locktype = 'advisory' AND locks.granted AND locks.classid = :space AND locks.objid = :trainer "
+    "AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_END = text("SELECT pg_terminate_backend(:pid)")
+
+
+@final
+class TrainerLock:
+    """Keeps other trainers off a store until it is closed, or this process ends in any way.
+
+    A server keeps it for as long as the connection lives; where that was lost, it is taken anew before the next write.
+    For a file, the file `NAME-trainer` beside it is locked.
+
+    Args:
+        engine: The store's.
+
+    Raises:
+        BadInput: If another trainer holds it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._pid = engine, 0
+        self._connection: Connection | None = None
+        self._close: Callable[[], object] = _nothing
+        if engine.dialect.name == "postgresql":
+            self._take_on_server()
+        elif engine.dialect.name == "sqlite" and not in_memory(engine) and fcntl is not None:
+            self._take_beside(Path(f"{place(engine)}-trainer"))
+
+    def check(self) -> None:
+        """See that it is still held, and take it anew if the server has lost it.
+
+        Raises:
+            BadInput: If another trainer has it now.
+            DBAPIError: If the server can't be reached.
+        """
+        if self._engine.dialect.name != "postgresql":
+            return
+        if self._connection is not None:
+            try:
+                self._connection.execute(text("SELECT 1"))
+                return
+            except DBAPIError:
+                self._close()
+                self._connection = None
+        self._take_on_server()
+
+    def close(self) -> None:
+        """Let the next trainer in; harmless if done twice."""
+        self._close()
+
+    def _take_on_server(self) -> None:
+        connection: Connection | None = None
+        try:
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            connection.detach()  # the pool neither counts it nor hands it on, and closing it is the end of it
+            while not connection.scalar(_TAKE, _KEYS):
+                holder = connection.execute(_HOLDER, _KEYS).first()
+                if holder is None:
+                    continue  # it has just been let go
+                if holder.pid != self._pid:
+                    raise _held(self._engine, f"process {holder.pid} of the server, from {holder.host}")
+                connection.execute(_END, {"pid": holder.pid})  # our own, which the server doesn't know to be lost
+            self._pid = int(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        self._connection = connection
+        self._close = weakref.finalize(self, _closed, connection)
+
+    def _take_beside(self, path: Path) -> None:
+        while True:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.read(handle, 200).decode(errors="replace").strip()
+                os.close(handle)
+                raise _held(self._engine, holder or "another process") from error
+            except OSError:  # some network file systems lock nothing
+                pass
+            if path.exists() and path.stat().st_ino == os.fstat(handle).st_ino:
+                break
+            os.close(handle)  # who held it has removed the file meanwhile
+        os.ftruncate(handle, 0)
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        self._close = weakref.finalize(self, _removed, path, handle)
+
+
+def _nothing() -> None:
+    """Close what isn't open."""
+
+
+def _held(engine: Engine, holder: str) -> BadInput:
+    return BadInput(
+        f"preference store {place(engine)} is being trained from by {holder}; end that one first, or name another store"
+    )
+
+
+def _closed(connection: Connection) -> None:
+    try:
+        connection.close()
+    except DBAPIError:  # it was lost
+        connection.invalidate()
+
+
+def _removed(path: Path, handle: int) -> None:
+    path.unlink(missing_ok=True)
+    os.close(handle)
