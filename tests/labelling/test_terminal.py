@@ -324,7 +324,8 @@ def test_without_a_terminal_lines_do(store):
 
 
 CHILD = """
-import fcntl, sys, termios
+import fcntl, signal, sys, termios
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where the tests run in the background
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C reaches it
 sys.path.insert(0, sys.argv[2])
 from test_terminal import Clips
