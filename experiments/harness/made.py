@@ -22,7 +22,7 @@ def made_columns(
 
 def mark_changed(commit: str | None) -> str | None:
     """Mark the commit if code of the package or of the experiments isn't the committed one."""
-    if commit is None or commit.endswith("+dirty"):
+    if commit is None or commit.endswith("+dirty") or not (ROOT / ".git").exists():  # as on a node of a cluster
         return commit
     git = ["git", "-C", str(ROOT), "status", "--porcelain", "--", "rlhf_gym", "experiments"]
     return commit + ("+dirty" if subprocess.run(git, capture_output=True, check=True).stdout else "")

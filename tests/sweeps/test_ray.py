@@ -143,3 +143,12 @@ def test_a_cluster_that_is_not_there_is_said_in_one_line(tmp_path, monkeypatch):
     done = sweep(plan(tmp_path, [0]), tmp_path / "out", "--on", "ray://auto")
     assert done.returncode == 2
     assert "no cluster answers there" in done.stderr.strip().splitlines()[-1]
+
+
+def test_an_experiment_takes_its_code_along_and_its_rows_name_the_commit(tmp_path):
+    command = [sys.executable, "-m", "experiments.run", "cartpole", "--testing", "--on", "ray", "--jobs", "1"]
+    command += ["--only", "labels_50", "--results-dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | QUIET)
+    assert done.returncode == 0, done.stderr
+    (row,) = read_rows(tmp_path / "cartpole-testing" / "runs.csv")
+    assert len(row["commit"].removesuffix("+dirty")) == 40 and len(row["code"]) == 16

@@ -16,7 +16,10 @@ HERE = "ray"  # a cluster that this command starts and ends: all cores of this m
 ADDRESS = f"{HERE}://"
 SECONDS_TO_ANSWER = 10.0
 LOST_NODES = 3  # that one run may outlive
-NOT_SENT = [".venv", ".git", "results", "runs", "sweeps", "build", "*.egg-info", "__pycache__", "*.whl", "*.tgz"]
+NOT_SENT = [
+    *("/.venv", "/.git", "/results", "/runs", "/sweeps", "/site", "/build"),
+    *("*.egg-info", "__pycache__", "*.whl", "*.tgz"),
+]
 
 
 def on_ray(where: str, code: Path | None) -> Executor:
