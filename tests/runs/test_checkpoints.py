@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -232,7 +233,9 @@ def learn(run_dir: Path, prepare: Callable[[], None] = lambda: None) -> None:
 def in_a_process(run_dir: Path, prepare: Callable[[], None] = lambda: None) -> Any:
     """Start :func:`learn` in a copy of this process."""
     process = multiprocessing.get_context("fork").Process(target=learn, args=(run_dir, prepare))
-    process.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where another test has imported JAX, which the copy never calls
+        process.start()
     return process
 
 

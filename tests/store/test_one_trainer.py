@@ -44,7 +44,7 @@ def test_of_trainers_that_begin_at_one_instant_one_gets_in_and_the_next_when_it_
         said = [trainer.stdout.readline() for trainer in trainers]
         [first] = [trainer for trainer, word in zip(trainers, said, strict=True) if word == "in\n"]
         [refused] = [word for word in said if word != "in\n"]
-        assert "is being trained from by process " in refused and "end that one first" in refused
+        assert "is being trained from by " in refused and "end that one first" in refused
         first.kill()
         first.wait()
         with PreferenceStore(url, patience=30) as store:
