@@ -11,26 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from experiments.harness.checkout import process_here
+from rlhf_gym.sweeps.runner import OfSetting
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(OfSetting):
     """One run to do."""
 
     experiment: str
     setting: str
     seed: int
     testing: bool = False
-
-    @property
-    def title(self) -> str:
-        """Its name in messages."""
-        return f"{self.setting} seed {self.seed}"
-
-    @property
-    def key(self) -> dict[str, str]:
-        """The columns by which its row is found."""
-        return {"setting": self.setting, "seed": str(self.seed)}
 
     @property
     def command(self) -> str:

@@ -23,8 +23,8 @@ from experiments.harness.made import made_columns
 from experiments.harness.retire import retire_rows
 from experiments.harness.settings import Setting, choose, known_columns, load
 from rlhf_gym.sweeps.executors import PROCESSES, executor
-from rlhf_gym.sweeps.records import append_rows, as_text, read_rows
-from rlhf_gym.sweeps.runner import alone, missing, run_missing
+from rlhf_gym.sweeps.records import as_text
+from rlhf_gym.sweeps.runner import alone, keep_rows, missing, run_missing
 
 
 def run(
@@ -123,14 +123,12 @@ def _missing(wanted: Sequence[Job], settings: Mapping[str, Setting], path: Path)
 
 
 def _keep(folder: Path, job: Job, rows: Rows) -> str:
-    """Append a run. Its row comes last: a run that has its row has its curves too."""
-    if not any(job.key.items() <= row.items() for row in read_rows(folder / "curves.csv")):
-        append_rows(folder / "curves.csv", rows["curves"])
+    """Keep a run: its clip, if it made one, and its rows."""
     if "clip" in rows:
         (folder / f"{job.setting}.webp").write_bytes(rows["clip"])
     row = rows["run"]
     commit = row["commit"] or made_columns("")["commit"]  # a node of a cluster has the code without its history
-    append_rows(folder / "runs.csv", [row | {"commit": commit}])
+    keep_rows(folder, job.key, row | {"commit": commit}, rows["curves"])
     return f"true return {row['true_return_mean']:.1f}"
 
 

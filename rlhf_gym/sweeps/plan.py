@@ -13,12 +13,13 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge, plain, read_yaml, unknown_name
 from rlhf_gym.errors import BadInput
 from rlhf_gym.sweeps.columns import setting_columns
+from rlhf_gym.sweeps.runner import OfSetting
 
 PARTS = ("shared", "settings", "seeds")
 
 
 @dataclass(frozen=True)
-class SweepRun:
+class SweepRun(OfSetting):
     """One run of a sweep.
 
     Args:
@@ -34,16 +35,6 @@ class SweepRun:
     config: str
     command: str
     run_dir: str | None = None
-
-    @property
-    def title(self) -> str:
-        """Its name in messages."""
-        return f"{self.setting} seed {self.seed}"
-
-    @property
-    def key(self) -> dict[str, str]:
-        """The columns by which its row is found."""
-        return {"setting": self.setting, "seed": str(self.seed)}
 
     @property
     def known(self) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from typing import Any, Protocol, TypeVar
 
 from rlhf_gym.runs import FolderLock
 from rlhf_gym.sweeps.executors import Executor, locally
-from rlhf_gym.sweeps.records import read_rows
+from rlhf_gym.sweeps.records import append_rows, read_rows
+
+RUNS, CURVES = "runs.csv", "curves.csv"
 
 
 class Job(Protocol):
@@ -27,6 +29,23 @@ class Job(Protocol):
     @property
     def key(self) -> Mapping[str, str]:
         """The columns by which its row is found."""
+
+
+class OfSetting:
+    """What a run of a setting with a seed is called; for a dataclass that has both."""
+
+    setting: str
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Its name in messages."""
+        return f"{self.setting} seed {self.seed}"
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The columns by which its row is found."""
+        return {"setting": self.setting, "seed": str(self.seed)}
 
 
 AnyJob = TypeVar("AnyJob", bound=Job)
@@ -85,6 +104,22 @@ def run_missing(
         else:
             print(f"{progress}: {keep(job, made)}", flush=True)
     return failed
+
+
+def keep_rows(
+    folder: Path, key: Mapping[str, str], run: Mapping[str, Any], curves: Sequence[Mapping[str, Any]]
+) -> None:
+    """Append a run to both tables. Its row comes last: a run that has its row has its curves too.
+
+    Args:
+        folder: Where they are.
+        key: The columns by which its rows are found.
+        run: Its row.
+        curves: A row per round.
+    """
+    if not any(key.items() <= row.items() for row in read_rows(folder / CURVES)):
+        append_rows(folder / CURVES, curves)
+    append_rows(folder / RUNS, [run])
 
 
 @contextmanager

@@ -13,11 +13,9 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.stats import interquartile_mean, mean_name
 from rlhf_gym.sweeps.executors import PROCESSES, executor
 from rlhf_gym.sweeps.plan import SweepRun, read_plan
-from rlhf_gym.sweeps.records import append_rows, as_text, read_rows
-from rlhf_gym.sweeps.runner import alone, missing, run_missing
+from rlhf_gym.sweeps.records import as_text, read_rows
+from rlhf_gym.sweeps.runner import RUNS, alone, keep_rows, missing, run_missing
 from rlhf_gym.sweeps.worker import in_fresh_process
-
-RUNS, CURVES = "runs.csv", "curves.csv"
 
 
 def sweep(
@@ -99,8 +97,5 @@ def _check(path: Path, run: SweepRun, row: Mapping[str, str]) -> None:
 
 
 def _keep(out: Path, run: SweepRun, rows: Mapping[str, Any]) -> str:
-    """Append a run. Its row comes last: a run that has its row has its curves too."""
-    if not any(run.key.items() <= row.items() for row in read_rows(out / CURVES)):
-        append_rows(out / CURVES, rows["curves"])
-    append_rows(out / RUNS, [rows["run"]])
+    keep_rows(out, run.key, rows["run"], rows["curves"])
     return f"true return {rows['run']['true_return_mean']:.1f}"
