@@ -78,7 +78,7 @@ def assemble(
     recorder = make_recorder(config, rng["envs"])
     if config.run_dir and not loaded:
         tell_if_only_here(config.env_id)
-    venv = VecLearnedReward(recorder)
+    venv = VecLearnedReward(recorder, scale=config.agent.reward_scale)
     agent = make_policy(config, venv, rng["agent"])
     shown = make_shown(config, agent, rng["shown"])
     budgets = budgets_of(config, finished) if resume else []

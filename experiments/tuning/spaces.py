@@ -8,6 +8,13 @@ from typing import Any
 from optuna.trial import Trial
 
 Settings = dict[str, Any]
+TARGETS: Mapping[str, Settings] = {
+    "every 10": {"target_update_interval": 10, "tau": 1.0},
+    "every 200": {"target_update_interval": 200, "tau": 1.0},
+    "every 1000": {"target_update_interval": 1000, "tau": 1.0},
+    "slowly": {"target_update_interval": 1, "tau": 0.005},
+}
+"""How DQN's target network follows: all at once, or a little with each step."""
 NETS = {"32": [32], "64x64": [64, 64], "128x128": [128, 128], "256x256": [256, 256]}
 
 
@@ -27,7 +34,7 @@ def ppo(trial: Trial) -> Settings:
 
 
 def dqn(trial: Trial) -> Settings:
-    """How often and how far its network follows, discounting, exploration, and its size."""
+    """How large Q is, how often and how far its network follows, discounting, exploration, and its size."""
     train_freq = trial.suggest_categorical("train_freq", [4, 16, 64, 256])
     share = trial.suggest_categorical("gradient_steps_per_step", [0.25, 0.5, 1.0])
     options = {
@@ -36,11 +43,13 @@ def dqn(trial: Trial) -> Settings:
         "batch_size": trial.suggest_categorical("batch_size", [64, 128]),
         "learning_rate": trial.suggest_float("learning_rate", 1e-4, 3e-3, log=True),
         "gamma": trial.suggest_categorical("gamma", [0.9, 0.95, 0.98, 0.99]),
-        "target_update_interval": trial.suggest_categorical("target_update_interval", [10, 100, 500]),
+        **TARGETS[trial.suggest_categorical("target", list(TARGETS))],
         "exploration_fraction": trial.suggest_float("exploration_fraction", 0.1, 0.5),
         "exploration_final_eps": trial.suggest_categorical("exploration_final_eps", [0.02, 0.05, 0.1]),
     }
-    return {"agent": {"net_arch": _net(trial), "options": options, "schedule": _schedule(trial)}}
+    scale = trial.suggest_categorical("reward_scale", [0.02, 0.1, 1.0])
+    agent = {"net_arch": _net(trial), "options": options, "schedule": _schedule(trial), "reward_scale": scale}
+    return {"agent": agent}
 
 
 def sac(trial: Trial) -> Settings:

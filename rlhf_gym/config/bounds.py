@@ -38,6 +38,17 @@ Fraction: Final = _Fraction()
 """From 0 to 1, both included."""
 
 
+@dataclass(frozen=True)
+class _Positive:
+    def check(self, name: str, value: Any) -> None:
+        if not value > 0:
+            raise BadInput(f"{name} is {value}; use a number above 0")
+
+
+Positive: Final = _Positive()
+"""Above 0."""
+
+
 AGENT_OPTIONS: Final[Mapping[str, AtLeast | _Fraction]] = {
     **dict.fromkeys(("learning_rate", "clip_range", "ent_coef", "vf_coef", "max_grad_norm"), AtLeast(0)),
     **dict.fromkeys(("n_steps", "n_epochs", "buffer_size", "gradient_steps"), AtLeast(1)),

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from rlhf_gym.config.bounds import AtLeast, Fraction, check_together
+from rlhf_gym.config.bounds import AtLeast, Fraction, Positive, check_together
 from rlhf_gym.config.earlier import renamed
 from rlhf_gym.config.mappings import build, check_types, keepable, merge, plain, read_yaml
 from rlhf_gym.config.named import DEFAULTS, Named, without_foreign_options
@@ -221,6 +221,9 @@ class AgentConfig:
     normalize_rewards: bool = False
     """Divide what an on-policy algorithm is paid by the running standard deviation of its discounted return, whatever
     the reward: Stable-Baselines3's VecNormalize."""
+    reward_scale: Annotated[float, Positive] = 1.0
+    """Multiply all that the algorithm is paid by this. A Q-network learns best where Q is about 1 to 10, and not in the
+    hundreds, to which 1 a step adds up; SAC weighs the reward against its entropy by it (Haarnoja et al. 2018)."""
     return_statistics: Literal["keep", "restart"] = "keep"
     """What becomes of that standard deviation after a new fit of the reward: `restart` computes it from what the new
     reward pays for the latest steps."""

@@ -116,6 +116,7 @@ class VecLearnedReward(VecEnvWrapper):
     Args:
         venv: Environments to wrap.
         reward_function: None pays the true reward.
+        scale: Factor of all that the algorithm is given; what is said of an episode's learned return is without it.
 
     Attributes:
         reward_function: May be replaced, at a rollout's border only: no advantage may mix two rewards.
@@ -123,9 +124,10 @@ class VecLearnedReward(VecEnvWrapper):
         unit: Then every reward is divided by it; likewise.
     """
 
-    def __init__(self, venv: VecEnv, reward_function: RewardFunction | None = None) -> None:
+    def __init__(self, venv: VecEnv, reward_function: RewardFunction | None = None, *, scale: float = 1.0) -> None:
         super().__init__(venv)
         self.reward_function = reward_function
+        self.scale = scale
         self.zero, self.unit = 0.0, 1.0
         self._episodes: list[Episode] = []
         self._returns = np.zeros((3, self.num_envs))  # true return, learned return, length
@@ -176,15 +178,19 @@ class VecLearnedReward(VecEnvWrapper):
             self._episodes.append(Episode(true_return, learned_return, int(length)))
             infos[i]["episode"] = {"r": true_return, "l": int(length)}  # where SB3 looks for what it logs
             self._returns[:, i] = 0
-        return observations, rewards, dones, infos
+        return observations, self.given(rewards), dones, infos
+
+    def given(self, rewards: Array) -> Array:
+        """Multiply rewards by what the algorithm is given of them."""
+        return rewards if self.scale == 1 else np.asarray(rewards * np.float32(self.scale))
 
     def pay_again(self, trajectories: Sequence[Trajectory | Segment]) -> list[Array]:
         """Compute what is paid now for steps that were made before, shape (L,) of each trajectory."""
         if self.reward_function is None:
-            return [self._scaled(t.rewards) for t in trajectories]
+            return [self.given(self._scaled(t.rewards)) for t in trajectories]
         steps = [(t.observations[:-1], t.actions, t.observations[1:], _terminated(t)) for t in trajectories]
         paid = self.reward_function(*(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
-        rewards = self._scaled(np.array(paid, np.float32))
+        rewards = self.given(self._scaled(np.array(paid, np.float32)))
         return np.split(rewards, np.cumsum([len(t.actions) for t in trajectories])[:-1])
 
     def _scaled(self, rewards: Array) -> Array:

@@ -76,6 +76,19 @@ def test_what_the_environments_pay_at_first_is_replayed_from_the_start() -> None
     assert set(agent.replay.sample(50).rewards.flatten().tolist()) == {0.5}  # (3 - 1) / 4
 
 
+@pytest.mark.parametrize("true_reward", [False, True])
+def test_a_scale_holds_for_what_is_stored_and_what_is_replayed_but_not_for_what_is_reported(true_reward: bool) -> None:
+    venv = make_venv("CartPole-v1")  # which pays 1 a step
+    venv.scale = 0.25
+    agent = make_agent(DQN, venv=venv)
+    agent.pay(None if true_reward else lambda obs, *_: np.full(len(obs), 1.0, np.float32))
+    agent.improve(agent.portion * 20)
+    assert set(agent.replay.rewards[: agent.replay.pos].flatten().tolist()) == {0.25}
+    assert set(agent.replay.sample(100).rewards.flatten().tolist()) == {0.25}
+    episodes = venv.pop_episodes()
+    assert episodes and all(episode.learned_return == episode.length for episode in episodes)
+
+
 def test_the_true_reward_is_replayed_as_it_was_paid() -> None:
     agent = make_agent()
     agent.improve(40)

@@ -175,6 +175,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"env": {"fixed_horizon": 0}}, "env.fixed_horizon is 0; use at least 1"),
         ({"query": {"rounds": 0}}, "query.rounds is 0; use at least 1"),
         ({"query": {"repeats": 1.5}}, "query.repeats is 1.5; use a number from 0 to 1"),
+        ({"agent": {"reward_scale": 0.0}}, "agent.reward_scale is 0.0; use a number above 0"),
         ({"reward": {"ensemble_size": -1}}, "reward.ensemble_size is -1; use at least 0"),
         (
             {"reward": {"ensemble_size": 0}},

@@ -24,12 +24,15 @@ def untrained(steps: int = 4096) -> Settings:
 
 
 def _cartpole(title: str, config: Settings, *, control: bool = True) -> Setting:
-    shared: dict[str, Any] = {"env_id": "CartPole-v1", "algo": "dqn", "total_timesteps": 50_000}
+    shared: dict[str, Any] = {"env_id": "CartPole-v1", "algo": "dqn"}
     return Setting(title, merge(shared, config), SEEDS, control=control, threshold=SOLVED)
 
 
 CARTPOLE = {
     "cartpole_dqn": _cartpole("50 labels", {"labels": LABELS["cartpole"]}, control=False),
+    "cartpole_dqn_unscaled": _cartpole(
+        "50 labels, the reward not scaled down", {"labels": LABELS["cartpole"], "agent": {"reward_scale": 1.0}}
+    ),
     "cartpole_dqn_true_reward": _cartpole("DQN on the true reward", TRUE),
     "cartpole_dqn_random_answers": _cartpole("50 random answers", random_answers(LABELS["cartpole"])),
     "cartpole_dqn_constant": _cartpole("constant reward +1", constant(1.0)),
@@ -79,7 +82,7 @@ SETTINGS = (
 )
 RETURN = Panel("true_return_mean", "true return")
 FAMILIES = (
-    {"cartpole": Family("DQN on CartPole-v1, 50k steps", tuple(CARTPOLE), (RETURN,))}
+    {"cartpole": Family("DQN on CartPole-v1, 80k steps", tuple(CARTPOLE), (RETURN,))}
     | {
         task: Family(f"SAC on {env_id}, 200k steps", tuple(f"{task}_{name}" for name in PAID), (RETURN,))
         for task, env_id in MUJOCO.items()
