@@ -14,7 +14,6 @@ from rlhf_gym.agents import Agent, make_agent
 from rlhf_gym.agents.reference import Closeness
 from rlhf_gym.answers import Answers, Meanwhile
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.config.places import absolute_store
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward, make_vec_env, tell_if_only_here
 from rlhf_gym.errors import BadInput
 from rlhf_gym.methods import Method, whole_portions
@@ -27,6 +26,7 @@ from rlhf_gym.rewards import RewardLearner, RewardModel
 from rlhf_gym.rewards.more import make_more
 from rlhf_gym.runs import RunDirectory
 from rlhf_gym.runs.budget import Budget, began_with, budgets_of
+from rlhf_gym.runs.in_store import run_in_store, with_place_in_store
 from rlhf_gym.runs.lifecycle import finished_rounds
 from rlhf_gym.runs.provenance import provenance
 from rlhf_gym.starting import start_agent
@@ -68,7 +68,7 @@ def assemble(
         BadInput: On settings that don't fit the environment, or names that nothing has.
     """
     if not resume:
-        config = config.replace(feedback={"store": absolute_store(config.feedback.store, Path.cwd())})
+        config = with_place_in_store(config)
     config, goal = name_given(config, teacher, goal, fixed=resume or loaded, trusted=trust)
     finished = finished_rounds(Path(config.run_dir or "")) if resume else 0
     store = open_store(config, finished_rounds=finished) if resume else None
@@ -100,6 +100,7 @@ def assemble(
             config.to_yaml(run / "config.yaml")
         store = store or open_store(config)
         store.train_alone()
+        store.describe(run_in_store(config))
         store.add(earlier)
         if run and not begun:  # after all that a beginning has
             began = {"labels_before": before, **started, **began_with(run, config)}
@@ -226,7 +227,7 @@ def make_policy(config: RLHFConfig, venv: VecLearnedReward, rng: np.random.Gener
         venv,
         seed=int(rng.integers(2**31)),
         total_timesteps=config.total_timesteps - config.warm_up_steps,
-        **pick(config.agent, "schedule net_arch normalize_observations normalize_rewards options"),
+        **pick(config.agent, "schedule net_arch images normalize_observations normalize_rewards options"),
         **pick(config.agent, "return_statistics critic_after_fit"),
         closeness=closeness_of(config),
     )
@@ -304,7 +305,7 @@ def make_learner(config: RLHFConfig, venv: VecLearnedReward, rng: Streams) -> Re
         venv.observation_space,
         venv.action_space,
         seed=int(rng["model"].integers(2**31)),
-        **pick(config.reward, "ensemble_size network inputs observe clip linear pessimism"),
+        **pick(config.reward, "ensemble_size network images inputs observe clip linear pessimism"),
         **config.reward.network_options,
     )
     settings = pick(
@@ -371,21 +372,24 @@ def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> Pre
 
     Args:
         config: All settings.
-        finished_rounds: Of a run that is resumed; None where it begins, so that its store has to be empty.
+        finished_rounds: Of a run that is resumed; None where it begins, so that nothing of it may be there.
 
     Raises:
-        BadInput: If a new run's store holds queries, or a resumed run's holds none.
+        BadInput: If a new run's store holds queries of a run of its name, or a resumed run's holds none.
     """
     if config.feedback.store is None and config.run_dir is None:
         return PreferenceStore()
     place = config.feedback.store or Path(config.run_dir or "").absolute() / "preferences.db"
-    store = PreferenceStore(place, lasting=teacher_entry(config.teacher).people)
+    store = PreferenceStore(place, lasting=teacher_entry(config.teacher).people, run=run_in_store(config))
     if finished_rounds is None:
         store.train_alone()  # before looking: of two who begin at once, one finds it empty
     asked = store.counts().asked
     wrong = ""
     if finished_rounds is None and asked:
-        wrong = f"feedback.store holds {asked} queries of another run; give each run a database of its own"
+        wrong = (
+            f"feedback.run is {config.feedback.run}, and its store holds {asked} queries of a run of that name already"
+        )
+        wrong += "; use another name, or go on with that run: rlhf-gym resume DIR"
     elif finished_rounds and not asked and source_entry(config.reward.source).labels:
         wrong = f"the run has finished {finished_rounds} rounds, but its store is empty; bring back {store.place}"
     if wrong:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 
 def state_of(rng: np.random.Generator) -> dict[str, Any]:
@@ -31,6 +30,8 @@ def go_to(rng: np.random.Generator, saved: Mapping[str, Any]) -> None:
 
 def global_states() -> dict[str, Any]:
     """Say where the global generators of Python, NumPy and torch are, which Stable-Baselines3 draws from."""
+    import torch  # long to import, and drawing a clip needs none of it
+
     version, internal, following = random.getstate()
     return {
         "python": [version, list(internal), following],
@@ -46,6 +47,8 @@ def go_to_global(saved: Mapping[str, Any]) -> None:
         KeyError: If one is missing.
         ValueError: If a state is damaged.
     """
+    import torch
+
     version, internal, following = saved["python"]
     random.setstate((version, tuple(internal), following))
     np.random.set_state(_like(np.random.get_state(legacy=False), saved["numpy"]))  # noqa: NPY002

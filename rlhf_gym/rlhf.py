@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from rlhf_gym.assembly import assemble
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.moved import warn_of
 from rlhf_gym.preferences import Query
 from rlhf_gym.reporting import report_round, summary
 from rlhf_gym.resuming import Resuming
@@ -168,6 +169,11 @@ class RLHF:
     def evaluate(self) -> dict[str, Any]:
         """Play the deterministic policy on the unmodified environment; returns what ``summary.json`` holds."""
         return summary(self._parts, self._rest.fit, self.stopwatch)
+
+    def judge(self) -> dict[str, Any]:
+        """Evaluate, under the name that 0.1.0 had for it."""
+        warn_of("RLHF.judge", "RLHF.evaluate")
+        return self.evaluate()
 
     def save(self, directory: str | Path) -> None:
         """Write settings, policy, reward model and preferences; :meth:`load` reads them back."""

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu, trim_mean
-from scipy.stats import t as student_t
 
 Numbers = Sequence[float] | NDArray[np.floating]
 ENOUGH = 4
@@ -33,6 +31,8 @@ def interquartile_mean(values: Numbers) -> float:
     Raises:
         ValueError: If there are no values, or one is NaN or infinite.
     """
+    from scipy.stats import trim_mean  # long to import, and a run of its own needs none of it
+
     return float(trim_mean(_checked("values", values), 0.25))
 
 
@@ -73,6 +73,8 @@ def mean_interval(
     Returns:
         Lower and upper ends, shape (k,); both the value where there is one seed.
     """
+    from scipy.stats import t as student_t
+
     n = len(values)
     half = np.zeros(values.shape[1])
     if n > 1:
@@ -172,11 +174,15 @@ def probability_of_improvement(ours: Numbers, theirs: Numbers) -> float:
     Raises:
         ValueError: If either is empty or holds NaN or infinity.
     """
+    from scipy.stats import mannwhitneyu
+
     ours, theirs = _checked("ours", ours), _checked("theirs", theirs)
     return float(mannwhitneyu(ours, theirs).statistic / (len(ours) * len(theirs)))
 
 
 def _resampled_means(values: NDArray[np.float64], n_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    from scipy.stats import trim_mean
+
     drawn = rng.integers(len(values), size=(n_resamples, len(values)))
     means: NDArray[np.float64] = trim_mean(values[drawn], 0.25, axis=1)
     return means

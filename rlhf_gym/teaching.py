@@ -69,6 +69,7 @@ def how_to_answer(config: RLHFConfig) -> str:
         place = shlex.quote(str(Path(config.run_dir).resolve()))
     elif config.feedback.store:
         store = f" --store {shlex.quote(url_without_password(config.feedback.store))}"
+        store += f" --run {config.feedback.run}" if config.feedback.run else ""
     return f"answers are waited for; to give them, in another terminal: rlhf-gym label {place}{web}{store}"
 
 

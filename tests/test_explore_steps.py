@@ -15,7 +15,13 @@ QUERY = {"rounds": 2, "warm_up_steps": 100}
 OPTIONS = {
     "ppo": {"n_steps": 50, "batch_size": 50, "n_epochs": 2},
     "sac": {"learning_starts": 20, "train_freq": 10, "gradient_steps": 2, "batch_size": 32},
-    "dqn": {"learning_starts": 20, "train_freq": 10, "gradient_steps": 2, "batch_size": 32},
+    "dqn": {
+        "learning_starts": 20,
+        "train_freq": 10,
+        "gradient_steps": 2,
+        "batch_size": 32,
+        "target_update_interval": 10,
+    },
 }
 ENVS = {"ppo": "Pendulum-v1", "sac": "Pendulum-v1", "dqn": "CartPole-v1"}
 

@@ -12,7 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "rlhf_gym"
 # run's files and draws them (runs, plots) knows RLHFConfig.
 MAY_IMPORT = {
     "errors": set(),
+    "moved": set(),
+    "feedback": {"moved"},
     "generators": set(),
+    "images": {"errors"},
     "files": set(),
     "registry": {"errors"},
     "trust": {"registry", "errors"},
@@ -28,8 +31,8 @@ MAY_IMPORT = {
     "teachers": {"segments", "preferences", "kinds", "envs", "store", "registry", "errors", "generators"},
     "quality": {"segments", "preferences", "queries", "errors"},
     "queries": {"segments", "preferences", "registry", "errors"},
-    "rewards": {"segments", "preferences", "spaces", "registry", "trust", "errors"},
-    "agents": {"segments", "envs", "registry", "trust", "errors", "generators"},
+    "rewards": {"segments", "preferences", "spaces", "images", "registry", "trust", "errors"},
+    "agents": {"segments", "images", "envs", "registry", "trust", "errors", "generators"},
     "demonstrators": {"segments", "preferences", "envs", "teachers", "agents", "errors"},
     "methods": {"segments", "preferences", "rewards", "agents", "errors"},
     "contracts": {
@@ -145,7 +148,7 @@ MAY_IMPORT = {
         "rlhf",
     },
     "resuming": {"segments", "generators", "rewards", "runs", "parts"},
-    "rlhf": {"segments", "preferences", "config", "rewards", "runs", "assembly", "reporting", "resuming"},
+    "rlhf": {"segments", "preferences", "config", "moved", "rewards", "runs", "assembly", "reporting", "resuming"},
     "__init__": {"segments", "preferences", "config", "rlhf", "runs"},
     "option_flags": {"config", "errors"},
     "flags": {"config", "option_flags", "errors"},

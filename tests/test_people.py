@@ -98,12 +98,17 @@ def test_people_need_a_place_to_meet() -> None:
             next(rlhf.rounds())
 
 
-def test_a_run_doesnt_begin_on_another_runs_store(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'shared.db'}"
-    with closing(RLHF(config(tmp_path / "one", feedback={"store": url}, teacher="oracle"))) as rlhf:
+def test_a_run_doesnt_begin_under_another_runs_name(tmp_path: Path) -> None:
+    shared = {"store": f"sqlite:///{tmp_path / 'shared.db'}", "run": "mine"}
+    with closing(RLHF(config(tmp_path / "one", feedback=shared, teacher="oracle"))) as rlhf:
         next(rlhf.rounds())
-    with pytest.raises(ValueError, match=r"feedback.store holds 3 queries of another run"):
-        RLHF(config(tmp_path / "two", feedback={"store": url}))
+        told = rlhf.store.runs()
+    with pytest.raises(ValueError, match=r"feedback.run is mine, and its store holds 3 queries of a run of that name"):
+        RLHF(config(tmp_path / "two", feedback={**shared, "instructions": "another"}))
+    with PreferenceStore(shared["store"]) as store:
+        assert store.runs() == told  # what its people are shown hasn't changed
+    with pytest.raises(ValueError, match=r"feedback.run is mine, and feedback.store isn't set"):
+        RLHF(config(tmp_path / "two", feedback={"run": "mine"}))
 
 
 def test_planned_repeats_and_checks_are_asked_at_their_share(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from rlhf_gym import cli
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.store import PreferenceStore
+from rlhf_gym.contracts import example_queries
+from rlhf_gym.store import PreferenceStore, StoredRun
 from rlhf_gym.teachers import People, saying
 from rlhf_gym.teaching import how_to_answer
 from rlhf_gym.verbs import labelling
@@ -159,8 +160,11 @@ def test_of_what_can_be_drawn_nothing_is_said(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_page_plots_what_can_not_be_drawn_and_the_terminal_has_plots_of_its_own(tmp_path: Path) -> None:
-    run = settings("web")
-    assert Label(tmp_path, web=True)._drawn(run) == "auto"
-    assert Label(tmp_path)._drawn(run) == "replay"
-    assert Label(tmp_path, web=True)._drawn(run.replace(feedback={"draw": "states"})) == "states"
-    assert Label(tmp_path, draw="states")._drawn(None) == "states"
+    query = example_queries(1)[0]
+    for own, page, terminal in (("auto", "auto", "replay"), ("states", "states", "states")):
+        with PreferenceStore(run=StoredRun("mine", draw=own)) as store:
+            store.post([query])
+            assert Label(tmp_path, web=True)._drawn(store, None, query) == page  # as the query's run has it
+            assert Label(tmp_path)._drawn(store, None, query) == terminal
+            assert Label(tmp_path, web=True)._drawn(store, "replay", query) == "replay"  # the run directory's word
+            assert Label(tmp_path, draw="states")._drawn(store, "replay", query) == "states"  # and the command's

@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from scipy.signal import lfilter
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import nn
 
@@ -130,6 +129,8 @@ def lambda_returns(values: Sequence[Array], paid: Sequence[Paid], gamma: float, 
 
 def _backwards(terms: Array, decay: float) -> Array:
     """Sum the terms from each step on, decaying."""
+    from scipy.signal import lfilter  # long to import, and most runs need none of it
+
     return np.asarray(lfilter([1.0], [1.0, -decay], terms[::-1])[::-1])
 
 

@@ -17,10 +17,11 @@ from rlhf_gym.agents.images import are_images
 from rlhf_gym.agents.jax_state import in_jax
 from rlhf_gym.agents.off_policy import OffPolicyAgent
 from rlhf_gym.agents.on_policy import OnPolicyAgent
-from rlhf_gym.agents.options import check_observations, takes_actions
+from rlhf_gym.agents.options import CNN, MLP, check_observations, takes_actions
 from rlhf_gym.agents.reference import Closeness
 from rlhf_gym.agents.return_statistics import StatisticsAfterFit
 from rlhf_gym.errors import BadInput
+from rlhf_gym.images import LEAST, Images, convolved
 from rlhf_gym.registry import AGENTS, load
 
 
@@ -32,6 +33,7 @@ def make_agent(
     total_timesteps: int,
     schedule: Schedule = "constant",
     net_arch: Sequence[int] | None = None,
+    images: Images | None = None,
     normalize_observations: bool | None = None,
     normalize_rewards: bool = False,
     return_statistics: StatisticsAfterFit = "keep",
@@ -48,6 +50,8 @@ def make_agent(
         total_timesteps: Environment steps of all portions together.
         schedule: Of the learning rate and, where the algorithm has one, the clip range.
         net_arch: Hidden units of the networks; None is the algorithm's own choice.
+        images: Whether observations that are images are seen by SB3's CnnPolicy, or `flat` by its MlpPolicy; None is
+            `cnn` for those of at least 36 pixels a side, where the algorithm has one and nothing else normalises them.
         normalize_observations: Have an on-policy algorithm's policy normalise what it is given; None does, but for
             SBX's and for images, which SB3 divides by 255.
         normalize_rewards: Have an on-policy algorithm divide its rewards by the size of the return.
@@ -67,7 +71,10 @@ def make_agent(
         remedy = f"use {' or '.join(able)}" if able else "no registered algorithm can"
         raise BadInput(f"algo is {algo}, which can't take the actions {venv.action_space}; {remedy}")
     arguments: dict[str, Any] = {"seed": seed, "total_timesteps": total_timesteps, "schedule": schedule}
-    arguments |= {"options": options} if net_arch is None else {"options": options, "net_arch": net_arch}
+    policy = _policy(sb3_class, venv, images, normalized=bool(normalize_observations))
+    arguments |= {"options": options, "policy": policy}
+    if net_arch is not None or policy == CNN:  # SB3's convolutions lead to one layer
+        arguments |= {"net_arch": net_arch or ()}
     if issubclass(sb3_class, OnPolicyAlgorithm):
         normalizes = normalize_observations
         if normalizes is None:  # images are divided by 255 as it is
@@ -88,6 +95,20 @@ def make_agent(
             "turn it off"
         )
     return OffPolicyAgent(sb3_class, venv, **arguments)  # type: ignore[arg-type]
+
+
+def _policy(sb3_class: type[BaseAlgorithm], venv: VecEnv, images: Images | None, *, normalized: bool) -> str:
+    """Choose SB3's CnnPolicy or MlpPolicy.
+
+    Raises:
+        BadInput: If a CnnPolicy is wanted that can't be.
+    """
+    picture = convolved("agent.images", images, venv.observation_space, least=LEAST)
+    able = CNN in sb3_class.policy_aliases and not in_jax(sb3_class)
+    if picture and images and (normalized or not able):
+        wrong = f"algo {sb3_class.__name__} has no CnnPolicy here" if not able else "normalize_observations is on"
+        raise BadInput(f"agent.images is cnn and {wrong}; use flat" + ", or leave them as they are" * able)
+    return CNN if picture and able and not normalized else MLP
 
 
 def load_policy(path: str | Path, algo: str = "ppo") -> BaseAlgorithm:

@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlhf_gym.agents.agent import Agent, Schedule
 from rlhf_gym.agents.exploring import act_off_policy
 from rlhf_gym.agents.images import channels_last
-from rlhf_gym.agents.options import RESERVED, build, check_options
+from rlhf_gym.agents.options import MLP, RESERVED, build, check_options
 from rlhf_gym.agents.q_networks import reset_q
 from rlhf_gym.agents.relabelling import RelabelledReplay
 from rlhf_gym.agents.replay_memory import available_memory, check_replay_fits
@@ -44,6 +44,7 @@ class OffPolicyAgent(Agent):
         seed: As for :class:`OnPolicyAgent`; random actions of the action space are drawn from it too.
         total_timesteps: Environment steps of all portions together; exploration that decays does so over them.
         schedule: Of the learning rate.
+        policy: SB3's name of its networks: a multi-layer perceptron, or convolutions that see images.
         net_arch: Hidden units of the networks; None is the algorithm's own choice.
         options: SB3's own keywords; `action_noise` may be a number, the standard deviation of Gaussian noise on actions
             scaled to [-1, 1].
@@ -63,6 +64,7 @@ class OffPolicyAgent(Agent):
         seed: int,
         total_timesteps: int,
         schedule: Schedule = "constant",
+        policy: str = MLP,
         net_arch: Sequence[int] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
@@ -76,7 +78,8 @@ class OffPolicyAgent(Agent):
         if issubclass(sb3_class, WITH_ADAM):
             policy_kwargs["optimizer_kwargs"] = dict(OPTIMIZER)
         try:
-            sb3 = build(sb3_class, venv, replay_buffer_class=RelabelledReplay, policy_kwargs=policy_kwargs, **settings)
+            made: dict[str, Any] = {"replay_buffer_class": RelabelledReplay, "policy_kwargs": policy_kwargs}
+            sb3 = build(sb3_class, venv, policy=policy, **made, **settings)
         except MemoryError as error:
             raise BadInput(
                 f"option buffer_size is {size}, for which there is no memory: {error}; set agent.options.buffer_size "

@@ -20,7 +20,7 @@ from rlhf_gym.agents.exploring import act_on_policy
 from rlhf_gym.agents.images import are_images
 from rlhf_gym.agents.jax_state import in_jax
 from rlhf_gym.agents.normalisation import NormalizedObservations, UpdateStatistics
-from rlhf_gym.agents.options import build, check_options
+from rlhf_gym.agents.options import MLP, build, check_options
 from rlhf_gym.agents.reference import Closeness, Reference, check_algorithm
 from rlhf_gym.agents.return_statistics import (
     StatisticsAfterFit,
@@ -38,7 +38,7 @@ OPTIMIZER = {"eps": 1e-5, "fused": True}  # Adam as SB3 has it; fused, its step 
 
 @final
 class OnPolicyAgent(Agent):
-    """An on-policy algorithm of SB3 with a multi-layer perceptron, on the CPU.
+    """An on-policy algorithm of SB3, on the CPU.
 
     Args:
         sb3_class: PPO, A2C or any other OnPolicyAlgorithm.
@@ -47,6 +47,7 @@ class OnPolicyAgent(Agent):
             are seeded here; the environments are not, as their episodes have seeds of their own.
         total_timesteps: Environment steps of all portions together.
         schedule: Of the learning rate and, where the algorithm has one, the clip range.
+        policy: SB3's name of its networks: a multi-layer perceptron, or convolutions that see images.
         net_arch: Hidden units of policy and value networks.
         normalize_observations: Have the policy normalise what it is given (:class:`NormalizedObservations`).
         normalize_rewards: Have SB3's VecNormalize divide rewards by the standard deviation of the discounted return.
@@ -77,6 +78,7 @@ class OnPolicyAgent(Agent):
         seed: int,
         total_timesteps: int,
         schedule: Schedule = "constant",
+        policy: str = MLP,
         net_arch: Sequence[int] = (64, 64),
         normalize_observations: bool = False,
         normalize_rewards: bool = False,
@@ -105,7 +107,7 @@ class OnPolicyAgent(Agent):
             venv = VecNormalize(venv, norm_obs=False, gamma=settings.get("gamma", GAMMA))
         elif return_statistics == "restart":
             raise BadInput("return_statistics is restart and normalize_rewards is off, so there are none; use keep")
-        sb3 = build(sb3_class, venv, policy_kwargs=policy_kwargs, **settings)
+        sb3 = build(sb3_class, venv, policy=policy, policy_kwargs=policy_kwargs, **settings)
         super().__init__(sb3, total_timesteps=total_timesteps, schedule=schedule)
         self._change, self._restart = CHANGES.get(critic_after_fit), return_statistics == "restart"
         self._rng = np.random.default_rng(seed)

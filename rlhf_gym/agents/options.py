@@ -13,10 +13,11 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlhf_gym.errors import BadInput
 
+MLP, CNN = "MlpPolicy", "CnnPolicy"  # SB3's names
 Algorithm = TypeVar("Algorithm", bound=BaseAlgorithm)
 
 RESERVED = {
-    "policy": "it is a multi-layer perceptron; set net_arch",
+    "policy": "it is a multi-layer perceptron, or sees images by convolutions; set net_arch and images",
     "env": "the agent learns in the environments of the run",
     "seed": "it is the run's; set seed",
     "device": "networks this small are fastest on the CPU",
@@ -101,8 +102,14 @@ def check_policy(sb3_class: type[BaseAlgorithm]) -> None:
         )
 
 
-def build(sb3_class: type[Algorithm], venv: VecEnv, **settings: Any) -> Algorithm:
-    """Make an algorithm with a multi-layer perceptron on the CPU, from the present global random state.
+def build(sb3_class: type[Algorithm], venv: VecEnv, *, policy: str = MLP, **settings: Any) -> Algorithm:
+    """Make an algorithm on the CPU, from the present global random state.
+
+    Args:
+        sb3_class: The algorithm.
+        venv: What it learns in.
+        policy: SB3's name of its networks.
+        **settings: Its own keywords.
 
     Raises:
         BadInput: If it can't act in the environments, or refuses a setting.
@@ -111,7 +118,7 @@ def build(sb3_class: type[Algorithm], venv: VecEnv, **settings: Any) -> Algorith
     if not takes_actions(sb3_class, venv):
         raise BadInput(f"{sb3_class.__name__} can't take the actions {venv.action_space}; use another algorithm")
     try:
-        return sb3_class("MlpPolicy", venv, device="cpu", **settings)
+        return sb3_class(policy, venv, device="cpu", **settings)
     except (AssertionError, TypeError) as error:
         reason = str(error).strip() or "no reason given"
         raise BadInput(f"{sb3_class.__name__} refuses its options: {reason.splitlines()[0]}") from error

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy.signal import lfilter
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -49,6 +48,8 @@ def restart_statistics(venv: VecNormalize, rewards: Sequence[Array]) -> None:
         venv: Changed in place; the running returns are taken to be 0.
         rewards: Of each trajectory, not normalised, shape (L,) each.
     """
+    from scipy.signal import lfilter  # long to import, and most runs need none of it
+
     venv.ret_rms = RunningMeanStd(shape=())
     venv.returns = np.zeros(venv.num_envs)
     venv.ret_rms.update(np.concatenate([lfilter([1.0], [1.0, -venv.gamma], each) for each in rewards]))

@@ -52,6 +52,19 @@ def renamed(settings: Mapping[str, Any], over: Mapping[str, Any] | None = None) 
     return new
 
 
+def as_written(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete a run's settings with what its version did where later ones have a choice: images were flat.
+
+    Args:
+        settings: All of a run's, nested.
+    """
+    kept = dict(settings)
+    for group in ("reward", "agent"):
+        if isinstance(kept.get(group), Mapping):
+            kept[group] = {"images": "flat", **kept[group]}
+    return kept
+
+
 def _is_used(earlier: str, *settings: Mapping[str, Any]) -> bool:
     setting, wanted, default = BELONGS_TO[earlier]
     named = [value for one in settings if (value := get(one, setting)) is not None]

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import arg
 
 from rlhf_gym.config.bounds import AtLeast, Fraction, Positive, check_together
-from rlhf_gym.config.earlier import renamed
+from rlhf_gym.config.earlier import as_written, renamed
 from rlhf_gym.config.mappings import build, check_types, keepable, merge, plain, read_yaml
 from rlhf_gym.config.named import DEFAULTS, Named, without_foreign_options
 from rlhf_gym.config.passwords import url_without_password
@@ -114,9 +114,11 @@ class FeedbackConfig:
     """Begin with these preferences: a run directory, a folder or file that `rlhf-gym export` wrote, or a store's file
     or URL. `labels` are then further ones, or 0."""
     store: Annotated[str | None, arg(aliases=["--store"])] = None
-    """Database of queries and answers, such as postgresql+psycopg://user@host/name; one of its own for each run. None
+    """Database of queries and answers, such as postgresql+psycopg://user@host/name; several runs may share it. None
     is preferences.db in the run directory. A password in it is written to no file: other processes, and a run that is
     resumed, find it in PGPASSWORD or ~/.pgpass."""
+    run: Annotated[str | None, arg(aliases=["--run"])] = None
+    """Name of this run in its store, which no other run there has; None makes one up from the run directory's name."""
     demonstrator: Annotated[str | None, arg(aliases=["--demonstrator"])] = None
     """What a synthetic teacher shows as a demonstration, or goes on with in a correction: a run directory or a policy's
     file, which plays; or, for demonstrations, trajectories: `minari:ID`, or a file of :func:`save_trajectories`."""
@@ -163,6 +165,9 @@ class RewardConfig:
     """Each network: a function of the number of inputs that returns a torch module."""
     network_options: Options = field(default_factory=dict)
     """The network's own parameters; mlp: `hidden`, units of its hidden layers ([64, 64], Christiano et al. 2017)."""
+    images: Literal["cnn", "flat"] | None = None
+    """How observations that are images (uint8 from 0 to 255, three axes) are seen: `cnn`, by three convolutional layers
+    before the mlp, divided by 255; `flat`, as any numbers. None is `cnn` for images of at least 36 pixels a side."""
     inputs: Literal["observation", "observation_action", "transition"] = "observation_action"
     """What is seen: s, (s, a), or (s, a, s')."""
     observe: str | None = None
@@ -214,6 +219,9 @@ class AgentConfig:
     """Environments side by side."""
     net_arch: Annotated[tuple[int, ...] | None, AtLeast1] = None
     """Hidden units of policy and value networks; None is the algorithm's own choice (PPO: 64, 64)."""
+    images: Literal["cnn", "flat"] | None = None
+    """How the policy sees observations that are images: `cnn` is Stable-Baselines3's CnnPolicy, `flat` its MlpPolicy.
+    None is `cnn` for images of at least 36 pixels a side that aren't normalised by running statistics."""
     normalize_observations: bool | None = None
     """Give an on-policy algorithm's policy observations of mean 0 and standard deviation 1, by running statistics that
     are saved with it; None does, but for images, which Stable-Baselines3 divides by 255. The reward model always gets
@@ -391,7 +399,7 @@ class RLHFConfig:
 
         No preset is laid under it, which a run that was begun in Python needn't have had.
         """
-        return cls.from_dict(read_yaml(path))
+        return cls.from_dict(as_written(read_yaml(path)))
 
     def to_yaml(self, path: str | Path) -> None:
         """Write every setting, but no password: a database's URL is written without the one it has.

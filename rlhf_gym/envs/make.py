@@ -1,4 +1,4 @@
-"""Environments by id: checked, seeded episode by episode, recorded."""
+"""Environments by id: checked, seeded episode by episode."""
 
 from __future__ import annotations
 
@@ -6,37 +6,23 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from typing import Any, final
 
 import gymnasium
 import numpy as np
 from gymnasium.envs.registration import find_highest_version, get_env_id, load_env_creator, parse_env_id
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlhf_gym.envs.allowed import check_spaces
 from rlhf_gym.envs.checked import Checked, place_of
 from rlhf_gym.envs.horizon import FixedHorizon
 from rlhf_gym.envs.mujoco_warnings import tidy_warnings
 from rlhf_gym.envs.opengl import told_without_opengl
-from rlhf_gym.envs.recorder import Recorder
 from rlhf_gym.envs.registered import class_without_id
 from rlhf_gym.envs.running import Samplers, go_to_samplers, play_again, samplers
 from rlhf_gym.errors import BadInput
 from rlhf_gym.generators import go_to, state_of
 from rlhf_gym.registry import find_here
 from rlhf_gym.segments import Origin, Trajectory
-
-
-class FreshInfos(list[dict[str, Any]]):
-    """The infos of one step of all environments, of which SB3 hands out a deep copy.
-
-    It makes that copy in case an environment changes a dict it has handed out before, which takes longer than a step of
-    CartPole; dicts of their own are enough.
-    """
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> list[dict[str, Any]]:
-        return [dict(info) for info in self]
 
 
 @final
@@ -132,6 +118,11 @@ def make_env(
         tidy_warnings()
         if origin.fixed_horizon is not None and _takes(creator, "terminate_when_unhealthy"):
             kwargs.setdefault("terminate_when_unhealthy", False)
+        if render_mode is not None and creator is not None and not _takes_any(creator, "render_mode"):
+            raise NoEnvironment(
+                f"env_id {origin.env_id} can't be drawn: its constructor takes no render_mode; give it one, and a "
+                "render method that returns an image (height, width, 3)"
+            )
         env = gymnasium.make(origin.env_id, disable_env_checker=True, **kwargs)
     except gymnasium.error.UnregisteredEnv as error:
         module, colon, name = origin.env_id.rpartition(":")
@@ -177,6 +168,12 @@ def _takes(creator: Callable[..., Any] | None, argument: str) -> bool:
     return creator is not None and argument in inspect.signature(creator).parameters
 
 
+def _takes_any(creator: Callable[..., Any], argument: str) -> bool:
+    """Whether a constructor may be given the argument: it names it, or takes any."""
+    parameters = inspect.signature(creator).parameters
+    return argument in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
 def _newest_version(env_id: str) -> str | None:
     """Complete an id without a version as Gymnasium does; None if it has one, or isn't known."""
     if ":" in env_id or env_id in gymnasium.registry:
@@ -184,30 +181,3 @@ def _newest_version(env_id: str) -> str | None:
     namespace, name, version = parse_env_id(env_id)
     newest = find_highest_version(namespace, name) if version is None else None
     return None if newest is None else get_env_id(namespace, name, newest)
-
-
-def make_vec_env(
-    origin: Origin, *, n_envs: int, memory_steps: int, rng: np.random.Generator, step_seconds: float | None = None
-) -> Recorder:
-    """Make environments side by side in one process, below a :class:`Recorder`.
-
-    Args:
-        origin: What each of them is; its seed isn't used.
-        n_envs: How many.
-        memory_steps: Environment steps the recorder keeps.
-        rng: Each environment draws its episodes' seeds from a child of it.
-        step_seconds: Longest that a reset or a step of one may take; None waits for ever.
-
-    Raises:
-        BadInput: As :func:`make_env`; those made before are then closed.
-    """
-    with ExitStack() as undo:
-        envs = []
-        for number, child in enumerate(rng.spawn(n_envs)):
-            env = make_env(origin, step_seconds=step_seconds, tell_unseeded=number == 0)
-            undo.callback(env.close)
-            envs.append(SeededEpisodes(env, rng=child))
-        venv = DummyVecEnv([lambda env=env: env for env in envs])  # type: ignore[misc]
-        undo.pop_all()
-    venv.buf_infos = FreshInfos(venv.buf_infos)
-    return Recorder(venv, origin=origin, memory_steps=memory_steps)

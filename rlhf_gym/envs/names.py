@@ -30,8 +30,9 @@ def observation_names(env: gymnasium.Env[Any, Any]) -> list[str]:
     """Name each coordinate of an observation, flattened.
 
     Classic control's come from a table. MuJoCo's are named after the model's joints and bodies, as the environment's
-    `observation_structure` lays them out: a joint's name is its position. Any other environment, and one whose wrapper
-    changes the size, has `observation[i]`.
+    `observation_structure` lays them out: a joint's name is its position. An environment of your own may have an
+    attribute `observation_names`, a list of strings. Any other environment, and one whose wrapper changes the size, has
+    `observation[i]`.
 
     Args:
         env: Wrapped or not.
@@ -46,7 +47,8 @@ def observation_names(env: gymnasium.Env[Any, Any]) -> list[str]:
 def action_names(env: gymnasium.Env[Any, Any]) -> list[str]:
     """Name each coordinate of an action, or each choice of a Discrete one.
 
-    MuJoCo's are the actuators' names, or of the joints that they move; others without a name are `action[i]`.
+    MuJoCo's are the actuators' names, or of the joints that they move; your own may have an attribute `action_names`;
+    others without a name are `action[i]`.
 
     Args:
         env: Wrapped or not.
@@ -69,6 +71,9 @@ def _numbered(what: str, size: int) -> list[str]:
 
 
 def _looked_up(env: Any, which: int) -> list[str]:
+    own = getattr(env, ("observation_names", "action_names")[which], None)
+    if isinstance(own, list | tuple) and all(isinstance(name, str) for name in own):
+        return list(own)
     return list(CLASSIC.get(type(env).__name__, ((), ()))[which])
 
 

@@ -100,7 +100,8 @@ class ClipCache:
         max_bytes: How much they may take; beyond it the ones not looked at for longest are removed.
         width: Of a picture, in pixels; rounded to eights.
         draw: "replay" draws the environment; "states" plots the observations, for environments that don't replay or
-            can't be drawn; "auto" draws a query where that can be done, and plots it where not.
+            can't be drawn; "auto" draws a query where that can be done, and plots it where not. Or what says so of a
+            query.
         films: Write animated WebPs beside the sheets, for people who open files.
         seconds: That drawing one clip may take; after it the clip is given up, and the next one's turn comes.
 
@@ -114,17 +115,17 @@ class ClipCache:
         *,
         max_bytes: int = 256 * 2**20,
         width: int = 400,
-        draw: str = "replay",
+        draw: str | Callable[[Query], str] = "replay",
         films: bool = True,
         seconds: float = 120.0,
     ) -> None:
-        if draw not in DRAW:
+        if not callable(draw) and draw not in DRAW:
             raise BadInput(f"draw is {draw!r}; use one of {', '.join(DRAW)}")
         for name, value, least in (("width", width, 16), ("max_bytes", max_bytes, 1), ("seconds", seconds, 1)):
             if not value >= least:
                 raise BadInput(f"{name} is {value}; use at least {least}")
         self.directory = Path(directory)
-        self._settings: dict[str, Any] = {"width": width, "draw": draw, "films": films}
+        self._draw, self._settings = draw, {"width": width, "films": films}
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._drawings: dict[Path, Future[None]] = {}
@@ -185,7 +186,7 @@ class ClipCache:
 
     def place(self, query: Query) -> Path:
         """Name the folder of a query's files by all that they show."""
-        seen = hashlib.sha256(repr((query.id, query.left.length, sorted(self._settings.items()))).encode())
+        seen = hashlib.sha256(repr((query.id, query.left.length, sorted(self._settings_of(query).items()))).encode())
         for segment in query.options:
             seen.update(repr((segment.origin, segment.terminated)).encode())
             for array in (segment.observations, segment.actions, segment.earlier_actions):
@@ -207,15 +208,18 @@ class ClipCache:
                 drawing = self._drawings[place] = self._drawer.submit(self._job(query, place))
             return place, drawing
 
+    def _settings_of(self, query: Query) -> dict[str, Any]:
+        return {**self._settings, "draw": self._draw(query) if callable(self._draw) else self._draw}
+
     def _job(self, query: Query, place: Path) -> Callable[[], None]:
-        settings, why = self._settings, self._instead.get(place, "")
+        settings, why = self._settings_of(query), self._instead.get(place, "")
         if settings["draw"] == "auto":
             settings = settings | {"draw": "states" if why else "replay"}
         return partial(draw_clip, query, place, **settings, max_bytes=self._max_bytes, instead=why)
 
     def _plots_instead(self, query: Query, place: Path, failed: Future[None] | None, why: ClipError) -> bool:
         """Plot a query that can't be drawn; whether that is wanted, can be done, and hasn't failed."""
-        if self._settings["draw"] != "auto" or not can_plot(query.left.observations):
+        if self._settings_of(query)["draw"] != "auto" or not can_plot(query.left.observations):
             return False
         with self._lock:
             if self._drawings.get(place) is failed:
@@ -235,14 +239,14 @@ class ClipCache:
         if isinstance(error, DrawerDied):
             told = f"query {query.id} can't be shown, as the process that draws has died {error.times} times in a row"
             said = f"its last words were {error.words!r}" if error.words else "it said nothing"
-            return ClipError(f"{told}{self._or_states()}", said)
-        told, why = f"query {query.id} can't be shown", f"{error}{self._or_states()}"
+            return ClipError(f"{told}{self._or_states(query)}", said)
+        told, why = f"query {query.id} can't be shown", f"{error}{self._or_states(query)}"
         # A refusal of ours is a ValueError; so are some of MuJoCo's, which name the file of a model.
         ours = isinstance(error, (ValueError, DrawerLate)) and not set(why) & set("/\\")
         return ClipError(f"{told}: {why}") if ours else ClipError(told, why)
 
-    def _or_states(self) -> str:
-        return f"; {INSTEAD}" if self._settings["draw"] == "replay" else ""
+    def _or_states(self, query: Query) -> str:
+        return f"; {INSTEAD}" if self._settings_of(query)["draw"] == "replay" else ""
 
 
 def _lost(drawing: Future[None]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from rlhf_gym.labelling.clips import Clip, ClipCache
 from rlhf_gym.preferences import Level, Query, Said
 from rlhf_gym.quality.assessment import assess
 from rlhf_gym.quality.report import QualityReport
-from rlhf_gym.store import PreferenceStore, UnknownQuery
+from rlhf_gym.store import Counts, PreferenceStore, StoredRun, UnknownQuery
 from rlhf_gym.store import Taken as Taken  # as the pages know it
 
 
@@ -37,13 +37,14 @@ class Desk:
     Args:
         store: Where queries come from and answers go.
         clips: Draws them.
-        labels: The budget, for showing how far it has come; None where there is none.
-        instructions: What to look for, in the researcher's words.
+        labels: The budget, for showing how far it has come; None is that of the runs in the store, as far as known.
+        instructions: What to look for, in the researcher's words; where the store shows several runs, "" is each
+            query's own.
         lease: Seconds for which a query is reserved for the person it was given to; it begins anew with each
             :meth:`next`.
         ahead: How many queries a person holds besides the one in view; their clips are drawn meanwhile.
         kinds: Kinds of query that can be shown here; others are neither handed out nor looked up.
-        levels: What the levels of a rating are called, the worst first; empty is by number.
+        levels: What the levels of a rating are called, the worst first; empty is by number, or likewise.
     """
 
     def __init__(
@@ -115,7 +116,14 @@ class Desk:
         best = kind.said([1.0]) if kind.alone else None
         if not isinstance(best, Level):
             return []
-        return list(self.levels) if len(self.levels) == best.of else [str(n) for n in range(1, best.of + 1)]
+        levels = self.levels or (self._store.run_of(query.id).levels if self._store.shows_every_run else ())
+        return list(levels) if len(levels) == best.of else [str(n) for n in range(1, best.of + 1)]
+
+    def instructions_for(self, query: Query | None) -> str:
+        """Say what to look for in a query, in the researcher's words; "" where there are none."""
+        if self.instructions or query is None or not self._store.shows_every_run:
+            return self.instructions
+        return self._store.run_of(query.id).instructions
 
     def answer(self, person: str, query_id: str, answer: Said, shown_at: float | None = None) -> None:
         """Record an answer; it is safe when this returns, and what was sent twice counts once.
@@ -133,15 +141,34 @@ class Desk:
         """
         self._store.record_in_turn(query_id, answer, person=person, shown_at=shown_at)
 
-    def undo(self, person: str) -> Query | None:
-        """Take back a person's last current answer; the query is theirs again. None if there is none."""
+    def undo(self, person: str, answered: list[str] | None = None, *, opened: float | None = None) -> Query | None:
+        """Take back a person's last current answer; the query is theirs again.
+
+        Args:
+            person: Whose.
+            answered: Ids of the queries that were answered in the window they are at, the last one last: one of those,
+                if any stands. It and what follows is removed from the list.
+            opened: Else the last one from before then, seconds since 1970: when that window was opened; None is any. So
+                what was said under the same name in another window stays.
+
+        Returns:
+            Its query; None if there is no such answer.
+        """
+        answered = [] if answered is None else answered
         with self._undoing:
-            last = self._store.last_answered(person, kinds=self.kinds)
-            if last is None:
-                return None
-            self._store.record(last.query.id, None, teacher=person)
-        self._clips.ahead([last.query])
-        return last.query
+            while answered:
+                query, id_ = self.query(answered[-1]), answered.pop()
+                if person in self._store.standing(id_):
+                    return self._taken_back(person, query)
+                if person in self._store.holders(id_):  # it was taken back, and the word of it was lost
+                    return query
+            last = self._store.last_answered(person, kinds=self.kinds, before=opened)
+            return None if last is None else self._taken_back(person, last.query)
+
+    def _taken_back(self, person: str, query: Query) -> Query:
+        self._store.record(query.id, None, teacher=person)
+        self._clips.ahead([query])
+        return query
 
     def release(self, person: str) -> None:
         """Release the queries that a person holds, for others to answer."""
@@ -153,14 +180,33 @@ class Desk:
         return Progress(
             answered=counts.labels,
             by_you=mine.labels,
-            labels=self.labels,
+            labels=self.labels if self.labels is not None else _sum(run.labels for run in self._store.runs()),
             waiting=counts.open,
             median_seconds=mine.median_seconds,
         )
 
-    def quality(self) -> QualityReport:
-        """Assess the answers, each person's and all people's."""
-        return judge(self._store)
+    def progress_by_run(self) -> list[tuple[StoredRun, Counts]]:
+        """Count answered and open queries of each run that has asked some."""
+        return self._store.counts_by_run()
+
+    def quality(self, run: str | None = None) -> QualityReport:
+        """Assess the answers to a run, each person's and all people's.
+
+        Args:
+            run: Its name; None is the only one, or the first.
+
+        Raises:
+            BadInput: If there is no such run.
+        """
+        if run is None and len(runs := self._store.runs()) < 2:
+            return judge(self._store)
+        with self._store.of_run(run or runs[0].name) as store:
+            return judge(store)
+
+
+def _sum(budgets: Iterable[int | None]) -> int | None:
+    known = list(budgets)
+    return None if None in known else sum(known)  # type: ignore[arg-type]
 
 
 def judge(store: PreferenceStore, *, reliability: bool = False) -> QualityReport:

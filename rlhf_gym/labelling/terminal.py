@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -62,6 +63,8 @@ class _Sitting:
     def __init__(self, desk: Desk, who: str, face: Face, keys: Keyboard) -> None:
         self._desk, self._who, self._face, self._keys = desk, who, face, keys
         self._given, self._note, self.quit = 0, "", False
+        self._answered: list[str] = []
+        self._opened = time.time()
 
     def answer_all(self, *, wait: bool) -> int:
         """See :func:`prompt`."""
@@ -78,7 +81,7 @@ class _Sitting:
         return self._given
 
     def _ask(self, query: Query) -> tuple[Reply, float | None]:
-        heading = self._heading()
+        heading = self._heading(query)
         self._face.drawing(heading)
         try:
             clip, problem = self._desk.clip(query.id), ""
@@ -99,22 +102,23 @@ class _Sitting:
             try:
                 self._desk.answer(self._who, query.id, answer, shown_at)
                 self._given += 1
+                self._answered.append(query.id)
             except Taken as error:
                 self._note = str(error)
         return self._desk.next(self._who)
 
     def _undo(self) -> Query | None:
-        undone = self._desk.undo(self._who)
+        undone = self._desk.undo(self._who, self._answered, opened=self._opened)
         self._note = "taken back; what now?" if undone else "there is no answer of yours to take back"
         self._given -= undone is not None
         return undone
 
-    def _heading(self) -> list[str]:
+    def _heading(self, query: Query | None = None) -> list[str]:
         done = self._desk.progress(self._who)
         of = "" if done.labels is None else f" of {done.labels}"
         seconds = "" if done.median_seconds is None else f", {done.median_seconds:.1f} s each (median)"
         line = f"{done.answered}{of} answered, {done.by_you} by {self._who}{seconds}; {done.waiting} waiting"
-        return [part for part in (self._desk.instructions, line, self._note) if part]
+        return [part for part in (self._desk.instructions_for(query), line, self._note) if part]
 
 
 @contextmanager

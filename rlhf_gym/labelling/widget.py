@@ -43,6 +43,8 @@ class Lesson:
 
     def __init__(self, desk: Desk, *, who: str) -> None:
         self._desk, self._who, self._shown_at = desk, who, 0.0
+        self._answered: list[str] = []
+        self._opened = time.time()
         self.query: Query | None = None
         self.order: Any = None
         self._besides = {
@@ -73,12 +75,13 @@ class Lesson:
         note = ""
         try:
             self._desk.answer(self._who, self.query.id, answer, self._shown_at)
+            self._answered.append(self.query.id)
         except Taken as error:
             note = str(error)
         self._show(self._desk.next(self._who), note)
 
     def _undo(self) -> None:
-        undone = self._desk.undo(self._who)
+        undone = self._desk.undo(self._who, self._answered, opened=self._opened)
         self._show(undone or self.query, "" if undone else "there is no answer of yours to take back")
 
     def _show(self, query: Query | None, note: str = "") -> None:
@@ -111,7 +114,7 @@ class Lesson:
         return shown.parts
 
     def _tell(self, note: str) -> None:
-        lines = filter(None, [self._desk.instructions, self._progress(), note])
+        lines = filter(None, [self._desk.instructions_for(self.query), self._progress(), note])
         self._text.value = "<br>".join(map(escape, lines))
 
     def _progress(self) -> str:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 
 from rlhf_gym.preferences import Query, Said
@@ -137,6 +135,8 @@ class Model:
 
     def fit(self) -> Array:
         """Find the parameters' mode, shape (2 people + 1,)."""
+        from scipy.optimize import minimize  # long to import, and training needs none of it
+
         mean, std = self.prior
         theta = mean.copy()
         for _ in range(EM_STEPS):
@@ -195,6 +195,8 @@ class Model:
 
     def laplace(self, theta: Array) -> Approximation:
         """Approximate how much better the first of each pair is, given the parameters."""
+        import torch  # long to import, and the page shows clips without it
+
         p = len(self.judged.before)
         better, alpha = np.zeros(p), np.zeros(p)
         for _ in range(NEWTON_STEPS):  # Rasmussen & Williams 2006, algorithm 3.1
@@ -219,6 +221,8 @@ class Model:
 
 def _solve(matrix: Array, of: Array) -> Array:
     """Solve a linear system by torch, which keeps to the threads it is given."""
+    import torch
+
     return np.asarray(torch.linalg.solve(torch.from_numpy(matrix), torch.from_numpy(of)).numpy())
 
 

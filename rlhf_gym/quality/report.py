@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from scipy.stats import binomtest
-
 from rlhf_gym.quality.groups import Groups
 from rlhf_gym.quality.reliability import Reliability
 
@@ -32,6 +30,8 @@ class Share:
         """95 % confidence interval of the share, exact (Clopper & Pearson 1934); None of nothing."""
         if not self.of:
             return None
+        from scipy.stats import binomtest  # long to import, and training needs none of it
+
         low, high = binomtest(self.hits, self.of).proportion_ci(0.95)
         return float(low), float(high)
 

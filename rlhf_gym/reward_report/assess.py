@@ -25,7 +25,7 @@ from rlhf_gym.rewards.metrics.judged import Judged, judge, together
 from rlhf_gym.rewards.metrics.quadratic import with_true_function
 from rlhf_gym.runs import read_run
 from rlhf_gym.segments import Origin, Segment, Trajectory
-from rlhf_gym.store import PreferenceStore
+from rlhf_gym.store import FIRST, PreferenceStore
 from rlhf_gym.teachers import OWN, goal_rewards, load_goal
 from rlhf_gym.trust import check_trusted
 
@@ -111,7 +111,7 @@ def judging_of(run_dir: Path, config: RLHFConfig) -> Judging:
         raise BadInput(f"{run_dir} holds no reward model; use the directory of a whole run that learned a reward")
     with closing(_env(config)) as env:
         model = RewardModel.load(run_dir / "reward_model", env.observation_space, env.action_space)
-    answered = [p for p in _preferences(run_dir, config.feedback.store) if p.answer is not Answer.SKIP]
+    answered = [p for p in _preferences(run_dir, config) if p.answer is not Answer.SKIP]
     segments = dict.fromkeys(option for preference in answered for option in preference.query.options)
     return Judging(config, model, len(answered), list(segments))
 
@@ -121,12 +121,13 @@ def _env(config: RLHFConfig) -> Env[Any, Any]:
     return make_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))
 
 
-def _preferences(run_dir: Path, url: str | None) -> list[Preference]:
+def _preferences(run_dir: Path, config: RLHFConfig) -> list[Preference]:
     """Read a run's preferences; opening a store that isn't there would make one."""
+    url = config.feedback.store
     file = url.removeprefix("sqlite:///") if url else str(run_dir / "preferences.db")
     if "://" not in file and not Path(file).is_file():
         raise BadInput(f"the answers of {run_dir} were in {file}, which isn't there; bring it back")
-    with closing(PreferenceStore(url or Path(file))) as store:
+    with closing(PreferenceStore(url or Path(file), run=config.feedback.run or FIRST)) as store:
         return [preference for preference in store.preferences() if preference.query.why != OWN]
 
 

@@ -62,14 +62,15 @@ def descend(
     batches = _batches(n, min(batch_size, n), rng)
     for step in range(steps):
         batch = next(batches)
-        losses = likelihood.losses(batch, whole=False)
         # A member may weigh all of a batch 0; its loss is then 0, where a mean would be 0/0.
-        loss = ((losses * weights[:, batch]).sum(dim=1) / weights[:, batch].sum(dim=1).clamp_min(1)).sum()
-        for term in terms:
-            loss = loss + term()
+        weight = weights[:, batch].sum(dim=1).clamp_min(1)
         for parameter in parameters:
             parameter.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
+        for number, some in enumerate(torch.split(batch, likelihood.at_once or len(batch))):
+            loss = ((likelihood.losses(some, whole=False) * weights[:, some]).sum(dim=1) / weight).sum()
+            for term in terms if number == 0 else ():
+                loss = loss + term()
+            loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if decaying:
             with torch.no_grad():
@@ -92,6 +93,9 @@ class Likelihood:
         given: What each option is worth beside the networks, shape (N, K); None is nothing.
         label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
         windows: Which steps of options count where they aren't taken as wholes; None is all.
+
+    Attributes:
+        at_once: Choices that a gradient is taken through in one go; None is all of a batch.
     """
 
     def __init__(
@@ -107,7 +111,9 @@ class Likelihood:
     ) -> None:
         self.networks, self.data, self.label_noise, self.targets = networks, data, label_noise, targets
         self._standardise, self._given, self._windows = standardise, given, windows
-        kept = len(data) <= KEPT_MOST and data.inputs.numel() <= KEPT_NUMBERS
+        steps = data.lived.shape[1] * data.rows.shape[1]
+        self.at_once = None if networks.at_once is None else max(1, networks.at_once // steps)
+        kept = self.at_once is None and len(data) <= KEPT_MOST and data.inputs.numel() <= KEPT_NUMBERS
         self._standardised = standardise(data.inputs) if kept else None
 
     def losses(self, batch: Tensor, *, whole: bool = True) -> Tensor:
@@ -172,6 +178,7 @@ def _adapted(
     """
     data, growth = likelihood.data, 0.0
     at_once = max(1, data.at_once(GRADIENT_AT_ONCE) // (data.lived.shape[1] * data.rows.shape[1]))
+    at_once = likelihood.at_once or at_once
     for some, without in zip(torch.split(sample, at_once), torch.split(heldout, at_once, dim=1), strict=True):
         loss = (likelihood.losses(some) * without).sum()
         gradients = torch.autograd.grad(loss, decaying, allow_unused=True)

@@ -21,6 +21,9 @@ from rlhf_gym.segments import Array
 class Ensemble(nn.Module, ABC):
     """M networks of the same form."""
 
+    at_once: int | None = None
+    """Steps that a gradient is taken through in one go, where that is fewer than there are; None is all of them."""
+
     @abstractmethod
     def forward(self, inputs: Tensor) -> Tensor:
         """Compute each member's own reward.
@@ -74,12 +77,20 @@ class BatchedMLP(Ensemble):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """As :meth:`Ensemble.forward`."""
-        rewards = torch.baddbmm(self.biases[-1], self.hidden(inputs), self.weights[-1])
-        return rewards.reshape(self.ensemble_size, *inputs.shape[:-1])
+        return self._last(self.hidden(inputs)).reshape(self.ensemble_size, *inputs.shape[:-1])
+
+    def of_members(self, inputs: Tensor) -> Tensor:
+        """Compute each member's reward of inputs of its own, shape (M, S, D) to (M, S)."""
+        return self._last(self._hidden(inputs))[..., 0]
 
     def hidden(self, inputs: Tensor) -> Tensor:
         """Compute each member's last hidden layer, steps in a row, shape (M, S, H)."""
-        hidden = inputs.reshape(1, -1, inputs.shape[-1]).expand(self.ensemble_size, -1, -1)
+        return self._hidden(inputs.reshape(1, -1, inputs.shape[-1]).expand(self.ensemble_size, -1, -1))
+
+    def _last(self, hidden: Tensor) -> Tensor:
+        return torch.baddbmm(self.biases[-1], hidden, self.weights[-1])
+
+    def _hidden(self, hidden: Tensor) -> Tensor:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             hidden = F.leaky_relu(torch.baddbmm(bias, hidden, weight))
         return hidden

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from rlhf_gym.segments import Array
@@ -24,6 +23,8 @@ def worth_of_living(returns: Array, lived: Array, targets: Array, offered: Array
         targets: Probability with which each option was chosen, shape (N, K).
         offered: Whether there is an option, bool, shape (N, K).
     """
+    from scipy.optimize import minimize_scalar  # long to import, and most runs need none of it
+
     apart = np.ptp(np.where(offered, lived, lived[:, :1]), axis=1) > 0
     if not apart.any():
         return 0.0

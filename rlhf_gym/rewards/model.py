@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -13,9 +14,11 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.images import Images
 from rlhf_gym.registry import GIVEN
+from rlhf_gym.rewards.convolutional import AT_ONCE, make_convolutional, seen_by_convolutions
 from rlhf_gym.rewards.encoding import Encoding, Inputs
-from rlhf_gym.rewards.ensembles import make_ensemble
+from rlhf_gym.rewards.ensembles import Ensemble, make_ensemble
 from rlhf_gym.rewards.features import Form, mean_and_std
 from rlhf_gym.rewards.files import check_size, encoding_of, read_model, statistics, write_model
 from rlhf_gym.rewards.linear import LinearPart, Weight
@@ -49,6 +52,9 @@ class RewardModel(nn.Module):
         linear: Features of the linear part; None leaves it out.
         pessimism: Standard deviations over members that are taken off what is paid.
         network: A registered name, `module:function`, or a function D -> module (:mod:`rlhf_gym.rewards.networks`).
+        images: How observations that are images are seen: `cnn`, by convolutions (:mod:`rlhf_gym.rewards
+            .convolutional`), divided by 255 and not standardised; `flat`, like other numbers. None is `cnn` for images
+            of at least 36 pixels a side that an mlp would see whole.
         seed: Of the initial weights.
         **options: Of the network, such as `hidden=(64, 64)` of an mlp.
 
@@ -78,6 +84,7 @@ class RewardModel(nn.Module):
         linear: Form | None = None,
         pessimism: float = 0.0,
         network: str | Network = "mlp",
+        images: Images | None = None,
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -87,16 +94,19 @@ class RewardModel(nn.Module):
         self.encoding = Encoding(observation_space, action_space, inputs, observe)
         self.ensemble_size, self.network, self.options = ensemble_size, name_of(network), options
         self.clip, self.pessimism = clip, pessimism
+        picture = seen_by_convolutions(self.encoding, images, network=self.network, linear=linear)
+        self.images: Images = "cnn" if picture else "flat"
         self.linear = LinearPart(self.encoding, linear, ensemble_size) if linear else None
         size = self.encoding.size
-        self.ensemble = (
-            make_ensemble(network, size, ensemble_size=ensemble_size, options=options, seed=seed)
-            if ensemble_size
-            else None
+        make = partial(make_convolutional, picture, self.encoding) if picture else partial(make_ensemble, network, size)
+        self.ensemble: Ensemble | None = (
+            make(ensemble_size=ensemble_size, options=options, seed=seed) if ensemble_size else None
         )
         self.members = self.linear.members if self.linear else ensemble_size
         for name, value in statistics(size, self.members).items():
             self.register_buffer(name, value)
+        if picture:
+            self.input_std.fill_(255.0)
 
     def encode(self, observations: Array, actions: Array, next_observations: Array) -> Tensor:
         """Encode steps, not yet standardised, shape (..., D); arguments as :class:`Encoding` takes them."""
@@ -111,6 +121,10 @@ class RewardModel(nn.Module):
         Returns:
             Shape (members, ...).
         """
+        if self.images == "cnn" and inputs.ndim > 1:  # standardised a few at a time
+            parts = torch.split(inputs.reshape(-1, inputs.shape[-1]), AT_ONCE)
+            together = torch.cat([self._networks(self.standardise(part)) for part in parts], dim=1)
+            return together.reshape(self.members, *inputs.shape[:-1])
         standardised = self.standardise(inputs)
         if self.linear is None:
             return self._networks(standardised)
@@ -150,8 +164,9 @@ class RewardModel(nn.Module):
     @torch.no_grad()
     def freeze_inputs(self, inputs: Tensor) -> None:
         """Take the input statistics from these steps, shape (S, D), and keep them until the next call."""
-        for buffer, values in zip((self.input_mean, self.input_std), mean_and_std(inputs), strict=True):
-            buffer.copy_(values)
+        some = self.encoding.action_columns if self.images == "cnn" else slice(None)
+        for buffer, values in zip((self.input_mean, self.input_std), mean_and_std(inputs[:, some]), strict=True):
+            buffer[some] = values
         if self.linear:
             self.linear.freeze(inputs, self.standardise)
 
@@ -200,6 +215,7 @@ class RewardModel(nn.Module):
             "clip": self.clip,
             "linear": self.linear.form if self.linear else None,
             "pessimism": self.pessimism,
+            **({"images": self.images} if self.images != "flat" else {}),
             **self.encoding.to_json(),
         }
         plain: dict[str, Any] = json.loads(json.dumps(described))
@@ -249,6 +265,7 @@ class RewardModel(nn.Module):
             observe=encoding.observe,
             network=network or described["network"],
             **{name: described[name] for name in ("clip", "linear", "pessimism") if name in described},
+            images=described.get("images", "flat"),
             **described["options"],
         )
         before = {name: value for name, value in model.state_dict().items() if name in LATER}

@@ -41,7 +41,12 @@ class RewardOfSteps:
         if np.ndim(observations) == self._one:
             step = (np.asarray(part)[None] for part in (observations, actions, next_observations))
             return float(self._rewards(self._encoding(*step))[0])
-        return self._rewards(self._encoding(observations, actions, next_observations))
+        steps, at_once = len(observations), self._encoding.at_once(len(observations))
+        if at_once >= steps:
+            return self._rewards(self._encoding(observations, actions, next_observations))
+        each = observations, actions, next_observations
+        parts = [[part[start : start + at_once] for part in each] for start in range(0, steps, at_once)]
+        return np.concatenate([self._rewards(self._encoding(*part)) for part in parts])
 
 
 def scaled(pay: RewardFunction, *, zero: float = 0.0, unit: float = 1.0) -> RewardFunction:

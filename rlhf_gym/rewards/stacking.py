@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from rlhf_gym.rewards.likelihood import choice_loss
@@ -28,6 +27,8 @@ def stacked(left_out: Tensor, targets: Tensor, offered: Tensor, expected: Array)
     Returns:
         Shape (parts,).
     """
+    from scipy.optimize import minimize  # long to import, and most runs need none of it
+
     left_out, targets, before = left_out.double(), targets.double(), torch.from_numpy(expected)
 
     @torch.enable_grad()

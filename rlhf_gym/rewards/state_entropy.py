@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from rlhf_gym.segments import Array
 
@@ -77,6 +76,8 @@ class StateEntropy:
 def distances_to(points: Array) -> Distances:
     """Make the function that finds distances to the nearest of these points, shape (S, D) with S > k."""
     if points.shape[1] <= FEW_COORDINATES:
+        from scipy.spatial import KDTree  # long to import, and most runs need none of it
+
         tree = KDTree(points)
         return lambda others, k: np.asarray(tree.query(others, [k])[0][:, 0], np.float32)
     squares = np.square(points).sum(axis=1)

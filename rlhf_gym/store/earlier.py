@@ -1,7 +1,7 @@
-"""Migration of versions 1 to 3 of the tables: functions on a connection that writes alone.
+"""Migration of versions 1 to 4 of the tables: functions on a connection that writes alone.
 
-In them a query was a row with both its segments. Version 1 had no `repeats`, `people`, leases and dropped queries, and
-version 2 no `people`.
+Version 4 held one run. Before it a query was a row with both its segments; version 1 had no `repeats`, `people`, leases
+and dropped queries, and version 2 no `people`.
 """
 
 from __future__ import annotations
@@ -10,20 +10,38 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Table, inspect, text, update
+from sqlalchemy import Connection, Table, inspect, select, text, update
 
 from rlhf_gym.preferences import QUERY_FIELDS, Query
 from rlhf_gym.store.queries import AtHand, Written, write, written
 from rlhf_gym.store.rows import earlier_row_to_segment
-from rlhf_gym.store.schema import ANSWERS, DROPPED, LEASES, META, QUERIES, SCHEMA_VERSION, TABLES
+from rlhf_gym.store.schema import ANSWERS, DROPPED, LEASES, META, QUERIES, RUNS, SCHEMA_VERSION, TABLES
 
-EARLIER = {"1", "2", "3"}
+EARLIER = {"1", "2", "3", "4"}
 _SIDES = ("left", "right")
 _AT_ONCE = 200  # queries in memory
 
 
 def move_over(connection: Connection) -> None:
     """Migrate a database of an earlier version to today's tables, in one transaction; nothing is lost."""
+    version = META.c.name == "schema_version"
+    if connection.scalar(select(META.c.value).where(version)) == "4":
+        _add_runs(connection)
+    else:
+        _split_queries(connection)
+    connection.execute(update(META).where(version).values(value=str(SCHEMA_VERSION)))
+
+
+def _add_runs(connection: Connection) -> None:
+    """What is there becomes run 1."""
+    RUNS.create(connection)
+    connection.exec_driver_sql("ALTER TABLE queries ADD COLUMN run INTEGER DEFAULT 1 NOT NULL")
+    for index in QUERIES.indexes:
+        index.create(connection)
+
+
+def _split_queries(connection: Connection) -> None:
+    """Give each segment a row of its own."""
     there = inspect(connection)
     tables = [table for table in (QUERIES, ANSWERS, LEASES, DROPPED) if there.has_table(table.name)]
     for table in tables:
@@ -40,7 +58,6 @@ def move_over(connection: Connection) -> None:
     for table in reversed(tables):
         connection.exec_driver_sql(f"DROP TABLE earlier_{table.name}")
         _count_on(connection, table)
-    connection.execute(update(META).where(META.c.name == "schema_version").values(value=str(SCHEMA_VERSION)))
 
 
 def _move_queries(connection: Connection) -> None:

@@ -39,4 +39,5 @@ def _from_url(url: str) -> list[Preference]:
 
 def _from_store(place: str | Path) -> list[Preference]:
     with PreferenceStore(place) as store:
+        store.check_one_run()
         return store.preferences()

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from rlhf_gym.store.answers import is_open, stands
+from rlhf_gym.store.runs import Scope
 from rlhf_gym.store.schema import ANSWERS, DROPPED, LEASES, QUERIES
 
 LEASE = 120.0
@@ -87,9 +88,10 @@ def claim(
     return found
 
 
-def release(connection: Connection, who: str, *, now: float) -> None:
-    """End every lease of `who`."""
-    _reserve(connection, connection.scalars(_MINE, {"who": who, "now": now}).all(), who, until=now)
+def release(connection: Connection, who: str, *, now: float, scope: Scope) -> None:
+    """End every lease of `who`, or those on one run's queries."""
+    mine = scope.only(_MINE.join(QUERIES, QUERIES.c.id == LEASES.c.query_id)) if scope.number else _MINE
+    _reserve(connection, connection.scalars(mine, {"who": who, "now": now}).all(), who, until=now)
 
 
 def holders(connection: Connection, query_id: str, *, now: float) -> set[str]:

@@ -13,6 +13,7 @@ from rlhf_gym.kinds import answer_text
 from rlhf_gym.preferences import QUERY_FIELDS, Preference
 from rlhf_gym.store.answers import stands
 from rlhf_gym.store.queries import AtHand, Written, digests_of, in_parts, write
+from rlhf_gym.store.runs import Scope, check_one_to_write
 from rlhf_gym.store.schema import ANSWERS, QUERIES
 
 _ANSWER = ("query_id", "who", "answer", "shown_at", "answered_at")
@@ -33,8 +34,9 @@ def add(
         The queries that were new, and how many answers were.
     """
     now = time.time()
+    check_one_to_write(connection, at_hand.scope)
     new = _new_queries(connection, queries)
-    answers = _new_answers(connection, preferences, now)
+    answers = _new_answers(connection, preferences, now, at_hand.scope)
     if new:
         write(connection, new, [{"posted_at": now}] * len(new), at_hand)
     if answers:
@@ -46,18 +48,20 @@ def _new_queries(connection: Connection, queries: Iterable[Written]) -> list[Wri
     """Find queries with a new id, once each; the others must equal the stored ones."""
     by_id: dict[str, Written] = {}
     for one in queries:
-        if _content(first := by_id.setdefault(one.query.id, one)) != _content(one):
-            raise _another(first.query.id)
+        if _content(by_id.setdefault(one.key, one)) != _content(one):
+            raise _another(one.query.id)
     there = _stored(connection, list(by_id))
     for id_ in there:
         if there[id_] != _content(by_id[id_]):
-            raise _another(id_)
+            raise _another(by_id[id_].query.id)
     return [one for id_, one in by_id.items() if id_ not in there]
 
 
-def _new_answers(connection: Connection, preferences: Iterable[Preference], now: float) -> list[dict[str, Any]]:
+def _new_answers(
+    connection: Connection, preferences: Iterable[Preference], now: float, scope: Scope
+) -> list[dict[str, Any]]:
     """Make rows of the new answers; the others must equal the stored ones."""
-    rows = [_answer_to_row(preference) for preference in preferences]
+    rows = [_answer_to_row(preference, scope) for preference in preferences]
     standing = select(*(ANSWERS.c[name] for name in _ANSWER)).where(stands())
     ids = list(dict.fromkeys(row["query_id"] for row in rows))
     answers = {(r.query_id, r.who): r._asdict() for r in in_parts(connection, standing, ANSWERS.c.query_id, ids)}
@@ -69,8 +73,8 @@ def _new_answers(connection: Connection, preferences: Iterable[Preference], now:
             new.append(answers[key])
         elif changed := [name for name in row if row[name] not in (answers[key][name], None)]:
             raise BadInput(
-                f"{changed[0]} of {key[1]!r} to query {key[0]!r} is {answers[key][changed[0]]!r} in the store and "
-                f"{row[changed[0]]!r} in what is to be added; keep one of the two"
+                f"{changed[0]} of {key[1]!r} to query {scope.id(key[0])!r} is {answers[key][changed[0]]!r} in the "
+                f"store and {row[changed[0]]!r} in what is to be added; keep one of the two"
             )
     return new
 
@@ -93,8 +97,8 @@ def _another(id_: str) -> ValueError:
     )
 
 
-def _answer_to_row(preference: Preference) -> dict[str, Any]:
+def _answer_to_row(preference: Preference, scope: Scope) -> dict[str, Any]:
     query = preference.query
     text = answer_text(preference.answer, kind=query.kind, options=len(query.options), query_id=query.id)
-    said = (query.id, preference.teacher, text, preference.shown_at, preference.answered_at)
+    said = (scope.key(query.id), preference.teacher, text, preference.shown_at, preference.answered_at)
     return dict(zip(_ANSWER, said, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -23,8 +22,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries
 LOG = logging.getLogger(__name__)  # a warning goes to stderr where nobody has set it up otherwise
 
 Found = TypeVar("Found")
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
-_NO_SPACE = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_TRUNCATE}
+# SQLite's own numbers (sqlite.org/rescode.html), which Python 3.10 neither names nor tells: there its words must do.
+_BUSY = {5, 6, 13}  # BUSY, LOCKED, FULL
+_NO_SPACE = {778, 4874, 1546}  # IOERR_WRITE, IOERR_SHMSIZE, IOERR_TRUNCATE
+_IN_WORDS = ("is locked", "is full")
 _STARTING = ("starting up", "shutting down", "too many clients", "not yet accepting connections")
 
 
@@ -102,7 +103,9 @@ def may_pass(engine: Engine, error: Exception) -> bool:
         return False
     if engine.dialect.name != "sqlite":
         return isinstance(error, OperationalError)
-    code = getattr(error.orig, "sqlite_errorcode", 0)
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is None:
+        return any(words in str(error.orig) for words in _IN_WORDS)
     return code & 0xFF in _BUSY or code in _NO_SPACE
 
 

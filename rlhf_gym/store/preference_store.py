@@ -4,43 +4,33 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar, final
+from typing import final
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import Connection, insert
 from sqlalchemy.exc import IntegrityError
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text
 from rlhf_gym.preferences import Preference, Query, Said
 from rlhf_gym.store import leases, merging
-from rlhf_gym.store.answers import (
-    AnswerSince,
-    Counts,
-    GivenAnswer,
-    UnknownQuery,
-    given,
-    number_of_options,
-    stands,
-)
 from rlhf_gym.store.database import in_memory, open_database, place
 from rlhf_gym.store.patience import PATIENCE
-from rlhf_gym.store.queries import AtHand, in_parts, keep_at_hand, read, were_written, write, written
+from rlhf_gym.store.queries import keep_at_hand, read, were_written, write, written
+from rlhf_gym.store.reading import Reading
 from rlhf_gym.store.recording import answers_missing, check_turn
-from rlhf_gym.store.rows import answer_row, check_text, row_to_answer_since, row_to_given_answer, row_to_preference
-from rlhf_gym.store.schema import ANSWERS, QUERIES
-from rlhf_gym.store.tally import OfPerson, Tally
+from rlhf_gym.store.rows import answer_row, check_text
+from rlhf_gym.store.runs import Scope, StoredRun, begin_run, check_name, check_one_to_write, describe_run, find_run
+from rlhf_gym.store.schema import ANSWERS
 from rlhf_gym.store.trainer_lock import TrainerLock
 from rlhf_gym.store.transactions import Transactions
 
-Item = TypeVar("Item")
-
 
 @final
-class PreferenceStore:
+class PreferenceStore(Reading):
     """Queries and their answers in a database: the trainer posts, people answer, the trainer reads.
 
     Nothing is ever overwritten. Every answer is a row of its own, and a person's last answer to a query is the current
@@ -53,29 +43,44 @@ class PreferenceStore:
 
     A database that is locked, full, or on a server that is started anew is waited for; a word on stderr says so.
 
+    A database may hold several runs, each with a budget of its own. Opened for one of them, the store shows that one
+    alone. Opened for none, it shows all: a person is given the query that has waited longest, whichever run's it is.
+
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file; made if it isn't there. The default
             lives in memory and is gone with the store.
         lasting: Have a write return only when it is safe from a power cut, which takes some 4 ms on a disk. False is
             for teachers who can be asked again: what was written then survives the end of the process alone.
         patience: Seconds for which a database that can't be used is waited for.
+        run: Name of the run to show; or the run itself, which begins now unless it is there. None shows every run,
+            under ids that tell them apart; then nothing can be posted unless there is only one.
 
     Raises:
-        BadInput: If the database can't be opened, belongs to something else, or is of another version; and later
-            from any method, if its file turns out to be damaged, or it couldn't be used for too long.
+        BadInput: If the database can't be opened, belongs to something else, is of another version, or has no such run;
+            and later from any method, if its file turns out to be damaged, or it couldn't be used for too long.
         ImportError: If the URL's driver isn't installed.
     """
 
-    def __init__(self, url: str | Path = "sqlite://", *, lasting: bool = True, patience: float = PATIENCE) -> None:
-        self._engine = open_database(url, patience=patience)
-        self._does = Transactions(self._engine, lasting=lasting, patience=patience)
-        self._at_hand, self._tally, self._clock = AtHand(), Tally(), leases.Clock()
-        self._close = weakref.finalize(self, self._does.close)  # a store that is dropped closes itself
-
-    @property
-    def place(self) -> str:
-        """Path of the file, or URL without its password."""
-        return place(self._engine)
+    def __init__(
+        self,
+        url: str | Path = "sqlite://",
+        *,
+        lasting: bool = True,
+        patience: float = PATIENCE,
+        run: str | StoredRun | None = None,
+    ) -> None:
+        if isinstance(run, StoredRun):
+            check_name(run.name)
+        self._url, self._patience = url, patience
+        engine = open_database(url, patience=patience)
+        does = Transactions(engine, lasting=lasting, patience=patience)
+        try:
+            scope = _scope(does, run, place(engine))
+        except BaseException:
+            does.close()
+            raise
+        super().__init__(engine, does, scope)
+        self._close = weakref.finalize(self, does.close)  # a store that is dropped closes itself
 
     @property
     def in_memory(self) -> bool:
@@ -83,16 +88,36 @@ class PreferenceStore:
         return in_memory(self._engine)
 
     def beside(self, name: str) -> Path | None:
-        """Name a file in the folder of the store's own; None where that is in memory or on a server."""
-        return None if self.in_memory or "://" in self.place else Path(self.place).with_name(name)
+        """Name a file of the run's in the folder of the store's own; None where that is in memory or on a server."""
+        if self.in_memory or "://" in self.place:
+            return None
+        return Path(self.place).with_name(name if self._scope.number in (None, 1) else f"{self._scope.number}-{name}")
 
     def train_alone(self) -> None:
-        """Keep other trainers out until the store is closed, or this process ends in any way; harmless if done twice.
+        """Keep other trainers of the run out until the store is closed, or this process ends in any way.
+
+        Harmless if done twice.
 
         Raises:
             BadInput: If another trainer has it, whichever machine it is on.
         """
-        self._does.trainer = self._does.trainer or TrainerLock(self._engine)
+        self._does.trainer = self._does.trainer or TrainerLock(self._engine, run=self._scope.number or 1)
+
+    def describe(self, run: StoredRun) -> None:
+        """Keep what people are shown of a run from now on: its budget, instructions, levels, and how clips are drawn.
+
+        Args:
+            run: Known by its name.
+        """
+        self._does.write(lambda connection, _: describe_run(connection, run))
+
+    def of_run(self, name: str) -> PreferenceStore:
+        """Open the same database anew for one of its runs.
+
+        Raises:
+            BadInput: If there is no such run.
+        """
+        return PreferenceStore(self._url, patience=self._patience, run=name)
 
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
         """Put queries up for answering: all of them, or none if one is refused.
@@ -108,12 +133,13 @@ class PreferenceStore:
         if people < 1:
             raise BadInput(f"people is {people}; ask at least 1 for each query")
         texts: dict[int, str] = {}
-        posted = [written(query, texts) for query in queries]
+        posted = [written(query, texts, scope=self._scope) for query in queries]
         if not posted:
             return
         now = time.time()
 
         def do(connection: Connection, again: bool) -> None:
+            check_one_to_write(connection, self._scope)
             if not (again and were_written(connection, posted, now)):
                 write(connection, posted, [{"people": people, "posted_at": now}] * len(posted), self._at_hand)
 
@@ -121,12 +147,13 @@ class PreferenceStore:
             self._does.write(do)
             keep_at_hand(posted, self._at_hand)
         except IntegrityError as error:
-            ids = [query.id for query in queries]
-            twice = sorted(self._known(ids) or {id_ for id_ in ids if ids.count(id_) > 1})
+            keys = [one.key for one in posted]
+            twice = sorted(self._known(keys) or {key for key in keys if keys.count(key) > 1})
             if not twice:
                 raise
             raise BadInput(
-                f"query {twice[0]!r} was posted before; a query is posted once: give each new one an id of its own"
+                f"query {self._scope.id(twice[0])!r} was posted before; a query is posted once: give each new one an "
+                "id of its own"
             ) from error
 
     def record(
@@ -175,8 +202,9 @@ class PreferenceStore:
             return
         when = time.time() if answered_at is None else answered_at
         said = partial(answer_row, who=teacher, shown_at=shown_at, answered_at=when)
-        rows = [said(query_id=id_, answer=text) for id_, text in zip(query_ids, texts, strict=True)]
-        withdrawn = [id_ for id_, text in zip(query_ids, texts, strict=True) if text is None]
+        keys = [self._scope.key(id_) for id_ in query_ids]
+        rows = [said(query_id=key, answer=text) for key, text in zip(keys, texts, strict=True)]
+        withdrawn = [key for key, text in zip(keys, texts, strict=True) if text is None]
 
         def do(connection: Connection, again: bool) -> None:
             if missing := answers_missing(connection, rows) if again else rows:
@@ -205,12 +233,13 @@ class PreferenceStore:
             BadInput: If the answer isn't one to a query of that kind.
         """
         [(kind, options)] = self._shapes([query_id])
+        key = self._scope.key(query_id)
         text = answer_text(answer, kind=kind, options=options, query_id=query_id)
-        row = answer_row(query_id=query_id, answer=text, who=person, shown_at=shown_at, answered_at=time.time())
+        row = answer_row(query_id=key, answer=text, who=person, shown_at=shown_at, answered_at=time.time())
 
         def do(connection: Connection, _: bool) -> None:
             now = self._clock.now(connection)
-            if check_turn(connection, row, holders=lambda: leases.holders(connection, query_id, now=now)):
+            if check_turn(connection, row, holders=lambda: leases.holders(connection, key, now=now)):
                 connection.execute(insert(ANSWERS), [row])
 
         self._does.write(do)
@@ -227,7 +256,7 @@ class PreferenceStore:
             BadInput: If a query differs from one of the same id, an answer from what the same person's is here, or
                 either isn't of its kind.
         """
-        queries = [written(preference.query) for preference in preferences]
+        queries = [written(preference.query, scope=self._scope) for preference in preferences]
         new, answers = self._does.write(
             lambda connection, _: merging.add(connection, queries, preferences, self._at_hand)
         )
@@ -261,30 +290,17 @@ class PreferenceStore:
         def do(connection: Connection, _: bool) -> list[Query]:
             waiting, now = self._tally.open(connection), self._clock.now(connection)
             rows = leases.claim(connection, waiting, person, n=n, now=now, lease=lease, kinds=kinds)
-            return read(connection, rows, self._at_hand)
+            return list(read(connection, rows, self._at_hand).values())
 
         return self._does.write(do, lasting=False)
 
     def release(self, person: str) -> None:
         """Release the queries that `person` holds and hasn't answered."""
-        self._does.write(
-            lambda connection, _: leases.release(connection, person, now=self._clock.now(connection)), lasting=False
-        )
 
-    def holders(self, query_id: str) -> set[str]:
-        """List the people with a lease on a query, answered or not."""
-        return self._does.read(lambda connection: leases.holders(connection, query_id, now=self._clock.now(connection)))
+        def do(connection: Connection, _: bool) -> None:
+            leases.release(connection, person, now=self._clock.now(connection), scope=self._scope)
 
-    def wanted(self, query_id: str) -> int:
-        """Get the number of people whose answers a query needs.
-
-        Raises:
-            UnknownQuery: If there is no such query.
-        """
-        people = self._rows(select(QUERIES.c.people).where(QUERIES.c.id == query_id), lambda row: int(row.people))
-        if not people:
-            raise _never_posted(query_id)
-        return people[0]
+        self._does.write(do, lasting=False)
 
     def drop(self, query_ids: Iterable[str]) -> int:
         """Withdraw open queries, such as stale ones.
@@ -299,94 +315,9 @@ class PreferenceStore:
             UnknownQuery: If there is no such query.
         """
         query_ids = list(query_ids)
-        self._check_known(query_ids)
-        return self._does.write(
-            lambda connection, _: leases.drop(connection, query_ids, now=self._clock.now(connection))
-        )
-
-    def query(self, query_id: str) -> Query:
-        """Look a query up by its id.
-
-        Raises:
-            UnknownQuery: If there is none.
-        """
-        [query] = self.queries([query_id])
-        return query
-
-    def queries(self, ids: Sequence[str]) -> list[Query]:
-        """Look queries up by their ids, in one read, in the order of the ids.
-
-        Raises:
-            UnknownQuery: If there is none of an id.
-        """
-        for id_ in ids:
-            check_text("query", id_)
-        found = self._does.read(partial(self._queries, ids=list(dict.fromkeys(ids))))
-        if unknown := sorted(set(ids) - found.keys()):
-            raise _never_posted(unknown[0])
-        return [found[id_] for id_ in ids]
-
-    def pending(self, limit: int | None = None) -> list[Query]:
-        """List the oldest open queries, leased or not, in order of posting; at most `limit` of them."""
-
-        def do(connection: Connection) -> list[Query]:
-            ids = self._tally.open(connection, limit)
-            found = self._queries(connection, ids)
-            return [found[id_] for id_ in ids]
-
-        return self._does.read(do)
-
-    def open_ids(self, limit: int | None = None) -> list[str]:
-        """List the ids of the queries of :meth:`pending`."""
-        return self._does.read(lambda connection: self._tally.open(connection, limit))
-
-    def preferences(self) -> list[Preference]:
-        """List every current answer, SKIP included, with its query, in order of answering."""
-        return self._preferences(_PREFERENCES.order_by(ANSWERS.c.number))
-
-    def answers_since(self, number: int = 0) -> list[AnswerSince]:
-        """List the answers after the one of this number, withdrawals included, in order; 0 lists all.
-
-        It costs what is new, for it holds no segments: look those up that you don't know with :meth:`queries`.
-        """
-        return self._rows(_GIVEN.where(ANSWERS.c.number > number), row_to_answer_since)
-
-    def last_answered(self, person: str, *, kinds: Collection[str] | None = None) -> Preference | None:
-        """Find `person`'s last current answer; None if there is none. To undo it, record None for its query.
-
-        Args:
-            person: Who.
-            kinds: Answers to queries of these kinds alone; None is all.
-        """
-        last = _PREFERENCES.where(ANSWERS.c.who == person).order_by(ANSWERS.c.number.desc()).limit(1)
-        return next(iter(self._preferences(last if kinds is None else last.where(QUERIES.c.kind.in_(kinds)))), None)
-
-    def standing(self, query_id: str) -> dict[str, Said]:
-        """Look up the current answers to one query, by person."""
-        there = self._rows(_GIVEN.where(ANSWERS.c.query_id == query_id, stands()), row_to_answer_since)
-        return {said.person: said.answer for said in there if said.answer is not None}
-
-    def history(self, person: str | None = None) -> list[GivenAnswer]:
-        """List every answer ever given, by `person` or by anybody, withdrawals included, in order of answering."""
-        said = _GIVEN if person is None else _GIVEN.where(ANSWERS.c.who == person)
-        return self._rows(said, row_to_given_answer)
-
-    def number_asked(self) -> int:
-        """Count the queries, as :attr:`Counts.asked` does, and nothing else, which takes no time."""
-        [asked] = self._rows(select(func.count()).select_from(QUERIES), lambda row: int(row[0]))
-        return asked
-
-    def counts(self, kinds: Collection[str] | None = None) -> Counts:
-        """Count queries asked, their answers, and the answers still awaited.
-
-        Args:
-            kinds: Count queries of these kinds alone; None is all.
-        """
-        return self._does.read(lambda connection: self._tally.counts(connection, kinds))
-
-    def counts_of(self, person: str) -> OfPerson:
-        """Count the labels of one person, and the seconds that they take."""
-        return self._does.read(lambda connection: self._tally.of(connection, person))
+        self._shapes(query_ids)
+        keys = [self._scope.key(id_) for id_ in query_ids]
+        return self._does.write(lambda connection, _: leases.drop(connection, keys, now=self._clock.now(connection)))
 
     def close(self) -> None:
         """Close the database; harmless if done twice."""
@@ -398,52 +329,11 @@ class PreferenceStore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
 
-    def _rows(self, statement: Select[Any], make: Callable[[Row[Any]], Item]) -> list[Item]:
-        return self._does.read(lambda connection: [make(row) for row in connection.execute(statement)])
 
-    def _preferences(self, statement: Select[Any]) -> list[Preference]:
-        def do(connection: Connection) -> list[Preference]:
-            rows = connection.execute(statement).all()
-            queries = {query.id: query for query in read(connection, rows, self._at_hand)}
-            return [row_to_preference(row, queries[row.id]) for row in rows]
-
-        return self._does.read(do)
-
-    def _queries(self, connection: Connection, ids: Sequence[str]) -> dict[str, Query]:
-        rows = in_parts(connection, select(QUERIES), QUERIES.c.id, ids)
-        return {query.id: query for query in read(connection, rows, self._at_hand)}
-
-    def _shapes(self, ids: Sequence[str]) -> list[tuple[str, int]]:
-        """Look up the kind of each query, and its number of options."""
-        known = {id_: query for id_ in ids if (query := self._at_hand.queries.get(id_)) is not None}
-        shapes = {id_: (query.kind, len(query.options)) for id_, query in known.items()}
-        asked = select(QUERIES.c.id, QUERIES.c.kind, number_of_options().label("options"))
-        if new := [id_ for id_ in dict.fromkeys(ids) if id_ not in shapes]:
-            for id_ in new:
-                check_text("query", id_)
-            rows = self._does.read(lambda connection: list(in_parts(connection, asked, QUERIES.c.id, new)))
-            shapes |= {row.id: (row.kind, row.options) for row in rows}
-        if unknown := sorted(set(ids) - shapes.keys()):
-            raise UnknownQuery(f"query {unknown[0]!r} is not in the store; post it before it is answered")
-        return [shapes[id_] for id_ in ids]
-
-    def _known(self, ids: Sequence[str]) -> set[str]:
-        known = select(QUERIES.c.id)
-        return self._does.read(lambda connection: {row.id for row in in_parts(connection, known, QUERIES.c.id, ids)})
-
-    def _check_known(self, ids: Sequence[str]) -> None:
-        if unknown := sorted(set(ids) - self._known(ids)):
-            raise _never_posted(unknown[0])
-
-
-def _never_posted(query_id: str) -> UnknownQuery:
-    return UnknownQuery(f"query {query_id!r} is not in the store; use the id of one that was posted")
-
-
-# Made once: to put one together takes longer than to execute it.
-_GIVEN = given()
-_PREFERENCES = (
-    select(QUERIES, *(ANSWERS.c[name] for name in ("answer", "who", "shown_at", "answered_at")))
-    .join(ANSWERS, ANSWERS.c.query_id == QUERIES.c.id)
-    .where(stands())
-)
+def _scope(does: Transactions, run: str | StoredRun | None, place: str) -> Scope:
+    """Find, or begin, the run that is to be shown."""
+    if run is None:
+        return Scope()
+    if isinstance(run, StoredRun):
+        return Scope(does.write(lambda connection, _: begin_run(connection, run)).number)
+    return Scope(does.read(lambda connection: find_run(connection, run, place)).number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 from weakref import WeakValueDictionary
@@ -15,6 +15,7 @@ from rlhf_gym.kinds.made import ARRAYS
 from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Segment
 from rlhf_gym.store.rows import query_to_row, readable, row_to_query, row_to_segment, segment_to_row
+from rlhf_gym.store.runs import EVERY, Scope
 from rlhf_gym.store.schema import OPTIONS, QUERIES, SEGMENTS
 
 _AT_ONCE = 500  # values that one statement asks for: databases have their limits
@@ -22,8 +23,10 @@ _AT_ONCE = 500  # values that one statement asks for: databases have their limit
 
 @dataclass(frozen=True, eq=False)
 class AtHand:
-    """Stored queries by id and segments by digest that are still referenced: none is decoded again."""
+    """Stored queries by key and segments by digest that are still referenced: none is decoded again."""
 
+    scope: Scope = EVERY
+    """Whose queries these are."""
     queries: WeakValueDictionary[str, Query] = field(default_factory=WeakValueDictionary)
     segments: WeakValueDictionary[str, Segment] = field(default_factory=WeakValueDictionary)
 
@@ -37,26 +40,32 @@ class Written:
     segments: tuple[dict[str, Any], ...]
 
     @property
+    def key(self) -> str:
+        """Its id in the database."""
+        return str(self.row["id"])
+
+    @property
     def digests(self) -> tuple[str, ...]:
         """Of its options, by place."""
         return tuple(segment["digest"] for segment in self.segments)
 
 
-def written(query: Query, texts: dict[int, str] | None = None) -> Written:
+def written(query: Query, texts: dict[int, str] | None = None, *, scope: Scope = EVERY) -> Written:
     """Make all rows of a query, before any of them is in the database.
 
     Args:
         query: Which one.
         texts: As :func:`segment_to_row` takes it.
+        scope: Of which run.
 
     Raises:
         BadInput: If it isn't of its kind, or a segment can't be written.
     """
     check_query(query)
     named = zip(query.options, query.names, strict=True)
-    return Written(
-        query, query_to_row(query), tuple(segment_to_row(one, f"{name} segment", texts) for one, name in named)
-    )
+    row = query_to_row(query)
+    row |= {name: scope.key(row[name]) for name in ("id", "repeats") if row[name] is not None}
+    return Written(query, row, tuple(segment_to_row(one, f"{name} segment", texts) for one, name in named))
 
 
 def write(
@@ -75,11 +84,13 @@ def write(
         del segments[row.digest]
     if segments:
         connection.execute(insert(SEGMENTS), list(segments.values()))
-    connection.execute(insert(QUERIES), [{**one.row, **columns} for one, columns in zip(queries, further, strict=True)])
+    of = {"run": at_hand.scope.number or 1}
+    rows = [{**of, **one.row, **columns} for one, columns in zip(queries, further, strict=True)]
+    connection.execute(insert(QUERIES), rows)
     connection.execute(
         insert(OPTIONS),
         [
-            {"query_id": one.query.id, "place": place, "segment": digest}
+            {"query_id": one.key, "place": place, "segment": digest}
             for one in queries
             for place, digest in enumerate(one.digests)
         ],
@@ -88,9 +99,9 @@ def write(
 
 def were_written(connection: Connection, queries: Sequence[Written], posted_at: float) -> bool:
     """Tell whether these queries are there from this very moment: they were written, and the word of it was lost."""
-    ids, moments = [one.query.id for one in queries], select(QUERIES.c.id, QUERIES.c.posted_at)
+    ids, moments = [one.key for one in queries], select(QUERIES.c.id, QUERIES.c.posted_at)
     there = {row.id: row.posted_at for row in in_parts(connection, moments, QUERIES.c.id, ids)}
-    return all(there.get(one.query.id) == posted_at for one in queries)
+    return all(there.get(one.key) == posted_at for one in queries)
 
 
 def keep_at_hand(queries: Iterable[Written], at_hand: AtHand) -> None:
@@ -101,11 +112,11 @@ def keep_at_hand(queries: Iterable[Written], at_hand: AtHand) -> None:
             if is_fixed:
                 at_hand.segments[digest] = segment
         if all(fixed):
-            at_hand.queries[one.query.id] = one.query
+            at_hand.queries[one.key] = one.query
 
 
-def read(connection: Connection, rows: Iterable[Row[Any]], at_hand: AtHand) -> list[Query]:
-    """Read the queries of rows of `queries`, each segment decoded once, if at all.
+def read(connection: Connection, rows: Iterable[Row[Any]], at_hand: AtHand) -> dict[str, Query]:
+    """Read the queries of rows of `queries`, by key, each segment decoded once, if at all.
 
     Args:
         connection: Any.
@@ -117,14 +128,17 @@ def read(connection: Connection, rows: Iterable[Row[Any]], at_hand: AtHand) -> l
     digests = digests_of(connection, [id_ for id_ in by_id if id_ not in found])
     segments = _segments(connection, list(dict.fromkeys(chain.from_iterable(digests.values()))), at_hand)
     for id_, mine in digests.items():
-        found[id_] = at_hand.queries[id_] = _made(by_id[id_], mine, segments)
-    return [found[id_] for id_ in by_id]
+        found[id_] = at_hand.queries[id_] = _made(by_id[id_], mine, segments, at_hand.scope)
+    return {id_: found[id_] for id_ in by_id}
 
 
-def _made(row: Row[Any], digests: Sequence[str], segments: Mapping[str, Segment]) -> Query:
+def _made(row: Row[Any], digests: Sequence[str], segments: Mapping[str, Segment], scope: Scope) -> Query:
     with readable(f"query {row.id!r}"):
         options = [segments[digest] for digest in digests]
-    return row_to_query(row, options)
+    query = row_to_query(row, options)
+    if scope.prefix:
+        return replace(query, id=scope.id(query.id), repeats=query.repeats and scope.id(query.repeats))
+    return query
 
 
 def digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:

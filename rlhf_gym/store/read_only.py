@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rlhf_gym.store.schema import SCHEMA_VERSION
+
 
 def only_to_read(file: str) -> dict[str, Any]:
     """Make the options of an engine for a file: those of any file, unless it is in a folder that can't be written."""
@@ -23,4 +25,20 @@ def _connect(file: Path) -> sqlite3.Connection:
     is there somebody may, and its own files beside it are, too.
     """
     how = "mode=ro" if Path(f"{file}-wal").exists() else "immutable=1"
-    return sqlite3.connect(f"{file.as_uri()}?{how}", uri=True, check_same_thread=False)
+    connection = sqlite3.connect(f"{file.as_uri()}?{how}", uri=True, check_same_thread=False)
+    try:
+        if connection.execute("SELECT value FROM rlhf_gym_meta WHERE name = 'schema_version'").fetchone() == ("4",):
+            for statement in _VERSION_4:
+                connection.execute(statement)
+    except sqlite3.Error:  # it is no database of ours, which is told where it is opened
+        pass
+    return connection
+
+
+# What is temporary comes before what is in the file: so version 4, which had one run, is read as today's tables.
+_VERSION_4 = (
+    "PRAGMA temp_store = MEMORY",
+    "CREATE TEMP VIEW queries AS SELECT *, 1 AS run FROM main.queries",
+    "CREATE TEMP TABLE runs (number, name, env_id, labels, instructions, levels, draw)",
+    f"CREATE TEMP VIEW rlhf_gym_meta AS SELECT 'schema_version' AS name, '{SCHEMA_VERSION}' AS value",
+)

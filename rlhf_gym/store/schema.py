@@ -1,4 +1,4 @@
-"""The tables of the preference store. Rows are added and never changed."""
+"""The tables of the preference store. Rows are added and never changed, but for what a run shows to people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 TABLES = MetaData()
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER keys alone
@@ -26,6 +26,18 @@ META = Table(
     TABLES,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+RUNS = Table(
+    "runs",
+    TABLES,
+    Column("number", Integer, primary_key=True),  # from 1; without a row, whatever is there is of run 1
+    Column("name", Text, nullable=False, unique=True),
+    Column("env_id", Text, nullable=False),
+    Column("labels", BigInteger),  # the budget; NULL is unknown
+    Column("instructions", Text, nullable=False),
+    Column("levels", Text, nullable=False),  # a list in JSON
+    Column("draw", Text, nullable=False),
 )
 
 SEGMENTS = Table(
@@ -42,7 +54,7 @@ QUERIES = Table(
     "queries",
     TABLES,
     Column("number", _NUMBER, primary_key=True),  # the order of posting
-    Column("id", Text, nullable=False, unique=True),
+    Column("id", Text, nullable=False, unique=True),  # of a run after the first one, with its number before it: 2:ID
     Column("kind", Text, nullable=False, server_default="comparison"),
     Column("why", Text, nullable=False),
     Column("value", Double),  # NULL is NaN, which SQLite can't hold
@@ -51,6 +63,8 @@ QUERIES = Table(
     Column("repeats", Text),  # id of the query asked again; no foreign key, for a set may be imported without it
     Column("posted_at", Double, nullable=False),
     Column("people", Integer, nullable=False, server_default="1"),  # how many people's answers it wants
+    Column("run", Integer, nullable=False, server_default="1"),
+    Index("queries_by_run", "run"),
 )
 
 OPTIONS = Table(

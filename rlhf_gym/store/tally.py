@@ -18,6 +18,7 @@ from rlhf_gym.store.answers import Counts, is_open, stands, tally_by_kind
 from rlhf_gym.store.packing import Damaged
 from rlhf_gym.store.queries import in_parts
 from rlhf_gym.store.rows import readable
+from rlhf_gym.store.runs import EVERY, Scope
 from rlhf_gym.store.schema import ANSWERS, DROPPED, QUERIES
 
 _ENDS = select(
@@ -28,6 +29,7 @@ _ENDS = select(
 _ASKED = select(QUERIES.c.number, QUERIES.c.id, QUERIES.c.kind, QUERIES.c.people)
 _OPEN = select(QUERIES.c.number, QUERIES.c.id).where(is_open()).order_by(QUERIES.c.number)
 _BY = select(ANSWERS).where(stands())
+_ANSWERED = select(ANSWERS.c.query_id)
 Said = dict[str, Row[Any]]
 """Standing answers to one query, by person."""
 
@@ -63,9 +65,14 @@ class Tally:
     """Counts of a store's queries and answers. Safe to use from many threads.
 
     What it keeps grows with the open queries, and by a number for each answer of a person who was asked about.
+
+    Args:
+        scope: Whose queries are counted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scope: Scope = EVERY) -> None:
+        self._asked, self._all_open, self._by_kind = map(scope.only, (_ASKED, _OPEN, tally_by_kind()))
+        self._by, self._answered = map(scope.only_answers, (_BY, _ANSWERED))
         self._lock = threading.Lock()  # taken by who has a connection already: in memory there is one
         self._read: tuple[int, ...] | None = None  # answers, queries and dropped ones, as _ENDS says it
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -92,7 +99,7 @@ class Tally:
             one = self._people.get(person)
             if one is None:
                 one = _Person()
-                for row in connection.execute(_BY.where(ANSWERS.c.who == person)):
+                for row in connection.execute(self._by.where(ANSWERS.c.who == person)):
                     with readable(f"answer {row.number}"):
                         one.count(row, 1)
                 if now == self._read:  # else another thread's moment was later
@@ -119,15 +126,17 @@ class Tally:
     def _begin(self, connection: Connection) -> None:
         self._counts.clear()
         self._people.clear()
-        for row in connection.execute(tally_by_kind()):
+        for row in connection.execute(self._by_kind):
             counted = {name: int(getattr(row, name)) for name in Counts._fields}  # sums are Decimal on a server
             self._counts[row.kind].update(counted)
-        self._open = [(row.number, row.id) for row in connection.execute(_OPEN)]
+        self._open = [(row.number, row.id) for row in connection.execute(self._all_open)]
 
     def _add(self, connection: Connection, was: tuple[int, ...], now: tuple[int, ...]) -> None:
         answers, queries, dropped = was
-        asked: dict[str, Any] = {row.id: row for row in connection.execute(_ASKED.where(QUERIES.c.number > queries))}
-        answered = set(connection.scalars(select(ANSWERS.c.query_id).where(ANSWERS.c.number > answers)))
+        asked: dict[str, Any] = {
+            row.id: row for row in connection.execute(self._asked.where(QUERIES.c.number > queries))
+        }
+        answered = set(connection.scalars(self._answered.where(ANSWERS.c.number > answers)))
         gone = self._dropped(connection, [id_ for _, id_ in self._open]) if now[2] > dropped else set()
         changed = list(asked.keys() | answered | gone)
         known = [id_ for id_ in changed if id_ not in asked]

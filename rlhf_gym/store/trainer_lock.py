@@ -1,4 +1,4 @@
-"""One trainer to a store: a lock that goes with who holds it, however they end."""
+"""One trainer to a run in a store: a lock that goes with who holds it, however they end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ try:
 except ImportError:  # Windows has no advisory locks: there, don't train from one file in two processes at once
     fcntl = None  # type: ignore[assignment]
 
-_KEYS = {"space": 1706, "trainer": 1}
+_SPACE = 1706
 _TAKE = text("SELECT pg_try_advisory_lock(:space, :trainer)")
 _HOLDER = text(
     "SELECT activity.pid, coalesce(host(activity.client_addr), 'the server''s own machine') AS host "
@@ -33,26 +33,28 @@ _END = text("SELECT pg_terminate_backend(:pid)")
 
 @final
 class TrainerLock:
-    """Keeps other trainers off a store until it is closed, or this process ends in any way.
+    """Keeps other trainers off a run in a store until it is closed, or this process ends in any way.
 
     A server keeps it for as long as the connection lives; where that was lost, it is taken anew before the next write.
-    For a file, the file `NAME-trainer` beside it is locked.
+    For a file, the file `NAME-trainer` beside it is locked, or `NAME-trainer-2` for the second run.
 
     Args:
         engine: The store's.
+        run: Number of the run.
 
     Raises:
         BadInput: If another trainer holds it.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, run: int = 1) -> None:
         self._engine, self._pid = engine, 0
+        self._keys = {"space": _SPACE, "trainer": run}
         self._connection: Connection | None = None
         self._close: Callable[[], object] = _nothing
         if engine.dialect.name == "postgresql":
             self._take_on_server()
         elif engine.dialect.name == "sqlite" and not in_memory(engine) and fcntl is not None:
-            self._take_beside(Path(f"{place(engine)}-trainer"))
+            self._take_beside(Path(f"{place(engine)}-trainer{'' if run == 1 else f'-{run}'}"))
 
     def check(self) -> None:
         """See that it is still held, and take it anew if the server has lost it.
@@ -81,8 +83,8 @@ class TrainerLock:
         try:
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             connection.detach()  # the pool neither counts it nor hands it on, and closing it is the end of it
-            while not connection.scalar(_TAKE, _KEYS):
-                holder = connection.execute(_HOLDER, _KEYS).first()
+            while not connection.scalar(_TAKE, self._keys):
+                holder = connection.execute(_HOLDER, self._keys).first()
                 if holder is None:
                     continue  # it has just been let go
                 if holder.pid != self._pid:

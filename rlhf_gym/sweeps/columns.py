@@ -9,19 +9,23 @@ from datetime import datetime, timezone
 from typing import Any
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.runs.provenance import provenance
 
 
 def setting_columns(config: RLHFConfig) -> dict[str, Any]:
     """List every setting of a run by its dotted name.
 
-    What is neither number nor text becomes JSON. `run_dir` is left out: it has no part in the result.
+    What is neither number nor text becomes JSON. Where the run was kept has no part in the result: `run_dir` and its
+    name in the store are left out, and so is the store's password.
     """
     columns: dict[str, Any] = {"seed": config.seed}
     for name, value in asdict(config).items():
         grouped = is_dataclass(getattr(config, name))
         columns |= {f"{name}.{inner}": v for inner, v in value.items()} if grouped else {name: value}
-    del columns["run_dir"]
+    del columns["run_dir"], columns["feedback.run"]
+    for name in ("feedback.store", "feedback.preferences"):
+        columns[name] = columns[name] and url_without_password(columns[name])
     return {name: _cell(value) for name, value in columns.items()}
 
 

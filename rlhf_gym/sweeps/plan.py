@@ -102,6 +102,8 @@ def _config(file: Path, name: Any, shared: Mapping[str, Any], own: Any, seed: in
         config = RLHFConfig.over_preset(merge(given, {"seed": seed}))
     except BadInput as error:
         raise BadInput(f"sweep {file}, setting {name}: {error}") from error
+    if config.feedback.run is not None:
+        raise BadInput(f"sweep {file}: setting {name} has feedback.run; leave it out: the sweep gives each run its own")
     return json.dumps(plain(asdict(config)))
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import unknown_name
+from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.errors import BadInput
 from rlhf_gym.stats import interquartile_mean, mean_name
 from rlhf_gym.sweeps.executors import PROCESSES, executor
@@ -55,6 +59,8 @@ def sweep(
         with alone(out):
             todo = missing(wanted, out / RUNS, partial(_check, out / RUNS))
             print(f"{out}: {len(todo)} runs to do, {len(wanted) - len(todo)} already there", flush=True)
+            for line in _where_people_answer(todo):
+                print(line, flush=True)
             return run_missing(todo, execute, partial(_keep, out), jobs=jobs, executor=where)
     except ValueError as error:
         raise error if isinstance(error, BadInput) else BadInput(str(error)) from error
@@ -69,6 +75,14 @@ def reached(out: Path) -> Iterator[str]:
         spread = f", {min(values):.1f} to {max(values):.1f}" if len(values) > 1 else ""
         n = f"{len(values)} seed{'s' * (len(values) > 1)}"
         yield f"{setting}: true return {interquartile_mean(values):.1f} ({mean_name(len(values))} of {n}{spread})"
+
+
+def _where_people_answer(runs: Sequence[SweepRun]) -> list[str]:
+    """Say by which command people answer the runs that share a store, a line for each store."""
+    configs = [RLHFConfig.over_preset(json.loads(run.config)) for run in runs]
+    stores = dict.fromkeys(config.feedback.store for config in configs if config.teacher == "store")
+    places = [shlex.quote(url_without_password(store)) for store in stores if store]
+    return [f"people answer all of them on one page: rlhf-gym label --web --store {place}" for place in places]
 
 
 def _chosen(runs: Sequence[SweepRun], only: Sequence[str], seeds: Sequence[int]) -> list[SweepRun]:

@@ -28,7 +28,8 @@ def in_fresh_process(job: SweepRun) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "rows.json"
-        told = json.dumps({"config": json.loads(job.config), "run_dir": job.run_dir})
+        named = f"{job.setting}_seed{job.seed}"
+        told = json.dumps({"config": json.loads(job.config), "run_dir": job.run_dir, "name": named})
         fresh_process([sys.executable, "-m", "rlhf_gym.sweeps.worker", str(output)], told)
         run, metrics = json.loads(output.read_text())
     return {
@@ -51,7 +52,7 @@ def main(output: Path) -> None:
     told = json.load(sys.stdin)
     config = RLHFConfig.over_preset(told["config"])
     with ExitStack() as stack:
-        kept = told["run_dir"] or f"{stack.enter_context(tempfile.TemporaryDirectory())}/run"
+        kept = told["run_dir"] or f"{stack.enter_context(tempfile.TemporaryDirectory())}/{told['name']}"
         run = done(config, Path(kept))
     known = setting_columns(config)
     output.write_text(json.dumps([known | summary_columns(known, run.summary), run.metrics]))

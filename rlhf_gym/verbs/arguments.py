@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rlhf_gym.store import PreferenceStore
 
 RunDir = Annotated[Path, Positional, arg(metavar="DIR")]
+MaybeRunDir = Annotated[Path | None, Positional, arg(metavar="[DIR]")]
+OfRun = Annotated[str | None, arg(name="run", metavar="NAME")]
 
 
 def config_of(run_dir: Path) -> RLHFConfig | None:
@@ -41,18 +43,19 @@ def check_code(config: RLHFConfig, run_dir: Path, *settings: str) -> None:
     check_trusted(code_named(config, *settings), f"{run_dir}")
 
 
-def store_of(run_dir: Path, url: str | None = None, **how: float) -> PreferenceStore:
+def store_of(run_dir: Path, url: str | None = None, run: str | None = None, **how: float) -> PreferenceStore:
     """Open the store of a run, which has to exist.
 
     Args:
-        run_dir: The run directory.
+        run_dir: The run directory, or one that holds no run.
         url: Another store; None is the one that the run's settings name, or preferences.db.
+        run: Which run of the store; None is that of the run directory, or every one.
         **how: As :class:`PreferenceStore` takes it.
     """
     from sqlalchemy import make_url
 
     from rlhf_gym.runs.strange_files import check_entries
-    from rlhf_gym.store import PreferenceStore
+    from rlhf_gym.store import FIRST, PreferenceStore
 
     config = config_of(run_dir)
     check_entries(run_dir)
@@ -64,7 +67,18 @@ def store_of(run_dir: Path, url: str | None = None, **how: float) -> PreferenceS
     path = make_url(url).database if url and url.startswith("sqlite:///") else None
     if path and not Path(path).is_file():
         raise BadInput(f"store {url} is a file that isn't there; name the one that the run writes to")
-    return PreferenceStore(url or file, **how)  # type: ignore[arg-type]
+    run = run or ((config.feedback.run or FIRST) if config else None)
+    return PreferenceStore(url or file, run=run, **how)  # type: ignore[arg-type]
+
+
+def check_named(run_dir: Path | None, store: str | None) -> None:
+    """Refuse to look for a store where neither a run directory nor a database is named.
+
+    Raises:
+        BadInput: Saying what to name.
+    """
+    if run_dir is None and store is None:
+        raise BadInput("neither DIR nor --store is given; name a run directory, or the database that runs share")
 
 
 def spaces_of(config: RLHFConfig, run_dir: Path) -> tuple[Space[Any], Space[Any]]:

@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
-from rlhf_gym.verbs.arguments import RunDir, config_of, spaces_of, store_of
+from rlhf_gym.verbs.arguments import OfRun, RunDir, config_of, spaces_of, store_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Export:
 
         config, output = RLHFConfig.from_run(self.run_dir / "config.yaml"), self.output or self.run_dir / "export"
         with store_of(self.run_dir) as store:
+            store.check_one_run()
             n = export(store, output, spaces=spaces_of(config, self.run_dir), parquet=not self.no_parquet)
         place = shlex.quote(str(output))
         print(f"wrote {n} preferences into {output}; to read them: rlhf-gym import {place} --store URL")
@@ -77,6 +78,8 @@ class Import:
     """A run directory whose store takes them."""
     store: str | None = None
     """Database URL of a store that takes them, such as sqlite:///preferences.db; made if it isn't there."""
+    of_run: OfRun = None
+    """Of the runs that share that store, which one takes them; None is the only one."""
     trust: bool = False
     """Run modules of somebody else's that these preferences, or the run's settings, name; asked for once each."""
 
@@ -92,6 +95,7 @@ class Import:
         if config and self.run_dir:
             wanted = wanted_by_run(config.env_id, *spaces_of(config, self.run_dir), config.segment_length)
             check_fit(preferences, wanted)
-        with store_of(self.run_dir) if self.run_dir else PreferenceStore(self.store or "") as store:
+        with store_of(self.run_dir) if self.run_dir else PreferenceStore(self.store or "", run=self.of_run) as store:
+            store.check_one_run()
             new = add_preferences(preferences, store)
         print(f"{new} preferences are new, {len(preferences) - new} were there already")

@@ -18,22 +18,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rlhf_gym.config import RLHFConfig
-from rlhf_gym.verbs.arguments import RunDir, config_of, store_of
+from rlhf_gym.verbs.arguments import MaybeRunDir, OfRun, check_named, config_of, store_of
 from rlhf_gym.verbs.how_shown import say_how_shown
 
 if TYPE_CHECKING:
     from rlhf_gym.labelling import Desk
+    from rlhf_gym.preferences import Query
+    from rlhf_gym.store import PreferenceStore
 
 PAGE_WAITS = 10.0  # seconds for a store that can't be used; then who asked is told, and asks again by itself
 
 
 @dataclass(frozen=True)
 class Label:
-    """Answer a run's queries: here in the terminal, or with --web on a page in the browser."""
+    """Answer queries, of one run or of all that share a database: in the terminal, or with --web on a page."""
 
-    run_dir: RunDir
-    """A run directory; clips are kept in it."""
+    run_dir: MaybeRunDir = None
+    """A run directory; clips are kept in it. With --store it may be any folder; None is one named clips."""
     web: bool = False
     """Serve a page instead of asking in the terminal."""
     host: str = "127.0.0.1"
@@ -55,6 +56,8 @@ class Label:
     """What to look for, shown above the clips."""
     store: str | None = None
     """URL of the preference store; None is the one that the run's settings name, or its preferences.db."""
+    of_run: OfRun = None
+    """Of the runs that share the store, the one to answer; None is that of the run directory, or all of them."""
     draw: Literal["auto", "replay", "states"] | None = None
     """Draw the environment, plot its observations instead, or (auto) plot them where it can't be drawn or doesn't
     replay. None is as the run's settings have it (`feedback.draw`)."""
@@ -77,42 +80,50 @@ class Label:
         except (KeyError, OSError, ImportError):  # an account without a name, as in containers
             return f"user {os.getuid()}" if hasattr(os, "getuid") else "user"
 
+    @property
+    def folder(self) -> Path:
+        """Of the run, or else of the clips."""
+        return self.run_dir or Path("clips")
+
     @contextmanager
     def desk(self) -> Iterator[Desk]:
         """Make the desk at which people answer."""
         from rlhf_gym.labelling import ClipCache, Desk
         from rlhf_gym.labelling.wanted import SHOWS
+        from rlhf_gym.runs.in_store import run_in_store
 
-        config = config_of(self.run_dir)
+        check_named(self.run_dir, self.store)
+        config = None if self.of_run else config_of(self.folder)
+        patience = {"patience": PAGE_WAITS} if self.web else {}
         with (
-            store_of(self.run_dir, self.store, **{"patience": PAGE_WAITS} if self.web else {}) as store,
+            store_of(self.folder, self.store, self.of_run, **patience) as store,
             ClipCache(
-                self.run_dir / "clips",
+                self.folder / "clips",
                 width=self.width,
-                draw=self._drawn(config),
+                draw=partial(self._drawn, store, config.feedback.draw if config else None),
                 films=not self.web,
                 seconds=self.draw_seconds,
             ) as clips,
         ):
             clips.ahead(store.pending(2))  # the first person needn't wait for the drawing to begin
-            instructions = self.instructions or (config.feedback.instructions if config else "")
+            one = run_in_store(config) if config else None if store.shows_every_run else store.runs()[0]
             yield Desk(
                 store,
                 clips,
-                labels=config.labels if config else None,
-                instructions=instructions,
+                labels=one.labels if one else None,
+                instructions=self.instructions or (one.instructions if one else ""),
                 kinds=_shown_on_page() if self.web else SHOWS,
-                levels=config.feedback.levels if config else (),
+                levels=one.levels if one else (),
             )
 
-    def _drawn(self, config: RLHFConfig | None) -> str:
-        draw = self.draw or (config.feedback.draw if config else "auto")
+    def _drawn(self, store: PreferenceStore, draw: str | None, query: Query) -> str:
+        draw = self.draw or draw or store.run_of(query.id).draw
         # A terminal has plots of its own, in characters.
         return "replay" if draw == "auto" and not self.web else draw
 
     def run(self) -> None:
         """Hand out queries and take answers until interrupted."""
-        if not self.until_input_ends and (config := config_of(self.run_dir)):  # else the trainer has said it
+        if not self.until_input_ends and (config := config_of(self.folder)):  # else the trainer has said it
             say_how_shown(config, draw=self.draw)
         # Who started the page and closes its input knows that it ends; Ctrl-C in their terminal is theirs to speak of.
         silent = (KeyboardInterrupt,) if self.until_input_ends else ()
@@ -133,10 +144,12 @@ class Label:
 class Quality:
     """Say how good a run's answers are: speed, side bias, consistency, agreement."""
 
-    run_dir: RunDir
-    """A run directory."""
+    run_dir: MaybeRunDir = None
+    """A run directory; it may be left out with --store."""
     store: str | None = None
     """URL of the preference store; None is the one that the run's settings name, or its preferences.db."""
+    of_run: OfRun = None
+    """Of the runs that share the store, which one; None is that of the run directory, or the only one."""
     json: bool = False
     """Print JSON."""
     trust: bool = False
@@ -146,7 +159,9 @@ class Quality:
         """Read the answers, assess them, print."""
         from rlhf_gym.labelling.desk import judge
 
-        with store_of(self.run_dir, self.store) as store:
+        check_named(self.run_dir, self.store)
+        with store_of(self.run_dir or Path("clips"), self.store, self.of_run) as store:
+            store.check_one_run()
             found = judge(store, reliability=True)
         print(json.dumps(found.as_dict()) if self.json else found.as_text())
 
@@ -171,8 +186,8 @@ def _serve(desk: Desk, asked: Label) -> None:
 
     access = Access(root_path=asked.root_path, allowed_hosts=asked.allowed_host, frame_ancestors=asked.frame_ancestors)
     open_to_others = asked.token or access.allowed_hosts or not is_loopback(asked.host)
-    token = _token(asked.run_dir) if open_to_others else None
-    app = make_app(desk, token=token, curve=partial(metrics_so_far, asked.run_dir), access=access)
+    token = _token(asked.folder) if open_to_others else None
+    app = make_app(desk, token=token, curve=partial(metrics_so_far, asked.folder), access=access)
 
     def started(address: str) -> None:
         opened = f"{address}?token={token}" if token else address
@@ -195,6 +210,7 @@ def _token(run_dir: Path) -> str:
     from rlhf_gym.labelling.page import new_token
 
     file = run_dir / "token"
+    run_dir.mkdir(parents=True, exist_ok=True)
     if not file.exists():
         file.touch(mode=0o600)
     if not file.read_text():

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.config.passwords import password_variable
+from rlhf_gym.config.passwords import password_variable, url_without_password
 from rlhf_gym.config.presets import has_preset, preset
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
@@ -137,6 +137,8 @@ def _learn(rlhf: RLHF) -> None:
     """Run the remaining rounds, and print the result."""
     config = rlhf.config
     place = shlex.quote(str(config.run_dir))
+    if config.feedback.store:
+        print(f"run {config.feedback.run} of {url_without_password(config.feedback.store)}", file=sys.stderr)
     if teacher_entry(config.teacher).people:
         say_how_shown(config)
     try:

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.torch_layers import NatureCNN
 
 from rlhf_gym.agents import make_agent
 from rlhf_gym.agents.images import channels_first, channels_last
 from rlhf_gym.agents.likelihood import ActorLikelihood
 from rlhf_gym.agents.normalisation import NormalizedObservations
 from rlhf_gym.envs import VecLearnedReward, make_vec_env
+from rlhf_gym.errors import BadInput
 from rlhf_gym.evaluation import mean_return, play
 from rlhf_gym.segments import Origin
 
@@ -49,11 +51,11 @@ def registered():
     del gymnasium.registry[ID]
 
 
-def agent_for(algo="ppo", *, n_envs=2, steps=20_000, options=None, normalize=None, **env_kwargs):
+def agent_for(algo="ppo", *, n_envs=2, steps=20_000, options=None, normalize=None, images=None, **env_kwargs):
     venv = make_vec_env(Origin(ID, 0, env_kwargs), n_envs=n_envs, memory_steps=1000, rng=np.random.default_rng(0))
     options = {"n_steps": 64, "batch_size": 64, **(options or {})} if algo == "ppo" else options
     made = {"seed": 0, "total_timesteps": steps, "options": options, "normalize_observations": normalize}
-    return venv, make_agent(algo, VecLearnedReward(venv), net_arch=[16], **made)
+    return venv, make_agent(algo, VecLearnedReward(venv), net_arch=[16], images=images, **made)
 
 
 def features(agent, observations):
@@ -125,6 +127,42 @@ def test_channels_are_moved_in_pictures_alone_and_back_again():
     assert np.array_equal(channels_last(moved, spaces.Box(0, 255, (4, 5, 3), np.uint8)), pictures)
     grid = spaces.Box(0, 1, (3, 4, 5), np.float32)
     assert channels_first(grid.sample()[None], grid).shape == (1, 3, 4, 5)
+
+
+FEW = {"learning_starts": 10, "buffer_size": 100, "train_freq": 10, "batch_size": 16}
+
+
+@pytest.mark.parametrize(
+    ("made", "cnn"),
+    [
+        ({"size": 36}, True),
+        ({"size": 36, "first": True}, True),
+        ({"size": 36, "algo": "dqn", "options": FEW}, True),
+        ({"size": 36, "images": "flat"}, False),
+        ({"size": 36, "normalize": True}, False),
+        ({"size": 35}, False),
+    ],
+    ids=str,
+)
+def test_a_policy_sees_large_images_by_convolutions_unless_somebody_says(made, cnn):
+    _, agent = agent_for(**made)
+    assert any(isinstance(module, NatureCNN) for module in agent.sb3.policy.modules()) == cnn
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (
+            {"size": 35, "images": "cnn"},
+            r"images is cnn and .* uint8 of shape \(35, 36, 3\); .* 36 pixels a side; use fl",
+        ),
+        ({"size": 36, "images": "cnn", "normalize": True}, "images is cnn and normalize_observations is on; use flat"),
+    ],
+)
+def test_convolutions_that_cannot_be_are_refused_in_one_line(made, reason):
+    with pytest.raises(BadInput, match=reason) as refused:
+        agent_for(**made)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.slow

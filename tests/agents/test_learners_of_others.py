@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file
 
 from rlhf_gym import RLHF, RLHFConfig, cli
-from rlhf_gym.agents import OffPolicyAgent, load_actor, load_algorithm, load_policy, make_agent
+from rlhf_gym.agents import Agent, OffPolicyAgent, load_actor, load_algorithm, load_policy, make_agent
 from rlhf_gym.agents.state import weights
 from rlhf_gym.contracts import AGENT_RULES, make_in_small_environments
 from rlhf_gym.contracts.agents import (
@@ -104,11 +104,16 @@ def test_forgetting_jax_s_arrays_breaks_the_contract(monkeypatch: pytest.MonkeyP
 # Files
 
 
+@pytest.fixture(scope="module")
+def agent() -> Agent:
+    """An agent in JAX, to be saved and asked only."""
+    return make_in_small_environments("sbx:SAC", **OFF)(0)
+
+
 def test_the_arrays_of_a_jax_policy_lie_beside_it_unpickled_and_the_same_policy_is_read_in_every_way(
-    tmp_path: Path,
+    agent: Agent, tmp_path: Path
 ) -> None:
-    make = make_in_small_environments("sbx:SAC", **OFF)
-    agent, other = make(0), make(1)
+    other = make_in_small_environments("sbx:SAC", **OFF)(1)
     agent.save(tmp_path / "policy.zip")
     arrays = load_file(tmp_path / "policy.safetensors")
     assert arrays["policy.actor_state.params['params']['Dense_0']['kernel']"].shape == (3, 16)
@@ -123,11 +128,9 @@ def test_the_arrays_of_a_jax_policy_lie_beside_it_unpickled_and_the_same_policy_
 
 
 @pytest.mark.parametrize("damage", ["missing", "torn", "of others"])
-def test_arrays_that_are_not_this_policy_s_are_refused_in_one_line(tmp_path: Path, damage: str) -> None:
-    make = make_in_small_environments("sbx:SAC", **OFF)
-    other = make(0)
-    other.save(tmp_path / "policy.zip")
-    path = tmp_path / "policy.safetensors"
+def test_arrays_that_are_not_this_policy_s_are_refused_in_one_line(agent: Agent, tmp_path: Path, damage: str) -> None:
+    agent.save(tmp_path / "policy.zip")
+    other, path = agent, tmp_path / "policy.safetensors"
     if damage == "missing":
         path.unlink()
     elif damage == "torn":

@@ -74,6 +74,15 @@ def test_actions_are_called_after_the_joints_they_move() -> None:
     assert action_names(gymnasium.make("CartPole-v1")) == ["left", "right"]
 
 
+def test_an_environment_of_one_s_own_may_name_what_it_shows() -> None:
+    env = gymnasium.make("CartPole-v1")
+    env.unwrapped.observation_names = ["place", "speed", "angle", "spin"]
+    env.unwrapped.action_names = ("push left", "push right")
+    assert observation_names(env)[-1] == "spin" and action_names(env)[0] == "push left"
+    env.unwrapped.observation_names = ["too", "few"]
+    assert observation_names(env)[0] == "observation[0]"
+
+
 def test_what_nobody_knows_is_numbered() -> None:
     env = gymnasium.wrappers.FrameStackObservation(gymnasium.make("CartPole-v1"), 2)
     assert observation_names(env) == [f"observation[{i}]" for i in range(8)]

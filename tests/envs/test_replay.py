@@ -142,6 +142,13 @@ def test_an_environment_that_can_not_be_drawn_is_refused_and_replays_without(reg
     assert replay(episode, draw=False).size == 0
 
 
+def test_an_environment_whose_constructor_takes_no_render_mode_is_told_what_it_lacks(registered, monkeypatch):
+    (episode,) = record("ReplayTest/Plain-v0", steps=5, n_envs=1)
+    monkeypatch.setattr(gymnasium.registry["ReplayTest/Plain-v0"], "entry_point", lambda: Plain())
+    with pytest.raises(ValueError, match="Plain-v0 can't be drawn: its constructor takes no render_mode; give it one"):
+        replay(episode)
+
+
 # What is refused
 
 

@@ -139,7 +139,8 @@ def test_every_environment_is_paid_exactly_as_it_is_alone(env_id, settings, mode
 
 
 def test_environments_in_processes_of_their_own_are_paid_alike():
-    made = [gymnasium.make_vec("CartPole-v1", 2, vectorization_mode=mode) for mode in ("sync", "async")]
+    how = {"sync": {}, "async": {"context": "spawn"}}  # JAX, where another test has loaded it, warns of forks
+    made = [gymnasium.make_vec("CartPole-v1", 2, vectorization_mode=mode, vector_kwargs=how[mode]) for mode in how]
     assert isinstance(made[1].unwrapped, AsyncVectorEnv)
     paid = []
     for envs in (VectorLearnedReward(each, everything) for each in made):

@@ -170,6 +170,21 @@ def test_queries_are_labelled_by_keys_undone_and_followed_by_rest_which_ends_by_
     shows(tab, "q4")
 
 
+def test_undo_takes_back_the_answer_of_its_own_window(tab, store, serving):
+    address = serving(store, labels=4)
+    begin(tab, address)
+    press(tab, "ArrowLeft", then="q1")
+    other = tab.context.new_page()
+    other.goto(address)
+    shows(other, "q1")
+    press(other, "ArrowLeft", then="q2")
+    press(tab, "Backspace", then="q0")
+    assert store.standing("q0") == {} and store.standing("q1") == {"Ann": Answer.LEFT}
+    press(other, "Backspace", then="q1")
+    assert store.standing("q1") == {}
+    other.close()
+
+
 def test_both_clips_are_in_step_and_move(tab, store, serving):
     begin(tab, serving(store, instructions="Keep the pole up."))
     assert tab.text_content("#instructions") == "Keep the pole up."

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -234,3 +235,32 @@ def test_what_cannot_be_shown_is_neither_handed_out_nor_looked_up_nor_undone(sto
     assert page.undo("bob").id == "0-0"
     assert page.undo("bob") is None
     assert terminal.undo("bob").id == "1-0"
+
+
+def test_undo_leaves_what_the_same_person_said_in_another_window(desk, store):
+    desk.answer("ann", "0-0", Answer.LEFT)  # before either was opened
+    opened, here, there = time.time(), [], []
+    for query_id, window in (("0-1", here), ("0-2", there), ("0-3", there)):
+        desk.answer("ann", query_id, Answer.LEFT)
+        window.append(query_id)
+    assert desk.undo("ann", here, opened=opened).id == "0-1" and here == []
+    assert desk.undo("ann", here, opened=opened).id == "0-0"
+    assert desk.undo("ann", here, opened=opened) is None
+    assert list(store.standing("0-2")) == list(store.standing("0-3")) == ["ann"]
+    assert desk.undo("ann", there, opened=opened).id == "0-3" and there == ["0-2"]
+
+
+def test_an_undo_whose_reply_was_lost_takes_nothing_more_back(desk, store):
+    for query_id in ("0-0", "0-1"):
+        desk.answer("ann", query_id, Answer.LEFT)
+    assert [desk.undo("ann", ["0-0", "0-1"]).id for _ in range(3)] == ["0-1"] * 3
+    assert list(store.standing("0-0")) == ["ann"]
+
+
+def test_an_answer_taken_back_elsewhere_is_passed_over_where_the_query_is_others_by_now(desk, store):
+    for query_id in ("0-0", "0-1"):
+        desk.answer("ann", query_id, Answer.LEFT)
+    desk.undo("ann")
+    desk.release("ann")
+    store.record("0-1", Answer.LEFT, teacher="bob")
+    assert desk.undo("ann", ["0-0", "0-1"]).id == "0-0"

@@ -85,6 +85,15 @@ def test_a_query_that_somebody_else_holds_is_refused(page, room):
     assert room.store.standing("0-0") == {}
 
 
+def test_undo_takes_back_what_was_answered_in_the_window_it_is_pressed_in(page, room):
+    for query_id in ("0-0", "0-1"):
+        page.post("/api/answers", json={"who": "Ann", "query_id": query_id, "answer": "right"})
+    pressed = {"who": "Ann", "answered": [], "open_seconds": 60}
+    assert page.post("/api/undo", json=pressed).json()["query"] is None
+    assert page.post("/api/undo", json=pressed | {"answered": ["0-0"]}).json()["query"]["id"] == "0-0"
+    assert page.post("/api/undo", json=pressed | {"open_seconds": 0}).json()["query"]["id"] == "0-1"
+
+
 def test_undo_gives_the_last_query_back_and_null_where_there_is_none(page, room):
     assert page.post("/api/undo", json={"who": "Ann"}).json()["query"] is None
     page.post("/api/answers", json={"who": "Ann", "query_id": "0-0", "answer": "right"})
@@ -227,9 +236,10 @@ def test_a_clip_tells_how_to_play_it_and_where_its_pictures_are(page):
         assert sheet.size == (16, 4) and sheet.getpixel((0, 0)) == (160, 160, 160)
 
 
-def test_a_clip_that_is_not_drawn_yet_is_to_be_asked_for_again(page, room):
+def test_a_clip_that_is_not_drawn_yet_is_to_be_asked_for_again(page, room, monkeypatch):
+    monkeypatch.setattr(app, "CLIP_SECONDS", 0.1)
     room.clips.late.add("0-0")
-    assert "isn't ready after 10 s; ask again" in said(page.get("/api/clips/0-0"), 202)
+    assert "isn't ready after 0.1 s; ask again" in said(page.get("/api/clips/0-0"), 202)
     assert "ask again" in said(page.get("/api/clips/0-0/left"), 202)
 
 
@@ -357,6 +367,7 @@ def test_the_api_describes_itself(page):
         "/api/games/send",
         "/api/curve",
         "/api/quality",
+        "/api/runs",
     }
 
 

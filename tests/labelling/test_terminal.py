@@ -32,27 +32,10 @@ from rlhf_gym.labelling.terminal import prompt
 from rlhf_gym.preferences import Answer, Query, Ranking
 from rlhf_gym.segments import Ending, Trajectory
 from rlhf_gym.store import PreferenceStore
+from tests.labelling.moving_square import Clips
 
 LEFT, RIGHT, TIE, SKIP = Answer
 DOWN, BACKSPACE = "\x1b[B", "\x7f"
-
-
-class Clips:
-    """In place of clips: three pictures a side, in which a square moves."""
-
-    def ahead(self, queries):
-        pass
-
-    def wait(self, query, *, timeout):
-        frames = np.full((3, 30, 40, 3), 255, np.uint8)
-        for tick, frame in enumerate(frames):
-            frame[10:20, 10 * tick : 10 * tick + 10] = 0
-        return SimpleNamespace(
-            order={"left": [0, 1, 2], "right": [0, 1, 2]},
-            milliseconds=80,
-            film=lambda side: Path(f"/clips/{query.id}/{side}.webp"),
-            frames=lambda side: frames,
-        )
 
 
 class NoClips(Clips):
@@ -328,7 +311,7 @@ import fcntl, signal, sys, termios
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where the tests run in the background
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C reaches it
 sys.path.insert(0, sys.argv[2])
-from test_terminal import Clips
+from tests.labelling.moving_square import Clips
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.labelling import Desk
 from rlhf_gym.labelling.terminal import prompt
@@ -350,7 +333,7 @@ def test_an_interrupt_keeps_every_answer_and_leaves_the_terminal_sane(tmp_path, 
         store.post(example_queries(3))
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
-    command = [sys.executable, "-c", CHILD, str(tmp_path / "p.db"), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", CHILD, str(tmp_path / "p.db"), str(Path(__file__).parents[2])]
     environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "PYTHONUTF8": "1"}
     child = subprocess.Popen(
         command, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL, env=environment, start_new_session=True

@@ -57,7 +57,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ("UPDATE rlhf_gym_meta SET value = '5'", "version 5"),
+        ("UPDATE rlhf_gym_meta SET value = '6'", "version 6"),
         ("UPDATE rlhf_gym_meta SET value = 'x'", "version x"),
         ("DELETE FROM rlhf_gym_meta", "version None"),
     ],
@@ -66,7 +66,7 @@ def test_another_version_of_the_tables_is_refused(tmp_path, change, found):
     path = tmp_path / "preferences.db"
     PreferenceStore(path).close()
     run_sql(path, change)
-    assert f"{path} has {found} of the tables and this rlhf_gym reads 4; use the rlhf_gym that wrote it" in refusal(
+    assert f"{path} has {found} of the tables and this rlhf_gym reads 5; use the rlhf_gym that wrote it" in refusal(
         path
     )
 
@@ -228,7 +228,7 @@ def test_damaged_arrays_of_an_earlier_version_are_refused_and_left_alone(tmp_pat
 
 
 def test_columns_of_a_query_are_its_fields():
-    assert set(QUERIES.c.keys()) == {*QUERY_FIELDS, "number", "posted_at", "people"}
+    assert set(QUERIES.c.keys()) == {*QUERY_FIELDS, "number", "posted_at", "people", "run"}
 
 
 def test_a_file_cut_short_is_refused(tmp_path):

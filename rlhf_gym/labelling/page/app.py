@@ -39,6 +39,9 @@ from rlhf_gym.labelling.page.messages import (
     QueryId,
     QueryMessage,
     Refusal,
+    RunMessage,
+    RunName,
+    UndoMessage,
     UndoneMessage,
     refusals,
 )
@@ -46,7 +49,7 @@ from rlhf_gym.labelling.page.plays import playing
 from rlhf_gym.labelling.pictures import last_lived
 from rlhf_gym.labelling.playing import PLAYED, NoGame
 from rlhf_gym.preferences import Answer, Query, Said
-from rlhf_gym.store import UnknownQuery, Unusable
+from rlhf_gym.store import UnknownQuery, UnknownRun, Unusable
 
 SHOWS = (*wanted.SHOWS, *PLAYED)
 """Kinds of query that the page can show."""
@@ -90,6 +93,7 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple, acce
     app.include_router(_looking(desk, curve), prefix="/api")
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(UnknownQuery, lambda _, error: _refusal(404, str(error)))
+    app.add_exception_handler(UnknownRun, lambda *_: _refusal(404, "there is no such run"))
     app.add_exception_handler(ValueError, _broken)
     app.add_exception_handler(Unusable, lambda *_: _refusal(503, "the store is away just now; ask again"))
     app.add_exception_handler(NoAnswer, lambda _, error: _refusal(422, str(error)))
@@ -115,7 +119,7 @@ def _asking(desk: Desk) -> APIRouter:
         return NextMessage(
             query=_query(desk, queries[0]) if queries else None,
             ahead=[query.id for query in queries[1:]],
-            instructions=desk.instructions,
+            instructions=desk.instructions_for(queries[0] if queries else None),
             progress=_progress(desk, person.who),
         )
 
@@ -126,11 +130,16 @@ def _asking(desk: Desk) -> APIRouter:
         desk.answer(given.who, given.query_id, _meaning(desk.query(given.query_id), given.answer), shown_at)
         return _progress(desk, given.who)
 
-    @routes.post("/undo", responses=refusals())
-    def undo(person: Person) -> UndoneMessage:
-        """Take back this person's last answer."""
-        query = desk.undo(person.who)
-        return UndoneMessage(query=_query(desk, query) if query else None, progress=_progress(desk, person.who))
+    @routes.post("/undo", responses=refusals(404))
+    def undo(asked: UndoMessage) -> UndoneMessage:
+        """Take back this person's last answer in their window, or from before it was opened."""
+        opened = None if asked.open_seconds is None else time.time() - asked.open_seconds
+        query = desk.undo(asked.who, list(asked.answered), opened=opened)
+        return UndoneMessage(
+            query=_query(desk, query) if query else None,
+            instructions=desk.instructions_for(query),
+            progress=_progress(desk, asked.who),
+        )
 
     @routes.get("/progress", responses=refusals())
     def progress(who: Annotated[Name, InAddress()]) -> ProgressMessage:
@@ -195,10 +204,24 @@ def _looking(desk: Desk, curve: Curve) -> APIRouter:
         """The run's rounds so far; null where a figure doesn't exist."""
         return [{name: value if math.isfinite(value) else None for name, value in row.items()} for row in curve()]
 
-    @routes.get("/quality", responses=refusals())
-    def quality() -> dict[str, Any]:
-        """How good the answers are: each person's, and agreement between people."""
-        return desk.quality().as_dict()
+    @routes.get("/runs", responses=refusals())
+    def runs() -> list[RunMessage]:
+        """The runs that share the store and have asked something, and how far each has come."""
+        return [
+            RunMessage(
+                name=run.name,
+                env_id=run.env_id,
+                labels=run.labels,
+                answered=counts.labels,
+                waiting=counts.open,
+            )
+            for run, counts in desk.progress_by_run()
+        ]
+
+    @routes.get("/quality", responses=refusals(404))
+    def quality(run: Annotated[RunName | None, InAddress()] = None) -> dict[str, Any]:
+        """How good the answers to a run are: each person's, and agreement between people. None is the first."""
+        return desk.quality(run).as_dict()
 
     return routes
 

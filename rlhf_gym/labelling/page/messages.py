@@ -12,6 +12,7 @@ Name = Annotated[
     StringConstraints(min_length=1, max_length=60, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+( [^\s\x00-\x1f\x7f-\x9f]+)*$"),
 ]
 QueryId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+RunName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.,=+@/-]+$")]
 OptionName = Literal["left", "right", "a", "b", "c", "d", "e", "f", "g", "h"]
 
 
@@ -25,6 +26,23 @@ class Person(Message):
     """The person who asks."""
 
     who: Name
+
+
+class UndoMessage(Person):
+    """Whose answer to take back, and where they press it."""
+
+    answered: list[QueryId] = Field(
+        default=[],
+        max_length=100,
+        description="Ids of the queries answered in their window, the last one last; it is the answer to one of these.",
+    )
+    open_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="For how long the window has been open: else it is the last one from before, not what was "
+        "answered in another window since. Null is the last one of all.",
+    )
 
 
 class GivenAnswerMessage(Message):
@@ -73,10 +91,21 @@ class NextMessage(Message):
     progress: ProgressMessage
 
 
+class RunMessage(Message):
+    """How far one run has come."""
+
+    name: str
+    env_id: str = Field(description="Its environment; empty where that isn't known.")
+    labels: int | None = Field(description="Its budget; null where there is none.")
+    answered: int = Field(description="Current labels of all people together.")
+    waiting: int = Field(description="Queries that wait for an answer.")
+
+
 class UndoneMessage(Message):
     """The answer taken back."""
 
     query: QueryMessage | None = Field(description="To be answered again; null where there was nothing to take back.")
+    instructions: str = Field(description="What to look for.")
     progress: ProgressMessage
 
 

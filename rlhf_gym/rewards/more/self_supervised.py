@@ -46,7 +46,8 @@ def self_supervised(model: RewardModel, *, weight: float = 1.0, batch_size: int 
     if not isinstance(networks, BatchedMLP) or len(networks.weights) < 2:
         raise BadInput(
             f"reward.more has self_supervised and the model has network {model.network} with {model.options} in an "
-            f"ensemble of {model.ensemble_size}; it needs reward.network mlp with hidden layers"
+            f"ensemble of {model.ensemble_size}; it needs reward.network mlp with hidden layers, and no images "
+            "that are seen by convolutions"
         )
     if model.encoding.inputs == "transition":
         raise BadInput(

@@ -12,7 +12,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.made import ARRAYS
 from rlhf_gym.preferences import Preference
 from rlhf_gym.segments import Array
-from rlhf_gym.store.exchange.parquet_size import as_texts, check_numbers, check_texts, text_columns
+from rlhf_gym.store.exchange.parquet_size import as_texts, check_columns, check_numbers, check_texts, text_columns
 from rlhf_gym.store.exchange.records import (
     PLAIN,
     SIDES,
@@ -66,6 +66,7 @@ def read_parquet(path: Path) -> list[Preference]:
     with damage(str(path)):
         try:
             metadata = parquet.read_metadata(path)
+            check_columns(path)
             check_numbers(metadata, path)
             texts = text_columns(metadata)
             table = parquet.read_table(path, page_checksum_verification=True, read_dictionary=texts)

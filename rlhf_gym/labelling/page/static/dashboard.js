@@ -52,6 +52,18 @@ function people(quality) {
   }));
 }
 
+// Shown where several runs share the store; which of them the people's figures are about stays as it was chosen.
+function runs(rows) {
+  $("runs-section").hidden = rows.length < 2;
+  $("curve-section").hidden = rows.length > 1; // a curve is one run's
+  $("runs").replaceChildren(...rows.map(({ name, env_id, answered, labels, waiting }) => {
+    const row = document.createElement("tr");
+    for (const cell of [name, env_id, answered, labels === null ? "–" : labels, waiting]) row.insertCell().textContent = cell;
+    return row;
+  }));
+  for (const { name } of rows.slice($("run").length)) $("run").add(new Option(name, name)); // they only become more
+}
+
 // True return over labels, as a line with a mark for each round.
 function curve(rows) {
   const points = rows.filter((row) => row.true_return !== null).map((row) => [row.env_steps, row.true_return]);
@@ -88,11 +100,17 @@ function curve(rows) {
 let rounds = [];
 addEventListener("resize", () => $("curve").replaceChildren(curve(rounds)));
 
+let again;
+$("run").addEventListener("change", () => look());
+
 async function look() {
+  clearTimeout(again);
   try {
-    const [progress, quality, rows] = await Promise.all([
-      ask("api/progress?who=dashboard"), ask("api/quality"), ask("api/curve"),
+    const chosen = $("run").value && `?run=${encodeURIComponent($("run").value)}`;
+    const [progress, quality, rows, all] = await Promise.all([
+      ask("api/progress?who=dashboard"), ask(`api/quality${chosen}`), ask("api/curve"), ask("api/runs"),
     ]);
+    runs(all);
     figures(progress, quality);
     people(quality);
     rounds = rows;
@@ -102,7 +120,7 @@ async function look() {
     $("notice").hidden = false;
     $("notice").textContent = error.status ? error.message : "The connection is lost. Trying again…";
   }
-  setTimeout(look, 5000);
+  again = setTimeout(look, 5000);
 }
 
 look();

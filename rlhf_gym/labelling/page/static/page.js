@@ -22,6 +22,8 @@ let shown = null; // the query in view: its id, and since when
 let busy = false; // while an answer is on its way nothing else is taken
 let answeredAt = null;
 let done = false; // all labels are there
+let answered = []; // ids of the queries answered in this window
+let opened = Date.now(); // for whoever labels in it now
 let resting;
 
 function cookie(name) {
@@ -213,7 +215,10 @@ async function answer(choice, path = "api/answers") {
       if (![404, 409].includes(error.status)) throw error;
       say("This one was answered meanwhile, by somebody else or in another window.");
     });
-    if (progress) standing(progress); // the last answer ends the run, and soon the server
+    if (progress) {
+      standing(progress); // the last answer ends the run, and soon the server
+      answered.push(id);
+    }
     shown = null;
     say(choice === "skip" ? "Skipped." : face.said(choice));
     await next();
@@ -230,13 +235,16 @@ async function undo() {
   face?.end?.();
   clearTimeout(resting);
   try {
-    const told = await insist("api/undo", { who });
+    const open_seconds = Math.max(0, (Date.now() - opened) / 1000);
+    const told = await insist("api/undo", { who, answered: answered.slice(-100), open_seconds });
     standing(told.progress);
+    answered.length = told.query ? Math.max(0, answered.lastIndexOf(told.query.id)) : 0; // what came after is no more
     if (told.query === null) {
       say("There is nothing to undo.");
       if (!shown) rest();
     } else {
       say("Your last answer is taken back. Here it is again.");
+      instructions = told.instructions;
       await show(told.query);
     }
   } catch (error) {
@@ -255,6 +263,8 @@ function complain(error) {
 }
 
 function begin() {
+  answered = [];
+  opened = Date.now();
   $("me").textContent = `You are ${who}.`;
   $("rename").hidden = false;
   next().catch(complain);

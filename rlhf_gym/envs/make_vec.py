@@ -1,0 +1,51 @@
+"""Environments side by side, recorded: the one way of making them that needs Stable-Baselines3."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from rlhf_gym.envs.make import SeededEpisodes, make_env
+from rlhf_gym.envs.recorder import Recorder
+from rlhf_gym.segments import Origin
+
+
+class FreshInfos(list[dict[str, Any]]):
+    """The infos of one step of all environments, of which SB3 hands out a deep copy.
+
+    It makes that copy in case an environment changes a dict it has handed out before, which takes longer than a step of
+    CartPole; dicts of their own are enough.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[dict[str, Any]]:
+        return [dict(info) for info in self]
+
+
+def make_vec_env(
+    origin: Origin, *, n_envs: int, memory_steps: int, rng: np.random.Generator, step_seconds: float | None = None
+) -> Recorder:
+    """Make environments side by side in one process, below a :class:`Recorder`.
+
+    Args:
+        origin: What each of them is; its seed isn't used.
+        n_envs: How many.
+        memory_steps: Environment steps the recorder keeps.
+        rng: Each environment draws its episodes' seeds from a child of it.
+        step_seconds: Longest that a reset or a step of one may take; None waits for ever.
+
+    Raises:
+        BadInput: As :func:`make_env`; those made before are then closed.
+    """
+    with ExitStack() as undo:
+        envs = []
+        for number, child in enumerate(rng.spawn(n_envs)):
+            env = make_env(origin, step_seconds=step_seconds, tell_unseeded=number == 0)
+            undo.callback(env.close)
+            envs.append(SeededEpisodes(env, rng=child))
+        venv = DummyVecEnv([lambda env=env: env for env in envs])  # type: ignore[misc]
+        undo.pop_all()
+    venv.buf_infos = FreshInfos(venv.buf_infos)
+    return Recorder(venv, origin=origin, memory_steps=memory_steps)

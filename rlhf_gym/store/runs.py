@@ -1,0 +1,172 @@
+"""Several runs in one database, each under a name and a number of its own, which its queries bear."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar, final
+
+from sqlalchemy import Connection, Row, Select, exists, insert, select, update
+
+from rlhf_gym.errors import BadInput
+from rlhf_gym.store.schema import ANSWERS, QUERIES, RUNS
+
+FIRST = "first"
+"""Name of the run that was given none, as in a run directory's own database."""
+_NAME = re.compile(r"[A-Za-z0-9_.,=+@/-]{1,100}")
+Statement = TypeVar("Statement", bound=Select[Any])
+
+
+class UnknownRun(BadInput):
+    """A run that a store doesn't have."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run in a database, and what people who answer its queries are shown.
+
+    Args:
+        name: Of letters, digits and any of `. , = + @ / - _`, 100 at most.
+        env_id: Its environment; "" where that isn't known.
+        labels: Its budget; None where that isn't known.
+        instructions: What to look for, in the researcher's words.
+        levels: What the levels of a rating are called, the worst first; empty is by number.
+        draw: How clips are drawn, as the setting `feedback.draw` says it.
+        number: In the database, from 1.
+    """
+
+    name: str
+    env_id: str = ""
+    labels: int | None = None
+    instructions: str = ""
+    levels: tuple[str, ...] = ()
+    draw: str = "auto"
+    number: int = 1
+
+
+@final
+@dataclass(frozen=True)
+class Scope:
+    """Whose queries a store shows: one run's, by their own ids, or every run's.
+
+    Two runs may have drawn the same id. So in the database an id is a key: that of a run after the first one has the
+    run's number before it, and where every run is shown, keys are the ids.
+
+    Args:
+        number: Of the run; None is every one.
+    """
+
+    number: int | None = None
+
+    @property
+    def prefix(self) -> str:
+        """What stands before an id in its key."""
+        return f"{self.number}:" if self.number and self.number > 1 else ""
+
+    def key(self, id_: str) -> str:
+        """Make the key of an id."""
+        return self.prefix + id_
+
+    def id(self, key: str) -> str:
+        """Make the id of a key."""
+        return key.removeprefix(self.prefix)
+
+    def only(self, statement: Statement) -> Statement:
+        """Restrict a statement about queries."""
+        return statement if self.number is None else statement.where(QUERIES.c.run == self.number)
+
+    def only_answers(self, statement: Statement) -> Statement:
+        """Restrict a statement about answers alone."""
+        joined = statement.join(QUERIES, QUERIES.c.id == ANSWERS.c.query_id)
+        return statement if self.number is None else self.only(joined)
+
+
+EVERY = Scope()
+
+
+def find_runs(connection: Connection) -> list[StoredRun]:
+    """List every run in the order of their beginnings; where none has a name, the one that may be there."""
+    return [_stored(row) for row in connection.execute(select(RUNS).order_by(RUNS.c.number))] or [StoredRun(FIRST)]
+
+
+def find_asking(connection: Connection, scope: Scope) -> list[StoredRun]:
+    """List the runs of a scope that have asked something; the first one where none has."""
+    runs = [run for run in find_runs(connection) if scope.number in (None, run.number)]
+    asked = set(connection.scalars(select(RUNS.c.number).where(exists().where(QUERIES.c.run == RUNS.c.number))))
+    return [run for run in runs if run.number in asked] or runs[:1]
+
+
+def find_run(connection: Connection, name: str, place: str) -> StoredRun:
+    """Find a run by its name.
+
+    Raises:
+        UnknownRun: If there is none.
+    """
+    runs = find_runs(connection)
+    for run in runs:
+        if run.name == name:
+            return run
+    raise UnknownRun(f"run is {name}, and preference store {place} has no such run; it has {listed(runs)}")
+
+
+def begin_run(connection: Connection, run: StoredRun) -> StoredRun:
+    """Give a run its number, or find it again.
+
+    Args:
+        connection: Writes alone.
+        run: Without its number.
+    """
+    rows = [_stored(row) for row in connection.execute(select(RUNS))]
+    if not rows and connection.execute(select(QUERIES.c.number).limit(1)).first():
+        rows = [StoredRun(FIRST)]  # what is there was asked before runs had names
+        connection.execute(insert(RUNS), [_row(rows[0])])
+    for one in rows:
+        if one.name == run.name:
+            return one
+    run = replace(run, number=1 + max((one.number for one in rows), default=0))
+    connection.execute(insert(RUNS), [_row(run)])
+    return run
+
+
+def describe_run(connection: Connection, run: StoredRun) -> None:
+    """Keep what is shown of a run from now on."""
+    told = _row(run)
+    del told["number"]
+    connection.execute(update(RUNS).where(RUNS.c.name == run.name).values(told))
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that can't be typed or shown.
+
+    Raises:
+        BadInput: Saying what a name may hold.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadInput(f"feedback.run is {name!r}; use letters, digits and . , = + @ / - _, 100 of them at most")
+
+
+def check_one_to_write(connection: Connection, scope: Scope) -> None:
+    """Refuse to post for every run at once.
+
+    Raises:
+        BadInput: If there are several, and none is named.
+    """
+    if scope.number is None and len(runs := find_runs(connection)) > 1:
+        raise BadInput(f"this preference store has {len(runs)} runs and none was named; name one: {listed(runs)}")
+
+
+def listed(runs: Iterable[StoredRun]) -> str:
+    """Name runs in one line, the first few of many."""
+    names = [run.name for run in runs]
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + more
+
+
+def _stored(row: Row[Any]) -> StoredRun:
+    return StoredRun(**{**row._mapping, "levels": tuple(json.loads(row.levels))})
+
+
+def _row(run: StoredRun) -> dict[str, Any]:
+    return asdict(run) | {"levels": json.dumps(run.levels)}
