@@ -40,7 +40,7 @@ from rlhf_gym.sweeps.records import append_rows, read_rows
 
 USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25}
 SWEEPS: dict[str, tuple[int, ...]] = {
-    "answers": (100, 1000, 10_000, 100_000),
+    "answers": (100, 1000, 10_000, 100_000, 1_000_000),
     "ensemble": (3, 10, 50),
     "observed": (4, 64, 1024),
     "steps": (25, 100, 400),
@@ -180,7 +180,7 @@ def in_fresh_process(size: dict[str, int]) -> dict[str, Any]:
 def sizes() -> list[dict[str, int]]:
     """What each row is of: the usual, with one number changed."""
     found = [USUAL | {name: value} for name, values in SWEEPS.items() for value in values]
-    return [size for i, size in enumerate(found) if size not in found[:i]]
+    return sorted((size for i, size in enumerate(found) if size not in found[:i]), key=lambda size: size["answers"])
 
 
 def of_sweep(rows: Sequence[dict[str, str]], name: str) -> list[dict[str, float]]:
@@ -269,11 +269,11 @@ def page(path: Path) -> str:
     )
 
 
-def main(most: int = 100_000, one: str | None = None, results_dir: Path = Path("results")) -> None:
+def main(most: int = 1_000_000, one: str | None = None, results_dir: Path = Path("results")) -> None:
     """Measure, and write the page and its picture.
 
     Args:
-        most: Answers, at most; 0 writes the page alone.
+        most: Answers, at most; 0 writes the page alone. A million come last: they want some 9 GB of memory.
         one: Measure one size only, given as JSON, and print its figures.
         results_dir: Each row is appended to `growth/runs.csv` in it; `growth/README.md` and `growth.png` are made anew.
     """

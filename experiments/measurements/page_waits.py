@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +24,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.request import ProxyHandler, Request, build_opener
 
 import numpy as np
@@ -53,10 +54,16 @@ COLUMNS = {
 
 
 class Page:
-    """A client that requests what static/page.js and static/player.js request, without showing it."""
+    """A client that requests what static/page.js and static/player.js request, without showing it.
 
-    def __init__(self, port: int, who: str = "somebody") -> None:
-        self._address, self._who = f"http://127.0.0.1:{port}", {"who": who}
+    Args:
+        port: Of the page.
+        who: The person's name.
+        left: Once it is set, what is still to be drawn isn't asked for again: that is an OSError.
+    """
+
+    def __init__(self, port: int, who: str = "somebody", *, left: threading.Event | None = None) -> None:
+        self._address, self._who, self._left = f"http://127.0.0.1:{port}", {"who": who}, left or threading.Event()
         self._opener = build_opener(ProxyHandler({}))
         self._lines = ThreadPoolExecutor(6)  # connections that a browser has to one server
         self._clips: dict[str, Future[None]] = {}
@@ -70,19 +77,32 @@ class Page:
                 content: bytes = response.read()
             if response.status != 202:
                 return content
+            if self._left.is_set():
+                raise OSError("the page was left")
 
-    def next(self) -> str:
-        """Get the next query, in view when this returns; the clip of the one after it is loaded meanwhile."""
+    def next(self) -> str | None:
+        """Get the next query, in view when this returns; the clip of the one after it is loaded meanwhile.
+
+        Returns:
+            Its id; None where no query is open just now.
+        """
         told = json.loads(self.ask("/api/next", self._who))
+        if told["query"] is None:
+            return None
         query_id = str(told["query"]["id"])
         self._load(query_id).result()
         if told["ahead"]:
             self._load(told["ahead"][0])
         return query_id
 
-    def answer(self, query_id: str, seconds: float) -> None:
+    def answer(self, query_id: str, seconds: float, said: str = "left") -> None:
         """Send an answer."""
-        self.ask("/api/answers", {**self._who, "query_id": query_id, "answer": "left", "seconds": seconds})
+        self.ask("/api/answers", {**self._who, "query_id": query_id, "answer": said, "seconds": seconds})
+
+    def undo(self) -> str | None:
+        """Take the last answer back; the id of its query, None if there was none."""
+        query = json.loads(self.ask("/api/undo", self._who))["query"]
+        return query and str(query["id"])
 
     def close(self) -> None:
         """Wait for what is being loaded."""
@@ -99,9 +119,17 @@ class Page:
             sheet.result()
 
 
+class Served(NamedTuple):
+    """A page that can be opened."""
+
+    port: int
+    pid: int
+    """Of its process."""
+
+
 @contextmanager
-def serving(run_dir: Path) -> Iterator[int]:
-    """The labelling page of a run, as people start it, in a process of its own; its port."""
+def serving(run_dir: Path) -> Iterator[Served]:
+    """The labelling page of a run, as people start it, in a process of its own."""
     command = [sys.executable, "-m", "rlhf_gym.cli", "label", str(run_dir), "--web", "--port", "0"]
     with subprocess.Popen(
         [*command, "--until-input-ends"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -111,7 +139,7 @@ def serving(run_dir: Path) -> Iterator[int]:
         if not said.startswith("open http://127.0.0.1:"):
             raise RuntimeError(f"the labelling page doesn't start; it said {said!r}, and what is above")
         try:
-            yield int(said.split("/")[2].partition(":")[2])
+            yield Served(int(said.split("/")[2].partition(":")[2]), server.pid)
         finally:
             server.stdin.close()  # with which it ends
 
@@ -123,6 +151,8 @@ def waits(port: int, *, thinking: float, answers: int) -> list[float]:
         sent = time.perf_counter()
         for _ in range(answers + 1):
             query_id = page.next()
+            if query_id is None:
+                raise RuntimeError(f"no query is open after {len(found)} answers; more were posted")
             found.append(1000 * (time.perf_counter() - sent))
             if len(found) <= answers:
                 time.sleep(thinking)
@@ -151,8 +181,8 @@ def measure(env_id: str, *, thinking: float, answers: int) -> dict[str, Any]:
         config = RLHFConfig.for_env(env_id, labels=queries, teacher="store", run_dir=str(run_dir))
         with closing(RLHF(config)) as rlhf:
             rlhf.ask(queries)
-        with serving(run_dir) as port:
-            first, *others = waits(port, thinking=thinking, answers=answers)
+        with serving(run_dir) as served:
+            first, *others = waits(served.port, thinking=thinking, answers=answers)
         drawing = drawing_seconds(run_dir, clips=min(5, answers - 1))
     return {
         "env_id": env_id,

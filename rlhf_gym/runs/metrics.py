@@ -6,8 +6,10 @@ import csv
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from io import StringIO
 from pathlib import Path
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.files import write_text
 
 
@@ -104,15 +106,29 @@ def _header(path: Path) -> list[str]:
 
 
 def metrics_so_far(path: str | Path) -> list[dict[str, float]]:
-    """Read the rows of ``metrics.csv`` of a run that may still be going on; none before its first round."""
+    """Read the rows of ``metrics.csv`` of a run that may still be going on; none before its first round.
+
+    Raises:
+        BadInput: If they are damaged.
+    """
+    file = Path(path) / "metrics.csv"
     try:
-        text = (Path(path) / "metrics.csv").read_text()
+        text = file.read_text()
+        written = text[: text.rfind("\n") + 1]  # the last line may be in the making
+        return read_rounds(StringIO(written))  # whose lines are csv's, as a file's are
     except FileNotFoundError:
         return []
-    written = text[: text.rfind("\n") + 1]  # the last line may be in the making
-    return read_rounds(written.splitlines())
+    except ValueError as error:
+        raise BadInput(f"{file} is damaged ({error}); restore it from a copy, or move it away") from error
 
 
 def read_rounds(lines: Iterable[str]) -> list[dict[str, float]]:
-    """Read the rows of ``metrics.csv``."""
-    return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
+    """Read the rows of ``metrics.csv``.
+
+    Raises:
+        ValueError: If a value is no number, or a row has more or fewer of them than there are columns.
+    """
+    try:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
+    except (TypeError, csv.Error) as error:  # TypeError: of what is too much csv makes a list, of what is missing None
+        raise ValueError(f"a row isn't as its header ({error})") from error

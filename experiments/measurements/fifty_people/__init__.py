@@ -1,0 +1,1 @@
+"""Do fifty people at once lose an answer or fill memory?"""
