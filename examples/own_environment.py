@@ -37,8 +37,9 @@ class Dot(gymnasium.Env):
         return self.dot, 0.0, False, False, {}
 
     def render(self):
-        """Draw the dot, black on white."""
+        """Draw the dot and the middle, black and grey on white."""
         frame = np.full((60, 240, 3), 255, np.uint8)
+        frame[:, 119:121] = 200  # the middle
         x = int(np.clip(120 + 60 * self.dot[0], 4, 235))
         frame[26:34, x - 4 : x + 4] = 0
         return frame

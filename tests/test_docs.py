@@ -78,6 +78,9 @@ def test_the_site_builds_without_a_warning_and_asks_no_other_host_for_anything(t
     assert not [(name, mark) for name, text in pages.items() for mark in ON_DEMAND if mark in text]
     assert not [name for name, text in pages.items() if 'class="arithmatex"' in text or "<!-- include" in text]
     assert pages["reference/method.html"].count("<math") > 60
+    notebooks = {page.stem: pages[f"notebooks/{page.stem}.html"] for page in ROOT.glob("notebooks/*.ipynb")}
+    assert [name for name, text in notebooks.items() if "data:image/" not in text] == []
+    assert "EPIC distance" in notebooks["04_is_the_reward_any_good"].split('<pre class="output">', 1)[1]
     assert [name for name in setting_names() if f"<code>{name}</code>" not in pages["reference/settings.html"]] == []
     names = [name for table in TABLES.values() for name in table]
     assert [name for name in names if f"<code>{name}</code>" not in pages["reference/names.html"]] == []

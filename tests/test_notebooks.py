@@ -10,9 +10,12 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 # Cells run the same with fewer steps, which is most of their time; what they learn is seen in the committed outputs.
 SHORTER = {
     "01_quickstart": ("labels=50,", "labels=50, total_timesteps=10_000,"),
-    "03_be_the_teacher": ("total_timesteps=40_000", "total_timesteps=10_000"),
+    "03_be_the_teacher": ("total_timesteps=40_000", "total_timesteps=6_000"),
+    "04_is_the_reward_any_good": ("STEPS = 30_000", "STEPS = 6_000"),
+    "05_your_own_environment": ("STEPS = 30_000", "STEPS = 6_000"),
+    "06_offline": ("STEPS = 40_000", "STEPS = 6_000"),
 }
-LONG = ("01_quickstart",)
+LONG = ("01_quickstart", "04_is_the_reward_any_good", "06_offline")
 
 
 def test_there_are_notebooks():

@@ -23,6 +23,7 @@ HEADING = re.compile(r"^# (.*)$", re.MULTILINE)
 SECTION = re.compile(r"^<!-- include: (\S+) # (.*) -->$", re.MULTILINE)
 CODE_FILE = re.compile(r"^<!-- file: (\S+) -->$", re.MULTILINE)
 LINK = re.compile(r"(!?)\[([^]]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)]*)?\)")
+NOTEBOOK = re.compile(r"^(notebooks/\w+)\.ipynb$")
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
 
@@ -78,6 +79,7 @@ def relink(markdown: str, source: str, here: str, files: Files) -> str:
     def relinked(match: re.Match[str]) -> str:
         image, text, target, anchor = match.groups()
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+        path = NOTEBOOK.sub(r"\1.md", path)
         name = pages.get(path, path.removeprefix("docs/"))
         if not files.get_file_from_path(name):
             return text if text.startswith("`") else f"`{path}`"
