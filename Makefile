@@ -6,14 +6,18 @@ INSTALLED := .venv/.installed
 export SDL_VIDEODRIVER ?= dummy
 export MUJOCO_GL ?= egl
 export OMP_NUM_THREADS ?= 1
+# Each of the many processes that tests start would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test check slow fuzz audit bench notebooks docs docs-serve format clean
+.PHONY: install demo test check slow fuzz audit wheel lock bench notebooks docs docs-serve format clean
 
 install: $(INSTALLED)
 
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+# Files are held against their hashes first; then what has none is added: this package, torch, and what lock.py names.
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt constraints-hashed.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("$(PYTHON) is Python %d.%d; rlhf_gym needs 3.10 or newer: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement constraints-hashed.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks,web,exchange,postgresql,judge,minari,learners,ray,docs]'
 	@touch $@
 
@@ -21,13 +25,13 @@ demo: $(INSTALLED)
 	$(BIN)/python -m experiments.demo
 
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
@@ -44,6 +48,18 @@ audit: $(INSTALLED)
 	$(BIN)/python .ci/licences.py
 	$(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' | grep == >build/audit/installed.txt
 	build/audit/bin/pip-audit --no-deps --disable-pip --requirement build/audit/installed.txt
+
+# The wheel on every Python found, with pinned, lowest allowed and newest dependencies: TRY='--python 3.12 --day'.
+wheel: build/packaging/bin/uv
+	PATH="$(CURDIR)/build/packaging/bin:$$PATH" python -m tests.packaging.wheel $(TRY)
+
+# constraints-hashed.txt, after a change of constraints.txt or setup.cfg.
+lock: build/packaging/bin/uv
+	PATH="$(CURDIR)/build/packaging/bin:$$PATH" python -m tests.packaging.lock
+
+build/packaging/bin/uv:
+	$(PYTHON) -m venv --clear build/packaging
+	build/packaging/bin/pip install --quiet build uv
 
 bench: $(INSTALLED)
 	$(BIN)/python -m experiments.measurements.bench

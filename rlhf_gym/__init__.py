@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 from rlhf_gym.config import RLHFConfig
@@ -25,6 +25,8 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     """Import what takes long (NumPy, torch) when it is first asked for: `rlhf-gym --help` doesn't wait for it."""
+    if name == "__version__":
+        return metadata.version("rlhf-gym")  # setup.cfg's
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_LATER[name]), name)

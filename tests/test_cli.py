@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from stable_baselines3 import PPO
 
+import rlhf_gym
 from rlhf_gym import cli
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.passwords import password_variable
@@ -408,7 +409,7 @@ def test_help_says_what_a_flag_does_on_the_command_line(say: Say) -> None:
 def test_the_installed_command_knows_its_version() -> None:
     command = Path(sys.executable).with_name("rlhf-gym")
     said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
-    assert said.stdout == "rlhf-gym 0.1.0\n"
+    assert said.stdout == f"rlhf-gym {rlhf_gym.__version__}\n"
 
 
 def test_quality_prints_a_report_of_the_answers(say: Say, trained: Path, tmp_path: Path) -> None:
