@@ -148,17 +148,17 @@ def page(path: Path) -> str:
         if all(both.values()):
             cnn, flat = both["cnn"], both["flat"]
             said.append(
-                f"of {size}×{size}×{channels} with {labels} labels a fit takes {cnn['seconds']:.0f} s and "
+                f"with {labels} labels about images of {size}×{size}×{channels} a fit takes {cnn['seconds']:.0f} s and "
                 f"{cnn['memory_mb']:.0f} MB by convolutions, {flat['seconds']:.0f} s and {flat['memory_mb']:.0f} MB "
                 f"flat, and fresh segments' returns correlate with the true ones by {cnn['by_segment']:.2f} and "
                 f"{flat['by_segment']:.2f}"
             )
-    how = (__doc__ or "").partition("\n\n")[2]
+    how, told = (__doc__ or "").partition("\n\n")[2], "; ".join(said)
     seeds = len({row["seed"] for row in rows})
     command = f"python -m experiments.measurements.images --seeds {seeds} --jobs {last['jobs']}"
     return (
-        f"<!-- Made by `python -m experiments.measurements.images`. -->\n# Rewards that see images\n\n**Images "
-        f"{'; '.join(said)}.**\n\n{how}\n```\n{command}\n```\n\n"
+        f"<!-- Made by `python -m experiments.measurements.images`. -->\n# Rewards that see images\n\n"
+        f"**{told[:1].upper()}{told[1:]}.**\n\n{how}\n```\n{command}\n```\n\n"
         f"{chr(10).join(lines)}\n\nMeans over {seeds} seed{'s' * (seeds > 1)}. {last['machine']}; Python "
         f"{last['python']}; commit {last['commit']}; {last['date']}.\n"
     )

@@ -95,8 +95,8 @@ def nginx(tmp_path, room):
 
 
 @pytest.fixture
-def tab(browser):
-    """A person's page, on which nothing may go wrong unseen."""
+def tab(browser, nginx, room):
+    """A person's page, on which nothing may go wrong unseen; it is closed before what it asks ends."""
     faults = []
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(60_000)
