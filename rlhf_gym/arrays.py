@@ -92,6 +92,9 @@ def _read(text: str, dtype: np.dtype[Any]) -> Array:
     if text in _SPECIAL:
         return np.array([_SPECIAL[text]], dtype)
     try:
-        return np.array([int(text.removeprefix("0x"), 16)], f"u{dtype.itemsize}").view(dtype)
+        bits, unsigned = int(text.removeprefix("0x"), 16), np.dtype(f"u{dtype.itemsize}")
+        if not _holds(unsigned, bits, bits):  # NumPy 1 would wrap it around
+            raise OverflowError
+        return np.array([bits], unsigned).view(dtype)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is among the values of an array of {dtype}") from None

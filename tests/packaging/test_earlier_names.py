@@ -1,8 +1,6 @@
 """Public names of 0.1.0: the same, elsewhere with a warning, or gone and named in the changelog."""
 
 import re
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -67,8 +65,3 @@ def test_judge_is_evaluate_with_a_warning() -> None:
     with pytest.warns(DeprecationWarning, match="RLHF.judge is RLHF.evaluate now") as told:
         assert RLHF.judge(Run()) == "evaluated"  # type: ignore[arg-type]
     assert told[0].filename == __file__
-
-
-def test_the_package_warns_of_none_of_its_own_names() -> None:
-    code = "import warnings; warnings.simplefilter('error')\nimport rlhf_gym.rlhf, rlhf_gym.contracts, rlhf_gym.cli"
-    subprocess.run([sys.executable, "-c", code], check=True)
