@@ -198,7 +198,7 @@ def _floors(results: Results) -> dict[str, tuple[str, list[float]]]:
 
 
 def _is_untrained(config: RLHFConfig) -> bool:
-    return bool(config.agent.options["learning_rate"] == 0)
+    return bool(config.agent.options.get("learning_rate") == 0)
 
 
 def _configs(results: Results, family: Family) -> dict[str, RLHFConfig]:
