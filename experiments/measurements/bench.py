@@ -10,8 +10,6 @@ about a tenth of PPO's time, and with SB3's own, as its users write it. The firs
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +27,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecNormalize
 from tqdm import tqdm
 
+from experiments.harness.checkout import figures_from
 from experiments.harness.fingerprint import code_of
 from experiments.harness.older import listed_older
 from rlhf_gym import RLHF, RLHFConfig
@@ -98,15 +97,10 @@ def time_ppo(config: RLHFConfig, *, fused: bool = False) -> dict[str, Any]:
 
 
 def in_fresh_process(env_id: str, kind: Kind, seed: int, total_timesteps: int | None) -> dict[str, Any]:
-    """Do one timed run in a new process; its figures are the last line of its output."""
+    """Do one timed run in a new process."""
     command = [sys.executable, "-m", "experiments.measurements.bench", "--one", env_id, kind, str(seed)]
     command += ["--total-timesteps", str(total_timesteps)] if total_timesteps else []
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    return figures_from(command)
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:

@@ -16,8 +16,18 @@ from rlhf_gym.stats import interquartile_mean
 from rlhf_gym.sweeps.records import read_rows
 
 RETURN = "true_return_mean"
-ABLATIONS = ("label_efficiency", "ppo")
-"""Questions whose settings differ in more than the number of labels."""
+ABLATIONS = (
+    "direct",
+    "kinds",
+    "label_efficiency",
+    "label_noise",
+    "more_from_labels",
+    "off_policy",
+    "ppo",
+    "pretrained",
+    "ratings",
+)
+"""Questions whose settings differ in more than the number of labels, or whose learner isn't PPO."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,8 @@ def elsewhere(results_dir: Path = Path("results")) -> list[Point]:
     """
     path = results_dir / "peers" / "runs.csv"
     rows = read_rows(path) if path.exists() else []
-    floors = {stem(env_id): floor for r in results_with_rows(results_dir) for env_id, floor in _floors(r).items()}
+    ours = _without_ablations(results_with_rows(results_dir))
+    floors = {stem(env_id): floor for results in ours for env_id, floor in _floors(results).items()}
     points = []
     for task, who in IMITATION.items():
         own = [row for row in rows if row["task"] == task and row["who"] == who]
@@ -120,6 +131,10 @@ def results_with_rows(results_dir: Path = Path("results")) -> list[Results]:
     ]
 
 
+def _without_ablations(experiments: Iterable[Results]) -> list[Results]:
+    return [results for results in experiments if results.name not in ABLATIONS]
+
+
 def measured(experiments: Iterable[Results]) -> tuple[list[Point], dict[str, list[str]]]:
     """Make a point per number of labels, and one for the best constant reward, on every comparable task.
 
@@ -133,9 +148,7 @@ def measured(experiments: Iterable[Results]) -> tuple[list[Point], dict[str, lis
     points: list[Point] = []
     without_floor: list[str] = []
     other_goals: list[str] = []
-    for results in experiments:
-        if results.name in ABLATIONS:
-            continue
+    for results in _without_ablations(experiments):
         floors = _floors(results)
         for family in results.families.values():
             found, configs = _points(results, family, floors), list(_configs(results, family).values())

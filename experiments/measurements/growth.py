@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ import tyro
 from gymnasium import spaces
 from tqdm import tqdm
 
+from experiments.harness.checkout import figures_from
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.preferences import Answer, Query
 from rlhf_gym.reporting import report_round
@@ -168,13 +168,8 @@ def mb(files: Iterable[Path]) -> float:
 
 
 def in_fresh_process(size: dict[str, int]) -> dict[str, Any]:
-    """Make one row in a new process; its figures are the last line of its output."""
-    command = [sys.executable, "-m", "experiments.measurements.growth", "--one", json.dumps(size)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    """Make one row in a new process."""
+    return figures_from([sys.executable, "-m", "experiments.measurements.growth", "--one", json.dumps(size)])
 
 
 def sizes() -> list[dict[str, int]]:

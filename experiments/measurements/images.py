@@ -11,7 +11,6 @@ machine changes less than wall time but does change, and the memory that the pro
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ import torch
 import tyro
 from gymnasium import spaces
 
+from experiments.harness.checkout import figures_from
 from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.rewards import RewardLearner, RewardModel
@@ -118,13 +118,8 @@ def correlation(one: Array, other: Array) -> float:
 
 
 def in_fresh_process(of: dict[str, Any]) -> dict[str, Any]:
-    """Make one row in a new process; its figures are the last line of its output."""
-    command = [sys.executable, "-m", "experiments.measurements.images", "--one", json.dumps(of)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    """Make one row in a new process."""
+    return figures_from([sys.executable, "-m", "experiments.measurements.images", "--one", json.dumps(of)])
 
 
 def means(rows: Sequence[dict[str, str]], case: tuple[int, int, int], images: str) -> dict[str, float]:

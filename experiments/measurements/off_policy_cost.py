@@ -9,8 +9,6 @@ for less.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +20,7 @@ import tyro
 from stable_baselines3 import SAC
 from stable_baselines3.common.env_util import make_vec_env
 
+from experiments.harness.checkout import figures_from
 from experiments.measurements.bench import spread
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.agents.off_policy import OPTIMIZER
@@ -64,15 +63,10 @@ def time_sac(config: RLHFConfig, *, fused: bool) -> float:
 
 
 def in_fresh_process(env_id: str, kind: Kind, seed: int, total_timesteps: int) -> dict[str, float]:
-    """Do one timed run in a new process; its figures are the last line of its output."""
+    """Do one timed run in a new process."""
     command = [sys.executable, "-m", "experiments.measurements.off_policy_cost", "--one", kind, str(seed)]
     command += ["--env-id", env_id, "--total-timesteps", str(total_timesteps)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    return figures_from(command)
 
 
 def pair(env_id: str, seed: int, total_timesteps: int) -> dict[str, Any]:

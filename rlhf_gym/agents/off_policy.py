@@ -131,14 +131,13 @@ class OffPolicyAgent(Agent):
         self.replay.reward_function = reward_function and self._scaled(reward_function)
 
     def _scaled(self, reward_function: RewardFunction) -> RewardFunction:
-        """Scale a reward function as the environments do: less their `zero`, divided by their `unit`, by `scale`."""
+        """Make of a reward function what the environments pay by it."""
         payer = self._payer()
         space = payer.observation_space  # of which SB3 may have put images' channels elsewhere
 
         def reward(observations: Array, actions: Array, after: Array, terminated: Array) -> Array:
             seen = channels_last(observations, space), actions, channels_last(after, space), terminated
-            rewards = np.asarray(reward_function(*seen), np.float32)
-            return payer.given(np.asarray((rewards - np.float32(payer.zero)) / np.float32(payer.unit)))
+            return payer.given(np.asarray(reward_function(*seen), np.float32))
 
         return reward
 

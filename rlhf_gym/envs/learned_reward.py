@@ -178,25 +178,28 @@ class VecLearnedReward(VecEnvWrapper):
             self._episodes.append(Episode(true_return, learned_return, int(length)))
             infos[i]["episode"] = {"r": true_return, "l": int(length)}  # where SB3 looks for what it logs
             self._returns[:, i] = 0
-        return observations, self.given(rewards), dones, infos
+        return observations, self._given(rewards), dones, infos
 
     def given(self, rewards: Array) -> Array:
-        """Multiply rewards by what the algorithm is given of them."""
-        return rewards if self.scale == 1 else np.asarray(rewards * np.float32(self.scale))
+        """Make of a reward function's rewards what the algorithm is given: less `zero`, by `unit`, times `scale`."""
+        return self._given(self._scaled(rewards))
 
     def pay_again(self, trajectories: Sequence[Trajectory | Segment]) -> list[Array]:
         """Compute what is paid now for steps that were made before, shape (L,) of each trajectory."""
         if self.reward_function is None:
-            return [self.given(self._scaled(t.rewards)) for t in trajectories]
+            return [self.given(t.rewards) for t in trajectories]
         steps = [(t.observations[:-1], t.actions, t.observations[1:], _terminated(t)) for t in trajectories]
         paid = self.reward_function(*(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
-        rewards = self.given(self._scaled(np.array(paid, np.float32)))
+        rewards = self.given(np.array(paid, np.float32))
         return np.split(rewards, np.cumsum([len(t.actions) for t in trajectories])[:-1])
 
     def _scaled(self, rewards: Array) -> Array:
         if (self.zero, self.unit) == (0, 1):
             return rewards
         return np.asarray((rewards - np.float32(self.zero)) / np.float32(self.unit))
+
+    def _given(self, scaled: Array) -> Array:
+        return scaled if self.scale == 1 else np.asarray(scaled * np.float32(self.scale))
 
     def pop_episodes(self) -> list[Episode]:
         """Return the episodes finished since the last call."""

@@ -125,7 +125,8 @@ class ClipCache:
             if not value >= least:
                 raise BadInput(f"{name} is {value}; use at least {least}")
         self.directory = Path(directory)
-        self._draw, self._settings = draw, {"width": width, "films": films}
+        self._draw = draw if callable(draw) else lambda _: draw
+        self._settings: dict[str, Any] = {"width": width, "films": films}
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._drawings: dict[Path, Future[None]] = {}
@@ -209,7 +210,7 @@ class ClipCache:
             return place, drawing
 
     def _settings_of(self, query: Query) -> dict[str, Any]:
-        return {**self._settings, "draw": self._draw(query) if callable(self._draw) else self._draw}
+        return {**self._settings, "draw": self._draw(query)}
 
     def _job(self, query: Query, place: Path) -> Callable[[], None]:
         settings, why = self._settings_of(query), self._instead.get(place, "")

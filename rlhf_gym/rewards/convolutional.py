@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,7 +15,6 @@ from rlhf_gym.images import Images, Picture, convolved
 from rlhf_gym.rewards.encoding import Encoding
 from rlhf_gym.rewards.ensembles import BatchedMLP, Ensemble
 from rlhf_gym.rewards.networks import load_network
-from rlhf_gym.segments import Array
 
 FILTERS = 16  # of each layer, as Christiano et al. 2017 have them
 LAYERS = ((6, 4), (3, 2), (3, 2))  # sides of kernels, and strides
@@ -100,16 +97,6 @@ class Convolutional(Ensemble):
     def decaying(self) -> list[Tensor]:
         """The weights of all layers."""
         return [*self.kernels, *self.head.decaying]
-
-    def numpy_function(self) -> Callable[[Array], Array]:
-        """As :meth:`Ensemble.numpy_function`, in torch."""
-        members = copy.deepcopy(self).requires_grad_(False)
-
-        @torch.inference_mode()
-        def rewards(inputs: Array) -> Array:
-            return np.asarray(members(torch.from_numpy(inputs)).numpy())
-
-        return rewards
 
 
 def seen_by_convolutions(

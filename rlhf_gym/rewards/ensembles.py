@@ -40,13 +40,19 @@ class Ensemble(nn.Module, ABC):
     def decaying(self) -> list[Tensor]:
         """Parameters that weight decay shrinks: weights, not biases."""
 
-    @abstractmethod
     def numpy_function(self) -> Callable[[Array], Array]:
-        """Copy the members as they are now into a function that doesn't follow the model.
+        """Copy the members as they are now into a function that doesn't follow the model, computed in torch.
 
         Returns:
             From standardised steps, shape (S, D), to each member's own reward, float32, shape (M, S).
         """
+        members = copy.deepcopy(self).requires_grad_(False)
+
+        @torch.inference_mode()
+        def rewards(inputs: Array) -> Array:
+            return np.asarray(members(torch.from_numpy(inputs)).numpy())
+
+        return rewards
 
 
 @final
@@ -143,16 +149,6 @@ class Modules(Ensemble):
     def decaying(self) -> list[Tensor]:
         """Matrices and all that has more axes; vectors are biases, or scales of a normalisation."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad and parameter.ndim > 1]
-
-    def numpy_function(self) -> Callable[[Array], Array]:
-        """As :meth:`Ensemble.numpy_function`, in torch."""
-        members = copy.deepcopy(self).requires_grad_(False)
-
-        @torch.inference_mode()
-        def rewards(inputs: Array) -> Array:
-            return np.asarray(members(torch.from_numpy(inputs)).numpy())
-
-        return rewards
 
 
 def _one_each(rewards: Tensor, inputs: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ import ast
 import re
 import subprocess
 import sys
-from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,7 @@ PACKAGE = ROOT / "rlhf_gym"
 
 def told(section: str, name: str) -> str:
     """What setup.cfg says."""
-    parser = ConfigParser()
-    parser.read(ROOT / "setup.cfg")
-    return parser[section][name]
+    return wheel.setup()[section][name]
 
 
 def files() -> list[Path]:
@@ -28,11 +25,9 @@ def files() -> list[Path]:
 
 
 def test_the_wheel_takes_every_file_that_is_no_python() -> None:
-    parser = ConfigParser()
-    parser.read(ROOT / "setup.cfg")
     taken = {
         path
-        for package, patterns in parser["options.package_data"].items()
+        for package, patterns in wheel.setup()["options.package_data"].items()
         for pattern in patterns.split()
         for path in ROOT.joinpath(*package.split(".")).glob(pattern)
     }

@@ -110,20 +110,24 @@ def constraints(place: Path, python: str, dependencies: str, extras: tuple[str, 
     return file
 
 
-def requirements(extras: tuple[str, ...]) -> list[str]:
-    """What setup.cfg asks for, with some extras."""
+def setup() -> ConfigParser:
+    """Read setup.cfg."""
     told = ConfigParser()
     told.read(ROOT / "setup.cfg")
+    return told
+
+
+def requirements(extras: tuple[str, ...]) -> list[str]:
+    """What setup.cfg asks for, with some extras."""
+    told = setup()
     lists = [told["options"]["install_requires"], *(told["options.extras_require"][extra] for extra in extras)]
     return [line for each in lists for line in each.split("\n") if line]
 
 
 def resolve(place: Path, python: str, dependencies: str) -> bool:
     """Tell of each extra whether it resolves."""
-    told = ConfigParser()
-    told.read(ROOT / "setup.cfg")
     good = True
-    for extra in told["options.extras_require"]:
+    for extra in setup()["options.extras_require"]:
         try:
             limits = constraints(place, python, dependencies, (extra,))
             (place / "wanted.in").write_text("\n".join(requirements((extra,))))

@@ -14,6 +14,7 @@ from rlhf_gym.preferences import Answer
 from rlhf_gym.store import FIRST, PreferenceStore, StoredRun, UnknownQuery, UnknownRun
 from rlhf_gym.store.elsewhere import preferences_at
 from rlhf_gym.store.schema import TABLES
+from tests.store.test_one_trainer import train_alone_in_time
 
 A, B = StoredRun("a", "CartPole-v1", labels=3), StoredRun("b", "Pendulum-v1", labels=5, instructions="swing")
 
@@ -128,12 +129,7 @@ def test_each_run_has_its_trainer_and_no_second_one(url):
         with pytest.raises(BadInput, match="is being trained from by"):
             again.train_alone()
         b.close()
-        while True:  # a server notices in its own time that a client is gone
-            try:
-                again.train_alone()
-                break
-            except BadInput:
-                assert url.startswith("postgresql")
+        train_alone_in_time(again, url)
 
 
 def test_where_there_are_several_runs_one_has_to_be_named(stores, url):

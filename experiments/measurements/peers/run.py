@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.harness.checkout import process_here
+from experiments.harness.checkout import figures_from
 from experiments.harness.made import made_columns
 from experiments.measurements.peers.settings import EVALUATION_SEED, TASKS, TESTING, Run, Task
 from rlhf_gym import RLHFConfig
@@ -87,8 +87,7 @@ def in_fresh_process(job: Job, *, peer_python: Path) -> dict[str, Any]:
     else:
         command = [sys.executable, "-m", "experiments.measurements.peers.ours", job.task, job.who, str(job.seed)]
         command += ["--testing"] * job.testing
-    figures: dict[str, Any] = json.loads(process_here(command, job.settings).splitlines()[-1])
-    return figures
+    return figures_from(command, job.settings)
 
 
 def chosen(
