@@ -253,6 +253,10 @@ def remembers_everything_said(store: PreferenceStore) -> None:
     ]
     must(said == expected, f"history is all that was said, in order: expected {expected}, got {said}")
     must([g.answered_at for g in store.history("a")] == [2.0, 3.0], "or what one person said")
+    store.record("0-1", Answer.RIGHT, teacher="a", answered_at=4.0)
+    whole = [(p.query.id, p.answer) for p in store.preferences()]
+    must(whole == [("0-0", Answer.SKIP), ("0-1", Answer.RIGHT)], "what stands is in order of answering")
+    must([(p.query.id, p.answer) for p in store.each_preference(1)] == whole, "and can be read one at a time")
 
 
 def takes_preferences_over(store: PreferenceStore) -> None:

@@ -12,36 +12,33 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text
 from rlhf_gym.preferences import QUERY_FIELDS, Preference
 from rlhf_gym.store.answers import stands
-from rlhf_gym.store.queries import AtHand, Written, digests_of, in_parts, write
+from rlhf_gym.store.queries import AtHand, Written, digests_of, in_parts, write, written
 from rlhf_gym.store.runs import Scope, check_one_to_write
 from rlhf_gym.store.schema import ANSWERS, QUERIES
 
 _ANSWER = ("query_id", "who", "answer", "shown_at", "answered_at")
 
 
-def add(
-    connection: Connection, queries: Sequence[Written], preferences: Sequence[Preference], at_hand: AtHand
-) -> tuple[list[Written], int]:
+def add(connection: Connection, preferences: Sequence[Preference], at_hand: AtHand) -> int:
     """Write the preferences that are new; see `PreferenceStore.add`.
 
     Args:
         connection: Writes alone.
-        queries: Those of the preferences, in the same order.
         preferences: What is to be added.
         at_hand: Its segments are there.
 
     Returns:
-        The queries that were new, and how many answers were.
+        How many answers were new.
     """
     now = time.time()
     check_one_to_write(connection, at_hand.scope)
-    new = _new_queries(connection, queries)
+    new = _new_queries(connection, [written(preference.query, scope=at_hand.scope) for preference in preferences])
     answers = _new_answers(connection, preferences, now, at_hand.scope)
     if new:
         write(connection, new, [{"posted_at": now}] * len(new), at_hand)
     if answers:
         connection.execute(insert(ANSWERS), answers)
-    return new, len(answers)
+    return len(answers)
 
 
 def _new_queries(connection: Connection, queries: Iterable[Written]) -> list[Written]:
@@ -91,8 +88,8 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[Any, 
     return {id_: (*rows[id_], *mine) for id_, mine in digests_of(connection, list(rows)).items()}
 
 
-def _another(id_: str) -> ValueError:
-    return ValueError(
+def _another(id_: str) -> BadInput:
+    return BadInput(
         f"query {id_!r} is in the store already and is another there; an id names one query: use a store of their own"
     )
 

@@ -17,6 +17,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text
 from rlhf_gym.preferences import Preference, Query, Said
 from rlhf_gym.store import leases, merging
+from rlhf_gym.store.batches import batches
 from rlhf_gym.store.database import in_memory, open_database, place
 from rlhf_gym.store.patience import PATIENCE
 from rlhf_gym.store.queries import keep_at_hand, read, were_written, write, written
@@ -244,10 +245,14 @@ class PreferenceStore(Reading):
 
         self._does.write(do)
 
-    def add(self, preferences: Sequence[Preference]) -> int:
+    def add(self, preferences: Iterable[Preference]) -> int:
         """Add preferences from elsewhere, queries with their answers: all of them, or none if one is refused.
 
-        What is there already, bit for bit, is left as it is, so that adding twice changes nothing.
+        What is there already, bit for bit, is left as it is, so that adding twice changes nothing. Nobody else writes
+        meanwhile.
+
+        Args:
+            preferences: No iterator: they may have to be gone through again. A few are in memory at a time.
 
         Returns:
             How many answers were new.
@@ -256,12 +261,11 @@ class PreferenceStore(Reading):
             BadInput: If a query differs from one of the same id, an answer from what the same person's is here, or
                 either isn't of its kind.
         """
-        queries = [written(preference.query, scope=self._scope) for preference in preferences]
-        new, answers = self._does.write(
-            lambda connection, _: merging.add(connection, queries, preferences, self._at_hand)
-        )
-        keep_at_hand(new, self._at_hand)
-        return answers
+
+        def do(connection: Connection, _: bool) -> int:
+            return sum(merging.add(connection, batch, self._at_hand) for batch in batches(preferences))
+
+        return self._does.write(do)
 
     def claim(
         self, person: str, *, n: int = 1, lease: float = leases.LEASE, kinds: Collection[str] | None = None

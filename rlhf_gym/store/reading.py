@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Preference, Query, Said
 from rlhf_gym.store import leases
 from rlhf_gym.store.answers import AnswerSince, Counts, GivenAnswer, UnknownQuery, given, number_of_options, stands
+from rlhf_gym.store.batches import AT_ONCE
 from rlhf_gym.store.database import place
 from rlhf_gym.store.queries import AtHand, in_parts, read
 from rlhf_gym.store.rows import check_text, row_to_answer_since, row_to_given_answer, row_to_preference
@@ -147,6 +148,23 @@ class Reading:
         """List every current answer, SKIP included, with its query, in order of answering."""
         return self._preferences(self._standing.order_by(ANSWERS.c.number))
 
+    def each_preference(self, at_once: int = AT_ONCE) -> Iterator[Preference]:
+        """Go through :meth:`preferences` with no more than `at_once` of them in memory.
+
+        What is said meanwhile isn't among them; what is withdrawn meanwhile may be.
+        """
+        [end] = self._rows(select(func.max(ANSWERS.c.number)), lambda row: row[0] or 0)
+        part, number = self._standing.order_by(ANSWERS.c.number).limit(at_once), 0
+
+        def after(connection: Connection) -> tuple[int, list[Preference]]:
+            statement = part.where(ANSWERS.c.number > number, ANSWERS.c.number <= end)
+            rows = connection.execute(statement).all()
+            return (rows[-1].said if rows else end), self._made(connection, rows)
+
+        while number < end:
+            number, found = self._does.read(after)
+            yield from found
+
     def answers_since(self, number: int = 0) -> list[AnswerSince]:
         """List the answers after the one of this number, withdrawals included, in order; 0 lists all.
 
@@ -204,12 +222,11 @@ class Reading:
         return self._does.read(lambda connection: [make(row) for row in connection.execute(statement)])
 
     def _preferences(self, statement: Select[Any]) -> list[Preference]:
-        def do(connection: Connection) -> list[Preference]:
-            rows = connection.execute(statement).all()
-            queries = read(connection, rows, self._at_hand)
-            return [row_to_preference(row, queries[row.id]) for row in rows]
+        return self._does.read(lambda connection: self._made(connection, connection.execute(statement).all()))
 
-        return self._does.read(do)
+    def _made(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[Preference]:
+        queries = read(connection, rows, self._at_hand)
+        return [row_to_preference(row, queries[row.id]) for row in rows]
 
     def _queries(self, connection: Connection, keys: Sequence[str]) -> dict[str, Query]:
         rows = in_parts(connection, self._scope.only(_QUERIES), QUERIES.c.id, keys)
@@ -252,7 +269,9 @@ def _never_posted(query_id: str) -> UnknownQuery:
 # Made once: to put one together takes longer than to execute it.
 _GIVEN, _QUERIES, _IDS, _COUNT = given(), select(QUERIES), select(QUERIES.c.id), select(func.count(QUERIES.c.number))
 _PREFERENCES = (
-    select(QUERIES, *(ANSWERS.c[name] for name in ("answer", "who", "shown_at", "answered_at")))
+    select(
+        QUERIES, ANSWERS.c.number.label("said"), *(ANSWERS.c[n] for n in ("answer", "who", "shown_at", "answered_at"))
+    )
     .join(ANSWERS, ANSWERS.c.query_id == QUERIES.c.id)
     .where(stands())
 )

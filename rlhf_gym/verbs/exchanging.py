@@ -86,16 +86,14 @@ class Import:
     def run(self) -> None:
         """Read and add."""
         from rlhf_gym.store import PreferenceStore
-        from rlhf_gym.store.exchange import add_preferences, check_fit, read_preferences, wanted_by_run
+        from rlhf_gym.store.exchange import Exported, add_preferences, wanted_by_run
 
         if (self.run_dir is None) == (self.store is None):
             raise BadInput("import needs one place to put preferences; use either --run-dir DIR or --store URL")
-        preferences = read_preferences(self.path)
-        config = config_of(self.run_dir) if self.run_dir else None
-        if config and self.run_dir:
+        preferences, wanted = Exported(self.path), None
+        if self.run_dir and (config := config_of(self.run_dir)):
             wanted = wanted_by_run(config.env_id, *spaces_of(config, self.run_dir), config.segment_length)
-            check_fit(preferences, wanted)
         with store_of(self.run_dir) if self.run_dir else PreferenceStore(self.store or "", run=self.of_run) as store:
             store.check_one_run()
-            new = add_preferences(preferences, store)
-        print(f"{new} preferences are new, {len(preferences) - new} were there already")
+            added = add_preferences(preferences, store, wanted)
+        print(f"{added.new} preferences are new, {added.known} were there already")

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +17,15 @@ from pyarrow import parquet
 
 from rlhf_gym.arrays import array_from_json, array_to_json
 from rlhf_gym.contracts import example_queries
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Answer, Query
 from rlhf_gym.rewards import Bootstrap, RewardModel, fit_reward_model
 from rlhf_gym.segments import Segment
 from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.store.exchange import export, import_preferences, read_preferences, read_spaces
+from rlhf_gym.store.batches import AT_ONCE
+from rlhf_gym.store.exchange import Exported, export, import_preferences, read_preferences, read_spaces
 from rlhf_gym.store.rows import query_to_row, segment_to_row
 from rlhf_gym.teachers import OracleTeacher
 
@@ -157,6 +160,56 @@ def test_what_contradicts_the_store_is_refused_and_nothing_of_it_taken(store, fo
             import_preferences(folder, other)
         assert "\n" not in str(refused.value)
         assert (everything(other), other.counts()) == before
+
+
+@pytest.fixture(scope="module")
+def long_export(tmp_path_factory):
+    """So many preferences that they aren't read, written or added all at once, and all of the same segments."""
+    [first] = example_queries(1)
+    queries = [replace(first, id=f"long-{i}") for i in range(AT_ONCE + 20)]
+    with PreferenceStore() as opened:
+        opened.post(queries)
+        opened.record_all([query.id for query in queries], [Answer.LEFT] * len(queries), teacher="ann")
+        opened.record(queries[3].id, None, teacher="ann")
+        folder = tmp_path_factory.mktemp("long") / "export"
+        export(opened, folder)
+    return folder, [query.id for query in queries if query is not queries[3]]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_long_export_comes_and_goes_a_part_at_a_time(long_export, name):
+    folder, ids = long_export
+    with PreferenceStore() as other:
+        assert import_preferences(folder / name, other) == len(ids)
+        assert [preference.query.id for preference in other.each_preference()] == ids
+        assert [preference.query.id for preference in other.each_preference(at_once=7)] == ids
+    alive, most = weakref.WeakSet(), 0
+    for preference in Exported(folder / name):
+        alive.add(preference.query)
+        most = max(most, len(alive))
+    assert most <= AT_ONCE
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_contradiction_in_a_later_part_leaves_nothing_of_the_first(long_export, name):
+    folder, ids = long_export
+    with PreferenceStore() as other:
+        [last] = [preference.query for preference in Exported(folder / name) if preference.query.id == ids[-1]]
+        other.post([replace(last, policy_step=9)])
+        with pytest.raises(BadInput, match=f"query {ids[-1]!r} is in the store already and is another"):
+            import_preferences(folder / name, other)
+        assert other.counts().asked == 1
+
+
+def test_arrays_that_differ_in_a_later_part_are_refused_too(tmp_path):
+    with PreferenceStore() as opened:
+        opened.post(
+            [*(replace(example_queries(1)[0], id=str(i)) for i in range(AT_ONCE)), *example_queries(1, box=True)]
+        )
+        opened.record_all([*map(str, range(AT_ONCE)), "0-0"], [Answer.LEFT] * (AT_ONCE + 1), teacher="ann")
+        with pytest.raises(BadInput, match=r"actions are int64 .* here and float32 .* there.*Parquet"):
+            export(opened, tmp_path / "export")
+    assert not list(tmp_path.iterdir())
 
 
 def damaged(text, old, new):

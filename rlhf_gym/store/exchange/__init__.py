@@ -10,6 +10,7 @@ A reward model can be fitted to what was exported with no environment at hand::
 
 from rlhf_gym.store.exchange.fit import check_fit, wanted_by_run
 from rlhf_gym.store.exchange.folder import (
+    Exported,
     add_preferences,
     export,
     import_preferences,
@@ -18,6 +19,7 @@ from rlhf_gym.store.exchange.folder import (
 )
 
 __all__ = [
+    "Exported",
     "add_preferences",
     "check_fit",
     "export",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import yaml
 
@@ -45,38 +46,55 @@ Made with rlhf_gym. Before you publish it: name a licence, and see that everybod
 """
 
 
-def data_card(preferences: Sequence[Preference], data_file: str) -> str:
+@dataclass
+class Contents:
+    """What the card tells of preferences, counted as they are written."""
+
+    n: int = 0
+    tasks: set[str] = field(default_factory=set)
+    teachers: set[str] = field(default_factory=set)
+    options: set[int] = field(default_factory=set)
+    lengths: set[int] = field(default_factory=set)
+    said: Counter[str] = field(default_factory=Counter)
+
+    def count(self, preferences: Iterable[Preference]) -> None:
+        """Take some more into account."""
+        for preference in preferences:
+            query, answer = preference.query, preference.answer
+            self.n += 1
+            self.tasks |= {option.origin.env_id for option in query.options if option.origin}
+            self.teachers.add(preference.teacher)
+            self.options.add(len(query.options))
+            self.lengths.add(query.options[0].length)
+            # Of other kinds than comparisons, hardly two answers are alike.
+            self.said[answer.value if isinstance(answer, Answer) else query.kind] += 1
+
+
+def data_card(contents: Contents, data_file: str) -> str:
     """Write the text of `README.md`, its settings for the Hub above it.
 
     Args:
-        preferences: At least one.
+        contents: Of at least one preference.
         data_file: Name of the file that `datasets` reads.
     """
-    tasks = sorted({option.origin.env_id for p in preferences for option in p.query.options if option.origin})
+    tasks, n = sorted(contents.tasks), contents.n
     title = f"Preferences over segments{' of ' if tasks else ''}{', '.join(tasks)}"
     front = {
         "pretty_name": title,
         "tags": ["reinforcement-learning", "rlhf", "preferences"],
-        "size_categories": [_size(len(preferences))],
+        "size_categories": [_size(n)],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": data_file}]}],
     }
-    teachers, shown = {p.teacher for p in preferences}, sorted({len(p.query.options) for p in preferences})
+    names = dict.fromkeys([*(answer.value for answer in Answer), *contents.said])
     return _CARD.format(
         front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
         title=title,
-        n=len(preferences),
-        who="1 teacher" if len(teachers) == 1 else f"{len(teachers)} teachers",
-        length=" or ".join(map(str, sorted({p.query.left.length for p in preferences}))),
-        options=" to ".join(map(str, dict.fromkeys((shown[0], shown[-1])))),
-        answers=_said(preferences),
+        n=n,
+        who="1 teacher" if len(contents.teachers) == 1 else f"{len(contents.teachers)} teachers",
+        length=" or ".join(map(str, sorted(contents.lengths))),
+        options=" to ".join(map(str, sorted({min(contents.options), max(contents.options)}))),
+        answers=", ".join(f"{contents.said[name]} {name}" for name in names if contents.said[name]),
     )
-
-
-def _said(preferences: Sequence[Preference]) -> str:
-    """Count how often each answer was given; of other kinds than comparisons, hardly two are alike, those of a kind."""
-    said = Counter(p.answer.value if isinstance(p.answer, Answer) else p.query.kind for p in preferences)
-    names = dict.fromkeys([*(answer.value for answer in Answer), *said])
-    return ", ".join(f"{said[name]} {name}" for name in names if said[name])
 
 
 def _size(n: int) -> str:

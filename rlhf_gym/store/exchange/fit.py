@@ -53,16 +53,20 @@ def wanted_by_others(queries: Sequence[Query]) -> Wanted:
     return Wanted("the store", _shapes(option), option.length, env_id)
 
 
-def check_fit(preferences: Iterable[Preference], wanted: Wanted) -> None:
+def check_fit(preferences: Iterable[Preference], wanted: Wanted) -> int:
     """Refuse preferences that no reward model could be fitted to, together with what is there.
 
     Args:
         preferences: In their order.
         wanted: What they have to be like.
 
+    Returns:
+        How many there are.
+
     Raises:
         BadInput: Naming the first that isn't by its number and id, and why.
     """
+    number = 0
     for number, preference in enumerate(preferences, start=1):
         query, answer = preference.query, preference.answer
         named = [(f"option {i}", option) for i, option in enumerate(query.options, start=1)]
@@ -73,6 +77,7 @@ def check_fit(preferences: Iterable[Preference], wanted: Wanted) -> None:
                 raise BadInput(f"preference {number}, query {query.id!r}: {name} {wrong}")
             if wanted.shapes is None:
                 wanted = Wanted("the first one", _shapes(segment), segment.length)
+    return number
 
 
 def _wrong(segment: Segment, wanted: Wanted) -> str:

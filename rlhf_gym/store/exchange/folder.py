@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, Protocol
 
 from gymnasium import Space
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.files import move_files
 from rlhf_gym.preferences import Preference
 from rlhf_gym.spaces import space_from_json, space_to_json
-from rlhf_gym.store.exchange.card import data_card
-from rlhf_gym.store.exchange.fit import check_fit, wanted_by_others
-from rlhf_gym.store.exchange.json_lines import read_json_lines, write_json_lines
+from rlhf_gym.store.batches import batches
+from rlhf_gym.store.exchange.card import Contents, data_card
+from rlhf_gym.store.exchange.fit import Wanted, check_fit, wanted_by_others
+from rlhf_gym.store.exchange.json_lines import LinesWriter, read_json_lines
 from rlhf_gym.store.exchange.records import damage
 from rlhf_gym.store.preference_store import PreferenceStore
 
@@ -42,29 +47,27 @@ def export(store: PreferenceStore, directory: str | Path, *, spaces: Spaces | No
         BadInput: If there are none, the directory holds an export, or Parquet can't hold them.
         ImportError: If pyarrow isn't installed.
     """
-    directory, preferences = Path(directory), store.preferences()
-    if not preferences:
-        raise BadInput("the store has no answers to export; answer some queries first")
+    directory = Path(directory)
     if held := [name for name in (LINES, PARQUET, CARD, MANIFEST) if (directory / name).exists()]:
         raise BadInput(f"{directory} already holds an export ({', '.join(held)}); name another directory")
     described = None if spaces is None else [space_to_json(space) for space in spaces]
-    table = _table(preferences) if parquet else None
-    directory.mkdir(parents=True, exist_ok=True)
-    write_json_lines(preferences, directory / LINES)
-    if table is not None:
-        from rlhf_gym.store.exchange.parquet import write_parquet
-
-        write_parquet(table, directory / PARQUET)
-    names = [LINES, PARQUET] if parquet else [LINES]
-    (directory / CARD).write_text(data_card(preferences, names[-1]), encoding="utf-8")
-    manifest = {
-        "format": FORMAT,
-        "preferences": len(preferences),
-        "spaces": described,
-        "sha256": {name: _sha256(directory / name) for name in names},
-    }
-    (directory / MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
-    return len(preferences)
+    place = directory if directory.is_dir() else directory.parent
+    place.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=place, prefix=".export-") as temporary:
+        written = Path(temporary) / "export"
+        written.mkdir()
+        contents = _write(store.each_preference(), written, _writers(parquet))
+        names = [LINES, PARQUET] if parquet else [LINES]
+        (written / CARD).write_text(data_card(contents, names[-1]), encoding="utf-8")
+        manifest = {
+            "format": FORMAT,
+            "preferences": contents.n,
+            "spaces": described,
+            "sha256": {name: _sha256(written / name) for name in names},
+        }
+        (written / MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
+        move_files(written, directory)
+    return contents.n
 
 
 def import_preferences(path: str | Path, store: PreferenceStore) -> int:
@@ -82,48 +85,69 @@ def import_preferences(path: str | Path, store: PreferenceStore) -> int:
             it: NaN, another length of segments, another environment.
         ImportError: If the file is Parquet and pyarrow isn't installed.
     """
-    return add_preferences(read_preferences(path), store)
+    return add_preferences(Exported(path), store).new
 
 
-def add_preferences(preferences: list[Preference], store: PreferenceStore) -> int:
+class Added(NamedTuple):
+    """Numbers of preferences that were to be added."""
+
+    new: int
+    known: int
+
+
+def add_preferences(preferences: Iterable[Preference], store: PreferenceStore, wanted: Wanted | None = None) -> Added:
     """Add preferences to a store: all of them, or none if one couldn't be fitted with what is there.
 
-    Returns:
-        How many were new.
+    Args:
+        preferences: No iterator: they are gone through twice, to be looked at before anything of them is stored.
+        store: Where they go.
+        wanted: What they have to be like; None is what is there.
 
     Raises:
         BadInput: As :func:`import_preferences`.
     """
     ids = store.open_ids(1) or [answer.query_id for answer in store.answers_since()[:1]]
-    check_fit(preferences, wanted_by_others(store.queries(ids)))
-    return store.add(preferences)
+    n = check_fit(preferences, wanted or wanted_by_others(store.queries(ids)))
+    new = store.add(preferences)
+    return Added(new, n - new)
 
 
-def read_preferences(path: str | Path) -> list[Preference]:
-    """Read exported preferences, bit for bit, in order of answering.
+class Exported(Iterable[Preference]):
+    """Exported preferences, bit for bit, in order of answering, read anew each time; a few are in memory at a time.
 
     Args:
         path: A folder that :func:`export` wrote, or a .jsonl or .parquet file of its kind, which is held against the
             manifest beside it, if there is one.
 
     Raises:
-        BadInput: If there are none, or they are damaged.
+        BadInput: If there is no such file; and while they are read, if there are none, or they are damaged.
         ImportError: If the file is Parquet and pyarrow isn't installed.
     """
-    path = Path(path)
-    file = next((path / name for name in (LINES, PARQUET) if (path / name).exists()), path)
-    if not file.is_file() or file.suffix not in (".jsonl", ".parquet"):
-        raise BadInput(f"{path} holds no preferences; use a folder that export wrote, or a .jsonl or .parquet file")
-    _check(file)
-    if file.suffix == ".jsonl":
-        preferences = list(read_json_lines(file))
-    else:
-        from rlhf_gym.store.exchange.parquet import read_parquet
 
-        preferences = read_parquet(file)
-    if not preferences:
-        raise BadInput(f"{file} is empty; restore it from a copy")
-    return preferences
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        self._file = next((path / name for name in (LINES, PARQUET) if (path / name).exists()), path)
+        if not self._file.is_file() or self._file.suffix not in (".jsonl", ".parquet"):
+            raise BadInput(f"{path} holds no preferences; use a folder that export wrote, or a .jsonl or .parquet file")
+
+    def __iter__(self) -> Iterator[Preference]:
+        _check(self._file)
+        if self._file.suffix == ".jsonl":
+            read = read_json_lines(self._file)
+        else:
+            from rlhf_gym.store.exchange.parquet import read_parquet
+
+            read = read_parquet(self._file)
+        first = next(read, None)
+        if first is None:
+            raise BadInput(f"{self._file} is empty; restore it from a copy")
+        yield first
+        yield from read
+
+
+def read_preferences(path: str | Path) -> list[Preference]:
+    """Read all preferences of an export; see :class:`Exported`, which takes them a few at a time."""
+    return list(Exported(path))
 
 
 def read_spaces(path: str | Path) -> Spaces:
@@ -143,10 +167,43 @@ def read_spaces(path: str | Path) -> Spaces:
         return observation, action
 
 
-def _table(preferences: list[Preference]) -> Any:
-    from rlhf_gym.store.exchange.parquet import to_table
+class _Writer(Protocol):
+    """Writes a file of an export, some preferences at a time."""
 
-    return to_table(preferences)
+    def write(self, preferences: Sequence[Preference]) -> None:
+        """Write some more."""
+
+    def __enter__(self) -> _Writer: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _writers(parquet: bool) -> dict[str, Callable[[Path], _Writer]]:
+    if not parquet:
+        return {LINES: LinesWriter}
+    from rlhf_gym.store.exchange.parquet import ParquetWriter
+
+    return {LINES: LinesWriter, PARQUET: ParquetWriter}
+
+
+def _write(
+    preferences: Iterable[Preference], directory: Path, writers: Mapping[str, Callable[[Path], _Writer]]
+) -> Contents:
+    """Write every format at once.
+
+    Raises:
+        BadInput: If there is nothing to write.
+    """
+    contents = Contents()
+    with ExitStack() as stack:
+        files = [stack.enter_context(make(directory / name)) for name, make in writers.items()]
+        for batch in batches(preferences):
+            contents.count(batch)
+            for file in files:
+                file.write(batch)
+    if not contents.n:
+        raise BadInput("the store has no answers to export; answer some queries first")
+    return contents
 
 
 def _manifest(directory: Path) -> dict[str, Any]:

@@ -16,17 +16,32 @@ from rlhf_gym.preferences import Preference
 from rlhf_gym.store.exchange.records import Record, as_format_2, damage, preference_to_record, record_to_preference
 
 
-def write_json_lines(preferences: Iterable[Preference], path: Path) -> None:
-    """Write one line for each preference."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+class LinesWriter:
+    """Writes preferences, one on a line; to be left as a context.
+
+    Args:
+        path: Of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="\n")
+
+    def write(self, preferences: Iterable[Preference]) -> None:
+        """Write some more."""
         for preference in preferences:
             record = _with_arrays(preference_to_record(preference), array_to_json)
             [record["value"]] = array_to_json(np.array([record["value"]]))["values"]
-            file.write(json.dumps(record, allow_nan=False) + "\n")
+            self._file.write(json.dumps(record, allow_nan=False) + "\n")
+
+    def __enter__(self) -> LinesWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def read_json_lines(path: Path) -> Iterator[Preference]:
-    """Read what :func:`write_json_lines` wrote, in this format or in format 1.
+    """Read what :class:`LinesWriter` wrote, in this format or in format 1.
 
     Raises:
         BadInput: If a line isn't as it was written; the message names it, and what is wrong.

@@ -1,8 +1,9 @@
-"""Preferences as Parquet: a row each, arrays as lists of lists, of the type that they have."""
+"""Preferences as Parquet: a row each, arrays as lists of lists, of the type that they have; some at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,7 +13,15 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.made import ARRAYS
 from rlhf_gym.preferences import Preference
 from rlhf_gym.segments import Array
-from rlhf_gym.store.exchange.parquet_size import as_texts, check_columns, check_numbers, check_texts, text_columns
+from rlhf_gym.store.batches import AT_ONCE
+from rlhf_gym.store.exchange.parquet_size import (
+    as_texts,
+    check_columns,
+    check_numbers,
+    check_size,
+    text_columns,
+    text_size,
+)
 from rlhf_gym.store.exchange.records import (
     PLAIN,
     SIDES,
@@ -37,49 +46,72 @@ _TYPES = {
 }
 
 
-def to_table(preferences: Sequence[Preference]) -> Any:
-    """Make a table of one row for each preference.
+class ParquetWriter:
+    """Writes preferences, a row group for each batch; to be left as a context.
 
-    Raises:
-        BadInput: If an array has another dtype or inner shape in one query than in another.
+    Args:
+        path: Of the file.
     """
-    records = [preference_to_record(preference) for preference in preferences]
-    options = _pack_segments([option for record in records for option in record["options"]])
-    ends = np.cumsum([len(record["options"]) for record in records])
-    columns = {"options": pa.ListArray.from_arrays(pa.array([0, *ends.tolist()], pa.int32()), options)}
-    columns |= {name: pa.array([record[name] for record in records], kind) for name, kind in _TYPES.items()}
-    return pa.table(columns)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Any = None
+        self._kinds: dict[str, str] = {}
+
+    def write(self, preferences: Sequence[Preference]) -> None:
+        """Write some more.
+
+        Raises:
+            BadInput: If an array has another dtype or inner shape in one query than in another.
+        """
+        table = _table(preferences, self._kinds)
+        # Without dictionaries, which take one NaN, or one zero, for another.
+        how = {"use_dictionary": False, "compression": "zstd", "write_page_checksum": True}
+        self._writer = self._writer or parquet.ParquetWriter(self._path, table.schema, **how)
+        self._writer.write_table(table)
+
+    def __enter__(self) -> ParquetWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer:
+            self._writer.close()
 
 
-def write_parquet(table: Any, path: Path) -> None:
-    """Write what :func:`to_table` made."""
-    # Without dictionaries, which take one NaN, or one zero, for another.
-    parquet.write_table(table, path, use_dictionary=False, compression="zstd", write_page_checksum=True)
-
-
-def read_parquet(path: Path) -> list[Preference]:
-    """Read what :func:`write_parquet` wrote, in this format or in format 1.
+def read_parquet(path: Path) -> Iterator[Preference]:
+    """Read what :class:`ParquetWriter` wrote, in this format or in format 1, some rows at a time.
 
     Raises:
         BadInput: If it is damaged.
     """
-    with damage(str(path)):
-        try:
-            metadata = parquet.read_metadata(path)
-            check_columns(path)
-            check_numbers(metadata, path)
-            texts = text_columns(metadata)
-            table = parquet.read_table(path, page_checksum_verification=True, read_dictionary=texts)
-            if table.num_rows == 0:
-                return []
-            check_texts(table, path)
-            table = table.cast(pa.schema([field.with_type(as_texts(field.type)) for field in table.schema]))
-            columns = _unpack_options(table)
-            columns |= {name: table.column(name).to_pylist() for name in _TYPES if name in table.column_names}
-        except (pa.ArrowException, OSError) as error:  # OSError: a checksum, or a header, is wrong
-            raise BadInput(error) from error
-        records = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
-        return [record_to_preference(as_format_2(record)) for record in records]
+    with damage(str(path)), _pyarrow_explained():
+        metadata = parquet.read_metadata(path)
+        check_columns(path)
+        check_numbers(metadata, path)
+        how = {"page_checksum_verification": True, "read_dictionary": text_columns(metadata)}
+        texts = 0
+        with parquet.ParquetFile(path, **how) as file:
+            for group in range(file.num_row_groups):  # pyarrow 26 can't put nested columns of two together
+                for batch in file.iter_batches(AT_ONCE, row_groups=[group]):
+                    table = pa.Table.from_batches([batch])
+                    check_size(texts := texts + text_size(table), path)
+                    yield from _preferences(table)
+
+
+@contextmanager
+def _pyarrow_explained() -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:  # OSError: a checksum, or a header, is wrong
+        raise BadInput(error) from error
+
+
+def _preferences(table: Any) -> Iterator[Preference]:
+    table = table.cast(pa.schema([field.with_type(as_texts(field.type)) for field in table.schema]))
+    columns = _unpack_options(table)
+    columns |= {name: table.column(name).to_pylist() for name in _TYPES if name in table.column_names}
+    for row in zip(*columns.values(), strict=True):
+        yield record_to_preference(as_format_2(dict(zip(columns, row, strict=True))))
 
 
 def _unpack_options(table: Any) -> dict[str, list[Any]]:
@@ -94,21 +126,47 @@ def _unpack_options(table: Any) -> dict[str, list[Any]]:
     return {"options": [segments[start:end] for start, end in zip([0, *ends], ends, strict=False)]}
 
 
-def _pack_segments(segments: Sequence[Record]) -> Any:
-    columns = {name: _pack([segment[name] for segment in segments], name) for name in ARRAYS}
+def _table(preferences: Sequence[Preference], kinds: dict[str, str]) -> Any:
+    """Make a table of one row for each preference.
+
+    Args:
+        preferences: At least one.
+        kinds: What dtype and inner shape each array has; those that aren't there are added.
+
+    Raises:
+        BadInput: If an array has another.
+    """
+    records = [preference_to_record(preference) for preference in preferences]
+    options = _pack_segments([option for record in records for option in record["options"]], kinds)
+    ends = np.cumsum([len(record["options"]) for record in records])
+    columns = {"options": pa.ListArray.from_arrays(pa.array([0, *ends.tolist()], pa.int32()), options)}
+    columns |= {name: pa.array([record[name] for record in records], kind) for name, kind in _TYPES.items()}
+    return pa.table(columns)
+
+
+def _pack_segments(segments: Sequence[Record], kinds: dict[str, str]) -> Any:
+    columns = {}
+    for name in ARRAYS:
+        arrays = [segment[name] for segment in segments]
+        for array in arrays:
+            _check_kind(name, array, kinds)
+        columns[name] = _pack(arrays)
     columns["terminated"] = pa.array([segment["terminated"] for segment in segments], pa.bool_())
     columns["origin"] = pa.array([segment["origin"] for segment in segments], pa.string())
     return pa.StructArray.from_arrays(list(columns.values()), list(columns))
 
 
-def _pack(arrays: Sequence[Array], name: str) -> Any:
-    """Arrays that differ in length alone as one column, by way of their memory: Python's numbers would lose bits."""
-    kinds = {f"{array.dtype} of shape {('n', *array.shape[1:])}": None for array in arrays}
-    if len(kinds) > 1:
+def _check_kind(name: str, array: Array, kinds: dict[str, str]) -> None:
+    kind = f"{array.dtype} of shape {('n', *array.shape[1:])}"
+    if kind != (first := kinds.setdefault(name, kind)):
         raise BadInput(
-            f"{name} are {' here and '.join(list(kinds)[:2])} there, and a column of Parquet is of one kind; "
-            f"go without Parquet (--no-parquet, in Python parquet=False), or keep a store to one environment"
+            f"{name} are {first} here and {kind} there, and a column of Parquet is of one kind; go without Parquet "
+            f"(--no-parquet, in Python parquet=False), or keep a store to one environment"
         )
+
+
+def _pack(arrays: Sequence[Array]) -> Any:
+    """Arrays that differ in length alone as one column, by way of their memory: Python's numbers would lose bits."""
     packed = pa.array(np.concatenate([array.reshape(-1) for array in arrays]))
     for size in reversed(arrays[0].shape[1:]):
         packed = pa.FixedSizeListArray.from_arrays(packed, size)

@@ -59,12 +59,22 @@ def check_numbers(metadata: Any, path: Path) -> None:
         for i in range(metadata.num_columns):
             chunk, described = metadata.row_group(group).column(i), metadata.schema.column(i)
             size += max(chunk.total_uncompressed_size, chunk.num_values * _width(described))
-    _check(size, path)
+    check_size(size, path)
 
 
-def check_texts(table: Any, path: Path) -> None:
-    """Refuse a table whose texts, read as numbers into a dictionary, take much more than the file when written out."""
-    _check(sum(map(_texts, table.columns)), path)
+def text_size(table: Any) -> int:
+    """Bytes of a table's texts, read as numbers into a dictionary, when they are written out."""
+    return sum(map(_texts, table.columns))
+
+
+def check_size(size: int, path: Path) -> None:
+    """Refuse a file that takes so many bytes in memory, if they are much more than its own."""
+    there = path.stat().st_size
+    if size > SPARE + RATIO * there:
+        raise BadInput(
+            f"it has {there} bytes and takes {size} in memory; import the .jsonl beside it, or write it again with "
+            "less compression"
+        )
 
 
 def as_texts(kind: Any) -> Any:
@@ -104,12 +114,3 @@ def _texts(column: Any) -> int:
         elif pa.types.is_list(chunk.type):
             size += _texts(chunk.flatten())
     return size
-
-
-def _check(size: int, path: Path) -> None:
-    there = path.stat().st_size
-    if size > SPARE + RATIO * there:
-        raise BadInput(
-            f"it has {there} bytes and takes {size} in memory; import the .jsonl beside it, or write it again with "
-            "less compression"
-        )
