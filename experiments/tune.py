@@ -34,7 +34,9 @@ def main(
     check: bool = True,
     out: Path = Path("results/tuning"),
 ) -> int:
-    """Tune settings on seeds 100 to 102, and compare the best with the preset on seeds 200 to 204.
+    """Tune settings on seeds 100 to 102, and compare the best with the preset on seeds 200 to 209.
+
+    The preset itself is the first trial.
 
     The study is in a database, studies.db in the folder: given again, the command goes on with it, and several may work
     on it at once. Trials are rows of trials.csv, the comparison of checked.csv; the page is README.md.

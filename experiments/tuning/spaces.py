@@ -1,11 +1,15 @@
-"""What is tried of each algorithm: a function from Optuna's trial to settings, laid over the preset."""
+"""What is tried of each algorithm: a function of suggestions that gives settings, laid over the preset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from optuna.trial import Trial
+from optuna.trial import BaseTrial
+from stable_baselines3 import DQN, PPO, SAC
+
+from rlhf_gym import RLHFConfig
 
 Settings = dict[str, Any]
 TARGETS: Mapping[str, Settings] = {
@@ -15,61 +19,102 @@ TARGETS: Mapping[str, Settings] = {
     "slowly": {"target_update_interval": 1, "tau": 0.005},
 }
 """How DQN's target network follows: all at once, or a little with each step."""
-NETS = {"32": [32], "64x64": [64, 64], "128x128": [128, 128], "256x256": [256, 256]}
+NETS = ("32", "64x64", "128x128", "256x256")
+OWN_NET = "SB3's"
 
 
-def ppo(trial: Trial) -> Settings:
+class Suggested:
+    """Settings suggested by Optuna, among which are always those that the preset has.
+
+    Args:
+        trial: Suggests.
+        own: What the preset has, by the names of what is tried.
+    """
+
+    def __init__(self, trial: BaseTrial, own: Mapping[str, Any]) -> None:
+        self._trial, self._own = trial, own
+
+    def one_of(self, name: str, values: Sequence[Any]) -> Any:
+        """Suggest one of some values."""
+        own = [self._own[name]] if name in self._own and self._own[name] not in values else []
+        return self._trial.suggest_categorical(name, [*values, *own])
+
+    def between(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Suggest a number."""
+        own = self._own.get(name, low)
+        return self._trial.suggest_float(name, min(low, own), max(high, own), log=log)
+
+
+def ppo(suggested: Suggested) -> Settings:
     """Steps and size of the update, discounting, exploration; the number of environments stays the preset's."""
+    one_of = suggested.one_of
     options = {
-        "n_steps": trial.suggest_categorical("n_steps", [32, 64, 128, 256, 512]),
-        "batch_size": trial.suggest_categorical("batch_size", [64, 128, 256]),
-        "n_epochs": trial.suggest_categorical("n_epochs", [4, 10, 20]),
-        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 3e-3, log=True),
-        "gamma": trial.suggest_categorical("gamma", [0.9, 0.95, 0.98, 0.99, 0.995]),
-        "gae_lambda": trial.suggest_categorical("gae_lambda", [0.8, 0.9, 0.95, 0.98]),
-        "clip_range": trial.suggest_categorical("clip_range", [0.1, 0.2, 0.3]),
-        "ent_coef": trial.suggest_categorical("ent_coef", [0.0, 0.001, 0.01]),
+        "n_steps": one_of("n_steps", [32, 64, 128, 256, 512]),
+        "batch_size": one_of("batch_size", [64, 128, 256]),
+        "n_epochs": one_of("n_epochs", [4, 10, 20]),
+        "learning_rate": suggested.between("learning_rate", 1e-4, 3e-3, log=True),
+        "gamma": one_of("gamma", [0.9, 0.95, 0.98, 0.99, 0.995]),
+        "gae_lambda": one_of("gae_lambda", [0.8, 0.9, 0.95, 0.98]),
+        "clip_range": one_of("clip_range", [0.1, 0.2, 0.3]),
+        "ent_coef": one_of("ent_coef", [0.0, 0.001, 0.01]),
     }
-    return {"agent": {"options": options, "schedule": trial.suggest_categorical("schedule", ["constant", "linear"])}}
+    return {"agent": {"options": options, "schedule": _schedule(suggested)}}
 
 
-def dqn(trial: Trial) -> Settings:
+def dqn(suggested: Suggested) -> Settings:
     """How large Q is, how often and how far its network follows, discounting, exploration, and its size."""
-    train_freq = trial.suggest_categorical("train_freq", [4, 16, 64, 256])
-    share = trial.suggest_categorical("gradient_steps_per_step", [0.25, 0.5, 1.0])
+    one_of = suggested.one_of
+    train_freq = one_of("train_freq", [4, 16, 64, 256])
+    share = one_of("gradient_steps_per_step", [0.25, 0.5, 1.0])
     options = {
         "train_freq": train_freq,
         "gradient_steps": max(1, round(train_freq * share)),
-        "batch_size": trial.suggest_categorical("batch_size", [64, 128]),
-        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 3e-3, log=True),
-        "gamma": trial.suggest_categorical("gamma", [0.9, 0.95, 0.98, 0.99]),
-        **TARGETS[trial.suggest_categorical("target", list(TARGETS))],
-        "exploration_fraction": trial.suggest_float("exploration_fraction", 0.1, 0.5),
-        "exploration_final_eps": trial.suggest_categorical("exploration_final_eps", [0.02, 0.05, 0.1]),
+        "batch_size": one_of("batch_size", [64, 128]),
+        "learning_rate": suggested.between("learning_rate", 1e-4, 3e-3, log=True),
+        "gamma": one_of("gamma", [0.9, 0.95, 0.98, 0.99]),
+        **TARGETS.get(one_of("target", list(TARGETS)), {}),
+        "exploration_fraction": suggested.between("exploration_fraction", 0.1, 0.5),
+        "exploration_final_eps": suggested.between("exploration_final_eps", 0.02, 0.1),
     }
-    scale = trial.suggest_categorical("reward_scale", [0.02, 0.1, 1.0])
-    agent = {"net_arch": _net(trial), "options": options, "schedule": _schedule(trial), "reward_scale": scale}
-    return {"agent": agent}
+    scale = one_of("reward_scale", [0.02, 0.1, 1.0])
+    return {"agent": {**_net(suggested), "options": options, "schedule": _schedule(suggested), "reward_scale": scale}}
 
 
-def sac(trial: Trial) -> Settings:
+def sac(suggested: Suggested) -> Settings:
     """Size and number of updates, discounting, temperature; of TQC and SBX's SAC likewise."""
+    one_of = suggested.one_of
     options = {
-        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 3e-3, log=True),
-        "batch_size": trial.suggest_categorical("batch_size", [128, 256]),
-        "gamma": trial.suggest_categorical("gamma", [0.9, 0.95, 0.98, 0.99]),
-        "tau": trial.suggest_categorical("tau", [0.005, 0.01, 0.02]),
-        "learning_starts": trial.suggest_categorical("learning_starts", [100, 1000]),
+        "learning_rate": suggested.between("learning_rate", 1e-4, 3e-3, log=True),
+        "batch_size": one_of("batch_size", [128, 256]),
+        "gamma": one_of("gamma", [0.9, 0.95, 0.98, 0.99]),
+        "tau": one_of("tau", [0.005, 0.01, 0.02]),
+        "learning_starts": one_of("learning_starts", [100, 1000]),
     }
-    return {"agent": {"net_arch": _net(trial), "options": options}}
+    return {"agent": {**_net(suggested), "options": options}}
 
 
-SPACES: Mapping[str, Callable[[Trial], Settings]] = {"ppo": ppo, "dqn": dqn, "sac": sac}
+ALGORITHMS: Mapping[str, Callable[..., Any]] = {"ppo": PPO, "dqn": DQN, "sac": SAC}
+SPACES: Mapping[str, Callable[[Suggested], Settings]] = {"ppo": ppo, "dqn": dqn, "sac": sac}
 
 
-def _net(trial: Trial) -> list[int]:
-    return NETS[trial.suggest_categorical("net_arch", list(NETS))]
+def what_has(config: RLHFConfig) -> Settings:
+    """Read off settings what they have of what is tried, by the names under which it is."""
+    agent = config.agent
+    defaults = inspect.signature(ALGORITHMS[config.algo]).parameters
+    options = {name: value.default for name, value in defaults.items()} | dict(agent.options)
+    has: Settings = {**options, "schedule": agent.schedule, "reward_scale": agent.reward_scale}
+    has["net_arch"] = OWN_NET if agent.net_arch is None else "x".join(map(str, agent.net_arch))
+    if config.algo == "dqn":
+        has["gradient_steps_per_step"] = options["gradient_steps"] / options["train_freq"]
+        targets = (name for name, target in TARGETS.items() if target.items() <= options.items())
+        has["target"] = next(targets, "as the preset")
+    return has
 
 
-def _schedule(trial: Trial) -> str:
-    return str(trial.suggest_categorical("schedule", ["constant", "linear"]))
+def _net(suggested: Suggested) -> Settings:
+    sizes = suggested.one_of("net_arch", NETS)
+    return {"net_arch": None if sizes == OWN_NET else [int(size) for size in sizes.split("x")]}
+
+
+def _schedule(suggested: Suggested) -> str:
+    return str(suggested.one_of("schedule", ["constant", "linear"]))

@@ -16,13 +16,13 @@ from optuna.samplers import TPESampler
 from optuna.study import MaxTrialsCallback, Study
 from optuna.trial import Trial, TrialState
 
-from experiments.tuning.spaces import SPACES
+from experiments.tuning.spaces import SPACES, Suggested, what_has
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.config.mappings import merge
 
 SEEDS = (100, 101, 102)
 """Of tuning, and never of a result."""
-UNSEEN = (200, 201, 202, 203, 204)
+UNSEEN = tuple(range(200, 210))
 """Of the check of what was tuned."""
 FIRST = 8  # trials that are not pruned: a median needs some
 
@@ -55,6 +55,17 @@ class Tuning:
         paid = {"reward": {"source": "true"}} if self.paid == "true" else {}
         settings = merge(merge(merge(self.settings, paid), tried), {"seed": seed})
         return RLHFConfig.for_env(**{"env_id": self.env_id, "algo": self.algo, **settings})
+
+    def tried(self, trial: Trial) -> dict[str, Any]:
+        """Let a trial suggest settings."""
+        return SPACES[self.algo](Suggested(trial, what_has(self.config({}, self.seeds[0]))))
+
+    def presets_trial(self) -> dict[str, Any]:
+        """Find the parameters of the trial that tries the preset."""
+        own = what_has(self.config({}, self.seeds[0]))
+        names = optuna.trial.FixedTrial(own)
+        SPACES[self.algo](Suggested(names, own))
+        return {name: own[name] for name in names.params}
 
 
 def score(tuning: Tuning, tried: Mapping[str, Any], trial: Trial | None = None) -> list[float]:
@@ -107,6 +118,7 @@ def open_study(tuning: Tuning, database: Path) -> Study:
             f"{database} has {tuning.name} with settings and seeds {study.user_attrs['settings']}; use another --out"
         )
     study.set_user_attr("settings", begun)
+    study.enqueue_trial(tuning.presets_trial(), skip_if_exists=True)  # the first: nothing that is worse is found
     return study
 
 
@@ -114,7 +126,7 @@ def try_some(tuning: Tuning, database: Path, trials: int) -> Study:
     """Try settings until the study has this many trials; several processes may do so at once."""
 
     def objective(trial: Trial) -> float:
-        tried = SPACES[tuning.algo](trial)
+        tried = tuning.tried(trial)
         trial.set_user_attr("settings", json.dumps(tried))
         returns = score(tuning, tried, trial)
         trial.set_user_attr("returns", json.dumps(returns))
