@@ -139,6 +139,16 @@ def ends_a_lease(store: PreferenceStore) -> None:
     must(_ids(store.claim("a", n=9)) == ["0-0", "0-1"], "what was given back goes to the next who asks")
 
 
+def renews_a_lease(store: PreferenceStore) -> None:
+    """Whosever it is, unless it has run out."""
+    store.post(example_queries(2))
+    store.claim("a", n=2)
+    store.renew("0-0", lease=0)
+    must(store.holders("0-0") == set() and store.holders("0-1") == {"a"}, "a renewed lease lasts as long as it says")
+    store.renew("0-0", lease=60)
+    must(_ids(store.claim("b")) == ["0-0"], "what nobody holds any more isn't reserved anew")
+
+
 def counts_both_who_answered_after_a_lease_ran_out(store: PreferenceStore) -> None:
     """And once what one person sent twice."""
     store.post(example_queries(1))

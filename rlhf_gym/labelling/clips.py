@@ -135,9 +135,12 @@ class ClipCache:
         self._drawer = Drawer(seconds=seconds)
 
     def ahead(self, queries: Iterable[Query]) -> None:
-        """Queue clips to be drawn, in this order; returns at once."""
-        for query in queries:
-            self._drawing(query)
+        """Queue clips to be drawn, in this order; returns at once.
+
+        The first of them comes before all that was queued further behind: somebody looks at it.
+        """
+        for place, query in enumerate(queries):
+            self._drawing(query, place)
 
     def drawing(self, query: Query) -> Future[None]:
         """Queue one clip; what is returned is done once :meth:`wait` needn't wait any more, whatever came of it."""
@@ -194,8 +197,13 @@ class ClipCache:
                 seen.update(repr((array.dtype, array.shape)).encode() + array.tobytes())
         return self.directory / seen.hexdigest()[:32]
 
-    def _drawing(self, query: Query) -> tuple[Path, Future[None] | None]:
-        """Where a query's clip is or will be; and its drawing, None if it is there."""
+    def _drawing(self, query: Query, turn: int | None = None) -> tuple[Path, Future[None] | None]:
+        """Where a query's clip is or will be; and its drawing, None if it is there.
+
+        Args:
+            query: Which one.
+            turn: After how many others that are drawn for the same person; None is as it was queued, or at once.
+        """
         place = self.place(query)
         with self._lock:
             if (place / MANIFEST).exists():
@@ -206,7 +214,9 @@ class ClipCache:
             drawing = self._drawings.get(place)
             if drawing is None or _lost(drawing):
                 self._deaths[place] += drawing is not None and _died(drawing)
-                drawing = self._drawings[place] = self._drawer.submit(self._job(query, place))
+                drawing = self._drawings[place] = self._drawer.submit(self._job(query, place), turn or 0)
+            elif turn is not None:
+                self._drawer.hurry(drawing, turn)
             return place, drawing
 
     def _settings_of(self, query: Query) -> dict[str, Any]:

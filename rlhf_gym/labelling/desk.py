@@ -92,6 +92,10 @@ class Desk:
         """
         return self._clips.drawing(self.query(query_id))
 
+    def keep_reserved(self, query_id: str) -> None:
+        """Keep a query reserved for those it was given to: its clip takes long, so that they can't answer yet."""
+        self._store.renew(query_id, lease=self._lease)
+
     def query(self, query_id: str) -> Query:
         """Look a query up by its id.
 

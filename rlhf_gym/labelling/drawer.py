@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
-from queue import SimpleQueue
+from queue import PriorityQueue
 
 from rlhf_gym.errors import BadInput
 
@@ -23,6 +24,7 @@ BEGINS_WITHIN, ENDS_WITHIN = 300.0, 3.0  # seconds: importing all that drawing n
 RUN = "import sys; sys.path[:] = sys.argv[2:]; from rlhf_gym.labelling.drawing import draw_jobs; draw_jobs(sys.argv[1])"
 
 Job = Callable[[], None]
+LAST = -1  # before which no job comes that isn't under way
 
 
 class DrawerDied(Exception):
@@ -55,17 +57,20 @@ class Drawer:
 
     def __init__(self, *, seconds: float = 120.0) -> None:
         self._seconds = seconds
-        self._jobs: SimpleQueue[tuple[Job, Future[None]] | None] = SimpleQueue()
+        self._turns: PriorityQueue[tuple[int, int, Future[None] | None]] = PriorityQueue()
+        self._waiting: dict[Future[None], tuple[int, Job]] = {}
+        self._numbers = count()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._said, self._deaths, self._closed = Path(), 0, False
 
-    def submit(self, draw: Job) -> Future[None]:
+    def submit(self, draw: Job, place: int = 0) -> Future[None]:
         """Queue a drawing job.
 
         Args:
             draw: Can be pickled, as another process does it.
+            place: Jobs of a lower one come first, and of the same in the order in which they came.
 
         Returns:
             What comes of it. Its exception is :class:`BadInput` if the query can't be drawn, :class:`DrawerDied` if the
@@ -79,20 +84,28 @@ class Drawer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="drawer", daemon=True)
                 self._thread.start()
-            self._jobs.put((draw, drawn))
+            self._queue(drawn, draw, place)
         return drawn
+
+    def hurry(self, drawn: Future[None], place: int) -> None:
+        """Let a job come at a lower place than it was queued at; nothing if it is under way, or that is no sooner."""
+        with self._lock:
+            before, draw = self._waiting.get(drawn, (place, None))
+            if draw is not None and place < before:
+                self._queue(drawn, draw, place)
 
     def close(self) -> None:
         """Stop drawing; harmless if done twice."""
         with self._lock:
             self._closed = True
             thread, self._thread = self._thread, None
+            waiting = list(self._waiting)
+            self._waiting.clear()
         if thread is None:
             return
-        while not self._jobs.empty():
-            if job := self._jobs.get():
-                job[1].cancel()
-        self._jobs.put(None)
+        for drawn in waiting:
+            drawn.cancel()
+        self._turns.put((LAST, 0, None))
         thread.join(ENDS_WITHIN)
         if thread.is_alive():  # it draws, or hangs
             self._kill()
@@ -104,10 +117,15 @@ class Drawer:
         process = self._process
         return process.pid if process and process.poll() is None else None
 
+    def _queue(self, drawn: Future[None], draw: Job, place: int) -> None:
+        self._waiting[drawn] = (place, draw)
+        self._turns.put((place, next(self._numbers), drawn))
+
     def _work(self) -> None:
-        while job := self._jobs.get():
-            draw, drawn = job
-            if not drawn.set_running_or_notify_cancel():
+        while (drawn := self._turns.get()[-1]) is not None:
+            with self._lock:
+                _, draw = self._waiting.pop(drawn, (0, None))
+            if draw is None or not drawn.set_running_or_notify_cancel():  # it came sooner, or is given up
                 continue
             try:
                 self._draw(draw)

@@ -88,6 +88,12 @@ def claim(
     return found
 
 
+def renew(connection: Connection, query_id: str, *, now: float, lease: float) -> None:
+    """Let the leases on a query that haven't run out begin anew."""
+    for who in holders(connection, query_id, now=now):
+        _reserve(connection, [query_id], who, until=now + min(lease, LONGEST))
+
+
 def release(connection: Connection, who: str, *, now: float, scope: Scope) -> None:
     """End every lease of `who`, or those on one run's queries."""
     mine = scope.only(_MINE.join(QUERIES, QUERIES.c.id == LEASES.c.query_id)) if scope.number else _MINE

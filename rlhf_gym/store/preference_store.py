@@ -298,6 +298,21 @@ class PreferenceStore(Reading):
 
         return self._does.write(do, lasting=False)
 
+    def renew(self, query_id: str, *, lease: float = leases.LEASE) -> None:
+        """Let the leases on a query begin anew, whosever they are: those who hold it can't answer it just now.
+
+        What nobody holds any more is left as it is.
+
+        Args:
+            query_id: Which query.
+            lease: Seconds from now; ten minutes at most.
+        """
+        key = self._scope.key(query_id)
+        self._does.write(
+            lambda connection, _: leases.renew(connection, key, now=self._clock.now(connection), lease=lease),
+            lasting=False,
+        )
+
     def release(self, person: str) -> None:
         """Release the queries that `person` holds and hasn't answered."""
 

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import signal
@@ -5,7 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -292,6 +295,20 @@ def test_a_drawing_that_hangs_is_given_up_and_those_behind_it_get_their_turn(han
             cache.wait(hanging("hung"))
         cache._drawer._seconds = 120.0
         assert cache.wait(query("b")).width == 40
+
+
+def test_what_somebody_looks_at_is_drawn_before_what_was_queued_ahead():
+    order = []
+    with closing(drawer.Drawer()) as draws:
+        draws.submit(partial(time.sleep, 0.5)).add_done_callback(lambda _: order.append("under way"))
+        queued = {name: draws.submit(gc.collect, place) for name, place in (("c", 2), ("b", 1), ("a", 0), ("d", 2))}
+        for name, drawn in queued.items():
+            drawn.add_done_callback(lambda _, name=name: order.append(name))
+        draws.hurry(queued["c"], 0)
+        draws.hurry(queued["b"], 2)  # no sooner than it comes
+        for drawn in queued.values():
+            drawn.result(600)
+    assert order == ["under way", "a", "c", "b", "d"]
 
 
 def test_what_hangs_does_not_keep_the_cache_from_closing(hanging, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import sys
 import threading
+import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
@@ -241,6 +242,15 @@ def test_a_clip_that_is_not_drawn_yet_is_to_be_asked_for_again(page, room, monke
     room.clips.late.add("0-0")
     assert "isn't ready after 0.1 s; ask again" in said(page.get("/api/clips/0-0"), 202)
     assert "ask again" in said(page.get("/api/clips/0-0/left"), 202)
+
+
+def test_who_waits_for_a_clip_keeps_the_query(page, room, monkeypatch):
+    monkeypatch.setattr(app, "CLIP_SECONDS", 0.1)
+    room.clips.late.add("0-0")
+    room.store.claim("ann", lease=2.0)
+    said(page.get("/api/clips/0-0"), 202)
+    time.sleep(2.1)
+    assert room.store.holders("0-0") == {"ann"}
 
 
 def test_a_clip_that_can_not_be_drawn_says_why(page, room):

@@ -191,6 +191,7 @@ async def _drawn(desk: Desk, query_id: str) -> Clip:
     drawing.add_done_callback(lambda done: done.cancelled() or done.exception())  # told below, if anybody still waits
     _, late = await asyncio.wait([drawing], timeout=CLIP_SECONDS)
     if late:
+        await run_in_threadpool(desk.keep_reserved, query_id)
         raise ClipNotReady(f"the clip of query {query_id} isn't ready after {CLIP_SECONDS:g} s; ask again")
     return await run_in_threadpool(desk.clip, query_id, timeout=0.0)
 
