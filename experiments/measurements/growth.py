@@ -5,8 +5,9 @@ parts of one more round are timed, in CPU seconds of this process, which other w
 queries are chosen, posted and answered, the reward model is fitted, its figures are reported, and a checkpoint is
 written; the policy's training, which knows nothing of the answers, is left out. Of two such rounds the second counts,
 as the first encodes every segment. Each row is of a process of its own, and its memory is what that grew by from the
-first answer on, at most. Changed one at a time are the answers, the networks of the ensemble, the numbers observed in a
-step, and the steps of a segment. Parts that grow faster than what is changed would have an exponent above 1.
+first step on, at most. Changed one at a time are the answers, the networks of the ensemble, the numbers observed in a
+step, the steps of a segment, and the steps remembered, of which queries are cut (`query.memory_steps`, all of them
+there). Parts that grow faster than what is changed would have an exponent above 1.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ from rlhf_gym.runs.provenance import peak_rss_mb, provenance
 from rlhf_gym.segments import Segment
 from rlhf_gym.sweeps.records import append_rows, read_rows
 
-USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25}
+USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25, "memory": 16_384}
 SWEEPS: dict[str, tuple[int, ...]] = {
     "answers": (100, 1000, 10_000, 100_000, 1_000_000),
     "ensemble": (3, 10, 50),
     "observed": (4, 64, 1024),
     "steps": (25, 100, 400),
+    "memory": (16_384, 131_072, 1_048_576),
 }
 PARTS = {"choose": "choose", "ask": "post and answer", "fit": "fit", "report": "report", "checkpoint": "checkpoint"}
 SIZES = {"memory_mb": "memory, MB", "store_mb": "store, MB"}
@@ -52,6 +54,7 @@ CHANGED = {
     "ensemble": "networks of the ensemble",
     "observed": "numbers observed in a step",
     "steps": "steps of a segment",
+    "memory": "steps remembered",
 }
 ASKED, POSTED = 10, 1000  # queries of a round; queries posted at once
 
@@ -135,23 +138,24 @@ def one_round(rlhf: RLHF, number: int) -> dict[str, float]:
     return found
 
 
-def measure(*, answers: int, ensemble: int, observed: int, steps: int) -> dict[str, Any]:
+def measure(*, answers: int, ensemble: int, observed: int, steps: int, memory: int) -> dict[str, Any]:
     """Make one row."""
     config = RLHFConfig().replace(
         env_id=ENV_ID,
         env_kwargs={"observed": observed},
         labels=answers + 2 * ASKED,
+        total_timesteps=2 * memory,
         segment_length=steps,
         teacher="store",
         reward={"ensemble_size": ensemble},
-        query={"warm_up_steps": 4096},
+        query={"warm_up_steps": memory, "memory_steps": memory},
     )
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as directory:
         run_dir = Path(directory) / "run"
         with closing(RLHF(config.replace(run_dir=str(run_dir)))) as rlhf:
-            rlhf.collect()
             before = peak_rss_mb()
+            rlhf.collect()
             for start in range(0, answers, POSTED):
                 posted = queries(min(POSTED, answers - start), observed=observed, steps=steps, rng=rng)
                 rlhf.answers.post(posted)
