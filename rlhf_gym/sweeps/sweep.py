@@ -68,13 +68,14 @@ def sweep(
 
 def reached(out: Path) -> Iterator[str]:
     """Say in a line per setting what its runs reached."""
-    returns: dict[str, list[float]] = {}
+    returns: dict[tuple[str, str], list[float]] = {}
     for row in read_rows(out / RUNS):
-        returns.setdefault(row["setting"], []).append(float(row["true_return_mean"]))
-    for setting, values in returns.items():
+        name, value = _return(row)
+        returns.setdefault((row["setting"], name), []).append(value)
+    for (setting, name), values in returns.items():
         spread = f", {min(values):.1f} to {max(values):.1f}" if len(values) > 1 else ""
         n = f"{len(values)} seed{'s' * (len(values) > 1)}"
-        yield f"{setting}: true return {interquartile_mean(values):.1f} ({mean_name(len(values))} of {n}{spread})"
+        yield f"{setting}: {name} {interquartile_mean(values):.1f} ({mean_name(len(values))} of {n}{spread})"
 
 
 def _where_people_answer(runs: Sequence[SweepRun]) -> list[str]:
@@ -112,4 +113,11 @@ def _check(path: Path, run: SweepRun, row: Mapping[str, str]) -> None:
 
 def _keep(out: Path, run: SweepRun, rows: Mapping[str, Any]) -> str:
     keep_rows(out, run.key, rows["run"], rows["curves"])
-    return f"true return {rows['run']['true_return_mean']:.1f}"
+    name, value = _return(rows["run"])
+    return f"{name} {value:.1f}"
+
+
+def _return(row: Mapping[str, Any]) -> tuple[str, float]:
+    """What a run is judged by, and how much it is: the goal's return where there is a goal."""
+    goal = row.get("goal_return_mean")
+    return ("true return", float(row["true_return_mean"])) if goal in (None, "") else ("goal return", float(goal))

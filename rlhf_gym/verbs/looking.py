@@ -114,7 +114,11 @@ class Watch:
             output,
             fps=frames_per_second(config.env_id, config.env_kwargs),
         )
-        print(f"true return {', '.join(f'{episode.true_return:.4g}' for episode in episodes)}\nwrote {clip}")
+        goals = [goal for episode in episodes if (goal := _goal_return(config.feedback.goal, [episode])) is not None]
+        print(f"true return {', '.join(f'{episode.true_return:.4g}' for episode in episodes)}")
+        if goals:
+            print(f"goal return {', '.join(f'{goal:.4g}' for goal in goals)}")
+        print(f"wrote {clip}")
 
 
 @dataclass(frozen=True)

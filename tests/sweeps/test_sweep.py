@@ -77,6 +77,16 @@ def test_only_what_is_missing_is_run_and_rows_are_never_doubled(file, tmp_path, 
     }
 
 
+def test_where_a_goal_is_set_its_return_is_told(file, tmp_path, capsys):
+    def judged(job):
+        made = pretend(job)
+        return made | {"run": made["run"] | {"goal_return_mean": -3.0 - job.seed}}
+
+    assert sweep(file, out=tmp_path / "out", only=["four"], execute=judged) == {}
+    assert "four seed 3: goal return -6.0" in capsys.readouterr().out
+    assert list(reached(tmp_path / "out")) == ["four: goal return -4.5 (mean of 2 seeds, -6.0 to -3.0)"]
+
+
 def test_a_run_that_fails_is_named_and_the_others_are_kept(file, tmp_path):
     def some(job):
         if job.setting == "six":
