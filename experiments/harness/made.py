@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
 
 from experiments.harness.checkout import ROOT
 from rlhf_gym.sweeps import columns
+from rlhf_gym.sweeps.records import read_rows
 
 
 def made_columns(
@@ -26,6 +29,19 @@ def mark_changed(commit: str | None) -> str | None:
         return commit
     git = ["git", "-C", str(ROOT), "status", "--porcelain", "--", "rlhf_gym", "experiments"]
     return commit + ("+dirty" if subprocess.run(git, capture_output=True, check=True).stdout else "")
+
+
+def measured_columns() -> dict[str, str | None]:
+    """Make the last columns of a measurement's row: machine, commit, Python, date."""
+    made = made_columns("")
+    date = datetime.now(timezone.utc).date().isoformat()
+    return {name: made[name] for name in ("machine", "commit", "python")} | {"date": date}
+
+
+def measured_last(path: Path) -> list[dict[str, str]]:
+    """Read the rows of the commit that was measured last."""
+    rows = read_rows(path)
+    return [row for row in rows if row["commit"] == rows[-1]["commit"]]
 
 
 def made_with(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:

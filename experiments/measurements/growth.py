@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,14 @@ from gymnasium import spaces
 from tqdm import tqdm
 
 from experiments.harness.checkout import figures_from
+from experiments.harness.made import measured_columns, measured_last
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.preferences import Answer, Query
 from rlhf_gym.reporting import report_round
 from rlhf_gym.rewards import RewardFit
-from rlhf_gym.runs.provenance import peak_rss_mb, provenance
+from rlhf_gym.runs.provenance import peak_rss_mb
 from rlhf_gym.segments import Segment
-from rlhf_gym.sweeps.records import append_rows, read_rows
+from rlhf_gym.sweeps.records import append_rows
 
 USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25, "memory": 16_384}
 SWEEPS: dict[str, tuple[int, ...]] = {
@@ -254,8 +254,8 @@ def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
 
 def page(path: Path) -> str:
     """All of the page, from the rows of the commit that was measured last."""
-    last = read_rows(path)[-1]
-    rows = [row for row in read_rows(path) if row["commit"] == last["commit"]]
+    rows = measured_last(path)
+    last = rows[-1]
     how = (__doc__ or "").partition("\n\n")[2]
     usual = ", ".join(f"{USUAL[name]:,} {what}" for name, what in CHANGED.items())
     return (
@@ -279,14 +279,13 @@ def main(most: int = 1_000_000, one: str | None = None, results_dir: Path = Path
     if one is not None:
         print(json.dumps(measure(**json.loads(one))))
         return
-    results, made = results_dir / "growth", provenance("")
-    kept = {name: made[name] for name in ("machine", "commit", "python")}
+    results, made = results_dir / "growth", measured_columns()
     for size in tqdm([size for size in sizes() if size["answers"] <= most], unit="row"):
-        row = size | in_fresh_process(size) | kept | {"date": datetime.now(timezone.utc).date().isoformat()}
+        row = size | in_fresh_process(size) | made
         append_rows(results / "runs.csv", [row])
     written = page(results / "runs.csv")
     (results / "README.md").write_text(written, encoding="utf-8")
-    draw(read_rows(results / "runs.csv"), results / "growth.png")
+    draw(measured_last(results / "runs.csv"), results / "growth.png")
     print(written)
 
 

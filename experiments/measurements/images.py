@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,13 @@ import tyro
 from gymnasium import spaces
 
 from experiments.harness.checkout import figures_from
+from experiments.harness.made import measured_columns, measured_last
 from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.rewards import RewardLearner, RewardModel
-from rlhf_gym.runs.provenance import peak_rss_mb, provenance
+from rlhf_gym.runs.provenance import peak_rss_mb
 from rlhf_gym.segments import Array, Segment
-from rlhf_gym.sweeps.records import append_rows, read_rows
+from rlhf_gym.sweeps.records import append_rows
 
 CASES = ((84, 3, 10), (84, 4, 10), (36, 3, 50))  # pixels a side, channels, labels
 STEPS, FRESH = 25, 40
@@ -130,8 +130,8 @@ def means(rows: Sequence[dict[str, str]], case: tuple[int, int, int], images: st
 
 def page(path: Path) -> str:
     """All of the page, from the rows of the commit that was measured last."""
-    last = read_rows(path)[-1]
-    rows = [row for row in read_rows(path) if row["commit"] == last["commit"]]
+    rows = measured_last(path)
+    last = rows[-1]
     lines, said = ["| images | labels | seen | " + " | ".join(MEASURED.values()) + " |", "|---" * 7 + "|"], []
     for case in CASES:
         both = {seen: means(rows, case, seen) for seen in ("cnn", "flat")}
@@ -171,10 +171,9 @@ def main(seeds: int = 3, jobs: int = 1, one: str | None = None, results_dir: Pat
     if one is not None:
         print(json.dumps(measure(**json.loads(one))))
         return
-    results, made = results_dir / "images", provenance("")
-    kept = {name: made[name] for name in ("machine", "commit", "python")}
-    kept["jobs"] = str(jobs)
-    kept["date"] = datetime.now(timezone.utc).date().isoformat()
+    results, made = results_dir / "images", measured_columns()
+    date = made.pop("date")
+    kept = made | {"jobs": str(jobs), "date": date}
     names = ("size", "channels", "labels", "images", "seed")
     wanted = [
         dict(zip(names, (*case, seen, seed), strict=True))

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,10 @@ import tyro
 from tqdm import tqdm
 
 from experiments.harness.checkout import figures_from
+from experiments.harness.made import measured_columns, measured_last
 from rlhf_gym import RLHF, RLHFConfig
-from rlhf_gym.runs.provenance import peak_rss_mb, provenance
-from rlhf_gym.sweeps.records import append_rows, read_rows
+from rlhf_gym.runs.provenance import peak_rss_mb
+from rlhf_gym.sweeps.records import append_rows
 
 ENV_ID = "HalfCheetah-v5"
 STEPS, ROLLOUT = 32_768, 2048
@@ -119,8 +119,8 @@ def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
 
 def page(path: Path) -> str:
     """All of the page, from the rows of the commit that was measured last."""
-    last = read_rows(path)[-1]
-    rows = [row for row in read_rows(path) if row["commit"] == last["commit"]]
+    rows = measured_last(path)
+    last = rows[-1]
     how = (__doc__ or "").partition("\n\n")[2]
     return (
         "<!-- Made by `python -m experiments.measurements.machine`. -->\n# What a machine can do\n\n"
@@ -145,16 +145,14 @@ def main(
     if one is not None:
         print(json.dumps(one_run(*one)))
         return
-    results, made = results_dir / "machine", provenance("")
-    kept = {name: made[name] for name in ("machine", "commit", "python")}
+    results, made = results_dir / "machine", measured_columns()
     sizes = [(number, 1) for number in ENVIRONMENTS] + [(1, number) for number in PROCESSES[1:]]
     for environments, processes in tqdm(sizes if write else [], unit="row"):
         row = measure(environments=environments, processes=processes, steps=steps)
-        row |= kept | {"date": datetime.now(timezone.utc).date().isoformat()}
-        append_rows(results / "runs.csv", [row])
+        append_rows(results / "runs.csv", [row | made])
     written = page(results / "runs.csv")
     (results / "README.md").write_text(written, encoding="utf-8")
-    draw(read_rows(results / "runs.csv"), results / "machine.png")
+    draw(measured_last(results / "runs.csv"), results / "machine.png")
     print(written)
 
 

@@ -31,11 +31,12 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from experiments.harness.made import measured_last
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.labelling import ClipCache
 from rlhf_gym.runs.provenance import provenance
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.sweeps.records import append_rows, read_rows
+from rlhf_gym.sweeps.records import append_rows
 
 ENV_IDS = ("CartPole-v1", "HalfCheetah-v5")
 ASKED_MS = 200  # the median should be below
@@ -208,11 +209,8 @@ def table(rows: Sequence[dict[str, str]]) -> str:
 
 def page(path: Path) -> str:
     """All of the page, from the rows of the commit that was measured last."""
-    last = read_rows(path)[-1]
-    rows, how = (
-        [row for row in read_rows(path) if row["commit"] == last["commit"]],
-        (__doc__ or "").partition("\n\n")[2],
-    )
+    rows, how = measured_last(path), (__doc__ or "").partition("\n\n")[2]
+    last = rows[-1]
     medians = [float(row["median_ms"]) for row in rows]
     return (
         f"<!-- Made by `python -m experiments.measurements.page_waits`. -->\n# Waiting for the next pair\n\n"
