@@ -18,9 +18,10 @@ from rlhf_gym.sweeps.records import append_rows, read_rows
 TRIALS, CHECKED, PAGE = "trials.csv", "checked.csv", "README.md"
 HOW = """\
 A trial is a choice of the algorithm's settings, laid over the preset, run on the tuning seeds; the first is the preset
-itself. It is scored by the mean true return of the deterministic policies, and ended early where it is worse than the
-median of the others at the same round. The best one and the preset are then run on seeds that no trial saw, and that no
-result has either. A preset says *tuned here* of a value only where this table has its study."""
+itself, and the next seven keep about two thirds of it. It is scored by the mean true return of the deterministic
+policies, and ended early where it is worse than the median of the others at the same round. The best one and the preset
+are then run on seeds that no trial saw, and that no result has either. A preset says *tuned here* of a value only where
+this table has its study."""
 
 
 def keep_trials(folder: Path, tuning: Tuning, study: Study, command: str) -> None:
@@ -53,7 +54,7 @@ def keep_checked(folder: Path, tuning: Tuning, study: Study, found: dict[str, li
         [
             {
                 "study": tuning.name,
-                "trials": len(study.get_trials(deepcopy=False)),
+                "trials": sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)),
                 "settings": best_settings(study),
                 "who": who,
                 "seed": seed,

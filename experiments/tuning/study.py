@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
@@ -24,7 +25,8 @@ SEEDS = (100, 101, 102)
 """Of tuning, and never of a result."""
 UNSEEN = tuple(range(200, 210))
 """Of the check of what was tuned."""
-FIRST = 8  # trials that are not pruned: a median needs some
+FIRST = 8  # trials that are near the preset, and not pruned: a median needs some
+KEPT = 2 / 3  # of the preset's values, in each of them
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def open_study(tuning: Tuning, database: Path) -> Study:
     study = optuna.create_study(
         study_name=tuning.name,
         storage=f"sqlite:///{database}",
-        sampler=TPESampler(constant_liar=True),
+        sampler=TPESampler(n_startup_trials=FIRST, constant_liar=True),
         pruner=MedianPruner(n_startup_trials=FIRST, n_warmup_steps=2),
         direction="maximize",
         load_if_exists=True,
@@ -118,8 +120,20 @@ def open_study(tuning: Tuning, database: Path) -> Study:
             f"{database} has {tuning.name} with settings and seeds {study.user_attrs['settings']}; use another --out"
         )
     study.set_user_attr("settings", begun)
-    study.enqueue_trial(tuning.presets_trial(), skip_if_exists=True)  # the first: nothing that is worse is found
+    for near in _near(tuning.presets_trial()):
+        study.enqueue_trial(near, skip_if_exists=True)
     return study
+
+
+def _near(preset: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Make the first trials: the preset, so that nothing worse is found, and such as have most of its values.
+
+    Settings drawn at random are far worse than any preset, and say little of what is better.
+    """
+    yield dict(preset)
+    rng = np.random.default_rng(0)
+    for _ in range(FIRST - 1):
+        yield {name: value for name, value in preset.items() if rng.random() < KEPT}
 
 
 def try_some(tuning: Tuning, database: Path, trials: int) -> Study:
