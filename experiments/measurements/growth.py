@@ -27,6 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 from gymnasium import spaces
+from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
 from experiments.harness.checkout import figures_from
@@ -240,7 +241,8 @@ def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
             for key, text in names.items():
                 axis.plot([row[name] for row in swept], [row[key] for row in swept], marker="o", label=text)
             axis.set(xscale="log", yscale="log")
-            axis.set_xticks([row[name] for row in swept], [f"{row[name]:,.0f}" for row in swept])
+            axis.set_xticks([row[name] for row in swept])
+            axis.xaxis.set_major_formatter(EngFormatter(places=0, sep=""))
             axis.minorticks_off()
             axis.grid(alpha=0.3)
         column[1].set_xlabel(what)
