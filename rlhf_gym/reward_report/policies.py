@@ -20,7 +20,7 @@ from rlhf_gym.segments import Array, Trajectory
 SOURCES = {
     "policy": "the run's policy as it explores",
     "deterministic": "the run's policy, deterministic",
-    "untrained": "the policy that the run began with, exploring: no early one is kept",
+    "untrained": "the policy that the run began with, exploring (no early checkpoint is kept)",
     "random": "uniform actions",
 }
 """What is played, by name."""
