@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "config": {"registry", "errors", "files"},
     "kinds": {"segments", "preferences", "arrays", "registry", "trust", "errors"},
     "envs": {"segments", "registry", "trust", "errors", "generators"},
-    "store": {"segments", "preferences", "kinds", "arrays", "spaces", "errors"},
+    "store": {"segments", "preferences", "kinds", "arrays", "spaces", "errors", "files"},
     "teachers": {"segments", "preferences", "kinds", "envs", "store", "registry", "errors", "generators"},
     "quality": {"segments", "preferences", "queries", "errors"},
     "queries": {"segments", "preferences", "registry", "errors"},

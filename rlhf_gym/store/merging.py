@@ -13,7 +13,7 @@ from rlhf_gym.kinds import answer_text
 from rlhf_gym.preferences import QUERY_FIELDS, Preference
 from rlhf_gym.store.answers import stands
 from rlhf_gym.store.queries import AtHand, Written, digests_of, in_parts, write, written
-from rlhf_gym.store.runs import Scope, check_one_to_write
+from rlhf_gym.store.runs import Scope
 from rlhf_gym.store.schema import ANSWERS, QUERIES
 
 _ANSWER = ("query_id", "who", "answer", "shown_at", "answered_at")
@@ -31,7 +31,6 @@ def add(connection: Connection, preferences: Sequence[Preference], at_hand: AtHa
         How many answers were new.
     """
     now = time.time()
-    check_one_to_write(connection, at_hand.scope)
     new = _new_queries(connection, [written(preference.query, scope=at_hand.scope) for preference in preferences])
     answers = _new_answers(connection, preferences, now, at_hand.scope)
     if new:

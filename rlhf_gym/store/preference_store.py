@@ -263,6 +263,7 @@ class PreferenceStore(Reading):
         """
 
         def do(connection: Connection, _: bool) -> int:
+            check_one_to_write(connection, self._scope)
             return sum(merging.add(connection, batch, self._at_hand) for batch in batches(preferences))
 
         return self._does.write(do)
