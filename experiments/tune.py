@@ -43,7 +43,7 @@ def main(
 
     Args:
         env_id: Gymnasium id.
-        algo: ppo, dqn or sac.
+        algo: ppo, a2c, dqn or sac.
         paid: What policies learn from: a teacher's labels, or the environment's own reward.
         trials: Of the study in all, those that were ended early included.
         workers: Processes that try at the same time.

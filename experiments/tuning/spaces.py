@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optuna.trial import BaseTrial
-from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3 import A2C, DQN, PPO, SAC
 
 from rlhf_gym import RLHFConfig
 
@@ -61,6 +61,22 @@ def ppo(suggested: Suggested) -> Settings:
     return {"agent": {"options": options, "schedule": _schedule(suggested)}}
 
 
+def a2c(suggested: Suggested) -> Settings:
+    """Length and size of the update, discounting, exploration; the number of environments stays the preset's."""
+    one_of = suggested.one_of
+    options = {
+        "n_steps": one_of("n_steps", [5, 8, 16, 32, 64]),
+        "learning_rate": suggested.between("learning_rate", 1e-4, 1e-2, log=True),
+        "gamma": one_of("gamma", [0.9, 0.95, 0.98, 0.99]),
+        "gae_lambda": one_of("gae_lambda", [0.8, 0.9, 0.95, 1.0]),
+        "ent_coef": one_of("ent_coef", [0.0, 0.001, 0.01]),
+        "vf_coef": one_of("vf_coef", [0.25, 0.5, 1.0]),
+        "normalize_advantage": one_of("normalize_advantage", [False, True]),
+        "use_rms_prop": one_of("use_rms_prop", [False, True]),
+    }
+    return {"agent": {"options": options, "schedule": _schedule(suggested)}}
+
+
 def dqn(suggested: Suggested) -> Settings:
     """How large Q is, how often and how far its network follows, discounting, exploration, and its size."""
     one_of = suggested.one_of
@@ -93,8 +109,8 @@ def sac(suggested: Suggested) -> Settings:
     return {"agent": {**_net(suggested), "options": options}}
 
 
-ALGORITHMS: Mapping[str, Callable[..., Any]] = {"ppo": PPO, "dqn": DQN, "sac": SAC}
-SPACES: Mapping[str, Callable[[Suggested], Settings]] = {"ppo": ppo, "dqn": dqn, "sac": sac}
+ALGORITHMS: Mapping[str, Callable[..., Any]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
+SPACES: Mapping[str, Callable[[Suggested], Settings]] = {"ppo": ppo, "a2c": a2c, "dqn": dqn, "sac": sac}
 
 
 def what_has(config: RLHFConfig) -> Settings:

@@ -33,6 +33,7 @@ TUNINGS = [
     Tuning("Pendulum-v1", "ppo", "labels", {}),
     Tuning("CartPole-v1", "dqn", "labels", {}),
     Tuning("Acrobot-v1", "dqn", "labels", {}),
+    Tuning("CartPole-v1", "a2c", "labels", {}),
     Tuning("Pendulum-v1", "sac", "labels", {}),
 ]
 
@@ -107,7 +108,7 @@ def test_the_best_trial_and_the_preset_are_compared_on_unseen_seeds_and_on_the_p
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"algo": "td3"}, "algo is 'td3'; use one that has a space: ppo, dqn, sac"),
+        ({"algo": "td3"}, "algo is 'td3'; use one that has a space: ppo, a2c, dqn, sac"),
         ({"trials": 0}, "trials is 0; use at least 1"),
         ({"algo": "sac"}, "Discrete"),
     ],
