@@ -1,4 +1,4 @@
-"""Clips of queries: drawn ahead by a process of their own, kept on disk, and never more than fit."""
+"""Clips of queries: drawn ahead by processes of their own, kept on disk, and never more than fit."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ import numpy as np
 from PIL import Image
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.labelling.drawer import Drawer, DrawerDied, DrawerLate
+from rlhf_gym.labelling.drawer import Drawer
 from rlhf_gym.labelling.drawing import MANIFEST, draw_clip
+from rlhf_gym.labelling.drawing_process import DrawerDied, DrawerLate
 from rlhf_gym.labelling.states import can_plot
 from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Array
@@ -93,7 +94,7 @@ class Clip:
 
 
 class ClipCache:
-    """Clips by query, drawn from their recipe (:func:`rlhf_gym.envs.replay`) in a process of low priority.
+    """Clips by query, drawn from their recipe (:func:`rlhf_gym.envs.replay`) in processes of low priority.
 
     Args:
         directory: Where clips are kept; made if it is missing.
@@ -104,6 +105,7 @@ class ClipCache:
             query.
         films: Write animated WebPs beside the sheets, for people who open files.
         seconds: That drawing one clip may take; after it the clip is given up, and the next one's turn comes.
+        processes: That draw at once, at most, where many people wait; None is as many as suit the machine.
 
     Raises:
         BadInput: If an argument makes no sense.
@@ -118,10 +120,14 @@ class ClipCache:
         draw: str | Callable[[Query], str] = "replay",
         films: bool = True,
         seconds: float = 120.0,
+        processes: int | None = None,
     ) -> None:
         if not callable(draw) and draw not in DRAW:
             raise BadInput(f"draw is {draw!r}; use one of {', '.join(DRAW)}")
-        for name, value, least in (("width", width, 16), ("max_bytes", max_bytes, 1), ("seconds", seconds, 1)):
+        at_least = {"width": (width, 16), "max_bytes": (max_bytes, 1), "seconds": (seconds, 1)}
+        if processes is not None:
+            at_least["processes"] = (processes, 1)
+        for name, (value, least) in at_least.items():
             if not value >= least:
                 raise BadInput(f"{name} is {value}; use at least {least}")
         self.directory = Path(directory)
@@ -132,7 +138,7 @@ class ClipCache:
         self._drawings: dict[Path, Future[None]] = {}
         self._instead: dict[Path, str] = {}
         self._deaths: Counter[Path] = Counter()
-        self._drawer = Drawer(seconds=seconds)
+        self._drawer = Drawer(seconds=seconds, processes=processes)
 
     def ahead(self, queries: Iterable[Query]) -> None:
         """Queue clips to be drawn, in this order; returns at once.
@@ -207,13 +213,15 @@ class ClipCache:
         place = self.place(query)
         with self._lock:
             if (place / MANIFEST).exists():
-                self._drawings.pop(place, None)
+                for kept in (self._drawings, self._instead, self._deaths):
+                    kept.pop(place, None)
                 with suppress(OSError):
                     os.utime(place)
                 return place, None
             drawing = self._drawings.get(place)
             if drawing is None or _lost(drawing):
-                self._deaths[place] += drawing is not None and _died(drawing)
+                if drawing is not None and _died(drawing):
+                    self._deaths[place] += 1
                 drawing = self._drawings[place] = self._drawer.submit(self._job(query, place), turn or 0)
             elif turn is not None:
                 self._drawer.hurry(drawing, turn)

@@ -33,7 +33,7 @@ def draw_jobs(said: str) -> None:
     """Do the jobs that come on standard input, pickled, one by one, until it ends; a line of JSON answers each.
 
     Before the first, a line says that it is ready. The others are null, or say `why` there is no clip, and whether the
-    reason is `ours`. It is the process of low priority that :class:`rlhf_gym.labelling.drawer.Drawer` starts.
+    reason is `ours`. It is what :class:`rlhf_gym.labelling.drawing_process.DrawingProcess` starts.
 
     Args:
         said: The log file that takes its output, removed in the end.

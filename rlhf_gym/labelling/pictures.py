@@ -140,4 +140,4 @@ def sheet(pictures: Sequence[Image.Image]) -> tuple[Image.Image, int]:
 def _replayed(segment: Segment, every: int, width: int) -> list[Image.Image]:
     frames = replay(segment, every=every)
     size = (width, eights(frames.shape[1] * width / frames.shape[2]))
-    return [Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0) for frame in frames]
+    return [Image.fromarray(frame).resize(size, Image.Resampling.HAMMING, reducing_gap=2.0) for frame in frames]

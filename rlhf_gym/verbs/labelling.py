@@ -63,6 +63,8 @@ class Label:
     replay. None is as the run's settings have it (`feedback.draw`)."""
     draw_seconds: float = 120.0
     """Longest that drawing one clip may take; then it is given up, and the next one's turn comes."""
+    draw_processes: int | None = None
+    """Processes that draw clips at once, at most, where many people wait; None is half the machine's cores, up to 4."""
     width: int = 400
     """Of a clip, in pixels."""
     until_input_ends: bool = False
@@ -103,6 +105,7 @@ class Label:
                 draw=partial(self._drawn, store, config.feedback.draw if config else None),
                 films=not self.web,
                 seconds=self.draw_seconds,
+                processes=self.draw_processes,
             ) as clips,
         ):
             clips.ahead(store.pending(2))  # the first person needn't wait for the drawing to begin

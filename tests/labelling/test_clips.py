@@ -188,7 +188,7 @@ def test_clips_are_found_again_by_a_cache_that_opens_the_folder_anew(cache, clip
 def test_when_the_drawing_process_dies_the_next_clip_starts_another(tmp_path):
     with ClipCache(tmp_path, width=40) as cache:
         cache.wait(query("before"))
-        os.kill(cache._drawer.pid, signal.SIGKILL)
+        os.kill(cache._drawer.pids[0], signal.SIGKILL)
         with pytest.raises(ClipNotReady, match="ended unexpectedly; ask again"):
             cache.wait(query("after"))
         assert cache.wait(query("after")).width == 40
@@ -285,21 +285,31 @@ def hanging(tmp_path, monkeypatch, broken):
     return broken
 
 
+def seconds_for_drawing(cache, seconds):
+    (_, process), *_ = cache._drawer._working
+    process._seconds = seconds
+
+
+def wait_for(path):
+    while not path.exists():
+        time.sleep(0.01)
+
+
 def test_a_drawing_that_hangs_is_given_up_and_those_behind_it_get_their_turn(hanging, tmp_path):
     with ClipCache(tmp_path / "clips", width=40) as cache:
         cache.wait(query("a"))  # so that the process has begun
-        cache._drawer._seconds = 1.0
+        seconds_for_drawing(cache, 1.0)
         with pytest.raises(
             ClipError, match="query hung can't be shown: drawing it took longer than 1 s; --draw states"
         ):
             cache.wait(hanging("hung"))
-        cache._drawer._seconds = 120.0
+        seconds_for_drawing(cache, 120.0)
         assert cache.wait(query("b")).width == 40
 
 
 def test_what_somebody_looks_at_is_drawn_before_what_was_queued_ahead():
     order = []
-    with closing(drawer.Drawer()) as draws:
+    with closing(drawer.Drawer(processes=1)) as draws:
         draws.submit(partial(time.sleep, 0.5)).add_done_callback(lambda _: order.append("under way"))
         queued = {name: draws.submit(gc.collect, place) for name, place in (("c", 2), ("b", 1), ("a", 0), ("d", 2))}
         for name, drawn in queued.items():
@@ -309,6 +319,30 @@ def test_what_somebody_looks_at_is_drawn_before_what_was_queued_ahead():
         for drawn in queued.values():
             drawn.result(600)
     assert order == ["under way", "a", "c", "b", "d"]
+
+
+def test_a_second_process_draws_once_many_clips_wait_and_not_for_one_person(tmp_path):
+    with closing(drawer.Drawer(processes=2)) as draws:
+        few = [draws.submit(gc.collect) for _ in range(drawer.JOBS_EACH)]
+        assert len(draws._working) == 1
+        hold = tmp_path / "hold"
+        waits = [draws.submit(partial(wait_for, hold)) for _ in range(2 * drawer.JOBS_EACH)]
+        for drawn in few:
+            drawn.result(600)
+        while sum(drawn.running() for drawn in waits) < 2:  # both at once
+            time.sleep(0.01)
+        assert len(set(draws.pids)) == 2
+        hold.touch()
+        for drawn in waits:
+            drawn.result(600)
+    assert not draws.pids
+
+
+def test_nothing_is_kept_in_memory_of_a_clip_that_is_there(tmp_path):
+    with ClipCache(tmp_path / "clips", width=40) as cache:
+        cache.wait(query("a"))
+        cache.wait(query("a"))
+        assert not (cache._drawings or cache._instead or cache._deaths)
 
 
 def test_what_hangs_does_not_keep_the_cache_from_closing(hanging, tmp_path, monkeypatch):
@@ -361,7 +395,7 @@ from rlhf_gym.labelling import ClipCache
 if __name__ == "__main__":
     cache = ClipCache(sys.argv[2], width=40)
     cache.wait(query())
-    print(cache._drawer.pid, flush=True)
+    print(cache._drawer.pids[0], flush=True)
     time.sleep(60)
 """
 
@@ -451,6 +485,7 @@ def test_a_damaged_clip_is_told_from_a_missing_one(tmp_path):
         ({"width": 8}, "width is 8; use at least 16"),
         ({"max_bytes": 0}, "max_bytes is 0; use at least 1"),
         ({"seconds": 0}, "seconds is 0; use at least 1"),
+        ({"processes": 0}, "processes is 0; use at least 1"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(tmp_path, wrong, told):

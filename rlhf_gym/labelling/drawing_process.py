@@ -1,0 +1,138 @@
+"""One drawing process: started when it is first needed, again whenever it has died, and ended where it hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from rlhf_gym.errors import BadInput
+
+LAST_WORDS = 300  # characters
+BEGINS_WITHIN = 300.0  # seconds: importing all that drawing needs
+# A process of multiprocessing's would run the user's script again, whole, where that has no main guard.
+RUN = "import sys; sys.path[:] = sys.argv[2:]; from rlhf_gym.labelling.drawing import draw_jobs; draw_jobs(sys.argv[1])"
+
+Job = Callable[[], None]
+
+
+class DrawerDied(Exception):
+    """The process ended while it drew.
+
+    Args:
+        times: How often in a row it did, with nothing finished in between.
+        words: The end of what the last one said, in one line.
+    """
+
+    def __init__(self, times: int, words: str) -> None:
+        super().__init__(times, words)
+        self.times, self.words = times, words
+
+
+class DrawerLate(Exception):
+    """A drawing took too long, and its process was ended."""
+
+
+class NotDrawn(Exception):
+    """A drawing failed for a reason that isn't ours to give, such as a full disk or a fault of the environment."""
+
+
+class DrawingProcess:
+    """A process of low priority that does one job after the other, for one thread.
+
+    Args:
+        seconds: After which a drawing is given up.
+    """
+
+    def __init__(self, *, seconds: float) -> None:
+        self._seconds = seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said, self._deaths = Path(), 0
+
+    @property
+    def pid(self) -> int | None:
+        """Its id; None if there is no process just now."""
+        process = self._process
+        return process.pid if process and process.poll() is None else None
+
+    def draw(self, draw: Job) -> None:
+        """Do a job.
+
+        Raises:
+            BadInput: If the query can't be drawn.
+            DrawerDied: If the process died of it.
+            DrawerLate: If it took too long.
+            NotDrawn: For any other fault.
+        """
+        job, late = pickle.dumps(draw), threading.Event()
+        try:
+            process = self._process or self._start(late)
+            said = self._asked(process, job, self._seconds, late)
+        except OSError:
+            said = b""
+        if not said:
+            raise self._bury(late=late.is_set())
+        self._deaths = 0
+        told = json.loads(said)
+        if told is not None:
+            raise (BadInput if told["ours"] else NotDrawn)(told["why"])
+
+    def kill(self) -> None:
+        """End the process at once, whatever it does. Safe to call from any thread."""
+        if (process := self._process) is not None:
+            process.kill()
+
+    def end(self) -> None:
+        """Let the process go when it is done, and remove what it has said."""
+        process, self._process = self._process, None
+        if process is not None:
+            with suppress(OSError):
+                process.communicate()
+            with suppress(OSError):
+                self._said.unlink(missing_ok=True)
+
+    def _start(self, late: threading.Event) -> subprocess.Popen[bytes]:
+        log, name = tempfile.mkstemp(prefix="rlhf_gym_drawer_")
+        self._said = Path(name)
+        command = [sys.executable, "-c", RUN, name, *sys.path]
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        finally:
+            os.close(log)
+        self._asked(self._process, b"", BEGINS_WITHIN, late)
+        return self._process
+
+    def _asked(self, process: subprocess.Popen[bytes], job: bytes, seconds: float, late: threading.Event) -> bytes:
+        """Send a job, and take the line that answers it; empty where the process has ended, or is ended as too late."""
+        assert process.stdin and process.stdout  # noqa: S101
+        timer = threading.Timer(seconds, self._give_up, (process, late))
+        timer.start()
+        try:
+            process.stdin.write(job)
+            process.stdin.flush()
+            return process.stdout.readline()
+        finally:
+            timer.cancel()
+
+    def _give_up(self, process: subprocess.Popen[bytes], late: threading.Event) -> None:
+        late.set()
+        process.kill()
+
+    def _bury(self, *, late: bool) -> Exception:
+        """Count a death, unless it was ours to give; returns what to tell of it."""
+        words = ""
+        with suppress(OSError):
+            words = " ".join(self._said.read_text(errors="replace").split())[-LAST_WORDS:]
+        self.kill()
+        self.end()
+        if late:
+            return DrawerLate(f"drawing it took longer than {self._seconds:g} s")
+        self._deaths += 1
+        return DrawerDied(self._deaths, words)
