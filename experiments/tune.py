@@ -14,9 +14,9 @@ import tyro
 from tyro.conf import Positional
 
 from experiments.harness.checkout import process_here
-from experiments.tuning.page import as_preset, best_settings, keep_checked, keep_trials, write_page
+from experiments.tuning.page import as_preset, best_settings, keep_checked, keep_finals, keep_trials, write_page
 from experiments.tuning.spaces import SPACES
-from experiments.tuning.study import UNSEEN, Tuning, open_study, score, try_some
+from experiments.tuning.study import UNSEEN, Tuning, open_study, play_finals, score, try_some
 from rlhf_gym.errors import BadInput
 
 WORKER = [sys.executable, "-m", "experiments.tuning.worker"]
@@ -34,12 +34,13 @@ def main(
     check: bool = True,
     out: Path = Path("results/tuning"),
 ) -> int:
-    """Tune settings on seeds 100 to 102, and compare the best with the preset on seeds 200 to 209.
+    """Tune settings on seeds 100 to 108, and compare the best with the preset on seeds 200 to 209.
 
-    The preset itself is the first trial.
+    The preset itself is the first trial. Trials are of three seeds; the best four of them are run on six more.
 
     The study is in a database, studies.db in the folder: given again, the command goes on with it, and several may work
-    on it at once. Trials are rows of trials.csv, the comparison of checked.csv; the page is README.md.
+    on it at once. Trials are rows of trials.csv, their finals of finals.csv, and the comparison of checked.csv; the
+    page is README.md.
 
     Args:
         env_id: Gymnasium id.
@@ -49,7 +50,7 @@ def main(
         workers: Processes that try at the same time.
         labels: Answers of each run; None is the preset's.
         total_timesteps: Steps of each run; None is the preset's.
-        check: Run the best trial and the preset on unseen seeds.
+        check: Play the finals, and run who wins them and the preset on unseen seeds.
         out: Folder of the tables.
     """
     given: dict[str, Any] = {"labels": labels, "total_timesteps": total_timesteps}
@@ -61,6 +62,8 @@ def main(
         command = _command(tuning, trials, workers)
         keep_trials(out, tuning, study, command)
         if check:
+            play_finals(tuning, study)
+            keep_finals(out, tuning, study, command)
             unseen = replace(tuning, seeds=UNSEEN)
             tried = json.loads(best_settings(study))
             keep_checked(out, unseen, study, {"tuned": score(unseen, tried), "preset": score(unseen, {})}, command)

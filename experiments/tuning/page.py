@@ -11,17 +11,18 @@ import yaml
 from optuna.study import Study
 
 from experiments.harness.made import made_columns
-from experiments.tuning.study import Tuning
+from experiments.tuning.study import FURTHER, Tuning, best_trial, finals_of
 from rlhf_gym.stats import bootstrap_interval, interquartile_mean
 from rlhf_gym.sweeps.records import append_rows, read_rows
 
-TRIALS, CHECKED, PAGE = "trials.csv", "checked.csv", "README.md"
+TRIALS, FINALS, CHECKED, PAGE = "trials.csv", "finals.csv", "checked.csv", "README.md"
 HOW = """\
 A trial is a choice of the algorithm's settings, laid over the preset, run on the tuning seeds; the first is the preset
 itself, and the next seven keep about two thirds of it. It is scored by the mean true return of the deterministic
-policies, and ended early where it is worse than the median of the others at the same round. The best one and the preset
-are then run on seeds that no trial saw, and that no result has either. A preset says *tuned here* of a value only where
-this table has its study."""
+policies, and ended early where it is worse than the median of the others at the same round. The best four play finals
+on further seeds, as the best of many on three seeds was lucky, too. Who wins these and the preset are then run on seeds
+that no trial saw, and that no result has either. A preset says *tuned here* of a value only where this table has its
+study."""
 
 
 def keep_trials(folder: Path, tuning: Tuning, study: Study, command: str) -> None:
@@ -47,6 +48,19 @@ def keep_trials(folder: Path, tuning: Tuning, study: Study, command: str) -> Non
         append_rows(folder / TRIALS, rows)
 
 
+def keep_finals(folder: Path, tuning: Tuning, study: Study, command: str) -> None:
+    """Append the finals that aren't in the table yet, a row a seed."""
+    known = {(row["study"], row["trial"]) for row in read_rows(folder / FINALS)}
+    rows = [
+        {"study": tuning.name, "trial": number, "seed": seed, "true_return_mean": value, **made_columns(command)}
+        for number, returns in finals_of(study).items()
+        if (tuning.name, str(number)) not in known
+        for seed, value in zip(FURTHER, returns, strict=True)
+    ]
+    if rows:
+        append_rows(folder / FINALS, rows)
+
+
 def keep_checked(folder: Path, tuning: Tuning, study: Study, found: dict[str, list[float]], command: str) -> None:
     """Append the returns of the best trial and of the preset, a row a seed."""
     append_rows(
@@ -69,7 +83,7 @@ def keep_checked(folder: Path, tuning: Tuning, study: Study, found: dict[str, li
 
 def best_settings(study: Study) -> str:
     """Find what the best trial tried, as JSON."""
-    return str(study.best_trial.user_attrs["settings"])
+    return str(best_trial(study).user_attrs["settings"])
 
 
 def as_preset(tuning: Tuning, study: Study, command: str) -> str:
@@ -77,12 +91,12 @@ def as_preset(tuning: Tuning, study: Study, command: str) -> str:
     key = tuning.env_id if tuning.algo == "ppo" else f"{tuning.env_id}/{tuning.algo}"
     tried = json.loads(best_settings(study))
     text = yaml.safe_dump({key: {**tuning.settings, **tried}}, sort_keys=False)
-    return f"# tuned here: {command} (study {tuning.name}, trial {study.best_trial.number})\n{text}"
+    return f"# tuned here: {command} (study {tuning.name}, trial {best_trial(study).number})\n{text}"
 
 
 def write_page(folder: Path) -> None:
     """Write the page from both tables."""
-    trials, checked = read_rows(folder / TRIALS), read_rows(folder / CHECKED)
+    trials, finals, checked = (read_rows(folder / table) for table in (TRIALS, FINALS, CHECKED))
     studies = list(dict.fromkeys(row["study"] for row in trials))
     lines = [
         "<!-- Made by `python -m experiments.tune`. -->",
@@ -92,7 +106,7 @@ def write_page(folder: Path) -> None:
         "",
         HOW,
         "",
-        *(line for study in studies for line in _section(study, trials, checked)),
+        *(line for study in studies for line in _section(study, trials, finals, checked)),
     ]
     (folder / PAGE).write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
@@ -111,7 +125,7 @@ def _returns(study: str, who: str, checked: Sequence[Any]) -> list[float]:
     return [float(row["true_return_mean"]) for row in rows if row["settings"] == rows[-1]["settings"]]
 
 
-def _section(study: str, trials: Sequence[Any], checked: Sequence[Any]) -> Iterator[str]:
+def _section(study: str, trials: Sequence[Any], finals: Sequence[Any], checked: Sequence[Any]) -> Iterator[str]:
     own = [row for row in trials if row["study"] == study]
     whole = [row for row in own if row["state"] == "complete"]
     yield f"## {study}\n"
@@ -119,10 +133,12 @@ def _section(study: str, trials: Sequence[Any], checked: Sequence[Any]) -> Itera
     pruned = sum(row["state"] == "pruned" for row in own)
     yield f"{len(own)} trials on seeds {own[-1]['seeds']}, {pruned} of them ended early."
     yield f"What all share: `{own[-1]['shared']}`.\n"
-    yield "| best trials | mean true return | of each seed | settings |\n|---|---|---|---|"
+    yield "| best trials | mean true return | of each seed | of the finals' seeds | settings |\n|---|---|---|---|---|"
     for row in sorted(whole, key=lambda row: -float(row["score"]))[:5]:
         each = ", ".join(f"{value:.1f}" for value in json.loads(row["returns"]))
-        yield f"| {row['trial']} | {float(row['score']):.1f} | {each} | `{row['settings']}` |"
+        played = [float(f["true_return_mean"]) for f in finals if (f["study"], f["trial"]) == (study, row["trial"])]
+        further = f"mean {sum(played) / len(played):.1f}: {', '.join(f'{v:.1f}' for v in played)}" if played else ""
+        yield f"| {row['trial']} | {float(row['score']):.1f} | {each} | {further} | `{row['settings']}` |"
     if tuned := _returns(study, "tuned", checked):
         yield "\n| on unseen seeds | interquartile mean | 95 % interval | of each seed |\n|---|---|---|---|"
         for who, values in (("tuned", tuned), ("preset", _returns(study, "preset", checked))):

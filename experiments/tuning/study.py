@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import optuna
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.study import MaxTrialsCallback, Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from experiments.tuning.spaces import SPACES, Suggested, what_has
 from rlhf_gym import RLHF, RLHFConfig
@@ -23,9 +23,12 @@ from rlhf_gym.config.mappings import merge
 
 SEEDS = (100, 101, 102)
 """Of tuning, and never of a result."""
+FURTHER = tuple(range(103, 109))
+"""Of tuning likewise: of the finals between the best trials."""
 UNSEEN = tuple(range(200, 210))
 """Of the check of what was tuned."""
 FIRST = 8  # trials that are near the preset, and not pruned: a median needs some
+FINALISTS = 4
 KEPT = 2 / 3  # of the preset's values, in each of them
 
 
@@ -151,3 +154,27 @@ def try_some(tuning: Tuning, database: Path, trials: int) -> Study:
     if len(study.get_trials(deepcopy=False, states=ended)) < trials:
         study.optimize(objective, callbacks=[MaxTrialsCallback(trials, states=ended)])
     return study
+
+
+def play_finals(tuning: Tuning, study: Study) -> None:
+    """Run the best few trials on further seeds: of many trials on three seeds, the best was lucky, too.
+
+    What was run before is kept with the study, and isn't run again.
+    """
+    whole = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    for trial in sorted(whole, key=lambda trial: -(trial.value or 0.0))[:FINALISTS]:
+        finals = finals_of(study)
+        if trial.number not in finals:
+            returns = score(replace(tuning, seeds=FURTHER), json.loads(trial.user_attrs["settings"]))
+            study.set_user_attr("finals", json.dumps(finals | {trial.number: returns}))
+
+
+def finals_of(study: Study) -> dict[int, list[float]]:
+    """Read the true returns on further seeds, by the trial's number; empty before the finals."""
+    return {int(number): returns for number, returns in json.loads(study.user_attrs.get("finals", "{}")).items()}
+
+
+def best_trial(study: Study) -> FrozenTrial:
+    """Find the trial that won the finals; before them, the one with the best score."""
+    finals = finals_of(study)
+    return study.trials[max(finals, key=lambda number: sum(finals[number]))] if finals else study.best_trial

@@ -9,7 +9,7 @@ from experiments.questions import cartpole, mujoco
 from experiments.tune import main
 from experiments.tuning import study as study_module
 from experiments.tuning.page import as_preset
-from experiments.tuning.study import SEEDS, UNSEEN, Tuning, open_study, try_some
+from experiments.tuning.study import FURTHER, SEEDS, UNSEEN, Tuning, best_trial, open_study, play_finals, try_some
 from rlhf_gym import RLHFConfig
 from rlhf_gym.sweeps.records import read_rows
 
@@ -60,7 +60,8 @@ def test_the_preset_is_tried_first_and_once(tmp_path, tuning):
 
 def test_seeds_of_tuning_and_of_its_check_are_those_of_no_result():
     used = {seed for question in (cartpole, mujoco) for setting in question.SETTINGS.values() for seed in setting.seeds}
-    assert not used & {*SEEDS, *UNSEEN} and not set(SEEDS) & set(UNSEEN)
+    assert not used & {*SEEDS, *FURTHER, *UNSEEN}
+    assert len({*SEEDS, *FURTHER, *UNSEEN}) == len(SEEDS) + len(FURTHER) + len(UNSEEN)
 
 
 def test_a_study_goes_on_where_it_was_and_has_as_many_trials_as_asked(tmp_path, pretend):
@@ -74,6 +75,25 @@ def test_a_study_goes_on_where_it_was_and_has_as_many_trials_as_asked(tmp_path, 
     assert json.loads(study.best_trial.user_attrs["returns"]) == pytest.approx(
         [study.best_value - 1, study.best_value, study.best_value + 1]
     )
+
+
+def test_a_trial_that_was_lucky_on_three_seeds_loses_the_finals(tmp_path, monkeypatch):
+    played = []
+
+    def score(tuning, tried, trial=None):
+        gamma = tried["agent"]["options"]["gamma"]
+        if trial is None:
+            played.append((gamma, tuple(tuning.seeds)))
+        return [(1 - gamma if trial else gamma) for _ in tuning.seeds]
+
+    monkeypatch.setattr(study_module, "score", score)
+    study = try_some(CARTPOLE, tmp_path / "studies.db", 12)
+    lucky, finalists = study.best_trial, sorted(study.trials, key=lambda trial: -trial.value)[:4]
+    assert best_trial(study) == lucky
+    for _ in range(2):
+        play_finals(CARTPOLE, study)
+    assert sorted(played) == sorted((trial.params["gamma"], FURTHER) for trial in finalists)
+    assert best_trial(study).params["gamma"] == max(trial.params["gamma"] for trial in finalists)
 
 
 def test_a_study_of_other_settings_is_refused(tmp_path):
@@ -100,6 +120,7 @@ def test_the_best_trial_and_the_preset_are_compared_on_unseen_seeds_and_on_the_p
     assert len(read_rows(tmp_path / "trials.csv")) == 14
     checked = read_rows(tmp_path / "checked.csv")
     assert [(row["who"], int(row["seed"])) for row in checked] == [(w, s) for w in ("tuned", "preset") for s in UNSEEN]
+    assert len(read_rows(tmp_path / "finals.csv")) == 4 * len(FURTHER)
     page = (tmp_path / "README.md").read_text()
     assert "**CartPole-v1_dqn_true: 104.5 on unseen seeds, where the preset reached 59.5.**" in page
     assert "| preset | 59.5 | " in page
