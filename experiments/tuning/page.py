@@ -116,7 +116,7 @@ def _answer(study: str, checked: Sequence[Any]) -> str:
     if not tuned:
         return f"{study} isn't checked on unseen seeds yet."
     reached = f"{interquartile_mean(tuned):.1f} on unseen seeds"
-    return f"{study}: {reached}, where the preset reached {interquartile_mean(before):.1f}."
+    return f"{study}: {reached}, where the preset of then reached {interquartile_mean(before):.1f}."
 
 
 def _returns(study: str, who: str, checked: Sequence[Any]) -> list[float]:
