@@ -131,20 +131,26 @@ def _section(study: str, trials: Sequence[Any], finals: Sequence[Any], checked: 
     yield f"## {study}\n"
     yield f"```\n{own[-1]['command']}\n```\n"
     pruned = sum(row["state"] == "pruned" for row in own)
-    yield f"{len(own)} trials on seeds {own[-1]['seeds']}, {pruned} of them ended early."
+    played = [row for row in finals if row["study"] == study]
+    early = f"{pruned} of them ended early" + ("" if played else "; no finals")
+    yield f"{len(own)} trials on seeds {own[-1]['seeds']}, {early}."
     yield f"What all share: `{own[-1]['shared']}`.\n"
     yield "| best trials | mean true return | of each seed | of the finals' seeds | settings |\n|---|---|---|---|---|"
     for row in sorted(whole, key=lambda row: -float(row["score"]))[:5]:
-        each = ", ".join(f"{value:.1f}" for value in json.loads(row["returns"]))
-        played = [float(f["true_return_mean"]) for f in finals if (f["study"], f["trial"]) == (study, row["trial"])]
-        further = f"mean {sum(played) / len(played):.1f}: {', '.join(f'{v:.1f}' for v in played)}" if played else ""
-        yield f"| {row['trial']} | {float(row['score']):.1f} | {each} | {further} | `{row['settings']}` |"
+        further = [float(final["true_return_mean"]) for final in played if final["trial"] == row["trial"]]
+        of_finals = f"mean {sum(further) / len(further):.1f}: {_each(further)}" if further else ""
+        each = _each(json.loads(row["returns"]))
+        yield f"| {row['trial']} | {float(row['score']):.1f} | {each} | {of_finals} | `{row['settings']}` |"
     if tuned := _returns(study, "tuned", checked):
         yield "\n| on unseen seeds | interquartile mean | 95 % interval | of each seed |\n|---|---|---|---|"
         for who, values in (("tuned", tuned), ("preset", _returns(study, "preset", checked))):
             low, high = bootstrap_interval(values, seed=0)
-            each = ", ".join(f"{value:.1f}" for value in values)
-            yield f"| {who} | {interquartile_mean(values):.1f} | {low:.1f} to {high:.1f} | {each} |"
-    machines = "; or ".join(sorted({row["machine"] for row in own}))
-    commits = "; or ".join(sorted({row["commit"] or "unknown" for row in own}))
+            yield f"| {who} | {interquartile_mean(values):.1f} | {low:.1f} to {high:.1f} | {_each(values)} |"
+    made = [*own, *played, *(row for row in checked if row["study"] == study)]
+    machines = "; or ".join(sorted({row["machine"] for row in made}))
+    commits = "; or ".join(sorted({row["commit"] or "unknown" for row in made}))
     yield f"\n{machines}; commit {commits}.\n"
+
+
+def _each(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.1f}" for value in values)

@@ -124,11 +124,14 @@ class ClipCache:
     ) -> None:
         if not callable(draw) and draw not in DRAW:
             raise BadInput(f"draw is {draw!r}; use one of {', '.join(DRAW)}")
-        at_least = {"width": (width, 16), "max_bytes": (max_bytes, 1), "seconds": (seconds, 1)}
-        if processes is not None:
-            at_least["processes"] = (processes, 1)
-        for name, (value, least) in at_least.items():
-            if not value >= least:
+        at_least = (
+            ("width", width, 16),
+            ("max_bytes", max_bytes, 1),
+            ("seconds", seconds, 1),
+            ("processes", processes, 1),
+        )
+        for name, value, least in at_least:
+            if value is not None and not value >= least:
                 raise BadInput(f"{name} is {value}; use at least {least}")
         self.directory = Path(directory)
         self._draw = draw if callable(draw) else lambda _: draw
