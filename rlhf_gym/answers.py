@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import final
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.kinds import Told
-from rlhf_gym.preferences import HELDOUT, Answer, Choice, Preference, Query, Said
+from rlhf_gym.preferences import Answer, Choice, Preference, Query, Said
+from rlhf_gym.standing import Changes, Standing
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import OWN, Open, OwnAnswers, People, SelfRewardingTeacher, Several, Teacher
 
 Together = Callable[[Sequence[Preference], Sequence[Choice]], list[Choice]]
 """(Every answer, the choices that each implies by itself) -> the choices that they imply together."""
-Key = tuple[str, str]
-"""Of an answer: the query's id, and who gave it."""
 TRIES = 10  # for a teacher who isn't a person, and skips
 
 
@@ -72,21 +70,32 @@ class Answers:
         self._each = people_per_query if self.people else teacher.each if isinstance(teacher, Several) else 1
         self.meanwhile, self._together = meanwhile if self.people else None, together
         self._queries: dict[str, Query] = {}
-        self._given: dict[Key, Preference] = {}
-        self._choices: dict[Key, list[Choice]] = {}
+        self._asked: list[Query] = []
+        self._standing = Standing()
         self._own = OwnAnswers(store)  # what the learned reward says, unasked
-        self._told = Told()
         self._read_to = 0
-        self._at_last_fit: dict[Key, Said | None] = {}  # of those that changed since; None said nothing
+        self._since_fit, self._since_round = Changes(), Changes()
         self.fits, self._closed = 0, False
         self._fitted_to = self._round_began = 0  # numbers of the last answers then
-        self._known: set[Key] | None = None  # as a round that is repeated began
+        self._repeats = False  # whether the next round has begun before
 
     @property
     def preferences(self) -> list[Preference]:
         """Every current answer, SKIP included, in order of answering; new ones are read from the store."""
         self._read()
-        return list(self._given.values())
+        return self._standing.preferences
+
+    @property
+    def heldout(self) -> list[Preference]:
+        """Those of them to held-out queries."""
+        self._read()
+        return self._standing.heldout
+
+    @property
+    def new(self) -> list[Preference]:
+        """Those of them that came since the round began, where none of the same person stood then."""
+        self._read()
+        return self._since_round.new(self._standing)
 
     @property
     def choices(self) -> list[Choice]:
@@ -95,7 +104,7 @@ class Answers:
         Those that the learned reward's own answers imply come last.
         """
         self._read()
-        each = [choice for choices in self._choices.values() for choice in choices] + self._own.choices
+        each = self._standing.choices + self._own.choices
         return self._together(self.preferences, each) if self._together else each
 
     @property
@@ -108,18 +117,32 @@ class Answers:
     def labels(self) -> int:
         """Number of current answers; a skip is no label."""
         self._read()
-        return sum(preference.answer is not Answer.SKIP for preference in self._given.values())
+        return self._standing.labels
+
+    @property
+    def answered(self) -> int:
+        """Number of current answers, SKIP included."""
+        self._read()
+        return len(self._standing)
+
+    @property
+    def seconds(self) -> float:
+        """What the current answers cost of a person's time."""
+        self._read()
+        return self._standing.seconds
 
     @property
     def asked(self) -> list[Query]:
         """Every query asked so far, the open ones included, and those that the run began with."""
         self._read()
         self._look_up(self.store.open_ids())
-        return [query for query in self._queries.values() if query.why != OWN]
+        return list(self._asked)
 
     @property
     def asked_here(self) -> list[Query]:
         """Those of them that the run did not begin with."""
+        if not self._before:
+            return self.asked
         labels = [p.query.id for p in self.preferences if p.answer is not Answer.SKIP]
         began_with = set(labels[: self._before])
         return [query for query in self.asked if query.id not in began_with]
@@ -131,17 +154,12 @@ class Answers:
         self._look_up(ids)
         return [self._queries[id_] for id_ in ids]
 
-    def given(self) -> set[Key]:
-        """Collect query and teacher of every current answer."""
+    def begin_round(self) -> None:
+        """Let :attr:`new` be what comes from now on, or, if the round is repeated, what came since it first began."""
         self._read()
-        return set(self._given)
-
-    def begin_round(self) -> set[Key]:
-        """Collect query and teacher of the answers that are there as a round begins, or began if it is repeated."""
-        known, self._known = self._known, None
-        if known is None:
-            known, self._round_began = self.given(), self._read_to
-        return known
+        if not self._repeats:
+            self._since_round, self._round_began = Changes(), self._read_to
+        self._repeats = False
 
     @property
     def state(self) -> dict[str, int]:
@@ -156,14 +174,14 @@ class Answers:
             began: Number of the last one that was there as the round began.
         """
         self._read(fitted)
-        self._at_last_fit, self._fitted_to = {}, fitted
+        self._since_fit, self._fitted_to = Changes(), fitted
         self._read(began)
-        self._known, self._round_began = set(self._given), began
+        self._since_round, self._round_began, self._repeats = Changes(), began, True
 
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
         """Put queries up for answering."""
         self.store.post(queries, people=people)
-        self._queries |= {query.id: query for query in queries}
+        self._know(queries)
 
     def tell(
         self,
@@ -237,13 +255,12 @@ class Answers:
     def enough_new(self) -> bool:
         """Whether enough answers are new, or taken back, since the last :meth:`fitted` for fitting again."""
         enough = self.meanwhile.refit if self.meanwhile and self.fits else 1
-        changed = sum(self._said(key) != was for key, was in self._at_last_fit.items()) if self.choices else 0
-        return changed >= enough
+        return bool(self.choices) and self._since_fit.fitted_to(self._standing) >= enough
 
     def fitted(self) -> None:
         """Note that the reward model was fitted to the present answers."""
         self._read()
-        self._at_last_fit, self._fitted_to = {}, self._read_to
+        self._since_fit, self._fitted_to = Changes(), self._read_to
         self.fits += 1
 
     def close(self) -> None:
@@ -266,7 +283,8 @@ class Answers:
     def _have_several_answer(self, teachers: Several, waiting: Sequence[Query]) -> Sequence[Said]:
         """Have several teachers answer, and keep what each says under their name."""
         by: dict[str, list[str]] = defaultdict(list)
-        for query_id, who in self.given():
+        self._read()
+        for query_id, who in self._standing:
             by[query_id].append(who)
         wanted = [self.store.wanted(query.id) - len(by[query.id]) if self._each > 1 else 1 for query in waiting]
         replies = teachers.replies([Open(q, n, by[q.id]) for q, n in zip(waiting, wanted, strict=True)])
@@ -278,8 +296,7 @@ class Answers:
     def _renew_own(self) -> None:
         """Have the learned reward judge anew what it is sure of, where it is to be fitted to new answers."""
         if isinstance(self.teacher, SelfRewardingTeacher) and self.enough_new:
-            new = self._own.renew(self.teacher, self.preferences, fitted=self.fits > 0)
-            self._queries |= {query.id: query for query in new}
+            self._know(self._own.renew(self.teacher, self.preferences, fitted=self.fits > 0))
 
     def _go_on(self, wanted: int, how: Meanwhile, people: People, step: int) -> Iterator[tuple[int, int]]:
         """Withdraw stale queries, ask, and wait only while too many queries are open."""
@@ -329,29 +346,18 @@ class Answers:
                 self._own.read(query, given)
                 self._read_to = given.number
                 continue
-            self._at_last_fit.setdefault(key, self._said(key))
-            self._take_back(key)
-            if given.answer is not None:
-                self._given[key] = Preference(query, given.answer, given.person, given.shown_at, given.answered_at)
-                self._choices[key] = self._told.add(self._given[key])
+            for changes in (self._since_fit, self._since_round):
+                changes.note(key, self._standing)
+            answer, times = given.answer, (given.shown_at, given.answered_at)
+            said = None if answer is None else Preference(query, answer, given.person, *times)
+            self._standing.replace(key, said)
             self._read_to = given.number
-
-    def _take_back(self, key: Key) -> None:
-        """Forget an answer, if there is one, and what others told that were held against it."""
-        gone = self._given.pop(key, None)
-        self._choices.pop(key, None)
-        if gone is not None and self._told.hangs_on(gone):
-            self._told = Told()
-            self._choices = {key: self._told.add(preference) for key, preference in self._given.items()}
 
     def _look_up(self, ids: Sequence[str]) -> None:
         """Read the queries of these ids, unless they were posted here."""
         if unknown := list(dict.fromkeys(id_ for id_ in ids if id_ not in self._queries)):
-            self._queries |= {query.id: query for query in self.store.queries(unknown)}
+            self._know(self.store.queries(unknown))
 
-    def _said(self, key: Key) -> Said | None:
-        """Look up the current answer that is fitted to; None for nothing, a skip, or a held-out query's."""
-        preference = self._given.get(key)
-        if preference is None or preference.answer is Answer.SKIP or preference.query.why == HELDOUT:
-            return None
-        return preference.answer
+    def _know(self, queries: Sequence[Query]) -> None:
+        self._asked += [query for query in queries if query.id not in self._queries and query.why != OWN]
+        self._queries |= {query.id: query for query in queries}

@@ -18,6 +18,7 @@ from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Lately, Method, explore
 from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, REPEAT, Query, marked, new_mark
 from rlhf_gym.queries import (
+    AskedBefore,
     Insertion,
     Part,
     Scheme,
@@ -69,6 +70,7 @@ class Parts:
         explore_steps: Environment steps in which the agent explores before the first query.
         budgets: One after the other, of a run that went on with a larger one.
         mark: Behind the ids of queries.
+        before: Those asked before, and still there to be drawn.
     """
 
     config: RLHFConfig
@@ -89,6 +91,7 @@ class Parts:
     explore_steps: int = 0
     budgets: Sequence[Budget] = ()
     mark: str = field(default_factory=new_mark)
+    before: AskedBefore = field(default_factory=AskedBefore)
 
     @property
     def recorders(self) -> list[Recorder]:
@@ -159,8 +162,9 @@ class Parts:
         trajectories, fitted = self.collect(), self.method.version > 0
         asked, here = self.answers.asked, self.answers.asked_here
         length, candidates = self.config.segment_length, settings.candidates_per_query
+        there = self.before.there(asked, trajectories, length)
         planned = make_planned(
-            [preference for preference in self.answers.preferences if not find_kind(preference.query.kind).made],
+            (preference for preference in self.answers.preferences if not find_kind(preference.query.kind).made),
             trajectories,
             n,
             repeats=settings.repeats,
@@ -168,13 +172,13 @@ class Parts:
             length=length,
             candidates_per_query=candidates,
             step_scores=method.step_scores,
-            asked=asked,
+            asked=there,
             rng=rng,
         )
         how: dict[str, Any] = {"length": length, "rng": rng}
         kind, options = self._judged
         n_heldout = min(due(here, n, settings.heldout, is_heldout), n - len(planned))
-        heldout = make_heldout(trajectories, n_heldout, asked=[*asked, *planned], kind=kind, options=options, **how)
+        heldout = make_heldout(trajectories, n_heldout, asked=[*there, *planned], kind=kind, options=options, **how)
         chosen: list[Query] = []
         for kind, wanted in self._kinds_due(here, n - len(planned) - len(heldout)).items():
             if isinstance(self.scheme, Insertion):
@@ -196,6 +200,7 @@ class Parts:
                 step_scores=method.step_scores,
                 encode=method.encode,
                 asked=[*asked, *planned, *heldout, *chosen],
+                there=[*there, *planned, *heldout, *chosen],
                 terminated=due([*here, *chosen], wanted, settings.terminated, runs_into_termination),
                 kind=kind,
                 options=self.kinds[kind].options,
@@ -214,6 +219,8 @@ class Parts:
 
     def _kinds_due(self, asked: Sequence[Query], n: int) -> dict[str, int]:
         """Part the next `n` queries among the kinds, so that each comes to its share of all."""
+        if len(self.kinds) == 1:
+            return dict.fromkeys(self.kinds, n) if n else {}
         here = Counter(query.kind for query in asked if query.why not in (REPEAT, MIRRORED, CHECK, HELDOUT))
         total, due = sum(here[kind] for kind in self.kinds), dict.fromkeys(self.kinds, 0)
         for number in range(n):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,6 @@ from tqdm import tqdm
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import NoEnvironment
 from rlhf_gym.evaluation import Predict, goal_return, play
-from rlhf_gym.kinds import find_kind
 from rlhf_gym.parts import Parts
 from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.quality import heldout_figures
@@ -32,9 +31,7 @@ from rlhf_gym.teachers import Goal
 FIGURES_MOST = 1024  # queries, evenly spread: more would cost time and change the figure by less than chance
 
 
-def report_round(
-    parts: Parts, number: int, known: Collection[tuple[str, str]], fit: RewardFit | None, watch: Stopwatch
-) -> Round:
+def report_round(parts: Parts, number: int, fit: RewardFit | None, watch: Stopwatch) -> Round:
     """Sum up a round, in ``metrics.csv`` and TensorBoard too where there is a run directory.
 
     A fit that is worse than the one before is said on stderr.
@@ -42,25 +39,23 @@ def report_round(
     Args:
         parts: Of the run.
         number: Of the round.
-        known: Query and teacher of each answer that was there before.
         fit: Of the reward model in this round, if there was one.
         watch: Wall time so far.
     """
-    preferences = parts.answers.preferences
-    new = [p for p in preferences if (p.query.id, p.teacher) not in known]
+    answers = parts.answers
     episodes = parts.venv.pop_episodes()
     done = Round(
         round=number,
         env_steps=parts.env_steps,
-        labels=sum(p.answer is not Answer.SKIP for p in preferences),
-        asked=len(preferences),
+        labels=answers.labels,
+        asked=answers.answered,
         **episode_figures(episodes),
         goal_return=_goal_return(parts, len(episodes)),
         **fit_figures(fit),
-        **answer_figures(new, parts.method.step_scores),
-        **heldout_figures(preferences, parts.method.step_scores),
+        **answer_figures(answers.new, parts.method.step_scores),
+        **heldout_figures(answers.heldout, parts.method.step_scores),
         seconds=watch.seconds,
-        teacher_seconds=teacher_seconds(preferences),
+        teacher_seconds=answers.seconds,
         **parts.method.agent.pop_figures(),
     )
     if fit and fit.verdict:
@@ -88,7 +83,7 @@ def summary(parts: Parts, fit: RewardFit | None, watch: Stopwatch) -> dict[str, 
         "teacher": answers.teacher.name if source_entry(config.reward.source).labels else None,
         "reward_source": config.reward.source,
         "labels": answers.labels,
-        "asked": len(answers.preferences),
+        "asked": answers.answered,
         "total_timesteps": parts.env_steps,
         **return_figures(episodes, parts.goal),
         # JSON knows no nan, which it is where nothing was held out.
@@ -126,19 +121,6 @@ def answer_figures(preferences: Sequence[Preference], step_scores: StepScores) -
         "disagreement": float(np.concatenate(spreads).mean()),
         "tie_rate": float(np.mean([p.answer is Answer.TIE for p in preferences])),
     }
-
-
-def teacher_seconds(preferences: Iterable[Preference]) -> float:
-    """Add up what answers cost of a person's time: as measured where somebody looked, else what their kind takes.
-
-    Literature has 3 to 5 s for a comparison (Christiano et al. 2017, section 3.2); the others are estimates beside it.
-    """
-    return sum(
-        find_kind(p.query.kind).seconds(len(p.query.options))
-        if p.shown_at is None or p.answered_at is None
-        else max(0.0, p.answered_at - p.shown_at)
-        for p in preferences
-    )
 
 
 def fit_figures(fit: RewardFit | None) -> dict[str, float]:

@@ -114,7 +114,8 @@ class RLHF:
             BadInput: If fewer queries can be asked than planned, or the teacher does nothing but skip.
         """
         for part in self.plan[self._parts.finished :]:
-            known, self._rest.round = self.answers.begin_round(), part.round
+            self.answers.begin_round()
+            self._rest.round = part.round
             with self.stopwatch.timing("query"):
                 self.collect()
                 for n, people in self.answers.missing(part.labels, last=part.last, step=self.agent.steps):
@@ -122,7 +123,7 @@ class RLHF:
                 self._rest.note()
             fit = self.fit_reward() if self.answers.enough_new else None
             self.improve(part.steps)
-            done = report_round(self._parts, part.round, known, fit, self.stopwatch)
+            done = report_round(self._parts, part.round, fit, self.stopwatch)
             saved = (part.round, self.method, self._parts.recorders, self.stopwatch)
             self._checkpoints.save(*saved, rest=self._rest, last=part is self.plan[-1])
             yield done

@@ -51,7 +51,8 @@ MAY_IMPORT = {
     "evaluation": {"segments", "envs", "teachers"},
     "runs": {"segments", "preferences", "config", "envs", "store", "methods", "errors", "files", "trust"},
     "plots": {"stats", "runs", "config", "registry", "errors"},
-    "answers": {"preferences", "kinds", "store", "teachers", "errors"},
+    "standing": {"preferences", "kinds"},
+    "answers": {"preferences", "standing", "store", "teachers", "errors"},
     "parts": {
         "segments",
         "preferences",

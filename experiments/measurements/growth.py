@@ -37,7 +37,7 @@ from rlhf_gym.preferences import Answer, Query
 from rlhf_gym.reporting import report_round
 from rlhf_gym.rewards import RewardFit
 from rlhf_gym.runs.provenance import peak_rss_mb
-from rlhf_gym.segments import Segment
+from rlhf_gym.segments import Origin, Segment
 from rlhf_gym.sweeps.records import append_rows
 
 USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25, "memory": 16_384}
@@ -89,9 +89,10 @@ def queries(n: int, *, observed: int, steps: int, rng: np.random.Generator) -> l
     """Make comparisons of segments that begin 100 steps into an episode."""
 
     def segment() -> Segment:
+        origin = Origin(ENV_ID, int(rng.integers(2**31)), {"observed": observed})
         observations = rng.standard_normal((steps + 1, observed), np.float32)
         actions, earlier = rng.integers(2, size=steps), rng.integers(2, size=100)
-        return Segment(observations, actions, observations[1:, 0].copy(), steps, False, earlier)
+        return Segment(observations, actions, observations[1:, 0].copy(), steps, False, earlier, origin)
 
     return [Query((segment(), segment()), id=rng.bytes(16).hex()) for _ in range(n)]
 
@@ -103,7 +104,8 @@ def answered(asked: Sequence[Query]) -> list[Answer]:
 
 def one_round(rlhf: RLHF, number: int) -> dict[str, float]:
     """CPU seconds of each part of a round."""
-    parts, known = rlhf._parts, rlhf.answers.begin_round()
+    parts = rlhf._parts
+    rlhf.answers.begin_round()
     kept: list[Query] = []
     fits: list[RewardFit] = []
 
@@ -118,7 +120,7 @@ def one_round(rlhf: RLHF, number: int) -> dict[str, float]:
         fits.append(rlhf.fit_reward())
 
     def report() -> None:
-        report_round(parts, number, known, fits[0], rlhf.stopwatch)
+        report_round(parts, number, fits[0], rlhf.stopwatch)
 
     def checkpoint() -> None:
         about = number + 1, rlhf.method, parts.recorders, rlhf.stopwatch

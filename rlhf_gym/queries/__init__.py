@@ -13,11 +13,12 @@ from rlhf_gym.queries.planned import (
     mix,
     runs_into_termination,
 )
-from rlhf_gym.queries.sampling import count_queries, sample_candidates
+from rlhf_gym.queries.sampling import AskedBefore, count_queries, sample_candidates
 from rlhf_gym.queries.schedules import Part, Schedule, apportion, christiano, constant, front_loaded, plan
 from rlhf_gym.queries.schemes.scheme import Scheme, best, by_value
 
 __all__ = [
+    "AskedBefore",
     "Candidates",
     "Insertion",
     "Part",

@@ -27,6 +27,7 @@ def choose_queries(
     name: str = "uniform",
     options: int = 2,
     asked: Sequence[Query] = (),
+    there: Sequence[Query] | None = None,
     terminated: int = 0,
     **candidates: Any,
 ) -> list[Query]:
@@ -42,6 +43,7 @@ def choose_queries(
         name: Of the scheme, as the queries say why they were chosen.
         options: Segments of each query.
         asked: Queries of the run so far.
+        there: Those of them that could be drawn again (:class:`AskedBefore`); None to find out.
         terminated: How many at least are to have an option that runs into a termination; fewer where there aren't
             enough such windows. The scheme chooses these first, among such queries alone.
         **candidates: `kind`, `step_scores` and `encode`, as :func:`sample_candidates` takes them.
@@ -54,16 +56,18 @@ def choose_queries(
         if n == 0:
             return []
         size = max(n, min(n * candidates_per_query if scheme else n, groups.count))
-        sample = candidates_of(groups, size, rng, **candidates)
+        sample = candidates_of(groups, size, rng, asked=[*asked, *first], **candidates)
         if scheme is None or size == n:
             return sample.queries()
         indices, values = _checked(scheme(sample, n, rng), n, size, name)
         queries = sample[indices].queries()
         return [replace(query, why=name, value=float(value)) for query, value in zip(queries, values, strict=True)]
 
-    ending = Groups(trajectories, length, options, asked, terminated=True)
+    first: list[Query] = []
+    there = asked if there is None else there
+    ending = Groups(trajectories, length, options, there, terminated=True)
     first = choose(ending, min(n, terminated, ending.count) if terminated else 0)
-    others = Groups(trajectories, length, options, [*asked, *first])
+    others = Groups(trajectories, length, options, [*there, *first])
     return mix(choose(others, n - len(first)), first, rng=rng)
 
 

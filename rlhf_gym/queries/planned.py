@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -91,7 +91,7 @@ def make_checks(
 
 
 def make_planned(
-    preferences: Sequence[Preference],
+    preferences: Iterable[Preference],
     trajectories: Sequence[Trajectory],
     n: int,
     *,
@@ -111,6 +111,9 @@ def make_planned(
         rng: Source of all draws.
         **how: As :func:`make_checks` takes it.
     """
+    if not (repeats or checks):  # what was answered needn't be looked through
+        return []
+    preferences = list(preferences)
     asked = Counter({p.query.id: p.query.why for p in preferences}.values())
     again = max(0, int(repeats * (asked.total() + n)) - asked[REPEAT] - asked[MIRRORED])
     obvious = max(0, int(checks * (asked.total() + n)) - asked[CHECK])
@@ -152,6 +155,8 @@ def due(asked: Sequence[Query], n: int, share: float, counts: Callable[[Query], 
         share: From 0 to 1.
         counts: Whether a query is of the sort.
     """
+    if not share:  # what was asked needn't be looked through
+        return 0
     owed = math.floor(share * (len(asked) + n) + 1e-9)  # 0.29 of 100 is 28.999...
     return max(0, min(n, owed - sum(map(counts, asked))))
 

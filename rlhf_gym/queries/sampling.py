@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
@@ -57,6 +57,10 @@ class Groups:
         there = [sorted(group) for group in numbers if len(group) == self.options]
         taken = np.unique(np.array(there, np.int64).reshape(-1, self.options), axis=0)
         return taken[np.isin(taken, self._ending).any(axis=1)] if self.terminated else taken
+
+    def may_have(self, query: Query) -> bool:
+        """Whether the episodes that its options were cut from are all there."""
+        return all(self._place(option) is not None for option in query.options)
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """Draw `n` of them, at most `count`, in random order within each; shape (n, K).
@@ -173,8 +177,39 @@ def sample_candidates(
     return candidates_of(Groups(trajectories, length, options, asked, terminated), n, rng, **how)
 
 
-def candidates_of(groups: Groups, n: int, rng: np.random.Generator, **how: Any) -> Candidates:
-    """Draw `n` of these groups, as :func:`sample_candidates` does."""
+@final
+class AskedBefore:
+    """Those queries of a growing list whose windows may be drawn again: most of what a long run has asked is gone."""
+
+    def __init__(self) -> None:
+        self._seen, self._there = 0, list[Query]()
+
+    def there(self, asked: Sequence[Query], trajectories: Sequence[Trajectory], length: int) -> list[Query]:
+        """Find them.
+
+        Args:
+            asked: Queries of the run so far, the same as the last time and those since.
+            trajectories: Where queries are cut; none of them that was gone the last time.
+            length: Steps of a segment.
+        """
+        groups = Groups(trajectories, length)
+        self._there = [query for query in [*self._there, *asked[self._seen :]] if groups.may_have(query)]
+        self._seen = len(asked)
+        return list(self._there)
+
+
+def candidates_of(
+    groups: Groups, n: int, rng: np.random.Generator, *, asked: Sequence[Query] | None = None, **how: Any
+) -> Candidates:
+    """Draw `n` of these groups, as :func:`sample_candidates` does.
+
+    Args:
+        groups: To draw from.
+        n: How many.
+        rng: Source of the draw and of the queries' ids.
+        asked: All queries of the run so far; None for those that the groups leave out.
+        **how: As :func:`sample_candidates` takes it.
+    """
     if n > groups.count:
         what = "pairs" if groups.options == 2 else f"groups of {groups.options}"
         before = f" that weren't asked before ({len(groups.taken)} were)" if len(groups.taken) else ""
@@ -185,7 +220,9 @@ def candidates_of(groups: Groups, n: int, rng: np.random.Generator, **how: Any) 
     drawn = groups.draw(n, rng)
     drawn_ids = rng.bytes(16 * n)
     ids = [drawn_ids[i : i + 16].hex() for i in range(0, 16 * n, 16)]
-    return Candidates(groups.trajectories, groups.length, drawn, ids, asked=groups.asked, **how)
+    return Candidates(
+        groups.trajectories, groups.length, drawn, ids, asked=groups.asked if asked is None else asked, **how
+    )
 
 
 def _pairs(windows: int, n: int, rng: np.random.Generator, taken: Array) -> Array:

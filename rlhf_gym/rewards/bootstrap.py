@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 
 from rlhf_gym.preferences import Choice, drawn_id
+from rlhf_gym.rewards.growing import Growing
 from rlhf_gym.segments import Array
 
 
@@ -33,10 +34,14 @@ class Bootstrap:
     def __init__(self, ensemble_size: int, *, seed: int, folds: bool = False) -> None:
         self._ensemble_size, self._seed, self._folds = ensemble_size, seed, folds
         self._drawn: dict[str, Array] = {}
+        self._growing, self._weights = Growing(), np.zeros((0, ensemble_size))
 
     def weights(self, choices: Sequence[Choice]) -> Array:
         """Draw the weights of N choices, times their own, shape (M, N)."""
-        return np.array([self._of(choice.group) * choice.weight for choice in choices]).T
+        kept = self._growing.kept(choices)
+        new = [self._of(choice.group) * choice.weight for choice in choices[kept:]]
+        self._weights = np.concatenate([self._weights[:kept], np.reshape(new, (len(new), self._ensemble_size))])
+        return self._weights.T
 
     def _of(self, group: str) -> Array:
         if group not in self._drawn:

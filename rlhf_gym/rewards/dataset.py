@@ -9,9 +9,11 @@ from typing import final
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards.encoding import Encoding
+from rlhf_gym.rewards.growing import Growing
 from rlhf_gym.segments import Array, Segment, pad
 
 AT_ONCE = 1024  # segments encoded in one go, which bounds the memory it takes
@@ -53,7 +55,7 @@ class Dataset:
     sureness: Tensor | None
 
     def __init__(self, encoding: Encoding) -> None:
-        self._encoding = encoding
+        self._encoding, self._growing = encoding, Growing()
         self._row: dict[Segment, int] = {}
         self._free: list[int] = []
         self._inputs = np.zeros((0, 0, encoding.size), encoding.dtype)
@@ -80,37 +82,54 @@ class Dataset:
     def update(self, choices: Sequence[Choice]) -> None:
         """Replace the choices: encode new segments, forget those that are in none of them.
 
+        Where the choices go on from those of the last time, only what is new is looked at.
+
         Args:
             choices: N of them, in the order that batches are drawn from.
 
         Raises:
             ValueError: If segments differ in nominal length.
         """
-        options = list(chain.from_iterable(choice.options for choice in choices))
+        kept = self._growing.kept(choices)
+        options = list(chain.from_iterable(choice.options for choice in choices[kept:]))
         distinct = dict.fromkeys(options)
-        for gone in [segment for segment in self._row if segment not in distinct]:
-            self._free.append(self._row.pop(gone))
+        if not kept:
+            self._forget()
+            for gone in [segment for segment in self._row if segment not in distinct]:
+                self._free.append(self._row.pop(gone))
         new = [segment for segment in distinct if segment not in self._row]
         length = max(new[0].length, 1) if new else 1
         at_once = max(1, self._encoding.at_once(AT_ONCE * length) // length)
         for start in range(0, len(new), at_once):
             self._encode(new[start : start + at_once])
         self.inputs, self.lived = torch.from_numpy(self._inputs), torch.from_numpy(self._lived)
-        self._arrange(choices, np.fromiter(map(self._row.__getitem__, options), np.int64, len(options)))
+        self._append(choices[kept:], np.fromiter(map(self._row.__getitem__, options), np.int64, len(options)))
 
-    def _arrange(self, choices: Sequence[Choice], rows: Array) -> None:
+    def _forget(self) -> None:
+        """Leave no choice."""
+        self._group, self._person = dict[str, int](), dict[str, int]()
+        self.groups, self.weights, self.person = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
+        self.sided = np.zeros(0, bool)
+        self.rows, self.offered = torch.zeros((0, 2), dtype=torch.long), torch.zeros((0, 2), dtype=torch.bool)
+        self.targets = torch.zeros((0, 2))
+
+    def _append(self, choices: Sequence[Choice], rows: Array) -> None:
+        """Append choices whose options are in these rows."""
         counts = np.fromiter((len(choice.options) for choice in choices), np.int64, len(choices))
         offered = np.arange(counts.max(initial=2)) < counts[:, None]
         targets, padded = np.zeros(offered.shape, np.float32), np.zeros(offered.shape, np.int64)
         targets[offered] = list(chain.from_iterable(choice.target for choice in choices))
         padded[offered] = rows
-        number: dict[str, int] = {}
-        self.groups = np.array([number.setdefault(choice.group, len(number)) for choice in choices], np.int64)
-        self.weights = np.array([choice.weight for choice in choices])
-        people = {who: number for number, who in enumerate(dict.fromkeys(choice.teacher for choice in choices))}
-        self.people, self.person = list(people), np.array([people[choice.teacher] for choice in choices], np.int64)
-        self.sided, self.sureness = np.array([choice.sided for choice in choices], bool), None
-        self.rows, self.offered, self.targets = map(torch.from_numpy, (padded, offered, targets))
+        self.rows = _longer_and_wider(self.rows, padded)
+        self.offered = _longer_and_wider(self.offered, offered)
+        self.targets = _longer_and_wider(self.targets, targets)
+        groups = [self._group.setdefault(choice.group, len(self._group)) for choice in choices]
+        person = [self._person.setdefault(choice.teacher, len(self._person)) for choice in choices]
+        self.groups = np.append(self.groups, np.array(groups, np.int64))
+        self.weights = np.append(self.weights, [choice.weight for choice in choices])
+        self.person = np.append(self.person, np.array(person, np.int64))
+        self.sided = np.append(self.sided, np.array([choice.sided for choice in choices], bool))
+        self.people, self.sureness = list(self._person), None
 
     def _encode(self, segments: Sequence[Segment]) -> None:
         lengths = {segment.length for segment in segments}
@@ -145,3 +164,9 @@ def _longer(array: Array, rows: int) -> Array:
     longer = np.zeros((rows, *array.shape[1:]), array.dtype)  # takes no memory where nothing is written yet
     longer[: len(array)] = array
     return longer
+
+
+def _longer_and_wider(one: Tensor, other: Array) -> Tensor:
+    """Put the rows of another after those of one; the narrower get zeros for what they lack, shape (N, K)."""
+    width = max(one.shape[1], other.shape[1])
+    return torch.cat([functional.pad(part, (0, width - part.shape[1])) for part in (one, torch.from_numpy(other))])

@@ -7,6 +7,7 @@ import pytest
 
 from rlhf_gym.preferences import REPEAT
 from rlhf_gym.queries import (
+    AskedBefore,
     choose_queries,
     count_queries,
     due,
@@ -52,6 +53,26 @@ def test_what_was_asked_is_not_drawn_again_in_any_order(options):
         asked += [replace(query, options=query.options[::-1]) for query in new]
     assert len(set(names(asked))) == groups == len(asked)
     assert count_queries(episodes, 2, options, asked=asked) == 0
+
+
+def test_queries_of_episodes_that_are_gone_are_not_looked_at_again(monkeypatch):
+    """As episodes come and go, what is still there is found as by looking through all that was ever asked."""
+    before, asked, looked_at = AskedBefore(), [], []
+    place = Groups._place
+    monkeypatch.setattr(Groups, "_place", lambda groups, option: looked_at.append(option) or place(groups, option))
+    for latest in range(12):
+        episodes = [episode(4, seed=seed) for seed in range(latest, latest + 3)]
+        there = before.there(asked, episodes, 2)
+        remembered = set(range(latest, latest + 3))
+        assert there == [q for q in asked if {option.origin.seed for option in q.options} <= remembered]
+        for way in ({}, {"options": 3}, {"terminated": True}):
+            few, all_of_them = (Groups(episodes, 2, asked=queries, **way) for queries in (there, asked))
+            np.testing.assert_array_equal(few.taken, all_of_them.taken)
+        looked_at.clear()
+        asked += sample(episodes, 8, seed=latest, asked=there) + sample(episodes, 2, latest, options=3, asked=there)
+    looked_at.clear()
+    before.there(asked, [episode(4, seed=seed) for seed in (12, 13, 14)], 2)
+    assert len(looked_at) < 60  # of 264 options
 
 
 @pytest.mark.parametrize("options", [2, 3])

@@ -1,5 +1,7 @@
 """Which answers each member is fitted to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,3 +29,12 @@ def test_folds_stay_the_same_and_a_group_leaves_as_a_whole() -> None:
     again = Bootstrap(3, seed=0, folds=True).weights(choices_of(["b", "a"]))
     assert (first[:, 0] == first[:, 2]).all()
     assert (again == first[:, [1, 0]]).all()
+
+
+def test_weights_of_choices_that_go_on_from_the_last_ones_are_the_same_as_anew() -> None:
+    choices = [replace(choice, weight=0.5 + 0.5 * (i % 2)) for i, choice in enumerate(choices_of([*"abcabcdef"]))]
+    growing = Bootstrap(3, seed=0)
+    for some in (choices[:4], choices[:4], choices, choices[3:], choices[3:5], []):
+        expected = Bootstrap(3, seed=0).weights(some)
+        np.testing.assert_array_equal(growing.weights(some), expected)
+        assert expected.shape == (3, len(some))

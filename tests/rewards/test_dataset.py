@@ -1,5 +1,7 @@
 """What a fit reads: every segment encoded once, however many choices and fits it is in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -123,3 +125,33 @@ def test_what_options_are_worth_is_multiplied_by_how_surely_they_were_chosen_bet
     assert data.surely(worth[None, 1:], torch.tensor([1])).tolist() == [[[-1.5, -2]]]
     data.update([choice(a, b)])
     assert data.sureness is None
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3, 5])
+def test_choices_that_go_on_from_the_last_ones_come_to_the_same_as_anew(kept: int, encoded: list[int]) -> None:
+    a, b, c, d = map(segment, range(4))
+    all_of_them = [choice(a, b), choice(b, c), choice(a, b, c, target=(0.5, 0.5, 0)), choice(c, d), choice(a, d)]
+    for number, one in enumerate(all_of_them):
+        all_of_them[number] = replace(one, group=str(number % 3), teacher="xy"[number % 2], weight=1 / (number + 1))
+    growing, anew = Dataset(ENCODING), Dataset(ENCODING)
+    growing.update(all_of_them[:kept])
+    encoded.clear()
+    growing.update(all_of_them)
+    assert (encoded == []) == (kept == 5)
+    anew.update(all_of_them)
+    assert first_numbers(growing) == first_numbers(anew)
+    for name in ("offered", "targets", "groups", "weights", "person", "sided"):
+        one, other = (np.asarray(getattr(data, name)) for data in (growing, anew))
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+    assert growing.people == anew.people == ["x", "y"]
+
+
+def test_choices_that_do_not_go_on_from_the_last_ones_replace_them(encoded: list[int]) -> None:
+    a, b, c = map(segment, range(3))
+    one, other, third = choice(a, b), choice(b, c), choice(a, c)
+    data = Dataset(ENCODING)
+    for choices in ([one, other], [other, third], [third], [third, one]):
+        data.update(choices)
+        assert first_numbers(data) == [[float(o.observations[0, 0]) for o in c.options] for c in choices]
+        assert data.groups.tolist() == [0] * len(choices) and len(data) == len(choices)

@@ -118,9 +118,8 @@ def test_its_answers_are_choices_to_fit_to_and_no_labels():
         for more in (10, 10, 10):
             a_round(answers, more)
         assert (answers.labels, len(own(answers)), len(answers.choices)) == (25, 25, 50)
-        assert {p.teacher for p in answers.preferences} == {"oracle"} and len(answers.asked) == 25 == len(
-            answers.given()
-        )
+        assert {p.teacher for p in answers.preferences} == {"oracle"}
+        assert len(answers.asked) == 25 == answers.answered
         assert len({choice.group for choice in answers.choices}) == 50 and answers.open == []
         assert Counter(given.who for given in answers.store.history()) == {"oracle": 25, "self": 25}
 

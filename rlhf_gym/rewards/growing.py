@@ -1,0 +1,21 @@
+"""A list that is handed over again and again, and mostly grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+from rlhf_gym.preferences import Choice
+
+
+@final
+class Growing:
+    """The choices of the last time: where the next ones only go on from them, what was made of these still holds."""
+
+    def __init__(self) -> None:
+        self._last: list[Choice] = []
+
+    def kept(self, choices: Sequence[Choice]) -> int:
+        """Count the first choices that are the last time's, the very same objects: all of those, or 0."""
+        before, self._last = self._last, list(choices)
+        return len(before) if self._last[: len(before)] == before else 0
