@@ -7,7 +7,8 @@ written; the policy's training, which knows nothing of the answers, is left out.
 as the first encodes every segment. Each row is of a process of its own, and its memory is what that grew by from the
 first step on, at most. Changed one at a time are the answers, the networks of the ensemble, the numbers observed in a
 step, the steps of a segment, and the steps remembered, of which queries are cut (`query.memory_steps`, all of them
-there). Parts that grow faster than what is changed would have an exponent above 1.
+there); the answers a second time with a part that is quadratic in what is seen (`--reward.linear quadratic`), as the
+presets of MuJoCo's tasks have. Parts that grow faster than what is changed would have an exponent above 1.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import gymnasium
 import matplotlib.pyplot as plt
@@ -40,23 +42,30 @@ from rlhf_gym.runs.provenance import peak_rss_mb
 from rlhf_gym.segments import Origin, Segment
 from rlhf_gym.sweeps.records import append_rows
 
-USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25, "memory": 16_384}
-SWEEPS: dict[str, tuple[int, ...]] = {
-    "answers": (100, 1000, 10_000, 100_000, 1_000_000),
-    "ensemble": (3, 10, 50),
-    "observed": (4, 64, 1024),
-    "steps": (25, 100, 400),
-    "memory": (16_384, 131_072, 1_048_576),
-}
+USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25, "memory": 16_384, "linear": 0}
+
+
+class Sweep(NamedTuple):
+    """One number that is changed, and what else isn't as usual."""
+
+    changed: str
+    """Its name in a row."""
+    what: str
+    """In words."""
+    values: Sequence[int]
+    beside: Mapping[str, int] = MappingProxyType({})
+
+
+SWEEPS = (
+    Sweep("answers", "answers", (100, 1000, 10_000, 100_000, 1_000_000)),
+    Sweep("answers", "answers, with a quadratic part", (100, 1000, 10_000, 100_000), MappingProxyType({"linear": 1})),
+    Sweep("ensemble", "networks of the ensemble", (3, 10, 50)),
+    Sweep("observed", "numbers observed in a step", (4, 64, 1024)),
+    Sweep("steps", "steps of a segment", (25, 100, 400)),
+    Sweep("memory", "steps remembered", (16_384, 131_072, 1_048_576)),
+)
 PARTS = {"choose": "choose", "ask": "post and answer", "fit": "fit", "report": "report", "checkpoint": "checkpoint"}
 SIZES = {"memory_mb": "memory, MB", "store_mb": "store, MB"}
-CHANGED = {
-    "answers": "answers",
-    "ensemble": "networks of the ensemble",
-    "observed": "numbers observed in a step",
-    "steps": "steps of a segment",
-    "memory": "steps remembered",
-}
 ASKED, POSTED = 10, 1000  # queries of a round; queries posted at once
 
 
@@ -141,7 +150,7 @@ def one_round(rlhf: RLHF, number: int) -> dict[str, float]:
     return found
 
 
-def measure(*, answers: int, ensemble: int, observed: int, steps: int, memory: int) -> dict[str, Any]:
+def measure(*, answers: int, ensemble: int, observed: int, steps: int, memory: int, linear: int) -> dict[str, Any]:
     """Make one row."""
     config = RLHFConfig().replace(
         env_id=ENV_ID,
@@ -150,7 +159,7 @@ def measure(*, answers: int, ensemble: int, observed: int, steps: int, memory: i
         total_timesteps=2 * memory,
         segment_length=steps,
         teacher="store",
-        reward={"ensemble_size": ensemble},
+        reward={"ensemble_size": ensemble, "linear": "quadratic" if linear else None},
         query={"warm_up_steps": memory, "memory_steps": memory},
     )
     rng = np.random.default_rng(0)
@@ -181,15 +190,15 @@ def in_fresh_process(size: dict[str, int]) -> dict[str, Any]:
 
 def sizes() -> list[dict[str, int]]:
     """What each row is of: the usual, with one number changed."""
-    found = [USUAL | {name: value} for name, values in SWEEPS.items() for value in values]
+    found = [USUAL | dict(sweep.beside) | {sweep.changed: value} for sweep in SWEEPS for value in sweep.values]
     return sorted((size for i, size in enumerate(found) if size not in found[:i]), key=lambda size: size["answers"])
 
 
-def of_sweep(rows: Sequence[dict[str, str]], name: str) -> list[dict[str, float]]:
+def of_sweep(rows: Sequence[dict[str, str]], sweep: Sweep) -> list[dict[str, float]]:
     """The rows in which one number changes, by that number; of several alike the last."""
-    found = {}
+    found, name, wanted = {}, sweep.changed, USUAL | dict(sweep.beside)
     for row in rows:
-        if all(int(row[other]) == usual for other, usual in USUAL.items() if other != name):
+        if all(int(row[other]) == value for other, value in wanted.items() if other != name):
             found[int(row[name])] = {key: float(row[key]) for key in (name, *PARTS, *SIZES)}
     return [found[value] for value in sorted(found)]
 
@@ -202,7 +211,7 @@ def exponent(rows: Sequence[dict[str, float]], by: str, of: str) -> float:
 
 def answer(rows: Sequence[dict[str, str]]) -> str:
     """Say how a round grows with the answers, and what grows most."""
-    grown = of_sweep(rows, "answers")
+    grown = of_sweep(rows, SWEEPS[0])
     seconds = [sum(row[part] for part in PARTS) for row in (grown[0], grown[-1])]
     part = max(PARTS, key=lambda name: grown[-1][name] - grown[0][name])
     most = grown[-1]
@@ -220,15 +229,16 @@ def table(rows: Sequence[dict[str, str]]) -> str:
     names = PARTS | SIZES
     heads = [f"{text}, s" if name in PARTS else text for name, text in names.items()]
     parts = []
-    for name, what in CHANGED.items():
-        lines = [f"| {what} | " + " | ".join(heads) + " |", "|---" * (len(names) + 1) + "|"]
-        swept = of_sweep(rows, name)
+    for sweep in SWEEPS:
+        name = sweep.changed
+        lines = [f"| {sweep.what} | " + " | ".join(heads) + " |", "|---" * (len(names) + 1) + "|"]
+        swept = of_sweep(rows, sweep)
         for row in swept:
             cells = [f"{row[key]:.3f}" if key in PARTS else f"{row[key]:.0f}" for key in names]
             lines.append(f"| {row[name]:,.0f} | " + " | ".join(cells) + " |")
         if len(swept) > 1:
             lines.append("| exponent | " + " | ".join(f"{exponent(swept, name, key):.1f}" for key in names) + " |")
-        if missing := sorted(set(SWEEPS[name]) - {int(row[name]) for row in swept}):
+        if missing := sorted(set(sweep.values) - {int(row[name]) for row in swept}):
             lines.append(f"\nStill to be measured: {', '.join(f'{value:,}' for value in missing)}.")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
@@ -236,9 +246,9 @@ def table(rows: Sequence[dict[str, str]]) -> str:
 
 def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
     """Draw seconds above and megabytes below, a column for each number that is changed."""
-    figure, axes = plt.subplots(2, len(CHANGED), figsize=(13, 6), sharey="row", layout="constrained")
-    for column, (name, what) in zip(axes.T, CHANGED.items(), strict=True):
-        swept = of_sweep(rows, name)
+    figure, axes = plt.subplots(2, len(SWEEPS), figsize=(15, 6), sharey="row", layout="constrained")
+    for column, sweep in zip(axes.T, SWEEPS, strict=True):
+        swept, name = of_sweep(rows, sweep), sweep.changed
         for axis, names in zip(column, (PARTS, SIZES), strict=True):
             for key, text in names.items():
                 axis.plot([row[name] for row in swept], [row[key] for row in swept], marker="o", label=text)
@@ -247,7 +257,7 @@ def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
             axis.xaxis.set_major_formatter(EngFormatter(places=0, sep=""))
             axis.minorticks_off()
             axis.grid(alpha=0.3)
-        column[1].set_xlabel(what)
+        column[1].set_xlabel(sweep.what.replace(", ", ",\n"))
     axes[0, 0].set_ylabel("CPU seconds of a round")
     axes[1, 0].set_ylabel("MB")
     for axis in axes[:, -1]:
@@ -261,7 +271,7 @@ def page(path: Path) -> str:
     rows = measured_last(path)
     last = rows[-1]
     how = (__doc__ or "").partition("\n\n")[2]
-    usual = ", ".join(f"{USUAL[name]:,} {what}" for name, what in CHANGED.items())
+    usual = ", ".join(f"{USUAL[sweep.changed]:,} {sweep.what}" for sweep in SWEEPS if not sweep.beside)
     return (
         f"<!-- Made by `python -m experiments.measurements.growth`. -->\n# How cost grows\n\n**{answer(rows)}**\n\n"
         f"![CPU seconds and megabytes by answers, networks, observation and segment](growth.png)\n\n{how}\n"

@@ -18,6 +18,8 @@ from experiments.measurements.growth import (
     table,
 )
 
+ENSEMBLE = next(sweep for sweep in SWEEPS if sweep.changed == "ensemble")
+
 
 def row(seconds, **size):
     """A row whose parts all take so many seconds."""
@@ -29,18 +31,20 @@ ROWS = [{name: str(value) for name, value in one.items()} for one in [*ROWS, row
 
 
 def test_every_size_is_measured_once_and_differs_from_the_usual_in_one_number():
-    assert all(USUAL[name] in values for name, values in SWEEPS.items())
-    assert len(sizes()) == sum(map(len, SWEEPS.values())) - len(SWEEPS) + 1
-    assert all(sum(size[name] != usual for name, usual in USUAL.items()) <= 1 for size in sizes())
+    assert all(USUAL[sweep.changed] in sweep.values for sweep in SWEEPS)
+    plain = [sweep for sweep in SWEEPS if not sweep.beside]
+    assert len(sizes()) == sum(len(sweep.values) for sweep in SWEEPS) - len(plain) + 1
+    for size in sizes():
+        assert sum(size[name] != usual for name, usual in USUAL.items() if name != "linear") <= 1
 
 
 def test_a_sweep_has_the_rows_of_one_number_in_order_and_of_two_alike_the_last():
-    assert [(one["answers"], one["fit"]) for one in of_sweep(ROWS, "answers")] == [
+    assert [(one["answers"], one["fit"]) for one in of_sweep(ROWS, SWEEPS[0])] == [
         (100, 0.1),
         (1000, 0.1),
         (10_000, 0.4),
     ]
-    assert [one["ensemble"] for one in of_sweep(ROWS, "ensemble")] == [3, 50]
+    assert [one["ensemble"] for one in of_sweep(ROWS, ENSEMBLE)] == [3, 50]
 
 
 def test_what_grows_in_proportion_has_exponent_1_and_what_stays_0():
@@ -59,7 +63,7 @@ def test_the_page_tells_the_rows(tmp_path):
 
 @pytest.mark.slow
 def test_a_row_is_measured():
-    found = measure(answers=2 * ASKED, ensemble=1, observed=4, steps=5)
+    found = measure(**USUAL | {"answers": 2 * ASKED, "ensemble": 1, "steps": 5, "memory": 4096, "linear": 1})
     assert set(found) == {*PARTS, *SIZES} and found["fit"] > 0 and found["store_mb"] > 0
 
 
