@@ -4,6 +4,12 @@ from __future__ import annotations
 
 MOST = 1500
 """Characters of a message."""
+UNREADABLE = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
+    *(RecursionError, SyntaxError, AssertionError),
+)
+"""What code raises, ours and others', that is given content which isn't what it should be: a number may be too large
+for a float, and NumPy reads some names of a dtype as Python."""
 
 
 class BadInput(ValueError):

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlhf_gym.arrays import array_from_json, array_to_json
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 
 MOST_ACTIONS = 1_000_000
 """Of a Discrete that is read: as many numbers are made of it."""
@@ -43,6 +43,6 @@ def space_from_json(content: Mapping[str, Any]) -> spaces.Space[Any]:
         if content["type"] == "Box":
             low, high = array_from_json(content["low"]), array_from_json(content["high"])
             return spaces.Box(low, high, tuple(content["shape"]), np.dtype(content["dtype"]).type)
-    except (KeyError, TypeError, ValueError, AssertionError) as error:  # Gymnasium asserts what it expects
+    except UNREADABLE as error:
         raise BadInput(f"a space is described wrongly: {' '.join(str(error).split())}") from error
     raise BadInput(f"a space is {content['type']!r}; expected Box or Discrete")

@@ -11,7 +11,7 @@ from rlhf_gym.config.code import code_named
 from rlhf_gym.config.named import get
 from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.envs import VecLearnedReward
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.preferences import Preference
 from rlhf_gym.registry import GIVEN, TABLES, dotted_name, load, names_in
 from rlhf_gym.runs import RunDirectory
@@ -103,7 +103,7 @@ def labels_before(run: RunDirectory) -> int:
     """Count the labels that an interrupted run began with."""
     try:
         return int(json.loads((run / "provenance.json").read_text()).get("labels_before", 0))
-    except (OSError, ValueError):
+    except (OSError, *UNREADABLE):
         return 0
 
 

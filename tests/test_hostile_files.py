@@ -3,16 +3,19 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from gymnasium import spaces
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -22,6 +25,7 @@ from rlhf_gym import RLHFConfig
 from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.runs import metrics_so_far, read_run
+from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.exchange import import_preferences, read_preferences
 from tests.hostile import ANY, TARGETS, Target, make_whole, saved_runs
@@ -80,6 +84,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: " + "[" * 100_000, "nested too deep"),
         ("labels: " + "9" * 10_000, "can't be read"),
         ("a: 2001-99-99", "can't be read"),
+        ("query: {checks: " + "9" * 400 + "}", "query.checks is inf; use a finite number"),
+        ("seed: 1" + "0" * 30, r"seed is 1e\+30; use a whole number below 2\*\*63"),
+        ("seed: -1e30", r"seed is -1e\+30; use a whole number below 2\*\*63"),
         ("x" * 2_000_000, "settings have 1000000 at most"),
     ],
 )
@@ -93,6 +100,25 @@ def test_settings_cost_no_more_than_their_size(text: str, reason: str, tmp_path:
 def test_aliases_that_repeat_little_are_read(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("env_kwargs: {a: &a [1, 2], b: *a}\n")
     assert RLHFConfig.from_yaml(tmp_path / "config.yaml").env_kwargs == {"a": [1, 2], "b": [1, 2]}
+
+
+@pytest.mark.parametrize("dtype", [",", "3f4", "V-1", "(", "float32,", "1" * 5000])
+def test_a_space_of_no_dtype_is_refused_in_one_line(dtype: str) -> None:
+    described = space_to_json(spaces.Box(0, 1, (2,))) | {"dtype": dtype}
+    with pytest.raises(BadInput) as refused:
+        space_from_json(described)
+    assert "\n" not in str(refused.value)
+
+
+def test_so_many_people_that_they_cannot_be_counted_are_refused_in_one_line(whole: Path, tmp_path: Path) -> None:
+    shutil.copy(whole / "run" / "preferences.db", tmp_path / "some.db")
+    with closing(sqlite3.connect(tmp_path / "some.db")) as database, database:
+        database.execute("UPDATE queries SET people = 1e999 WHERE rowid = (SELECT min(rowid) FROM queries)")
+    with closing(PreferenceStore(tmp_path / "some.db")) as store:
+        for read in (store.pending, store.counts):
+            with pytest.raises(BadInput, match="some.db") as refused:
+                read()
+            assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("what", ["numbers", "texts"])

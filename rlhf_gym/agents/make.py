@@ -20,7 +20,7 @@ from rlhf_gym.agents.on_policy import OnPolicyAgent
 from rlhf_gym.agents.options import CNN, MLP, check_observations, takes_actions
 from rlhf_gym.agents.reference import Closeness
 from rlhf_gym.agents.return_statistics import StatisticsAfterFit
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.images import LEAST, Images, convolved
 from rlhf_gym.registry import AGENTS, load
 
@@ -127,7 +127,7 @@ def load_policy(path: str | Path, algo: str = "ppo") -> BaseAlgorithm:
     )  # nothing will be replayed
     try:
         return sb3_class.load(path, device="cpu", **room)
-    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, TypeError) as error:
+    except (OSError, RuntimeError, *UNREADABLE) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{path} can't be read: {reason}; use the directory of a whole run of {algo}") from error
 

@@ -18,7 +18,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.distributions import kl_divergence
 
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.segments import Array
 
 FILE, BETA = "reference.safetensors", "beta"
@@ -118,7 +118,7 @@ class Reference:
             with safe_open(path, framework="numpy") as file:
                 beta = float((file.metadata() or {})[BETA])
             self.policy.load_state_dict(load_file(path))
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        except (OSError, RuntimeError, SafetensorError, *UNREADABLE) as error:
             reason = (str(error).splitlines() or ["empty"])[0]
             raise BadInput(f"{path} can't be read as the reference of this policy: {reason}; bring it back") from error
         self.beta = beta

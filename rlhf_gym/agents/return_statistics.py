@@ -11,7 +11,7 @@ import numpy as np
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.segments import Array
 
 StatisticsAfterFit = Literal["keep", "restart"]
@@ -36,7 +36,7 @@ def restore_statistics(venv: VecNormalize, folder: Path) -> None:
     try:
         found = json.loads(path.read_text())
         mean, var, count = (float(found[name]) for name in ("mean", "var", "count"))
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise BadInput(f"{path} is damaged ({error}); expected mean, var and count") from error
     venv.ret_rms.mean, venv.ret_rms.var, venv.ret_rms.count = np.array(mean), np.array(var), count
 

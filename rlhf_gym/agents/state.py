@@ -22,7 +22,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper, VecTransposeImage, u
 
 from rlhf_gym.agents.archive import check_unpacked_size
 from rlhf_gym.agents.jax_state import arrays, in_jax, restore_arrays
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.generators import go_to, state_of
 from rlhf_gym.segments import Array
 
@@ -148,6 +148,6 @@ def restore_replay(buffer: ReplayBuffer, folder: Path) -> None:
             getattr(buffer, name)[:size] = arrays[name]
         buffer.full = size == buffer.buffer_size
         buffer.pos = int(arrays["pos"][0]) if buffer.full else size
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, SafetensorError, *UNREADABLE) as error:
         reason = f"{path} doesn't fit this replay buffer: {error}"
         raise BadInput(f"{reason}; use the settings it was written with") from error

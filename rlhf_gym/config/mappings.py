@@ -100,17 +100,20 @@ def convert(value: Any, wanted: Any, name: str) -> Any:
         options = {key: plain(item) for key, item in value.items()}
         return keepable(options, name) if name == "env_kwargs" else options
     if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return float(value)
-        raise BadInput(f"{name} is {value}; use a finite number")
+        number = _as_float(value)
+        if math.isfinite(number):
+            return number
+        raise BadInput(f"{name} is {number}; use a finite number")
     if wanted is str and isinstance(value, (str, Path)):
         return str(value)
     if wanted is bool and isinstance(value, bool):
         return value
-    if wanted is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
     if wanted is int and isinstance(value, float) and value.is_integer():  # 1e6 is how people write a million
-        return int(value)
+        value = int(value)
+    if wanted is int and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) < 2**63:
+            return value
+        raise BadInput(f"{name} is {_as_float(value):g}; use a whole number below 2**63")
     raise BadInput(f"{name} is {value!r}; expected {getattr(wanted, '__name__', wanted)}")
 
 
@@ -137,6 +140,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, PurePath) else _number(value)
+
+
+def _as_float(value: float) -> float:
+    """Convert a number; one that is too large is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _number(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlhf_gym.arrays import array_from_json, array_to_json
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.preferences import Answer, Said, Shown
 from rlhf_gym.segments import Origin, Segment
 
@@ -33,7 +33,7 @@ def parse(text: str, options: int) -> Said:
             raise BadInput("its length, termination or origin is of another type")
         origin = None if origin is None else origin_from_json(origin)
         return Shown(Segment(**arrays, length=length, terminated=terminated, origin=origin))
-    except (ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
+    except UNREADABLE as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
         raise BadInput(f"{text[:60]!r} is no segment: {reason}; show one, or say skip") from error
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.kinds.kind import Kind
 from rlhf_gym.preferences import Answer, Choice, Preference, Ranking, Said
 
@@ -32,7 +32,7 @@ def parse(text: str, options: int) -> Said:
         return Answer.SKIP
     try:
         ranking = Ranking(tuple(_group(entry) for entry in json.loads(text)))
-    except (ValueError, TypeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadInput(
             f"{text[:60]!r} is no ranking ({' '.join(str(error).split())[:200]}); name each option once, best first, "
             "such as [2,0,1], or with a tie [2,[0,1]], or say skip"

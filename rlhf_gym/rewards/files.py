@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.rewards.encoding import Encoding
 
 
@@ -59,7 +59,7 @@ def damaged_model(place: Path) -> Iterator[None]:
         yield
     except BadInput as error:
         raise error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, SafetensorError, OverflowError) as error:
+    except (SafetensorError, *UNREADABLE) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise BadInput(f"reward model {place} is damaged: {reason}; restore it from a copy") from error
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import plain, read_yaml
 from rlhf_gym.config.places import absolute_paths, lost_store
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.runs.directory import RunDirectory, is_finished, unfinished_run
 
 PROVENANCE, CONFIG, SUMMARY = "provenance.json", "config.yaml", "summary.json"
@@ -125,7 +125,7 @@ def write_budgets(run: RunDirectory, config: RLHFConfig, budgets: Sequence[Budge
 def _provenance(path: Path) -> dict[str, Any]:
     try:
         found = json.loads((path / PROVENANCE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, *UNREADABLE):
         return {}
     return found if isinstance(found, dict) else {}
 

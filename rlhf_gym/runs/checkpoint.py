@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from rlhf_gym.envs import Recorder
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.files import to_disk
 from rlhf_gym.methods import Method
 from rlhf_gym.runs.checksums import SUMS, find_damage, write_checksums
@@ -127,7 +127,7 @@ def restore_checkpoint(
         if rest:
             rest.restore(place, same)
         return Stopwatch(state["parts"], state["seconds"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+    except (OSError, SafetensorError, *UNREADABLE) as error:
         if (place / SUMS).exists():  # then it is as it was written, and something else is wrong
             raise
         raise BadInput(

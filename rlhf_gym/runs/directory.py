@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, final
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.files import write_text
 from rlhf_gym.runs.metrics import read_rounds
 
@@ -159,7 +159,7 @@ def is_finished(path: str | Path) -> bool:
     """Test whether a directory holds a finished run: one with a whole summary.json."""
     try:
         summary = json.loads((Path(path) / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, *UNREADABLE):
         return False
     return isinstance(summary, dict) and bool(summary)
 
@@ -204,6 +204,6 @@ def read_run(path: str | Path) -> Run:
         if not is_finished(path):
             raise ValueError("no figures in summary.json")
         return Run(path, config, summary, metrics)
-    except (ValueError, TypeError, RecursionError) as error:  # TypeError: a row has more or fewer values than columns
+    except UNREADABLE as error:
         again = f"run it again, or let rlhf-gym resume {shlex.quote(str(path))} write a cut summary.json anew"
         raise BadInput(f"metrics.csv or summary.json of {path} is damaged ({error}); {again}") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.segments import Array
 
 _KEPT = {np.dtype(kind).newbyteorder("<").str for kind in "?bBhHiIlLqQefd"}
@@ -77,7 +77,7 @@ def unpack(packed: bytes) -> dict[str, Array]:
             start += array.nbytes
             arrays[name] = array.astype(dtype, copy=False)
             arrays[name].setflags(write=False)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"arrays can't be read ({error})") from error
     return arrays
 

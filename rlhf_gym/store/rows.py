@@ -12,7 +12,7 @@ import numpy as np
 from safetensors.numpy import load
 from sqlalchemy import Row
 
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.kinds import check_query, find_kind
 from rlhf_gym.kinds.made import ARRAYS, origin_from_json, origin_to_json
 from rlhf_gym.preferences import QUERY_FIELDS, Preference, Query
@@ -45,7 +45,7 @@ def readable(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"{what} can't be read ({error})") from error
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, final
 
 from sqlalchemy import Connection, Row, func, select
 
+from rlhf_gym.errors import UNREADABLE
 from rlhf_gym.preferences import Answer
 from rlhf_gym.store.answers import Counts, is_open, stands, tally_by_kind
 from rlhf_gym.store.packing import Damaged
@@ -117,7 +118,7 @@ class Tally:
                 self._add(connection, was, now)
         except BaseException as error:  # half of it may have been counted
             self._read = None
-            if isinstance(error, ValueError | TypeError):
+            if isinstance(error, UNREADABLE):
                 raise Damaged(f"queries and answers can't be counted ({error})") from error
             raise
         self._read = now

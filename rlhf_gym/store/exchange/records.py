@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.kinds import answer_text, check_query, find_kind
 from rlhf_gym.kinds.made import ARRAYS, origin_from_json, origin_to_json
 from rlhf_gym.preferences import QUERY_FIELDS, Preference, Query
@@ -83,7 +83,7 @@ def damage(what: str, remedy: str = "restore it from a copy") -> Iterator[None]:
     """Turn any error while reading into one line that names the file."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError, AttributeError, MemoryError) as error:
+    except (*UNREADABLE, MemoryError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(ascii_only(str(error)).split())
         raise BadInput(f"{what} can't be read: {reason or 'it takes too much memory'}; {remedy}") from error
 
