@@ -20,13 +20,11 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from numpy.typing import NDArray
 
-from rlhf_gym.config.named import get
 from rlhf_gym.errors import BadInput
-from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.stats import ENOUGH, interquartile_mean, mean_interval, mean_name
+from rlhf_gym.titles import titles
 
 if TYPE_CHECKING:
-    from rlhf_gym.config import RLHFConfig
     from rlhf_gym.runs import Run
 
 Rows = Sequence[Mapping[str, Any]]
@@ -77,9 +75,8 @@ def learning_curve(
 ) -> Figure:
     """Draw true returns while learning, or the goal's where all runs have the same one, against steps and labels.
 
-    Runs with the same environment, labels, teacher, scheme, algorithm and reward become one line, the interquartile
-    mean over them; the band reaches from the lowest run to the highest. A reward paid without labels is a level in the
-    right panel.
+    Runs of the same settings, but for their seeds and steps, become one line, the interquartile mean over them; the
+    band reaches from the lowest run to the highest. A reward paid without labels is a level in the right panel.
 
     Args:
         runs: As :func:`rlhf_gym.runs.read_run` gives them; their steps may differ.
@@ -93,7 +90,7 @@ def learning_curve(
     if not runs:
         raise BadInput("got no runs to draw; give at least one run directory")
     envs = {run.config.env_id for run in runs}
-    lines = _lines([run.config for run in runs])
+    lines = [Line(title, control=control) for title, control in titles([run.config for run in runs])]
     rows = [
         {**row, "setting": line.title, "seed": number}
         for number, (run, line) in enumerate(zip(runs, lines, strict=True))
@@ -260,34 +257,6 @@ def _curves(rows: Rows, x: str, y: str) -> list[Curve]:
 
 
 INTERQUARTILE = mean_name(ENOUGH)
-TOLD_APART_BY = ("teacher", "kind", "query.scheme", "query.schedule", "reward.network", "algo", "method")
-
-
-def _lines(configs: Sequence[RLHFConfig]) -> list[Line]:
-    """Make a line for each run; those of equal titles are one setting."""
-    usual = type(configs[0])()
-    name_env = len({config.env_id for config in configs}) > 1
-    lines = []
-    for config in configs:
-        line = _line(config)
-        unusual = [get(config, name) for name in TOLD_APART_BY if get(config, name) != get(usual, name)]
-        also = [name.rpartition(":")[2] for name in unusual if not teacher_entry(name).title]
-        named = [config.env_id] * name_env + [line.title, *also]
-        lines.append(Line(", ".join(named), control=line.control))
-    return lines
-
-
-def _line(config: RLHFConfig) -> Line:
-    """Title a run by itself."""
-    source, teacher = source_entry(config.reward.source), teacher_entry(config.teacher)
-    title = source.titled(config.reward.source_options)
-    if source.labels:
-        title = f"{config.labels} {teacher.title or 'labels'}"
-    if config.feedback.goal:
-        title = title.replace("true reward", "goal") + f", goal {config.feedback.goal.rpartition(':')[2]}"
-    if config.env.fixed_horizon is not None:
-        title += f", fixed horizon {config.env.fixed_horizon}"
-    return Line(title, control=source.control or teacher.control)
 
 
 def _styles(lines: Mapping[str, Line]) -> list[dict[str, Any]]:

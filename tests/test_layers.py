@@ -50,7 +50,8 @@ MAY_IMPORT = {
     "labelling": {"segments", "preferences", "kinds", "envs", "store", "quality", "errors"},
     "evaluation": {"segments", "envs", "teachers"},
     "runs": {"segments", "preferences", "config", "envs", "store", "methods", "errors", "files", "trust"},
-    "plots": {"stats", "runs", "config", "registry", "errors"},
+    "titles": {"config", "registry", "runs"},
+    "plots": {"stats", "titles", "runs", "errors"},
     "standing": {"preferences", "kinds"},
     "answers": {"preferences", "standing", "store", "teachers", "errors"},
     "parts": {

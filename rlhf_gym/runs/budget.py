@@ -132,7 +132,7 @@ def _provenance(path: Path) -> dict[str, Any]:
 
 def _check_unchanged(path: Path, was: RLHFConfig, now: RLHFConfig) -> None:
     """Refuse a setting that the run didn't begin with, unless it is read anew whenever a run goes on."""
-    before, after = _flat(plain(asdict(was))), _flat(plain(asdict(now)))
+    before, after = flat(was), flat(now)
     for name in [*before, *(name for name in after if name not in before)]:
         if before.get(name) != after.get(name) and not name.startswith(MAY_CHANGE):
             raise BadInput(
@@ -142,8 +142,12 @@ def _check_unchanged(path: Path, was: RLHFConfig, now: RLHFConfig) -> None:
             )
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(config: RLHFConfig) -> dict[str, Any]:
     """List settings by their whole name."""
+    return _flat(plain(asdict(config)), "")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in settings.items():
         group = isinstance(value, Mapping) and value

@@ -126,7 +126,7 @@ class Plot:
     """Draw the learning curve of one run or many."""
 
     run_dirs: Annotated[tuple[Path, ...], Positional, arg(metavar="DIR...")]
-    """Run directories."""
+    """Run directories, or the folder of a sweep, which is all of its runs."""
     output: Path = Path("curve.png")
     """File to write; its ending says whether png, svg or pdf."""
     interval: bool = False
@@ -141,9 +141,21 @@ class Plot:
 
         if self.output.suffix not in (".png", ".svg", ".pdf"):
             raise BadInput(f"output is {self.output}; use a name that ends in .png, .svg or .pdf")
-        runs = [read_run(run_dir) for run_dir in self.run_dirs]
+        runs = [read_run(run_dir) for given in self.run_dirs for run_dir in _runs_of(given)]
         learning_curve(runs, self.output, interval=self.interval, seconds=self.seconds)
         print(f"wrote {self.output}")
+
+
+def _runs_of(folder: Path) -> list[Path]:
+    """List the finished runs of a sweep's folder; any other is taken for a run itself."""
+    from rlhf_gym.runs.directory import is_finished
+
+    kept = folder / "runs"
+    if (folder / "config.yaml").exists() or not (folder / "runs.csv").exists():
+        return [folder]
+    if not kept.is_dir() or not (found := [path for path in sorted(kept.iterdir()) if is_finished(path)]):
+        raise BadInput(f"{folder} is of a sweep that kept no run directory here; sweep with --keep-runs")
+    return found
 
 
 def true_return(found: Mapping[str, Any]) -> str:

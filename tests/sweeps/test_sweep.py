@@ -161,3 +161,19 @@ def test_a_file_that_does_not_fit_is_refused_before_any_run(tmp_path, changes, s
 def test_the_command_line_says_in_one_line_what_does_not_fit(file, tmp_path, capsys, flags, said):
     assert main(["sweep", str(file), "--out", str(tmp_path / "out"), *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_sweep_s_folder_is_plotted_a_line_for_each_setting(file, tmp_path, monkeypatch, capsys):
+    def run(job):
+        done(RLHFConfig.from_dict(json.loads(job.config)), Path(job.run_dir))
+        return pretend(job)
+
+    drawn = []
+    monkeypatch.setattr("rlhf_gym.plots.learning_curve", lambda runs, *_, **__: drawn.extend(runs))
+    assert sweep(file, out=tmp_path / "out", seeds=[3], execute=run) == {}
+    assert main(["plot", str(tmp_path / "out"), "--output", str(tmp_path / "curve.png")]) == 0
+    assert [run.path.name for run in drawn] == ["four_seed3", "six_seed3"]
+    assert sweep(file, out=tmp_path / "none", keep_runs=False, execute=pretend) == {}
+    capsys.readouterr()
+    assert main(["plot", str(tmp_path / "none")]) == 2
+    assert "is of a sweep that kept no run directory here; sweep with --keep-runs" in capsys.readouterr().err

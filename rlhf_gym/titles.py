@@ -1,0 +1,72 @@
+"""What runs are called beside each other: by their labels and what taught them, and by what else they differ in."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rlhf_gym.config.named import get
+from rlhf_gym.registry import source_entry, teacher_entry
+
+if TYPE_CHECKING:
+    from rlhf_gym.config import RLHFConfig
+
+NAMED_FIRST = ("teacher", "kind", "query.scheme", "query.schedule", "reward.network", "algo", "method")
+"""Settings whose unusual values tell enough without their name."""
+
+
+class Title(NamedTuple):
+    """What a run is called."""
+
+    text: str
+    control: bool
+    """Whether it is there for comparison."""
+
+
+def titles(configs: Sequence[RLHFConfig]) -> list[Title]:
+    """Title each run; runs of the same settings, whatever their seeds and steps, have the same title."""
+    usual = type(configs[0])()
+    name_env = len({config.env_id for config in configs}) > 1
+    found, alike = [], defaultdict[str, list[int]](list)
+    for number, config in enumerate(configs):
+        title = _of(config)
+        unusual = [get(config, name) for name in NAMED_FIRST if get(config, name) != get(usual, name)]
+        also = [name.rpartition(":")[2] for name in unusual if not teacher_entry(name).title]
+        found.append(title._replace(text=", ".join([config.env_id] * name_env + [title.text, *also])))
+        alike[found[-1].text].append(number)
+    for numbers in alike.values():
+        for number, differing in zip(numbers, _differences([configs[number] for number in numbers]), strict=True):
+            found[number] = found[number]._replace(text=", ".join([found[number].text, *differing]))
+    return found
+
+
+def _of(config: RLHFConfig) -> Title:
+    """Title a run by itself."""
+    source, teacher = source_entry(config.reward.source), teacher_entry(config.teacher)
+    title = source.titled(config.reward.source_options)
+    if source.labels:
+        title = f"{config.labels} {teacher.title or 'labels'}"
+    if config.feedback.goal:
+        title = title.replace("true reward", "goal") + f", goal {config.feedback.goal.rpartition(':')[2]}"
+    if config.env.fixed_horizon is not None:
+        title += f", fixed horizon {config.env.fixed_horizon}"
+    return Title(title, control=source.control or teacher.control)
+
+
+def _differences(configs: Sequence[RLHFConfig]) -> list[list[str]]:
+    """Write down the settings in which some runs differ, with each run's value."""
+    from rlhf_gym.runs.budget import MAY_CHANGE, flat
+
+    settings = [flat(config) for config in configs]
+    every = dict.fromkeys(name for own in settings for name in own)
+    names = [name for name in every if not name.startswith(("seed", "feedback.run", *MAY_CHANGE))]
+    differing = [name for name in names if any(own.get(name) != settings[0].get(name) for own in settings)]
+    return [[f"{name.rpartition('.')[2]} {_text(own.get(name))}" for name in differing] for own in settings]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str | int | float):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    return "none" if value is None or value == {} else json.dumps(value)
