@@ -28,6 +28,20 @@ def _plain(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
     return Setting(title, merge(shared, config), SEEDS, control=control, threshold=SOLVED)
 
 
+# A reward with a shape is fitted as MuJoCo's presets fit it. On seeds 100 to 103, 50 labels then reach 389 of the 416
+# that PPO reaches on the goal, and 92 as the preset has it, which need only tell that living is good.
+SHAPED: Mapping[str, Any] = {
+    "linear": "quadratic",
+    "clip": 5.0,
+    "adam_epsilon": 0.01,
+    "bootstrap": "folds",
+    "calibrate": True,
+    "shift": "living",
+    "ensemble_size": 3,
+    "learning_rate": 3e-3,
+    "batch_size": 16,
+    "steps": 60,
+}
 # Few at a time and most of them early: the policy has to follow what they say while its learning rate is high.
 HOLD_AT_ONE: Mapping[str, Any] = {
     "env_id": "CartPole-v1",
@@ -41,7 +55,8 @@ HOLD_AT_ONE: Mapping[str, Any] = {
 
 def _hold(title: str, config: Mapping[str, Any], *, control: bool = True, seeds: tuple[int, ...] = SEEDS) -> Setting:
     more: dict[str, Any] = {"measures": HOLDING, "threshold": HELD, "scale": HELD_SCALE}
-    return Setting(title, merge(HOLD_AT_ONE, config), seeds, control=control, **more)
+    config = merge(merge(HOLD_AT_ONE, {"reward": SHAPED}), config)
+    return Setting(title, config, seeds, control=control, **more)
 
 
 def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
@@ -51,7 +66,7 @@ def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
         "total_timesteps": 100_000,
         "env": {"fixed_horizon": HORIZON},
         "query": {"warm_up_steps": 4096, "rounds": 20},
-        "reward": {"steps": 60},
+        "reward": SHAPED,
     }
     if config.get("labels"):  # half of them before the policy has learned anything: the sign has to be right first
         shared["query"] |= {"schedule_options": {"first_fraction": 0.5, "halving_steps": 20_000}}
