@@ -88,7 +88,7 @@ def test_the_site_builds_without_a_warning_and_asks_no_other_host_for_anything(t
 
 def test_every_column_and_every_key_of_the_summary_has_its_line(monkeypatch):
     monkeypatch.setattr(reporting, "evaluate", lambda *args, **options: [SimpleNamespace(true_return=1.0)])
-    answers = SimpleNamespace(teacher=SimpleNamespace(name="oracle"), labels=0, preferences=[])
+    answers = SimpleNamespace(teacher=SimpleNamespace(name="oracle"), labels=0, answered=0)
     method = SimpleNamespace(agent=SimpleNamespace(predict=None))
     parts = SimpleNamespace(
         config=RLHFConfig(), answers=answers, method=method, env_steps=1, goal=None, evaluation_seed=0, recorders=[]
