@@ -41,6 +41,7 @@ class Bootstrap:
         kept = self._growing.kept(choices)
         new = [self._of(choice.group) * choice.weight for choice in choices[kept:]]
         self._weights = np.concatenate([self._weights[:kept], np.reshape(new, (len(new), self._ensemble_size))])
+        self._growing.keep(choices)
         return self._weights.T
 
     def _of(self, group: str) -> Array:

@@ -55,11 +55,12 @@ class Dataset:
     sureness: Tensor | None
 
     def __init__(self, encoding: Encoding) -> None:
-        self._encoding, self._growing = encoding, Growing()
+        self._encoding = encoding
         self._row: dict[Segment, int] = {}
         self._free: list[int] = []
         self._inputs = np.zeros((0, 0, encoding.size), encoding.dtype)
         self._lived = np.zeros((0, 0), np.float32)
+        self._forget()
         self.update(())
 
     def __len__(self) -> int:
@@ -104,9 +105,11 @@ class Dataset:
             self._encode(new[start : start + at_once])
         self.inputs, self.lived = torch.from_numpy(self._inputs), torch.from_numpy(self._lived)
         self._append(choices[kept:], np.fromiter(map(self._row.__getitem__, options), np.int64, len(options)))
+        self._growing.keep(choices)
 
     def _forget(self) -> None:
         """Leave no choice."""
+        self._growing = Growing()
         self._group, self._person = dict[str, int](), dict[str, int]()
         self.groups, self.weights, self.person = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
         self.sided = np.zeros(0, bool)

@@ -17,5 +17,9 @@ class Growing:
 
     def kept(self, choices: Sequence[Choice]) -> int:
         """Count the first choices that are the last time's, the very same objects: all of those, or 0."""
-        before, self._last = self._last, list(choices)
-        return len(before) if self._last[: len(before)] == before else 0
+        n = len(self._last)
+        return n if list(choices[:n]) == self._last else 0
+
+    def keep(self, choices: Sequence[Choice]) -> None:
+        """Note that something was made of all of these."""
+        self._last = list(choices)

@@ -155,3 +155,20 @@ def test_choices_that_do_not_go_on_from_the_last_ones_replace_them(encoded: list
         data.update(choices)
         assert first_numbers(data) == [[float(o.observations[0, 0]) for o in c.options] for c in choices]
         assert data.groups.tolist() == [0] * len(choices) and len(data) == len(choices)
+
+
+def test_choices_that_were_refused_are_forgotten() -> None:
+    a, b, c = map(segment, range(3))
+    data, short = Dataset(ENCODING), segment(3, lived=2, length=2)
+    data.update([choice(a, b)])
+    for refused in ([choice(a, short)], [choice(a, b), choice(b, short)]):
+        with pytest.raises(ValueError, match="segments last"):
+            data.update(refused)
+        data.update([choice(a, c), choice(b, c)])
+        assert first_numbers(data) == [[0, 2], [1, 2]]
+        grown = [choice(a, b)]
+        data.update(grown)
+        with pytest.raises(ValueError, match="segments last"):
+            data.update([*grown, choice(b, short)])
+        data.update([*grown, choice(b, c)])
+        assert first_numbers(data) == [[0, 1], [1, 2]]
