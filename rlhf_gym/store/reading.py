@@ -38,7 +38,8 @@ class Reading:
         self._engine, self._does, self._scope = engine, does, scope
         self._at_hand, self._tally, self._clock = AtHand(scope), Tally(scope), leases.Clock()
         self._tallies: dict[int, Tally] = {}
-        self._given, self._standing, self._count = map(scope.only, (_GIVEN, _PREFERENCES, _COUNT))
+        self._given, self._standing = map(scope.only_in_order, (_GIVEN, _PREFERENCES))
+        self._count = scope.only(_COUNT)
 
     @property
     def place(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar, final
 
-from sqlalchemy import Connection, Row, Select, exists, insert, select, update
+from sqlalchemy import Connection, Row, Select, exists, func, insert, select, update
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.store.schema import ANSWERS, QUERIES, RUNS
@@ -77,10 +77,20 @@ class Scope:
         """Restrict a statement about queries."""
         return statement if self.number is None else statement.where(QUERIES.c.run == self.number)
 
-    def only_answers(self, statement: Statement) -> Statement:
-        """Restrict a statement about answers alone."""
+    def only_in_order(self, statement: Statement) -> Statement:
+        """Restrict a statement about queries and answers that goes through a range of answers by their numbers.
+
+        With the run's number as it is, SQLite would go through all queries of the run to find a few new answers.
+        """
+        asked_by = func.coalesce(QUERIES.c.run, 0)  # which no index has
+        return statement if self.number is None else statement.where(asked_by == self.number)
+
+    def only_answers(self, statement: Statement, *, in_order: bool = False) -> Statement:
+        """Restrict a statement about answers alone; `in_order` as :meth:`only_in_order`."""
         joined = statement.join(QUERIES, QUERIES.c.id == ANSWERS.c.query_id)
-        return statement if self.number is None else self.only(joined)
+        if self.number is None:
+            return statement
+        return self.only_in_order(joined) if in_order else self.only(joined)
 
 
 EVERY = Scope()

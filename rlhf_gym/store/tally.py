@@ -73,7 +73,7 @@ class Tally:
 
     def __init__(self, scope: Scope = EVERY) -> None:
         self._asked, self._all_open, self._by_kind = map(scope.only, (_ASKED, _OPEN, tally_by_kind()))
-        self._by, self._answered = map(scope.only_answers, (_BY, _ANSWERED))
+        self._by, self._answered = scope.only_answers(_BY), scope.only_answers(_ANSWERED, in_order=True)
         self._lock = threading.Lock()  # taken by who has a connection already: in memory there is one
         self._read: tuple[int, ...] | None = None  # answers, queries and dropped ones, as _ENDS says it
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)

@@ -64,9 +64,9 @@ oracle does.
 twice, on those seeds, after runs on seeds 0 to 4 had fallen short (holding at x = +1: 3 of 5; fixed horizon: 0.66 of
 PPO's return, and 0.63 of its gain later); the runs before are in `earlier_runs.csv`. Since the second time their reward
 is fitted as on MuJoCo, with a quadratic part. On seeds 100 to 103 the held cart's goal return went from 92 to 389 by
-that, on the ten seeds here from 256 to 283 (means; PPO paid the goal reaches 434): the four were lucky. The first family has 14 rounds now, for speed; its
-runs with 20, which reached the same, are in `rounds_20_runs.csv`. With weight decay steered by a sample of 32 answers
-(`reward.l2_sample`), as on MuJoCo, holding succeeded on 3 of 5 seeds; those runs are in `l2_sample_32_runs.csv`, and
-CartPole keeps all answers."""
+that, on the ten seeds here from 256 to 283 (means; PPO paid the goal reaches 434): the four were lucky. The first
+family has 14 rounds now, for speed; its runs with 20, which reached the same, are in `rounds_20_runs.csv`. With weight
+decay steered by a sample of 32 answers (`reward.l2_sample`), as on MuJoCo, holding succeeded on 3 of 5 seeds; those
+runs are in `l2_sample_32_runs.csv`, and CartPole keeps all answers."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

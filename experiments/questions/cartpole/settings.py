@@ -28,7 +28,7 @@ def _plain(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
     return Setting(title, merge(shared, config), SEEDS, control=control, threshold=SOLVED)
 
 
-# A reward with a shape is fitted as MuJoCo's presets fit it; the preset's fit need only tell that living is good. Chosen
+# A reward with a shape is fitted as MuJoCo's presets fit it; the preset's need only tell that living is good. Chosen
 # on seeds 100 to 103, where 50 labels hold the cart to a goal return of 389 instead of 92, and on 100 to 102 for the
 # fixed horizon (446).
 SHAPED: Mapping[str, Any] = {
