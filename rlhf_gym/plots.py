@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.stats import ENOUGH, interquartile_mean, mean_interval, mean_name
+from rlhf_gym.titles import Line as Line
 from rlhf_gym.titles import titles
 
 if TYPE_CHECKING:
@@ -38,19 +39,6 @@ INK = "#333333"
 SMALL: dict[str, Any] = {"fontsize": 8.5, "color": "#6b6b6b"}
 STEPS, LABELS, RETURN, GOAL = "environment steps", "labels", "true return", "return by the goal"
 SECONDS = "seconds of the teacher's time"
-
-
-@dataclass(frozen=True)
-class Line:
-    """The drawing of one setting: title, colour, dashes.
-
-    Args:
-        title: Its name in the figure.
-        control: Whether it is there for comparison: muted and dashed.
-    """
-
-    title: str
-    control: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +78,7 @@ def learning_curve(
     if not runs:
         raise BadInput("got no runs to draw; give at least one run directory")
     envs = {run.config.env_id for run in runs}
-    lines = [Line(title, control=control) for title, control in titles([run.config for run in runs])]
+    lines = titles([run.config for run in runs])
     rows = [
         {**row, "setting": line.title, "seed": number}
         for number, (run, line) in enumerate(zip(runs, lines, strict=True))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from rlhf_gym.config.named import get
 from rlhf_gym.registry import source_entry, teacher_entry
@@ -17,32 +18,37 @@ NAMED_FIRST = ("teacher", "kind", "query.scheme", "query.schedule", "reward.netw
 """Settings whose unusual values tell enough without their name."""
 
 
-class Title(NamedTuple):
-    """What a run is called."""
+@dataclass(frozen=True)
+class Line:
+    """The drawing of one setting: title, colour, dashes.
 
-    text: str
-    control: bool
-    """Whether it is there for comparison."""
+    Args:
+        title: Its name in the figure.
+        control: Whether it is there for comparison: muted and dashed.
+    """
+
+    title: str
+    control: bool = False
 
 
-def titles(configs: Sequence[RLHFConfig]) -> list[Title]:
+def titles(configs: Sequence[RLHFConfig]) -> list[Line]:
     """Title each run; runs of the same settings, whatever their seeds and steps, have the same title."""
     usual = type(configs[0])()
     name_env = len({config.env_id for config in configs}) > 1
     found, alike = [], defaultdict[str, list[int]](list)
     for number, config in enumerate(configs):
-        title = _of(config)
+        line = _of(config)
         unusual = [get(config, name) for name in NAMED_FIRST if get(config, name) != get(usual, name)]
         also = [name.rpartition(":")[2] for name in unusual if not teacher_entry(name).title]
-        found.append(title._replace(text=", ".join([config.env_id] * name_env + [title.text, *also])))
-        alike[found[-1].text].append(number)
+        found.append(replace(line, title=", ".join([config.env_id] * name_env + [line.title, *also])))
+        alike[found[-1].title].append(number)
     for numbers in alike.values():
         for number, differing in zip(numbers, _differences([configs[number] for number in numbers]), strict=True):
-            found[number] = found[number]._replace(text=", ".join([found[number].text, *differing]))
+            found[number] = replace(found[number], title=", ".join([found[number].title, *differing]))
     return found
 
 
-def _of(config: RLHFConfig) -> Title:
+def _of(config: RLHFConfig) -> Line:
     """Title a run by itself."""
     source, teacher = source_entry(config.reward.source), teacher_entry(config.teacher)
     title = source.titled(config.reward.source_options)
@@ -52,7 +58,7 @@ def _of(config: RLHFConfig) -> Title:
         title = title.replace("true reward", "goal") + f", goal {config.feedback.goal.rpartition(':')[2]}"
     if config.env.fixed_horizon is not None:
         title += f", fixed horizon {config.env.fixed_horizon}"
-    return Title(title, control=source.control or teacher.control)
+    return Line(title, control=source.control or teacher.control)
 
 
 def _differences(configs: Sequence[RLHFConfig]) -> list[list[str]]:

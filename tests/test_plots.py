@@ -220,7 +220,7 @@ def test_runs_with_a_teacher_a_scheme_or_an_algorithm_of_ones_own_have_lines_of_
     ]
     configs = [RLHFConfig.for_env("CartPole-v1", **settings) for settings in unlike]
     lines = titles(configs)
-    assert [line.text for line in lines] == [
+    assert [line.title for line in lines] == [
         "50 labels", "50 labels, Noisy", "50 labels, far", "50 labels, a2c", "50 labels, ranking", "50 random answers",
     ]  # fmt: skip
     assert [line.control for line in lines] == [False] * 5 + [True]
@@ -232,7 +232,7 @@ def test_runs_that_differ_in_another_setting_have_lines_of_their_own_named_by_it
 
     other = {"agent": {"options": {"learning_rate": 1e-4}}, "query": {"rounds": 5}}
     configs = [config(0), config(1, total_timesteps=4096), config(0, **other), config(1, **other), config(0, labels=20)]
-    assert [line.text for line in titles(configs)] == [
+    assert [line.title for line in titles(configs)] == [
         *["50 labels, rounds 14, learning_rate 0.001"] * 2,
         *["50 labels, rounds 5, learning_rate 0.0001"] * 2,
         "20 labels",
