@@ -51,11 +51,11 @@ audit: $(INSTALLED)
 
 # The wheel on every Python found, with pinned, lowest allowed and newest dependencies: TRY='--python 3.12 --day'.
 wheel: build/packaging/bin/uv
-	PATH="$(CURDIR)/build/packaging/bin:$$PATH" $(PYTHON) -m tests.packaging.wheel $(TRY)
+	PATH="$(CURDIR)/build/packaging/bin:$$PATH" python -m tests.packaging.wheel $(TRY)
 
 # constraints-hashed.txt, after a change of constraints.txt or setup.cfg.
 lock: build/packaging/bin/uv
-	PATH="$(CURDIR)/build/packaging/bin:$$PATH" $(PYTHON) -m tests.packaging.lock
+	PATH="$(CURDIR)/build/packaging/bin:$$PATH" python -m tests.packaging.lock
 
 build/packaging/bin/uv:
 	$(PYTHON) -m venv --clear build/packaging

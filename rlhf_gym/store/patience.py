@@ -118,4 +118,8 @@ def may_pass_at_first(engine: Engine, error: Exception) -> bool:
 
 def reason(error: Exception) -> str:
     """Say on one line why a database refused."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+    original = getattr(error, "orig", None) or error
+    words = " ".join(str(original).split())
+    if getattr(original, "sqlite_errorcode", None) in _NO_SPACE:
+        return f"{words} (no space left, or a disk that fails)"
+    return words

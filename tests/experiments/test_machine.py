@@ -34,5 +34,5 @@ def test_the_page_tells_the_rows(tmp_path):
 
 @pytest.mark.slow
 def test_a_row_is_measured():
-    found = measure(environments=4, processes=2, steps=4096)
-    assert found["steps"] == 2 * 4096 and found["steps_per_second"] > 0 and found["memory_mb"] > 100
+    found = measure(environments=4, processes=2, steps=8192)
+    assert found["steps"] == 2 * 8192 and found["steps_per_second"] > 0 and found["memory_mb"] > 100
