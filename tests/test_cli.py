@@ -22,6 +22,7 @@ from rlhf_gym.contracts import same_query
 from rlhf_gym.evaluation import mean_return, play
 from rlhf_gym.flags import settings_before_flags
 from rlhf_gym.registry import SCHEMES
+from rlhf_gym.runs import read_run
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.exchange import export, read_spaces
 from rlhf_gym.verbs.looking import Evaluate
@@ -69,6 +70,8 @@ def test_train_shows_its_progress_at_a_terminal_and_ends_with_the_true_return(
     assert status == 0
     assert "labels=8" in err and "true_return=" in err
     assert f"true return {summary['true_return_mean']:.1f} ± " in out and str(tmp_path / "run") in out
+    began = read_run(tmp_path / "run").metrics[0]["true_return"]
+    assert f"; it began with {began:.1f}\n" in out
 
 
 def test_a_run_that_names_no_directory_gets_one_by_its_settings(

@@ -14,7 +14,7 @@ from rlhf_gym.store import PreferenceStore, StoredRun
 from rlhf_gym.teachers import People, saying
 from rlhf_gym.teaching import how_to_answer
 from rlhf_gym.verbs import labelling
-from rlhf_gym.verbs.how_shown import say_how_shown, why_not_drawn
+from rlhf_gym.verbs.how_shown import can_be_drawn, say_how_shown, why_not_drawn
 from rlhf_gym.verbs.labelling import Label
 
 CLI = [sys.executable, "-m", "rlhf_gym.cli"]
@@ -151,6 +151,12 @@ def test_before_anybody_sits_down_it_is_said_that_plots_are_shown_and_why(capsys
         assert "leave out --draw replay to plot them" in capsys.readouterr().err
         say_how_shown(run, draw="states")
         assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("room")
+def test_only_what_can_be_drawn_is_said_to_be_watched() -> None:
+    assert not can_be_drawn(settings("oracle").replace(env_id="shown_room:Undrawn-v0"))
+    assert can_be_drawn(settings("oracle"))
 
 
 def test_of_what_can_be_drawn_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,20 @@ def say_how_shown(config: RLHFConfig, *, draw: str | None = None) -> None:
         print(f"people can't be shown {config.env_id} itself; {shown}: {why}", file=sys.stderr)
 
 
+def can_be_drawn(config: RLHFConfig) -> bool:
+    """Tell whether a run's environment says that it can draw itself."""
+    from rlhf_gym.envs import remake_env
+    from rlhf_gym.envs.replay import check_drawable
+    from rlhf_gym.segments import Origin
+
+    try:
+        with closing(remake_env(Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon))) as env:
+            check_drawable(env, config.env_id)
+    except BadInput:
+        return False
+    return True
+
+
 def why_not_drawn(config: RLHFConfig) -> str:
     """Try to replay a few steps; why a run's environment can't be shown, or "" if nothing speaks against it.
 

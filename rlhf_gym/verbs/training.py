@@ -5,6 +5,7 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import socket
@@ -24,7 +25,7 @@ from rlhf_gym.config.presets import has_preset, preset
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.verbs.arguments import RunDir
-from rlhf_gym.verbs.how_shown import say_how_shown
+from rlhf_gym.verbs.how_shown import can_be_drawn, say_how_shown
 from rlhf_gym.verbs.interrupts import Interrupted, interrupted_by_signals
 from rlhf_gym.verbs.labelling import Label
 from rlhf_gym.verbs.looking import true_return
@@ -135,6 +136,8 @@ def _as_file(name: str) -> str:
 
 def _learn(rlhf: RLHF) -> None:
     """Run the remaining rounds, and print the result."""
+    from rlhf_gym.runs import metrics_so_far
+
     config = rlhf.config
     place = shlex.quote(str(config.run_dir))
     if config.feedback.store:
@@ -151,10 +154,13 @@ def _learn(rlhf: RLHF) -> None:
             print(f"the run is kept; to go on: rlhf-gym resume {place}", file=sys.stderr)
         raise
     of = f" of {config.labels}" if summary["labels"] < config.labels else ""
+    began = metrics_so_far(str(config.run_dir))[0]["true_return"]
     print(
         f"{config.env_id}, seed {config.seed}: {summary['labels']}{of} labels, {summary['total_timesteps']} "
-        f"environment steps, {summary['wall_seconds']:.0f} s\n{true_return(summary)}\n"
-        f"files in {config.run_dir}; to see the policy: rlhf-gym watch {place}"
+        f"environment steps, {summary['wall_seconds']:.0f} s\n{true_return(summary)}"
+        + ("" if math.isnan(began) else f"; it began with {began:.1f}")
+        + f"\nfiles in {config.run_dir}"
+        + (f"; to see the policy: rlhf-gym watch {place}" if can_be_drawn(config) else "")
     )
 
 
