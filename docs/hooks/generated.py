@@ -46,12 +46,14 @@ def settings(group: str) -> str:
 
 
 def names(setting: str) -> str:
-    """Tabulate the names that a setting takes, each with its first line and its own options."""
-    rows = []
-    for name, entry in TABLES[setting].items():
-        doc, options = _described(setting, name, entry.target)
-        rows.append(f"| `{name}` | {doc} | {', '.join(options)} |")
-    return _table("| name | what it is | options |", rows)
+    """Tabulate the names that a setting takes, each with its first line and, where any has some, its own options."""
+    found = {name: _described(setting, name, entry.target) for name, entry in TABLES[setting].items()}
+    rows = [f"| `{name}` | {doc} |" for name, (doc, _) in found.items()]
+    head = "| name | what it is |"
+    if any(options for _, options in found.values()):
+        head += " options |"
+        rows = [f"{row} {', '.join(options)} |" for row, (_, options) in zip(rows, found.values(), strict=True)]
+    return _table(head, rows)
 
 
 def presets(_: str) -> str:
