@@ -34,6 +34,7 @@ from rlhf_gym.preferences import Answer
 from rlhf_gym.runs.provenance import provenance
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.sweeps.records import append_rows, read_rows
+from rlhf_gym.verbs.interrupts import interrupted_by_signals
 
 OVER_TIME = {
     "minute": "minute",
@@ -204,4 +205,5 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    with interrupted_by_signals():  # or the trainer would go on alone
+        tyro.cli(main)
