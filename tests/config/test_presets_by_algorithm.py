@@ -1,5 +1,6 @@
 """Presets of other algorithms than PPO, laid over those of their environments."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def test_every_preset_of_an_algorithm_is_of_an_environment_that_has_one_and_is_v
 def test_it_is_laid_over_the_environment_s_own_whose_agent_is_ppo_s() -> None:
     config, ppo = RLHFConfig.for_env("HalfCheetah-v5", algo="sac"), RLHFConfig.for_env("HalfCheetah-v5")
     assert (config.labels, config.total_timesteps, config.agent.n_envs) == (100, 200_000, 1)
-    assert (config.reward, config.query, config.segment_length) == (ppo.reward, ppo.query, ppo.segment_length)
+    asked_early = replace(ppo.query, schedule="front_loaded", schedule_options={"by": 0.25})
+    assert (config.reward, config.query, config.segment_length) == (ppo.reward, asked_early, ppo.segment_length)
     assert not config.agent.normalize_rewards and ppo.agent.normalize_rewards
     assert config.agent.options == {
         "learning_rate": 3e-4, "buffer_size": 300_000, "learning_starts": 1000, "gradient_steps": -1
