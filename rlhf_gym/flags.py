@@ -43,7 +43,7 @@ def read_flags(kind: type, args: Sequence[str], *, prog: str, **options: Any) ->
             )
         except SystemExit as stop:
             if stop.code:
-                raise BadInput(f"{_unbox(said.getvalue())} see {prog} --help") from None
+                raise BadInput(f"{_unbox(said.getvalue(), args)} see {prog} --help") from None
             raise
 
 
@@ -78,18 +78,32 @@ def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig
     return config.replace(**named), first.config, left
 
 
-def _unbox(box: str) -> str:
+def _unbox(box: str, args: Sequence[str]) -> str:
     """Extract the text of the box that tyro draws around an error: message, rule, hints, rule, ..."""
     plain = re.sub(r"\x1b\[[\d;]*m|[│╭╮╰╯]", " ", box)
     _title, message, hints, *_ = [*re.split("[─-]{5,}", plain), "", ""]
     message = " ".join(message.partition("Got errors:")[0].split()).rstrip(".")
     message = re.sub(r"^Error parsing (?:[A-Z]\w+: )?", "", message)  # flags keep their name, dataclasses don't
     message = re.sub(r": (?:invalid literal for int|could not convert string to float).*: (?='.*'$)", " is ", message)
+    message = re.sub(r"invalid choice (.*) for argument '(--\S+)'\. Expected one of \((.*)\)", _none_of, message)
     found = re.finditer(r"^( +)--.*(?:\n\1[^ -].*)*", hints, re.MULTILINE)  # a long one goes on, indented alike
-    flags = ", ".join("".join(map(str.strip, flag[0].splitlines())) for flag in found)
-    if not flags:
-        return message + ";"
-    return message + (f"; expected {flags};" if "Argument helptext" in hints else f"; did you mean {flags}?")
+    helps = "Argument helptext" in hints  # which is broken between words, and a list of names anywhere
+    flags = [(" " if helps else "").join(map(str.strip, flag[0].splitlines())) for flag in found]
+    if helps:
+        explained = (re.sub(r"^(--\S+ \S+) ", r"\1: ", flag) for flag in flags)
+        return f"{message}; expected {', '.join(explained)};"
+    if flags:
+        return f"{message}; did you mean {', '.join(flags)}?"
+    if (left := re.match(r"Unrecognized options: ([^-]\S*)", message)) and left[1] in args[1:]:
+        before = args[args.index(left[1], 1) - 1]
+        message += f"; {before} takes no value" * before.startswith("--")
+    return message + ";"
+
+
+def _none_of(choice: re.Match[str]) -> str:
+    """Say in one order what tyro has of a choice; a setting's None is the last."""
+    known = sorted(re.findall("'([^']*)'", choice[3]), key=lambda name: (name == "None", name))
+    return f"{choice[2]} is {choice[1]}; expected one of {', '.join(known)}"
 
 
 @REGISTRY.primitive_rule

@@ -213,7 +213,9 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("train --env-id Foo-v1", "doesn't know; see gymnasium.pprint_registry()"),
         ("train --labels 0", "labels is 0; use at least 1"),
         ("train --labels -1", "labels is -1; use at least 1"),
-        ("train --labels many", "rlhf-gym: --labels is 'many'; expected --labels INT"),
+        ("train --labels many", "rlhf-gym: --labels is 'many'; expected --labels INT: Budget: answers that"),
+        ("train --reward.linear quadratc", "--reward.linear is 'quadratc'; expected one of absolute, linear,"),
+        ("train --reward.calibrate maybe", "Unrecognized options: maybe; --reward.calibrate takes no value; see"),
         ("train --agent.gamma many", "rlhf-gym: agent.options.gamma is 'many'; expected a number"),
         ("train --labels", "Missing value for argument '--labels'"),
         ("train --labesl 20", "did you mean --labels INT?"),
@@ -327,6 +329,12 @@ def test_export_and_import_carry_preferences_from_store_to_store(say: Say, train
     assert len(pairs) == 8 and all(same_query(a.query, b.query) and a.answer is b.answer for a, b in pairs)
 
 
+def test_who_labels_a_finished_run_is_told_that_nothing_more_comes(say: Say, trained: Path) -> None:
+    status, _, err = say("label", trained)
+    assert status == 0
+    assert err.endswith(f"is finished and asks nothing more: give it more by rlhf-gym resume {trained} --labels N\n")
+
+
 def test_export_describes_the_spaces_and_goes_into_the_run_directory(say: Say, trained: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     shutil.copytree(trained, run_dir)
@@ -341,7 +349,7 @@ def test_export_describes_the_spaces_and_goes_into_the_run_directory(say: Say, t
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("export nowhere", "nowhere/config.yaml can't be read"),
+        ("export nowhere", "nowhere holds no run (config.yaml missing); use"),
         ("import nowhere --store sqlite://", "nowhere holds no preferences; use a folder that export wrote"),
         ("import nowhere", "use either --run-dir DIR or --store URL"),
         ("import nowhere --run-dir a --store sqlite://", "use either --run-dir DIR or --store URL"),

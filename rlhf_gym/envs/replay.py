@@ -107,7 +107,7 @@ def check_drawable(env: gymnasium.Env[Any, Any], env_id: str) -> None:
     if "rgb_array" not in modes:
         raise BadInput(
             f"{env_id} can't be drawn: its render_modes are {modes}; expected rgb_array among them, "
-            "or replay with draw=False"
+            "or plots of its observations (`draw=False` in Python, --draw states of a command)"
         )
 
 

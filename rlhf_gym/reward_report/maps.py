@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.plots import INK, SMALL, dress
@@ -23,6 +24,8 @@ SIDE = 80  # points of the grid along each variable
 DOTS = 1500
 ALIKE = 0.9
 """Correlation with the recorded rewards from which a reward counts as one of an observation and an action."""
+FLAT = 0.01
+"""Share of its size by which a reward has to vary, or its map is of one colour: noise would look like a landscape."""
 
 
 def map_figure(run: RunJudged, first: str, second: str, output: str | Path | None = None) -> Figure:
@@ -142,9 +145,22 @@ def _true(judged: Judged) -> tuple[StepRewards | None, str]:
 
 def _draw(ax: Axes, title: str, rewards: Array, ranges: Sequence[tuple[float, float]]) -> None:
     extent: Any = (*ranges[0], *ranges[1])
-    image = ax.imshow(rewards, origin="lower", extent=extent, aspect="auto", cmap="viridis", interpolation="bilinear")
+    least = FLAT * np.abs(rewards).max()
+    if flat := np.ptp(rewards) < least:
+        title += ", nearly constant"
+    middle = (rewards.max() + rewards.min()) / 2
+    image = ax.imshow(
+        rewards,
+        origin="lower",
+        extent=extent,
+        aspect="auto",
+        cmap="viridis",
+        interpolation="bilinear",
+        vmin=middle - least / 2 if flat else None,
+        vmax=middle + least / 2 if flat else None,
+    )
     assert ax.figure is not None  # noqa: S101
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.02, aspect=30)
+    bar = ax.figure.colorbar(image, ax=ax, pad=0.02, aspect=30, format=ScalarFormatter(useOffset=False))
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8.5, labelcolor=INK, color="#b0b0b0")
     ax.set_title(title, loc="left", fontsize=10, color=INK)

@@ -48,7 +48,7 @@ class Returns:
 
     Args:
         seed: Of the run that learned it.
-        total_timesteps: Of that run.
+        total_timesteps: Of that run, at most, as set.
         true_return_mean: By the environment's reward.
         true_return_std: Likewise.
         goal_return_mean: By the run's goal; None without one.
@@ -92,7 +92,7 @@ class Relearning:
         """Yield the lines of the table, for a terminal."""
         yield self.title
         goal = self.own.goal_return_mean is not None
-        heads = ["seed", "steps", "true return", *["goal return"] * goal, "learned return"]
+        heads = ["seed", "steps, at most", "true return", *["goal return"] * goal, "learned return"]
         yield f"{'':<14}" + "".join(f"{head:>16}" for head in heads)
         for name, one in (("the run's own", self.own), *(("relearned", one) for one in self.relearned)):
             spread = f"{one.true_return_mean:.1f} ± {one.true_return_std:.1f}"

@@ -44,7 +44,7 @@ ROWS = (
     Row("  outside coverage", "disagreement", {"where": "outside"}),
     Row("share of steps outside", "outside_coverage"),
 )
-CONSTANT = "one of the two rewards is constant here"
+CONSTANT = "one of the two rewards is constant on these steps"
 
 
 class Figure(NamedTuple):
@@ -128,13 +128,16 @@ class RewardReport:
             yield row.title, [str(source.figures[row.key]) for source in self.sources]
 
     def _reasons(self) -> Iterable[str]:
-        """Say once why figures are missing, whichever they are."""
-        missing: dict[str, dict[str, None]] = {}
+        """Say why figures are missing, by column; columns that miss the same are named together."""
+        missing: dict[tuple[str, str], list[str]] = {}
         for source in self.sources:
-            for key, figure in source.figures.items():
-                if figure.why:
-                    missing.setdefault(figure.why, {})[key] = None
-        yield from (f"- {', '.join(keys)}: {why}" for why, keys in missing.items())
+            of: dict[str, list[str]] = {}
+            for row in self.rows:
+                if why := source.figures[row.key].why:
+                    of.setdefault(why, []).append(row.title.strip())
+            for why, titles in of.items():
+                missing.setdefault((why, "; ".join(titles)), []).append(source.name)
+        yield from (f"- {', '.join(names)}: {why}: {titles}" for (why, titles), names in missing.items())
 
 
 def report_source(name: str, about: str, judged: Judged, rows: Sequence[Row] = ROWS) -> SourceReport:

@@ -15,6 +15,7 @@ from rlhf_gym.config.mappings import unknown_name
 from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.errors import BadInput
 from rlhf_gym.stats import interquartile_mean, mean_name
+from rlhf_gym.sweeps.columns import setting_columns
 from rlhf_gym.sweeps.executors import PROCESSES, executor
 from rlhf_gym.sweeps.plan import SweepRun, read_plan
 from rlhf_gym.sweeps.records import as_text, read_rows
@@ -58,6 +59,8 @@ def sweep(
     try:
         with alone(out):
             todo = missing(wanted, out / RUNS, partial(_check, out / RUNS))
+            for run in todo:
+                _check_begun(run)
             print(f"{out}: {len(todo)} runs to do, {len(wanted) - len(todo)} already there", flush=True)
             for line in _where_people_answer(todo):
                 print(line, flush=True)
@@ -109,6 +112,13 @@ def _check(path: Path, run: SweepRun, row: Mapping[str, str]) -> None:
                 f"{path} has {run.title} with {column} {row[column]!r}, but the file now says {as_text(value)!r}; "
                 "give the setting a new name, or use another --out"
             )
+
+
+def _check_begun(run: SweepRun) -> None:
+    """Refuse to go on with an interrupted run that other settings began; one on another machine isn't seen."""
+    if run.run_dir and (begun := Path(run.run_dir) / "config.yaml").exists():
+        kept = setting_columns(RLHFConfig.from_run(begun))
+        _check(Path(run.run_dir), run, {name: as_text(value) for name, value in kept.items()})
 
 
 def _keep(out: Path, run: SweepRun, rows: Mapping[str, Any]) -> str:

@@ -27,6 +27,17 @@ def config_of(run_dir: Path) -> RLHFConfig | None:
     return RLHFConfig.from_run(file) if file.is_file() else None
 
 
+def config_there(run_dir: Path) -> RLHFConfig:
+    """Read the settings of a run.
+
+    Raises:
+        BadInput: If the directory holds none.
+    """
+    if config := config_of(run_dir):
+        return config
+    raise BadInput(f"{run_dir} holds no run (config.yaml missing); use the --run-dir of a train")
+
+
 def check_code(config: RLHFConfig, run_dir: Path, *settings: str) -> None:
     """Refuse a run directory that names code which this user never ran, or leads elsewhere.
 

@@ -12,9 +12,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
-from rlhf_gym.verbs.arguments import OfRun, RunDir, config_of, spaces_of, store_of
+from rlhf_gym.verbs.arguments import OfRun, RunDir, config_of, config_there, spaces_of, store_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Export:
                 raise BadInput(f"{name} is of a Minari dataset; name it, as in --minari {self.run_dir.name}/policy-v0")
         from rlhf_gym.store.exchange import export
 
-        config, output = RLHFConfig.from_run(self.run_dir / "config.yaml"), self.output or self.run_dir / "export"
+        config, output = config_there(self.run_dir), self.output or self.run_dir / "export"
         with store_of(self.run_dir) as store:
             store.check_one_run()
             n = export(store, output, spaces=spaces_of(config, self.run_dir), parquet=not self.no_parquet)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -128,6 +129,7 @@ class Label:
         """Hand out queries and take answers until interrupted."""
         if not self.until_input_ends and (config := config_of(self.folder)):  # else the trainer has said it
             say_how_shown(config, draw=self.draw)
+            _say_if_finished(self.folder)
         # Who started the page and closes its input knows that it ends; Ctrl-C in their terminal is theirs to speak of.
         silent = (KeyboardInterrupt,) if self.until_input_ends else ()
         with suppress(*silent), self.desk() as desk:
@@ -167,6 +169,15 @@ class Quality:
             store.check_one_run()
             found = judge(store, reliability=True)
         print(json.dumps(found.as_dict()) if self.json else found.as_text())
+
+
+def _say_if_finished(run_dir: Path) -> None:
+    """Say before anybody waits for a query that none will come."""
+    from rlhf_gym.runs.directory import is_finished
+
+    if is_finished(run_dir):
+        more = f"give it more by rlhf-gym resume {shlex.quote(str(run_dir))} --labels N"
+        print(f"the run in {run_dir} is finished and asks nothing more: {more}", file=sys.stderr)
 
 
 def _end_with_input() -> None:

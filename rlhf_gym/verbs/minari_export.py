@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry
-from rlhf_gym.verbs.arguments import config_of, store_of
+from rlhf_gym.verbs.arguments import config_there, store_of
 from rlhf_gym.verbs.looking import play_run
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def _asked_about(asked: Export) -> tuple[RLHFConfig, list[Trajectory]]:
     """Play the beginnings of the episodes that a run's answered queries were cut from."""
     from rlhf_gym.envs.beginnings import beginnings
 
-    config = config_of(asked.run_dir)
-    if config is None:
-        raise BadInput(f"{asked.run_dir} holds no run (config.yaml is missing); use the --run-dir of a train")
+    config = config_there(asked.run_dir)
     with store_of(asked.run_dir) as store:
         options = [option for preference in store.preferences() for option in preference.query.options]
     if not any(option.origin for option in options):

@@ -137,7 +137,9 @@ def registered():
 @pytest.mark.filterwarnings("ignore:.*is being initialised with render_mode='rgb_array':UserWarning")
 def test_an_environment_that_can_not_be_drawn_is_refused_and_replays_without(registered):
     (episode,) = record("ReplayTest/Plain-v0", steps=5, n_envs=1)
-    with pytest.raises(ValueError, match=r"Plain-v0 can't be drawn: .* expected rgb_array .* replay with draw=False"):
+    with pytest.raises(
+        ValueError, match=r"Plain-v0 can't be drawn: .* expected rgb_array .* plots of its observations"
+    ):
         replay(episode)
     assert replay(episode, draw=False).size == 0
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from rlhf_gym import RLHF, RLHFConfig, cli
 from rlhf_gym.evaluation import play
-from rlhf_gym.reward_report import ROWS, Row, assess, judge_run, map_figure, reliability_figure
+from rlhf_gym.reward_report import ROWS, Row, assess, judge_run, map_figure, maps, reliability_figure
 from rlhf_gym.reward_report.policies import SOURCES, fresh_trajectories
 from rlhf_gym.rewards.model import RewardModel
 
@@ -120,7 +120,7 @@ def test_the_table_has_a_line_for_each_row_and_says_once_why_a_figure_is_missing
     assert lines[0] == "CartPole-v1: the learned reward of 8 answers of oracle, on fresh trajectories"
     absent = [line for line in lines if line.startswith(("EPIC", "DARD"))]
     assert absent == [f"{name:<31}{'-':>11}" for name in ("EPIC distance", "DARD distance")]
-    assert lines.count("- epic, dard: too dark") == 1
+    assert lines.count(f"- {report.sources[0].name}: too dark: EPIC distance; DARD distance") == 1
     assert "true reward: goal cart_pole_hold_at_one" in lines
     assert sum(any(line.startswith(row.title) for row in ROWS) for line in lines) == len(ROWS)
 
@@ -168,6 +168,14 @@ def test_a_map_without_a_true_reward_says_why(judged):
     figure = map_figure(dataclasses.replace(judged, judged={**judged.judged, "all": flat}), "0", "2")
     assert [ax.get_title(loc="left") for ax in figure.axes if ax.images] == ["learned reward"]
     assert "the true reward is 1 on every step" in figure.get_supxlabel()
+
+
+def test_a_map_of_a_nearly_constant_reward_is_of_one_colour(judged, monkeypatch):
+    monkeypatch.setattr(maps, "_rewards", lambda *_: 1 + 1e-5 * np.eye(maps.SIDE))
+    figure = map_figure(judged, "cart position", "2")
+    drawn = figure.axes[0].images[0]
+    assert figure.axes[0].get_title(loc="left") == "learned reward, nearly constant"
+    assert drawn.norm.vmin == pytest.approx(0.995, abs=1e-4) and drawn.norm.vmax == pytest.approx(1.005, abs=1e-4)
 
 
 def test_a_map_of_what_never_changes_is_refused(judged):

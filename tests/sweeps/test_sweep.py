@@ -108,6 +108,18 @@ def test_rows_of_other_settings_are_refused(file, tmp_path):
         sweep(file, out=tmp_path / "out", execute=never)
 
 
+def test_a_run_that_other_settings_began_is_not_gone_on_with(file, tmp_path):
+    (begun, *_) = read_plan(file, out=tmp_path / "out")
+    Path(begun.run_dir).mkdir(parents=True)
+    RLHFConfig.over_preset(json.loads(begun.config)).to_yaml(Path(begun.run_dir) / "config.yaml")
+    assert sweep(file, out=tmp_path / "out", seeds=[3], execute=pretend) == {}
+    file = written(tmp_path, PLAN | {"settings": {"four": {"segment_length": 7}, "six": {"labels": 6}}})
+    with pytest.raises(BadInput, match=r"runs/four_seed0 has four seed 0 with segment_length '25', .* now says '7'"):
+        sweep(file, out=tmp_path / "out", seeds=[0], execute=never)
+    file = written(tmp_path, PLAN)
+    assert sweep(file, out=tmp_path / "out", seeds=[0], execute=pretend) == {}
+
+
 def test_a_real_run_is_kept_with_its_directory_and_one_that_is_finished_is_only_read(tmp_path):
     file = written(tmp_path, PLAN | {"seeds": [0], "settings": {"four": {}}})
     assert sweep(file, out=tmp_path / "out") == {}
