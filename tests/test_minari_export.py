@@ -83,7 +83,7 @@ def test_a_run_is_asked_about_what_another_exported(trained, capsys):
         ("{run} --episodes queries", "episodes is of a Minari dataset; name it, as in --minari mine/policy-v0"),
         ("{run} --seed 3", "seed is of a Minari dataset; name it"),
         ("nowhere --minari a-v0", "nowhere holds no finished run"),
-        ("nowhere --minari a-v0 --episodes queries", "nowhere holds no run (config.yaml is missing)"),
+        ("nowhere --minari a-v0 --episodes queries", "nowhere holds no run (config.yaml missing)"),
     ],
 )
 def test_what_cannot_be_exported_is_told_in_one_line(words, told, trained, capsys):

@@ -129,10 +129,10 @@ class Label:
         """Hand out queries and take answers until interrupted."""
         if not self.until_input_ends and (config := config_of(self.folder)):  # else the trainer has said it
             say_how_shown(config, draw=self.draw)
-            _say_if_finished(self.folder)
         # Who started the page and closes its input knows that it ends; Ctrl-C in their terminal is theirs to speak of.
         silent = (KeyboardInterrupt,) if self.until_input_ends else ()
         with suppress(*silent), self.desk() as desk:
+            _say_if_finished(self.folder)
             if self.web:
                 if self.until_input_ends:
                     threading.Thread(target=_end_with_input, daemon=True).start()
