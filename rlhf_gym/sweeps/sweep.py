@@ -13,6 +13,7 @@ from typing import Any
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import unknown_name
 from rlhf_gym.config.passwords import url_without_password
+from rlhf_gym.config.places import absolute_store
 from rlhf_gym.errors import BadInput
 from rlhf_gym.stats import interquartile_mean, mean_name
 from rlhf_gym.sweeps.columns import setting_columns
@@ -117,8 +118,10 @@ def _check(path: Path, run: SweepRun, row: Mapping[str, str]) -> None:
 def _check_begun(run: SweepRun) -> None:
     """Refuse to go on with an interrupted run that other settings began; one on another machine isn't seen."""
     if run.run_dir and (begun := Path(run.run_dir) / "config.yaml").exists():
-        kept = setting_columns(RLHFConfig.from_run(begun))
-        _check(Path(run.run_dir), run, {name: as_text(value) for name, value in kept.items()})
+        kept, store = RLHFConfig.from_run(begun), RLHFConfig.over_preset(json.loads(run.config)).feedback.store
+        if kept.feedback.store == absolute_store(store, Path.cwd()):  # as it is written by a run that begins
+            kept = kept.replace(feedback={"store": store})
+        _check(Path(run.run_dir), run, {name: as_text(value) for name, value in setting_columns(kept).items()})
 
 
 def _keep(out: Path, run: SweepRun, rows: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import yaml
 from rlhf_gym import RLHFConfig
 from rlhf_gym.cli import main
 from rlhf_gym.errors import BadInput
+from rlhf_gym.runs.in_store import with_place_in_store
 from rlhf_gym.sweeps.fresh_process import ProcessDied, fresh_process
 from rlhf_gym.sweeps.plan import read_plan
 from rlhf_gym.sweeps.records import read_rows
@@ -108,16 +109,30 @@ def test_rows_of_other_settings_are_refused(file, tmp_path):
         sweep(file, out=tmp_path / "out", execute=never)
 
 
+def begin(job):
+    """Write what a run that was interrupted has left."""
+    Path(job.run_dir).mkdir(parents=True)
+    config = with_place_in_store(RLHFConfig.over_preset(json.loads(job.config)).replace(run_dir=job.run_dir))
+    config.to_yaml(Path(job.run_dir) / "config.yaml")
+
+
 def test_a_run_that_other_settings_began_is_not_gone_on_with(file, tmp_path):
-    (begun, *_) = read_plan(file, out=tmp_path / "out")
-    Path(begun.run_dir).mkdir(parents=True)
-    RLHFConfig.over_preset(json.loads(begun.config)).to_yaml(Path(begun.run_dir) / "config.yaml")
+    (job, *_) = read_plan(file, out=tmp_path / "out")
+    begin(job)
     assert sweep(file, out=tmp_path / "out", seeds=[3], execute=pretend) == {}
     file = written(tmp_path, PLAN | {"settings": {"four": {"segment_length": 7}, "six": {"labels": 6}}})
     with pytest.raises(BadInput, match=r"runs/four_seed0 has four seed 0 with segment_length '25', .* now says '7'"):
         sweep(file, out=tmp_path / "out", seeds=[0], execute=never)
     file = written(tmp_path, PLAN)
     assert sweep(file, out=tmp_path / "out", seeds=[0], execute=pretend) == {}
+
+
+def test_a_run_in_a_shared_store_with_a_relative_path_is_gone_on_with(tmp_path):
+    shared = {"feedback": {"store": "sqlite:///shared.db"}, "teacher": "store"}
+    file = written(tmp_path, PLAN | {"settings": {"four": shared}})
+    (job, *_) = read_plan(file, out=tmp_path / "out")
+    begin(job)
+    assert sweep(file, out=tmp_path / "out", execute=pretend) == {}
 
 
 def test_a_real_run_is_kept_with_its_directory_and_one_that_is_finished_is_only_read(tmp_path):
