@@ -41,10 +41,10 @@ paid. What is replayed is paid by the latest fit, so that no step is learned fro
 true reward at the size that a learned one has: SAC's temperature weighs reward against entropy, so that the size is
 part of the task; a part is of what the better of the two gains over the untrained policy. Where episodes terminate, a
 constant reward of +1 already teaches to stay alive: read every figure beside that control. On CartPole-v1 it is the
-true reward, and gives the same runs. DQN is paid a tenth in all of them but one (`agent.reward_scale`): its loss is
-clipped at errors of 1, and 1 a step adds up to 100. That it does better with answers than on the true reward wasn't
-expected and isn't explained; five seeds of so unsteady a learner say little of which is better. Its settings were found
-on seeds 100 to 102. The short runs are one seed each: they show that a learner learns from answers at all, and not how
-well. sb3_contrib and sbx are of the extra `learners`."""
+true reward, and gives the same runs on one machine (seed 4 was run on another, and differs). DQN is paid a tenth in all
+of them but one (`agent.reward_scale`): its loss is clipped at errors of 1, and 1 a step adds up to 100. That it does
+better with answers than on the true reward wasn't expected and isn't explained; five seeds of so unsteady a learner say
+little of which is better. Its settings were found on seeds 100 to 102. The short runs are one seed each: they show that
+a learner learns from answers at all, and not how well. sb3_contrib and sbx are of the extra `learners`."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]
