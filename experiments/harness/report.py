@@ -126,9 +126,9 @@ def _page(results: Results, testing: bool) -> Iterator[str]:
     yield f"```\npython -m experiments.run {name} --jobs 2{flag}\npython -m experiments.report {name}{flag}\n```\n"
     older = listed_older(results.folder.parent)
     yield from _of_what_code(results, older)
-    yield "## Asked and reached\n\n| asked | reached | verdict |\n|---|---|---|"
-    verdicts = [asked.judge(judged, results.runs) for asked in experiment.ASKED]
-    yield from (f"| {v.asked} | {v.reached} | {VERDICTS[v.passed]} |" for v in verdicts)
+    if verdicts := [asked.judge(judged, results.runs) for asked in experiment.ASKED]:
+        yield "## Asked and reached\n\n| asked | reached | verdict |\n|---|---|---|"
+        yield from (f"| {v.asked} | {v.reached} | {VERDICTS[v.passed]} |" for v in verdicts)
     if more := getattr(experiment, "more", None):
         yield from more(judged, results.runs)
     for key, family in results.families.items():

@@ -46,7 +46,11 @@ def test_what_is_tested_is_there_and_the_answer_is_one_sentence() -> None:
     assert answer.startswith(
         "Part of PPO's gain, CartPole-v1 at x = +1: networks alone 0.50, labels smoothed by 0.1 0.50"
     )
-    assert answer.endswith(".") and ". " not in answer
+    assert answer.endswith("; ahead of networks alone on every task: none.") and ". " not in answer
+    for task in TASKS:
+        rows[f"{task}_crops"] = [{"true_return_mean": "6", "goal_reached": "6"}] * 3
+    rows["hold_at_one_pseudo_labels"] = rows["hold_at_one_crops"]
+    assert more_from_labels.answer(SETTINGS, rows).endswith("; ahead of networks alone on every task: crops.")
 
 
 def test_a_difference_is_told_with_its_standard_error_over_seeds() -> None:

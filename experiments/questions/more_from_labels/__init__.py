@@ -15,13 +15,16 @@ ASKED: Sequence[Asked] = ()
 
 
 def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
-    """Say what part of PPO's gain is reached with each option, task by task."""
-    told = []
+    """Say what part of PPO's gain is reached with each option, task by task, and which are ahead on all of them."""
+    told, ahead = [], {title for title, _ in OPTIONS.values()}
     for task, where in TASKS.items():
         found = {title: scale(task).part(f"{task}_{name}", runs) for name, (title, _) in OPTIONS.items()}
-        if parts := [f"{title} {part.middle:.2f}" for title, part in found.items() if part]:
-            told.append(f"{where.title}: {', '.join(parts)}")
-    return f"Part of PPO's gain, {'; '.join(told)}."
+        parts = {title: part.middle for title, part in found.items() if part}
+        if parts:
+            told.append(f"{where.title}: {', '.join(f'{title} {part:.2f}' for title, part in parts.items())}")
+        ahead &= {title for title, part in parts.items() if part > parts.get(OPTIONS["plain"][0], part)}
+    better = ", ".join(title for title, _ in OPTIONS.values() if title in ahead)
+    return f"Part of PPO's gain, {'; '.join(told)}; ahead of networks alone on every task: {better or 'none'}."
 
 
 HOW_TO_READ = """\
