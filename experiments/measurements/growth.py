@@ -8,7 +8,9 @@ as the first encodes every segment. Each row is of a process of its own, and its
 first step on, at most. Changed one at a time are the answers, the networks of the ensemble, the numbers observed in a
 step, the steps of a segment, and the steps remembered, of which queries are cut (`query.memory_steps`, all of them
 there); the answers a second time with a part that is quadratic in what is seen (`--reward.linear quadratic`), as the
-presets of MuJoCo's tasks have. Parts that grow faster than what is changed would have an exponent above 1.
+presets of MuJoCo's tasks have. 100,000 queries are answered ten times each, too, as by people who change their minds:
+a million rows, of which the last to each query stands. Parts that grow faster than what is changed would have an
+exponent above 1.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from rlhf_gym.runs.provenance import peak_rss_mb
 from rlhf_gym.segments import Origin, Segment
 from rlhf_gym.sweeps.records import append_rows
 
-USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25, "memory": 16_384, "linear": 0}
+USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25, "memory": 16_384, "linear": 0, "said": 1}
 
 
 class Sweep(NamedTuple):
@@ -59,6 +61,7 @@ class Sweep(NamedTuple):
 SWEEPS = (
     Sweep("answers", "answers", (100, 1000, 10_000, 100_000, 1_000_000)),
     Sweep("answers", "answers, with a quadratic part", (100, 1000, 10_000, 100_000), MappingProxyType({"linear": 1})),
+    Sweep("said", "answers to each of 100,000 queries", (1, 10), MappingProxyType({"answers": 100_000})),
     Sweep("ensemble", "networks of the ensemble", (3, 10, 50)),
     Sweep("observed", "numbers observed in a step", (4, 64, 1024)),
     Sweep("steps", "steps of a segment", (25, 100, 400)),
@@ -150,7 +153,9 @@ def one_round(rlhf: RLHF, number: int) -> dict[str, float]:
     return found
 
 
-def measure(*, answers: int, ensemble: int, observed: int, steps: int, memory: int, linear: int) -> dict[str, Any]:
+def measure(
+    *, answers: int, ensemble: int, observed: int, steps: int, memory: int, linear: int, said: int
+) -> dict[str, Any]:
     """Make one row."""
     config = RLHFConfig().replace(
         env_id=ENV_ID,
@@ -171,7 +176,10 @@ def measure(*, answers: int, ensemble: int, observed: int, steps: int, memory: i
             for start in range(0, answers, POSTED):
                 posted = queries(min(POSTED, answers - start), observed=observed, steps=steps, rng=rng)
                 rlhf.answers.post(posted)
-                rlhf.answers.tell(posted, answered(posted))
+                told = answered(posted)
+                for still in reversed(range(said)):
+                    rlhf.answers.tell(posted, [answer.mirrored for answer in told] if still % 2 else told)
+                    rlhf.answers.begin_round()  # reads what was told, as a round does
             rlhf.fit_reward()
             seconds = [one_round(rlhf, number) for number in range(2)][-1]
             sizes = {"memory_mb": peak_rss_mb() - before, "store_mb": mb(run_dir.glob("preferences.db*"))}
