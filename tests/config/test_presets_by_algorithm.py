@@ -30,7 +30,7 @@ def test_every_preset_of_an_algorithm_is_of_an_environment_that_has_one_and_is_v
 def test_it_is_laid_over_the_environment_s_own_whose_agent_is_ppo_s() -> None:
     config, ppo = RLHFConfig.for_env("HalfCheetah-v5", algo="sac"), RLHFConfig.for_env("HalfCheetah-v5")
     assert (config.labels, config.total_timesteps, config.agent.n_envs) == (100, 200_000, 1)
-    asked_early = replace(ppo.query, schedule="front_loaded", schedule_options={"by": 0.25})
+    asked_early = replace(ppo.query, schedule_options={"first_fraction": 0.25, "halving_steps": 20_000})
     assert (config.reward, config.query, config.segment_length) == (ppo.reward, asked_early, ppo.segment_length)
     assert not config.agent.normalize_rewards and ppo.agent.normalize_rewards
     assert config.agent.options == {
