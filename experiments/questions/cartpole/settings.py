@@ -43,6 +43,10 @@ SHAPED: Mapping[str, Any] = {
     "batch_size": 16,
     "steps": 60,
 }
+# A cart that is to stand elsewhere leans first and is paid for it fifty steps later. With the preset's gamma (0.98)
+# and lambda (0.9), PPO stayed where it had first found its balance, though the learned reward had its peak at the
+# place. Chosen on seeds 100 to 109: a mean goal return of 347 instead of 295 (347, too, with a lambda of 0.99).
+FAR: Mapping[str, Any] = {"reward_scale": 0.1, "options": {"gamma": 0.997, "gae_lambda": 0.97}}
 # Few at a time and most of them early: the policy has to follow what they say while its learning rate is high.
 HOLD_AT_ONE: Mapping[str, Any] = {
     "env_id": "CartPole-v1",
@@ -56,7 +60,7 @@ HOLD_AT_ONE: Mapping[str, Any] = {
 
 def _hold(title: str, config: Mapping[str, Any], *, control: bool = True, seeds: tuple[int, ...] = SEEDS) -> Setting:
     more: dict[str, Any] = {"measures": HOLDING, "threshold": HELD, "scale": HELD_SCALE}
-    config = merge(merge(HOLD_AT_ONE, {"reward": SHAPED}), config)
+    config = merge(merge(HOLD_AT_ONE, {"reward": SHAPED, "agent": FAR}), config)
     return Setting(title, config, seeds, control=control, **more)
 
 
