@@ -229,6 +229,21 @@ def answer(rows: Sequence[dict[str, str]]) -> str:
         f"({grown[0][part]:.2f} to {most[part]:.2f} s, exponent {exponent(grown, 'answers', part):.1f}). At the end an "
         f"answer takes {1000 * most['memory_mb'] / most['answers']:.0f} kB of memory and "
         f"{1000 * most['store_mb'] / most['answers']:.1f} kB of the store; nothing broke up to there."
+        f"{said_again(rows)}"
+    )
+
+
+def said_again(rows: Sequence[dict[str, str]]) -> str:
+    """Say what answers cost that were given again and again; nothing before they were measured."""
+    sweep = next(sweep for sweep in SWEEPS if sweep.changed == "said")
+    swept = of_sweep(rows, sweep)
+    if len(swept) < len(sweep.values):
+        return ""
+    once, often = swept[0], swept[-1]
+    asked, said = sweep.beside["answers"], int(often["said"])
+    return (
+        f" Memory goes by the answers that stand: {asked:,} queries answered {said} times each, {asked * said:,} rows, "
+        f"take {often['memory_mb'] / once['memory_mb']:.2f} times the memory of the same answered once."
     )
 
 
