@@ -61,7 +61,7 @@ class Sweep(NamedTuple):
 SWEEPS = (
     Sweep("answers", "answers", (100, 1000, 10_000, 100_000, 1_000_000)),
     Sweep("answers", "answers, with a quadratic part", (100, 1000, 10_000, 100_000), MappingProxyType({"linear": 1})),
-    Sweep("said", "answers to each of 100,000 queries", (1, 10), MappingProxyType({"answers": 100_000})),
+    Sweep("said", "answers to each query, of 100,000", (1, 10), MappingProxyType({"answers": 100_000})),
     Sweep("ensemble", "networks of the ensemble", (3, 10, 50)),
     Sweep("observed", "numbers observed in a step", (4, 64, 1024)),
     Sweep("steps", "steps of a segment", (25, 100, 400)),
@@ -269,7 +269,7 @@ def table(rows: Sequence[dict[str, str]]) -> str:
 
 def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
     """Draw seconds above and megabytes below, a column for each number that is changed."""
-    figure, axes = plt.subplots(2, len(SWEEPS), figsize=(15, 6), sharey="row", layout="constrained")
+    figure, axes = plt.subplots(2, len(SWEEPS), figsize=(17, 6), sharey="row", layout="constrained")
     for column, sweep in zip(axes.T, SWEEPS, strict=True):
         swept, name = of_sweep(rows, sweep), sweep.changed
         for axis, names in zip(column, (PARTS, SIZES), strict=True):
