@@ -60,13 +60,21 @@ random answers and an untrained model show what a reward of any other shape teac
 state and two actions: nothing here says how many answers a larger task would need, or that people would answer as the
 oracle does.
 
-**How settings were found.** On other seeds, 100 to 108, but not blindly: those of the last two families were revised
-twice, on those seeds, after runs on seeds 0 to 4 had fallen short (holding at x = +1: 3 of 5; fixed horizon: 0.66 of
-PPO's return, and 0.63 of its gain later); the runs before are in `earlier_runs.csv`. Since the second time their reward
-is fitted as on MuJoCo, with a quadratic part. On seeds 100 to 103 the held cart's goal return went from 92 to 389 by
-that, on the ten seeds here from 256 to 283 (means; PPO paid the goal reaches 434): the four were lucky. The first
-family has 14 rounds now, for speed; its runs with 20, which reached the same, are in `rounds_20_runs.csv`. With weight
-decay steered by a sample of 32 answers (`reward.l2_sample`), as on MuJoCo, holding succeeded on 3 of 5 seeds; those
-runs are in `l2_sample_32_runs.csv`, and CartPole keeps all answers."""
+**How settings were found.** On other seeds, 100 to 109, but not blindly: those of the last two families were revised
+twice, and the held cart's a third time, on those seeds, after runs on seeds 0 to 4 had fallen short (holding at x = +1:
+3 of 5; fixed horizon: 0.66 of PPO's return, and 0.63 of its gain later); the runs before are in `earlier_runs.csv`.
+Since the second time their reward is fitted as on MuJoCo, with a quadratic part. On seeds 100 to 103 the held cart's
+goal return went from 92 to 389 by that, on the ten seeds here from 256 to 283 (means): the four were lucky.
+
+**Why the cart stood elsewhere.** On the four seeds that fell shortest, the reward learned from 50 labels had its peak
+near the place all the same (`rlhf-gym evaluate RUN --reward` draws it), and PPO didn't follow. Before a cart can go
+elsewhere it has to lean, and it is paid for that fifty steps later, when a gamma of 0.98 and a lambda of 0.9 have
+forgotten why. With 0.997 and 0.97 the ten seeds' mean is 344 instead of 283, and the least 247 instead of 103. PPO on
+the goal, which is steeper, needs no such help (a mean of 424, and 434 before). What is missing still is the exact
+place: the goal loses a third within 0.2 m, where the learned reward is flat.
+
+The first family has 14 rounds now, for speed; its runs with 20, which reached the same, are in `rounds_20_runs.csv`.
+With weight decay steered by a sample of 32 answers (`reward.l2_sample`), as on MuJoCo, holding succeeded on 3 of 5
+seeds; those runs are in `l2_sample_32_runs.csv`, and CartPole keeps all answers."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]
