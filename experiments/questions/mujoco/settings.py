@@ -34,6 +34,8 @@ TASKS = {
     "inverted_pendulum": "InvertedPendulum-v5",
     "inverted_double_pendulum": "InvertedDoublePendulum-v5",
 }
+EPISODES: Settings = {"reacher": {"evaluation": {"n_episodes": 100}}}
+"""Where 20 are too few: a policy that hesitates over a target right behind the arm loses 10 in that one episode."""
 LEARNED: Mapping[str, tuple[str, Settings]] = {"50": ("50 labels", {"labels": 50}), "20": ("20 labels", {"labels": 20})}
 CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "ppo_true_reward": ("PPO on the true reward", TRUE),
@@ -57,7 +59,7 @@ def scale(task: str, *, long: bool = False) -> Scale:
 
 def _setting(task: str, name: str, title: str, config: Settings) -> Setting:
     long = name in LONG
-    shared = {"env_id": TASKS[task], "total_timesteps": STEPS_1M if long else STEPS}
+    shared = {"env_id": TASKS[task], "total_timesteps": STEPS_1M if long else STEPS, **EPISODES.get(task, {})}
     more: dict[str, Any] = {
         "control": name in CONTROLS or name == "ppo_true_reward_1m",
         "scale": scale(task, long=long),
