@@ -60,12 +60,12 @@ HOLD_AT_ONE: Mapping[str, Any] = {
     "query": {"rounds": 40, "schedule_options": {"first_fraction": 0.1, "halving_steps": 40_000}},
     "reward": {"steps": 60},
 }
+HOLD_AT_ONE_SHAPED: Mapping[str, Any] = merge(HOLD_AT_ONE, {"reward": SHAPED, "agent": FAR})
 
 
 def _hold(title: str, config: Mapping[str, Any], *, control: bool = True, seeds: tuple[int, ...] = SEEDS) -> Setting:
     more: dict[str, Any] = {"measures": HOLDING, "threshold": HELD, "scale": HELD_SCALE}
-    config = merge(merge(HOLD_AT_ONE, {"reward": SHAPED, "agent": FAR}), config)
-    return Setting(title, config, seeds, control=control, **more)
+    return Setting(title, merge(HOLD_AT_ONE_SHAPED, config), seeds, control=control, **more)
 
 
 def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:

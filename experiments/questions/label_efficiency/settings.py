@@ -10,8 +10,9 @@ from experiments.harness.controls import TRUE, Settings, untrained_policy
 from experiments.harness.parts import RETURN, Scale
 from experiments.harness.settings import SHORT, Family, Measure, Setting, shortened
 from experiments.questions.cartpole.goals import goal_return as held
-from experiments.questions.cartpole.settings import HOLD_AT_ONE
+from experiments.questions.cartpole.settings import HOLD_AT_ONE_SHAPED
 from experiments.questions.novel_goals.measures import metres_on_back_leg, pendulum_turns
+from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.config.named import without_foreign_options
 
@@ -43,10 +44,13 @@ class Task:
 TASKS = {
     "half_cheetah": Task("HalfCheetah-v5", {"env_id": "HalfCheetah-v5", "total_timesteps": 300_000}),
     "ant": Task("Ant-v5", {"env_id": "Ant-v5", "total_timesteps": 300_000}),
-    "reacher": Task("Reacher-v5", {"env_id": "Reacher-v5", "total_timesteps": 300_000}),
+    "reacher": Task(
+        "Reacher-v5",
+        {"env_id": "Reacher-v5", "total_timesteps": 300_000, "evaluation": {"n_episodes": 100}},
+    ),
     "hold_at_one": Task(
         "CartPole-v1 at x = +1",
-        HOLD_AT_ONE,
+        HOLD_AT_ONE_SHAPED,
         held,
     ),
     "one_leg": Task(
@@ -83,6 +87,7 @@ PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, Settings]]]] = {
             "networks": ("networks alone", {"reward": {"linear": None}}),
             "linear": ("linear features alone", {"reward": {"linear": "linear", "ensemble_size": 0}}),
             "quadratic": ("quadratic features alone", {"reward": {"linear": "quadratic", "ensemble_size": 0}}),
+            "quadratic_networks": ("quadratic features and networks", {"reward": {"linear": "quadratic"}}),
             "absolute": ("magnitudes as well, and networks", {"reward": {"linear": "absolute"}}),
             "linear_networks": ("linear features and networks", {"reward": {"linear": "linear"}}),
             "uncalibrated": ("parts added up as they are", {"reward": {"calibrate": False}}),
@@ -143,6 +148,7 @@ PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, Settings]]]] = {
         "When they are asked",
         {
             "evenly": ("evenly", {"query": {"schedule": "constant"}}),
+            "christiano": ("ever more rarely", {"query": {"schedule": "christiano"}}),
             "front_loaded": ("all in the first half", {"query": {"schedule": "front_loaded"}}),
         },
     ),
@@ -173,9 +179,15 @@ def _settings(task: str, variants: Mapping[str, tuple[str, Settings]], *, contro
     where = TASKS[task]
     shared = merge(where.config, {"labels": LABELS})
     more: dict[str, Any] = {"measures": {GOAL: where.measure} if where.measure else {}, "control": control}
-    return {
-        f"{task}_{name}": Setting(f"{where.title}: {title}", _over(shared, config), SEEDS, scale=scale(task), **more)
+    made = {
+        name: Setting(f"{where.title}: {title}", _over(shared, config), SEEDS, scale=scale(task), **more)
         for name, (title, config) in variants.items()
+    }
+    preset = RLHFConfig.for_env(**shared)
+    return {
+        f"{task}_{name}": setting
+        for name, setting in made.items()
+        if name in PRESET or RLHFConfig.for_env(**setting.config) != preset  # what the preset does is no variant
     }
 
 
@@ -189,7 +201,8 @@ SETTINGS = (
 
 def _family(title: str, variants: Sequence[str]) -> Family:
     # Their returns have no unit in common, so that there is a table of parts, and no figure.
-    return Family(title, tuple(f"{task}_{name}" for task in TASKS for name in variants), (), figure=False)
+    names = (f"{task}_{name}" for task in TASKS for name in variants)
+    return Family(title, tuple(name for name in names if name in SETTINGS), (), figure=False)
 
 
 FAMILIES = {"preset": _family("The preset, and the ends of the scale", [*PRESET, *ENDS])} | {
