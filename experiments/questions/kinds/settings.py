@@ -7,8 +7,7 @@ from typing import Any
 from experiments.harness.controls import TRUE, random_answers, untrained_policy
 from experiments.harness.parts import Scale
 from experiments.harness.settings import SHORT, Family, Setting, shortened
-from experiments.questions.label_efficiency.settings import TASKS as ALL_TASKS
-from experiments.questions.label_efficiency.settings import Task
+from experiments.questions.label_efficiency.settings import HELD_BY_NETWORKS, Task
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.registry import kind_shares
@@ -36,7 +35,7 @@ TITLES = {
     "mixed": "comparisons, rankings, ratings and switch-offs",
 }
 TASKS = {
-    "hold_at_one": ALL_TASKS["hold_at_one"],
+    "hold_at_one": HELD_BY_NETWORKS,
     "pendulum": Task("Pendulum-v1", {"env_id": "Pendulum-v1", "total_timesteps": 100_000}),
     "half_cheetah": Task("HalfCheetah-v5", {"env_id": "HalfCheetah-v5", "total_timesteps": 100_000}),
 }

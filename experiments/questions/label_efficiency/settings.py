@@ -10,7 +10,7 @@ from experiments.harness.controls import TRUE, Settings, untrained_policy
 from experiments.harness.parts import RETURN, Scale
 from experiments.harness.settings import SHORT, Family, Measure, Setting, shortened
 from experiments.questions.cartpole.goals import goal_return as held
-from experiments.questions.cartpole.settings import HOLD_AT_ONE_SHAPED
+from experiments.questions.cartpole.settings import HOLD_AT_ONE, HOLD_AT_ONE_SHAPED
 from experiments.questions.novel_goals.measures import metres_on_back_leg, pendulum_turns
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge
@@ -48,11 +48,7 @@ TASKS = {
         "Reacher-v5",
         {"env_id": "Reacher-v5", "total_timesteps": 300_000, "evaluation": {"n_episodes": 100}},
     ),
-    "hold_at_one": Task(
-        "CartPole-v1 at x = +1",
-        HOLD_AT_ONE_SHAPED,
-        held,
-    ),
+    "hold_at_one": Task("CartPole-v1 at x = +1", HOLD_AT_ONE_SHAPED, held),
     "one_leg": Task(
         "HalfCheetah-v5 on the back leg",
         {"env_id": "HalfCheetah-v5", "total_timesteps": 300_000, "feedback": {"goal": "half_cheetah_one_leg"}},
@@ -70,6 +66,8 @@ TASKS = {
     ),
 }
 """Three tasks whose reward is a quadratic of observation and action, and three goals that aren't."""
+HELD_BY_NETWORKS = Task("CartPole-v1 at x = +1", HOLD_AT_ONE, held)
+"""The same as other questions ask about it: by networks alone, and with the preset's PPO."""
 
 PRESET: Mapping[str, tuple[str, Settings]] = {"preset": ("the preset", {})}
 ENDS: Mapping[str, tuple[str, Settings]] = {

@@ -7,13 +7,14 @@ from typing import Any
 from experiments.harness.controls import TRUE, untrained_policy
 from experiments.harness.parts import Scale
 from experiments.harness.settings import SHORT, Family, Setting, shortened
+from experiments.questions.label_efficiency.settings import HELD_BY_NETWORKS
 from experiments.questions.label_efficiency.settings import TASKS as ALL_TASKS
 from rlhf_gym.config.mappings import merge
 
 SEEDS = (0, 1, 2, 3, 4)
 LABELS = 100
 MISTAKES = (0.0, 0.1, 0.2, 0.3)
-TASKS = {name: ALL_TASKS[name] for name in ("hold_at_one", "half_cheetah")}
+TASKS = {"hold_at_one": HELD_BY_NETWORKS, "half_cheetah": ALL_TASKS["half_cheetah"]}
 TITLES = {"unaware": "the likelihood as it is", "aware": "the likelihood told of it"}
 
 

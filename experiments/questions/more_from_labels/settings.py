@@ -8,12 +8,12 @@ from typing import Any
 from experiments.harness.controls import TRUE, Settings, untrained_policy
 from experiments.harness.parts import Scale
 from experiments.harness.settings import SHORT, Family, Setting, shortened
-from experiments.questions.label_efficiency.settings import GOAL, LABELS
+from experiments.questions.label_efficiency.settings import GOAL, HELD_BY_NETWORKS, LABELS
 from experiments.questions.label_efficiency.settings import TASKS as ALL_TASKS
 from rlhf_gym.config.mappings import merge
 
 SEEDS = (0, 1, 2)
-TASKS = {task: ALL_TASKS[task] for task in ("hold_at_one", "half_cheetah")}
+TASKS = {"hold_at_one": HELD_BY_NETWORKS, "half_cheetah": ALL_TASKS["half_cheetah"]}
 NETWORKS: Settings = {"labels": LABELS, "reward": {"linear": None}}
 """Networks alone, which have to find features themselves; the cart's preset has no linear part anyway."""
 
