@@ -11,6 +11,7 @@ from experiments.harness.parts import RETURN, Scale
 from experiments.harness.settings import SHORT, Family, Measure, Setting, shortened
 from experiments.questions.cartpole.goals import goal_return as held
 from experiments.questions.cartpole.settings import HOLD_AT_ONE, HOLD_AT_ONE_SHAPED
+from experiments.questions.mujoco.settings import EPISODES
 from experiments.questions.novel_goals.measures import metres_on_back_leg, pendulum_turns
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge
@@ -44,10 +45,7 @@ class Task:
 TASKS = {
     "half_cheetah": Task("HalfCheetah-v5", {"env_id": "HalfCheetah-v5", "total_timesteps": 300_000}),
     "ant": Task("Ant-v5", {"env_id": "Ant-v5", "total_timesteps": 300_000}),
-    "reacher": Task(
-        "Reacher-v5",
-        {"env_id": "Reacher-v5", "total_timesteps": 300_000, "evaluation": {"n_episodes": 100}},
-    ),
+    "reacher": Task("Reacher-v5", {"env_id": "Reacher-v5", "total_timesteps": 300_000, **EPISODES["reacher"]}),
     "hold_at_one": Task("CartPole-v1 at x = +1", HOLD_AT_ONE_SHAPED, held),
     "one_leg": Task(
         "HalfCheetah-v5 on the back leg",
