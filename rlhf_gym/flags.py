@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_origin
@@ -104,6 +104,27 @@ def _none_of(choice: re.Match[str]) -> str:
     """Say in one order what tyro has of a choice; a setting's None is the last."""
     known = sorted(re.findall("'([^']*)'", choice[3]), key=lambda name: (name == "None", name))
     return f"{choice[2]} is {choice[1]}; expected one of {', '.join(known)}"
+
+
+@REGISTRY.primitive_rule
+def _whole_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+    """Parse an int, which may be written as 3e5, as in a file of settings."""
+    if info.type is not int:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda words: _read_whole_number(words[0]),
+        is_instance=lambda value: isinstance(value, int) and not isinstance(value, bool),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _read_whole_number(text: str) -> int:
+    with suppress(ValueError, OverflowError):
+        if (number := float(text)).is_integer() and "e" in text.lower():
+            return int(number)
+    return int(text)
 
 
 @REGISTRY.primitive_rule

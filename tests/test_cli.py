@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gymnasium
@@ -19,8 +19,9 @@ from rlhf_gym import cli
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.passwords import password_variable
 from rlhf_gym.contracts import same_query
+from rlhf_gym.errors import BadInput
 from rlhf_gym.evaluation import mean_return, play
-from rlhf_gym.flags import settings_before_flags
+from rlhf_gym.flags import read_flags, settings_before_flags
 from rlhf_gym.registry import SCHEMES
 from rlhf_gym.runs import read_run
 from rlhf_gym.store import PreferenceStore
@@ -194,6 +195,25 @@ def test_every_setting_is_a_flag() -> None:
     assert settings.env_kwargs == {"sutton_barto_reward": True}
     assert settings.agent.net_arch == (32, 16) and settings.reward.network_options == {"hidden": [8]}
     assert (settings.env.fixed_horizon, settings.query.scheme, settings.feedback.goal) == (200, "uniform", "my:goal")
+
+
+@pytest.mark.parametrize(("text", "number"), [("3e5", 300_000), ("2.5E3", 2500), ("1_000", 1000), ("-3", -3)])
+def test_a_whole_number_may_be_written_with_an_exponent(text: str, number: int) -> None:
+    assert _whole_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["1.5e0", "2.0", "1e400", "inf", "e", ""])
+def test_what_is_no_whole_number_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match=f"--number is '{text}'"):
+        _whole_number(text)
+
+
+def _whole_number(text: str) -> int:
+    @dataclass
+    class Verb:
+        number: int
+
+    return int(read_flags(Verb, ["--number", text], prog="verb").number)
 
 
 def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path) -> None:
