@@ -5,6 +5,8 @@ import sys
 import tyro
 
 from experiments.harness.run import main
+from rlhf_gym.verbs.interrupts import interrupted_by_signals
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(main))
+    with interrupted_by_signals():
+        sys.exit(tyro.cli(main))

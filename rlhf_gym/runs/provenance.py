@@ -56,8 +56,9 @@ def _commit() -> str | None:
         # Or an installed package would take the commit of whatever checkout its virtual environment lies in.
         subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True)
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        package = str(here.parents[1])
         changed = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no", "--", "."], capture_output=True
+            [*git, "status", "--porcelain", "--untracked-files=no", "--", package], capture_output=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # the jobs share the cores, not each one all of them
 TRIES = 3
+STOPPED = {-getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+"""Statuses of a process that somebody wanted to end."""
+_running: set[subprocess.Popen[str]] = set()
 
 
 class ProcessDied(RuntimeError):
-    """The process was killed from outside, such as for memory, and said nothing: trying again may help."""
+    """The process was ended from outside, such as for memory, and said nothing: trying again may help."""
 
 
 def fresh_process(command: Sequence[str], told: str | None = None, *, folder: Path | None = None) -> str:
     """Run a command in its own process, and return its output; one that is killed is tried again, twice.
+
+    One that is told to stop, as by Ctrl-C, isn't tried again; who stops waiting for it calls :func:`end_all`.
 
     Args:
         command: Program and arguments.
@@ -24,15 +31,40 @@ def fresh_process(command: Sequence[str], told: str | None = None, *, folder: Pa
         folder: Where it runs; None is here.
 
     Raises:
-        ProcessDied: If it is killed each time.
+        ProcessDied: If it is killed each time, or told to stop.
         RuntimeError: If it fails; the message is what it said.
     """
     for _ in range(TRIES):
-        done = subprocess.run(
-            command, cwd=folder, env=os.environ | ONE_THREAD, input=told, capture_output=True, text=True, check=False
-        )
-        if done.returncode == 0:
-            return done.stdout
-        if done.returncode > 0:
-            raise RuntimeError((done.stderr or done.stdout).strip())
-    raise ProcessDied(f"its process was killed {TRIES} times, with signal {-done.returncode}")
+        status, said, errors = _run(command, told, folder)
+        if status == 0:
+            return said
+        if status > 0:
+            raise RuntimeError((errors or said).strip())
+        if status in STOPPED:
+            raise ProcessDied(f"its process was stopped, with signal {-status}")
+    raise ProcessDied(f"its process was killed {TRIES} times, with signal {-status}")
+
+
+def end_all() -> None:
+    """Tell the processes that threads of this one wait for to stop."""
+    for process in list(_running):
+        with suppress(OSError):
+            process.terminate()
+
+
+def _run(command: Sequence[str], told: str | None, folder: Path | None) -> tuple[int, str, str]:
+    """Run a command once; gives its exit status, and what it said on stdout and stderr."""
+    pipe = subprocess.PIPE
+    given = subprocess.DEVNULL if told is None else pipe
+    with subprocess.Popen(
+        command, cwd=folder, env=os.environ | ONE_THREAD, stdin=given, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        _running.add(process)
+        try:
+            said, errors = process.communicate(told)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            _running.discard(process)
+    return process.returncode, said, errors

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.errors import BadInput
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import Run, read_run
 from rlhf_gym.sweeps.columns import made_columns, setting_columns, summary_columns
@@ -59,4 +60,7 @@ def main(output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    except BadInput as error:
+        sys.exit(str(error))

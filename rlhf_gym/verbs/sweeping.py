@@ -12,6 +12,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.verbs.interrupts import interrupted_by_signals
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,16 @@ class Sweep:
         from rlhf_gym.sweeps.sweep import reached, sweep
 
         out = self.out or Path("sweeps") / self.file.stem
-        failed = sweep(
-            self.file,
-            out=out,
-            only=self.only,
-            seeds=self.seeds,
-            jobs=self.jobs,
-            on=self.on,
-            keep_runs=self.keep_runs,
-        )
+        with interrupted_by_signals():
+            failed = sweep(
+                self.file,
+                out=out,
+                only=self.only,
+                seeds=self.seeds,
+                jobs=self.jobs,
+                on=self.on,
+                keep_runs=self.keep_runs,
+            )
         print(*reached(out), f"rows in {out / 'runs.csv'}, rounds in {out / 'curves.csv'}", sep="\n")
         if failed:
             raise BadInput(f"{len(failed)} runs failed, as said above; the command given again does them again")

@@ -66,9 +66,11 @@ def checkout(tmp_path: Path) -> tuple[ModuleType, Git]:
         done = subprocess.run(["git", *plain, *words], cwd=tmp_path, check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    copied = tmp_path / "package" / "where.py"
-    copied.parent.mkdir()
+    copied = tmp_path / "package" / "room" / "where.py"
+    copied.parent.mkdir(parents=True)
     shutil.copy(module.__file__, copied)
+    (tmp_path / "package" / "another_room").mkdir()
+    (tmp_path / "package" / "another_room" / "what.py").write_text("")
     (tmp_path / "notes.txt").write_text("mine")
     git("init")
     git("add", "notes.txt")
@@ -90,8 +92,7 @@ def test_the_commit_is_that_of_the_code_with_a_mark_if_the_code_was_changed_sinc
     assert there.provenance("")["commit"] == commit
     (tmp_path / "notes.txt").write_text("changed")
     assert there.provenance("")["commit"] == commit  # which isn't the code
-    with (tmp_path / "package" / "where.py").open("a") as file:
-        file.write("# changed\n")
+    (tmp_path / "package" / "another_room" / "what.py").write_text("# changed\n")
     assert there.provenance("")["commit"] == commit + "+dirty"
 
 

@@ -1,4 +1,8 @@
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -155,6 +159,48 @@ def test_a_process_that_is_killed_is_tried_again(tmp_path):
         fresh_process(["sh", "-c", "kill -9 $$"])
     with pytest.raises(RuntimeError, match="no such luck"):
         fresh_process(["sh", "-c", "echo no such luck >&2; exit 3"])
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM"])
+def test_a_process_that_is_told_to_stop_is_not_begun_again(tmp_path, name):
+    with pytest.raises(ProcessDied, match="its process was stopped, with signal"):
+        fresh_process(["sh", "-c", f"echo once >> {tmp_path}/begun; kill -{name} $$"])
+    assert (tmp_path / "begun").read_text() == "once\n"
+
+
+WAITING = """
+from rlhf_gym.sweeps.executors import locally
+from rlhf_gym.sweeps.fresh_process import fresh_process
+from rlhf_gym.verbs.interrupts import interrupted_by_signals
+
+with interrupted_by_signals():
+    list(locally([1, 2, 3], lambda job: fresh_process(["sh", "-c", f"echo $$ > {job}; exec sleep 100"]), jobs=2))
+"""
+
+
+def test_the_runs_of_a_sweep_that_is_stopped_end_with_it_and_no_other_begins(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", WAITING], cwd=tmp_path, stderr=subprocess.PIPE) as waiting:
+        begun = [tmp_path / "1", tmp_path / "2"]
+        until(lambda: all(file.exists() and file.read_text() for file in begun))
+        waiting.terminate()
+        assert waiting.wait(30)
+    until(lambda: not any(alive(int(file.read_text())) for file in begun))
+    assert not (tmp_path / "3").exists()
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def until(holds):
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
+from rlhf_gym.sweeps.fresh_process import end_all
+
 
 def locally(todo: Sequence[Any], execute: Callable[[Any], Any], *, jobs: int) -> Iterator[tuple[Any, Any | Exception]]:
-    """Do jobs in threads that each wait for a process; one at a time keeps their order."""
+    """Do jobs in threads that each wait for a process; one at a time keeps their order.
+
+    Whoever is stopped while it waits for them ends the processes.
+    """
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = {pool.submit(execute, job): job for job in todo}
@@ -17,5 +22,9 @@ def locally(todo: Sequence[Any], execute: Callable[[Any], Any], *, jobs: int) ->
             if error is not None and not isinstance(error, Exception):
                 raise error
             yield futures[future], error or future.result()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)  # first, or another job would begin where one ends
+        end_all()
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)  # when stopped from the keyboard: start no more
+        pool.shutdown()
