@@ -26,6 +26,11 @@ def settings(*words):
             ["--reward.source", "normalised_true"],
             {"reward": {"source": "normalised_true"}},
         ),
+        (
+            ["--agent.n-epochs", "2", "--agent.options.n-epochs", "4", "--algo", "sac", "--algo", "ppo"],
+            ["--algo", "sac", "--algo", "ppo"],
+            {"agent": {"options": {"n_epochs": 4}}, "algo": "ppo"},
+        ),
         (["runs/a", "--seed", "3"], ["runs/a", "--seed", "3"], {}),
     ],
 )

@@ -52,7 +52,7 @@ class Lesson:
             "undo": button("undo", "take the last answer back", self._undo),
         }
         self.buttons = dict(self._besides)
-        self._panels: dict[tuple[str, int], Panel] = {}
+        self._panels: dict[tuple[str, int, tuple[str, ...]], Panel] = {}
         self._text, self._plot = ipywidgets.HTML(), ipywidgets.HTML()
         as_drawn = ipywidgets.Layout(align_self="flex-start", max_width="100%")  # not as wide as the notebook
         self._clip = ipywidgets.Image(format="webp", layout=as_drawn)
@@ -104,9 +104,10 @@ class Lesson:
 
     def _ask(self, query: Query) -> int:
         """Show the buttons for a query; return how many parts of it are numbered."""
-        key = query.kind, len(query.options)
+        levels = self._desk.levels_of(query)
+        key = query.kind, len(query.options), tuple(levels)
         if key not in self._panels:
-            self._panels[key] = panel(query, self._desk.levels_of(query), say=self._say, tell=self._tell)
+            self._panels[key] = panel(query, levels, say=self._say, tell=self._tell)
         shown = self._panels[key]
         shown.clear()
         self.buttons, self.order = {**shown.buttons, **self._besides}, shown.order

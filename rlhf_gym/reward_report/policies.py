@@ -1,4 +1,4 @@
-"""Policies whose steps a learned reward is judged on: the run's own, the one it began with, and none."""
+"""Policies whose steps a learned reward is judged on: the run's own, the same untrained, and none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rlhf_gym.segments import Array, Trajectory
 SOURCES = {
     "policy": "the run's policy as it explores",
     "deterministic": "the run's policy, deterministic",
-    "untrained": "the policy that the run began with, exploring (no early checkpoint is kept)",
+    "untrained": "the same untrained, exploring (no early checkpoint is kept)",
     "random": "uniform actions",
 }
 """What is played, by name."""
@@ -36,8 +36,8 @@ class Policy(NamedTuple):
 def fresh_trajectories(run_dir: Path, config: RLHFConfig, *, n_episodes: int, seed: int) -> dict[str, list[Trajectory]]:
     """Play fresh episodes of each policy of `SOURCES`, where the run's reward was paid: at its horizon.
 
-    A run keeps its last checkpoints alone, so that there is no early policy but the one it began with: the weights that
-    the run's seed and settings give.
+    A run keeps its last checkpoints alone, so that there is no early policy but an untrained one: the weights that the
+    run's seed and settings give, whatever policy `agent.start` then put in their place.
 
     Args:
         run_dir: A finished run.

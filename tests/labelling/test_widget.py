@@ -11,7 +11,7 @@ from rlhf_gym.kinds import find_kind
 from rlhf_gym.labelling import ClipError, Desk
 from rlhf_gym.labelling.widget import Lesson, side_by_side
 from rlhf_gym.preferences import Answer
-from rlhf_gym.store import PreferenceStore
+from rlhf_gym.store import PreferenceStore, StoredRun
 
 LEFT, RIGHT, TIE, SKIP = Answer
 
@@ -175,6 +175,21 @@ def test_a_rating_has_a_button_a_level_with_its_word(teach):
     assert [lesson.buttons[name].description for name in "15"] == ["1 bad", "5 very good"]
     press(lesson, "4", "skip", "1", "undo", "2")
     assert texts() == ["4/5", "skip", "2/5"]
+
+
+def test_each_run_of_a_shared_store_has_its_own_words(tmp_path):
+    url, words = f"sqlite:///{tmp_path}/shared.db", {"a": ("bad", "fair", "good"), "b": ("slow", "medium", "fast")}
+    for seed, (name, levels) in enumerate(words.items()):
+        run = StoredRun(name, levels=levels)
+        with PreferenceStore(url, run=run) as store:
+            store.post(example_queries(1, kind="rating-3", seed=seed))
+            store.describe(run)
+    with PreferenceStore(url) as store:
+        lesson, seen = Lesson(Desk(store, ManyClips(False), kinds=["rating-3"]), who="ann"), []
+        for _ in words:
+            seen.append(tuple(lesson.buttons[name].description for name in "123"))
+            press(lesson, "2")
+    assert set(seen) == {("1 bad", "2 fair", "3 good"), ("1 slow", "2 medium", "3 fast")}
 
 
 def test_a_rating_without_words_has_as_many_levels_as_its_kind(teach):
