@@ -33,6 +33,7 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # safe for colour-blind eyes: Okabe & Ito
 MORE_COLOURS = ("#882255", "#7A4A1E", "#A58BEA", "#8F8F1F", "#332288", "#14532D")  # where one figure needs twelve
+LONG_DASHES = (0, (7, 1.2))  # where it needs still more
 MUTED = ("#3b3b3b", "#8c8c8c", "#a58a5f", "#7391a8", "#a5809a", "#7d9a78")
 DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (3, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
 INK = "#333333"
@@ -167,7 +168,7 @@ def draw_curves(
 
     With `interval`, the mean and its 95 % confidence interval (:func:`rlhf_gym.stats.mean_interval`).
 
-    Against labels, a setting that asked for none is drawn as the level it ended at.
+    Against labels, or the seconds they take, a setting that asked for none is drawn as the level it ended at.
 
     Raises:
         BadInput: If there is nothing to draw.
@@ -178,7 +179,7 @@ def draw_curves(
         if not curves:
             continue
         drawn = True
-        if x == "labels" and all(xs[-1] == 0 for xs, _ in curves):
+        if x in ("labels", "teacher_seconds") and all(xs[-1] == 0 for xs, _ in curves):
             ax.axhline(interquartile_mean([ys[-1] for _, ys in curves]), label=line.title, **style)
             continue
         grid, seeds = over_seeds(curves)
@@ -200,7 +201,10 @@ def draw_seeds(ax: Axes, runs: Rows, lines: Mapping[str, Line], panel: Panel) ->
     """Draw a row per setting: a dot per seed, and a bar at their interquartile mean."""
     for place, (name, style) in enumerate(zip(lines, _styles(lines), strict=True)):
         colour = style["color"]
-        values = np.array([float(row[panel.measure]) for row in runs if row["setting"] == name])
+        of_setting = [row[panel.measure] for row in runs if row["setting"] == name]
+        values = np.array([float(value) for value in of_setting if value != ""])
+        if not len(values):
+            continue
         rows = place + np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else [place]
         ax.plot(values, rows, "o", color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0, clip_on=False, zorder=3)
         ax.plot([interquartile_mean(values)] * 2, [place - 0.34, place + 0.34], color=colour, linewidth=2.2, zorder=2)
@@ -250,7 +254,8 @@ INTERQUARTILE = mean_name(ENOUGH)
 def _styles(lines: Mapping[str, Line]) -> list[dict[str, Any]]:
     """Colour, dashes and width of each line, given out in order."""
     muted = cycle({"color": colour, "linestyle": d, "linewidth": 1.4} for colour, d in zip(MUTED, DASHES, strict=True))
-    strong = cycle({"color": colour, "linestyle": "-", "linewidth": 2.2} for colour in COLOURS)
+    looks = ({"linestyle": d, "color": colour} for d in ("-", LONG_DASHES) for colour in COLOURS + MORE_COLOURS)
+    strong = cycle({**look, "linewidth": 2.2} for look in looks)
     return [next(muted if line.control else strong) for line in lines.values()]
 
 

@@ -13,7 +13,10 @@ from rlhf_gym.titles import titles
 def run(returns, *, steps=(1000, 2000, 3000), labels=(10, 20, 30), **settings):
     """A run of three rounds, as read_run would give it."""
     config = RLHFConfig.for_env(settings.pop("env_id", "CartPole-v1"), **settings)
-    metrics = [{"env_steps": s, "labels": n, "true_return": r} for s, n, r in zip(steps, labels, returns, strict=True)]
+    metrics = [
+        {"env_steps": s, "labels": n, "teacher_seconds": 5 * n, "true_return": r}
+        for s, n, r in zip(steps, labels, returns, strict=True)
+    ]
     return Run(Path("nowhere"), config, {}, metrics)
 
 
@@ -92,8 +95,9 @@ def test_the_last_round_with_a_number_of_labels_stands_for_it():
     assert points(figure.axes[1].lines[0]) == [[10, 20], [10, 30]]
 
 
-def test_a_control_without_labels_is_a_level_against_labels():
-    figure = learning_curve([run([1, 2, 3]), constant(1, [9, 20, 480])])
+@pytest.mark.parametrize("seconds", [False, True])
+def test_a_control_without_labels_is_a_level_against_labels_or_their_seconds(seconds):
+    figure = learning_curve([run([1, 2, 3]), constant(1, [9, 20, 480])], seconds=seconds)
     level = figure.axes[1].lines[1]
     assert points(level) == [[0, 1], [480, 480]]  # from edge to edge of the panel
     assert level.get_linestyle() == "--"

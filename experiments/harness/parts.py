@@ -14,7 +14,7 @@ Runs = Mapping[str, Sequence[Mapping[str, Any]]]
 
 def returns(setting: str, runs: Runs, measure: str = RETURN) -> list[float]:
     """Collect a setting's true returns, or another measure, one a seed."""
-    return [float(row[measure]) for row in runs.get(setting, ())]
+    return [float(row[measure]) for row in runs.get(setting, ()) if row[measure] != ""]
 
 
 @dataclass(frozen=True)

@@ -92,11 +92,10 @@ def table(results: Results, family: Family) -> str:
 def summarise(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
     """Make a row per setting and measure: interquartile mean over seeds, interval, range, share over the threshold."""
     return [
-        {"setting": name, "measure": measure}
-        | _over_seeds([float(row[measure]) for row in found])
-        | _share(settings[name], found)
+        {"setting": name, "measure": measure} | _over_seeds(values) | _share(settings[name], found)
         for name, found in runs.items()
         for measure in ("true_return_mean", *settings[name].measures)
+        if (values := [float(row[measure]) for row in found if row[measure] != ""])  # older rows may lack a measure
     ]
 
 

@@ -49,11 +49,15 @@ Positive: Final = _Positive()
 """Above 0."""
 
 
+WHOLE_NUMBERS: Final[Mapping[str, AtLeast]] = {
+    **dict.fromkeys(("n_steps", "n_epochs", "buffer_size", "gradient_steps"), AtLeast(1)),
+    "learning_starts": AtLeast(0),
+    "batch_size": AtLeast(2),  # PPO takes the advantages' standard deviation
+}
 AGENT_OPTIONS: Final[Mapping[str, AtLeast | _Fraction]] = {
     **dict.fromkeys(("learning_rate", "clip_range", "ent_coef", "vf_coef", "max_grad_norm"), AtLeast(0)),
-    **dict.fromkeys(("n_steps", "n_epochs", "buffer_size", "gradient_steps"), AtLeast(1)),
     **dict.fromkeys(("gamma", "gae_lambda", "tau", "exploration_fraction"), Fraction),
-    "batch_size": AtLeast(2),  # PPO takes the advantages' standard deviation
+    **WHOLE_NUMBERS,
 }
 """Bounds of Stable-Baselines3's own parameters, which it doesn't check itself."""
 
@@ -106,11 +110,14 @@ def _check_steps(config: Any) -> None:
     options, n_envs = config.agent.options, config.agent.n_envs
     for name, bound in AGENT_OPTIONS.items():
         value = options.get(name)
-        if value is None or (name in ("ent_coef", "gradient_steps") and value in ("auto", -1)):  # SAC's, SB3's
+        if value is None or _is_word(name, value):
             continue
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise BadInput(f"agent.options.{name} is {value!r}; expected a number")
         bound.check(f"agent.options.{name}", value)
+        if name in WHOLE_NUMBERS and isinstance(value, float):  # at which SB3 fails in its first update
+            remedy = f"use {int(value)}" if value.is_integer() else "use a whole number"
+            raise BadInput(f"agent.options.{name} is {value}; {remedy}")
     batch, rollout = options.get("batch_size"), n_envs * options.get("n_steps", 1)
     if batch is not None and "n_steps" in options and batch > rollout:
         raise BadInput(
@@ -124,6 +131,13 @@ def _check_steps(config: Any) -> None:
         raise BadInput(
             f"total_timesteps is {config.total_timesteps}; use at least {least}: {warm_up}one rollout of {config.algo}"
         )
+
+
+def _is_word(name: str, value: Any) -> bool:
+    """Whether a value has a meaning of its own to SB3, and is no number: SAC's auto or auto_0.1, and -1 gradient steps."""
+    if name == "ent_coef":
+        return isinstance(value, str) and value.startswith("auto")
+    return name == "gradient_steps" and value == -1
 
 
 def _check_reference(agent: Any) -> None:

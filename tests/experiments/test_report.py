@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.harness.report import figures, main, page_text, report, table
+from experiments.harness.report import figures, main, page_text, report, summarise, table
 from experiments.harness.results import read_results
 from experiments.harness.settings import known_columns, measure_names, names
 from experiments.questions import cartpole, novel_goals
@@ -39,6 +39,15 @@ def test_page_says_asked_beside_reached(tmp_path):
     assert table_row(page, "| 50 labels").endswith("true_return_mean ≥ 475 on at least 5 of 5 seeds | 5 of 5 | pass |")
     assert table_row(page, "| 20 labels").endswith("on at least 4 of 5 seeds | 3 of 5 | **short** |")
     assert table_row(page, "| fixed horizon, 100 labels").endswith("| not run | open: runs are missing |")
+
+
+def test_a_row_older_than_a_measure_is_left_out_of_it_alone(tmp_path):
+    fill(tmp_path / "cartpole", {"hold_at_one_50": [500]}, goal_return="")
+    fill(tmp_path / "cartpole", {"hold_at_one_50": [500, 490]}, goal_return=300)
+    rows = summarise(cartpole.SETTINGS, {"hold_at_one_50": read_rows(tmp_path / "cartpole" / "runs.csv")})
+    found = {row["measure"]: (row["n_seeds"], row["iqm"]) for row in rows}
+    assert found["goal_return"] == (2, 300) and found["true_return_mean"][0] == 3
+    assert "episode_length" not in found
 
 
 def test_a_page_begins_with_the_answer_from_the_rows(tmp_path):
