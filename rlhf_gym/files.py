@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then renamed."""
+"""Files: whole or not there, as they are written beside their place and then renamed; and the one of a database."""
 
 from __future__ import annotations
 
@@ -59,3 +59,18 @@ def to_disk(path: Path) -> None:
     except OSError:
         if not path.is_dir():  # Windows opens no folders, and not every file system syncs them
             raise
+
+
+def sqlite_file(url: str | None) -> str | None:
+    """Find the path of the SQLite file in a database URL, None of any other database."""
+    from sqlalchemy import make_url  # here, for it takes long, and only stores need it
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        found = make_url(url) if url else None
+    except ArgumentError:  # refused where it is opened
+        return None
+    if found is None or found.get_backend_name() != "sqlite":
+        return None
+    path = found.database or ":memory:"
+    return None if path == ":memory:" or path.startswith("file:") else path

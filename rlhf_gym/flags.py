@@ -120,6 +120,20 @@ def _whole_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | No
     )
 
 
+@REGISTRY.primitive_rule
+def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
+    """Parse a path; ``--output=~/clip.gif`` means the home folder, though no shell says so."""
+    if info.type is not Path:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=lambda words: Path(words[0]).expanduser() if words[0].startswith("~/") else Path(words[0]),
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
 def _read_whole_number(text: str) -> int:
     with suppress(ValueError, OverflowError):
         if (number := float(text)).is_integer() and "e" in text.lower():

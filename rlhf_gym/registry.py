@@ -379,7 +379,11 @@ def find_here() -> None:
 
 def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {name: p for name, p in inspect.signature(factory).parameters.items() if p.kind in kinds}
+    try:
+        parameters = inspect.signature(factory).parameters
+    except ValueError as error:  # some of Python's own
+        raise BadInput(f"{factory!r} doesn't tell its parameters; name a function or class of your own") from error
+    return {name: p for name, p in parameters.items() if p.kind in kinds}
 
 
 def _is_dotted(name: str) -> bool:

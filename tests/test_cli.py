@@ -252,6 +252,8 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("train --config MISSPELT", "did you mean query.scheme?"),
         ("train --config WRONG", "labels is 'few'; expected int"),
         ("train --config nowhere.yaml", "nowhere.yaml can't be read"),
+        ("train --config ODD", "odd.yaml can't be read"),
+        ("evaluate TRAINED --reward --map ² 1", "map got '²'; use a number from 0 to 3"),
         ("train --run-dir TRAINED", "already holds a run"),
         ("evaluate", "DIR"),
         ("evaluate EMPTY", "holds no finished run"),
@@ -283,8 +285,10 @@ def test_bad_input_ends_with_status_2_and_one_line(
     (tmp_path / "empty").mkdir()
     (tmp_path / "misspelt.yaml").write_text("query: {scheem: uniform}\n")
     (tmp_path / "wrong.yaml").write_text("labels: few\n")
+    (tmp_path / "odd.yaml").write_text("labels: !!int ''\n")
     before = sorted(trained.rglob("*"))
     places = {"TRAINED": trained, "EMPTY": "empty", "MISSPELT": "misspelt.yaml", "WRONG": "wrong.yaml"}
+    places |= {"ODD": "odd.yaml"}
     status, out, err = say(*(places.get(word, word) for word in words.split()))
     assert (status, out) == (2, "")
     assert err.startswith("rlhf-gym: ") and err.count("\n") == 1 and told in err

@@ -130,6 +130,7 @@ MAY_IMPORT = {
     },
     "saved_policy": {"agents", "assembly", "config", "envs", "errors"},
     "reward_report": {
+        "files",
         "trust",
         "saved_policy",
         "segments",
@@ -156,6 +157,7 @@ MAY_IMPORT = {
     "flags": {"config", "option_flags", "errors"},
     "sweeps": {"config", "runs", "rlhf", "stats", "errors"},
     "verbs": {
+        "files",
         "sweeps",
         "trust",
         "saved_policy",
@@ -293,6 +295,7 @@ def test_the_command_line_loads_nothing_heavy_before_a_verb_runs() -> None:
     assert set(imported_rooms(("cli",), "\n".join(at_once))) == {
         "config",
         "errors",
+        "files",
         "flags",
         "registry",
         "trust",

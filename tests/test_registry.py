@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import (
     GOALS,
     SOURCES,
@@ -132,3 +133,8 @@ def test_only_what_can_be_imported_again_has_a_dotted_name():
     assert dotted_name(_factory) == f"{__name__}:_factory"
     assert dotted_name(lambda: 0) is None
     assert dotted_name(3) is None
+
+
+def test_what_does_not_tell_its_parameters_is_refused() -> None:
+    with pytest.raises(BadInput, match="doesn't tell its parameters"):
+        make("teacher", "builtins:dict", {})

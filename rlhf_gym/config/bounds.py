@@ -134,7 +134,7 @@ def _check_steps(config: Any) -> None:
 
 
 def _is_word(name: str, value: Any) -> bool:
-    """Whether a value has a meaning of its own to SB3, and is no number: SAC's auto or auto_0.1, and -1 gradient steps."""
+    """Whether SB3 takes a value for no number: SAC's auto or auto_0.1, and -1 gradient steps."""
     if name == "ent_coef":
         return isinstance(value, str) and value.startswith("auto")
     return name == "gradient_steps" and value == -1

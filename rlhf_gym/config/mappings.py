@@ -16,7 +16,7 @@ import yaml
 
 from rlhf_gym.config.yaml_limits import load_yaml
 from rlhf_gym.config.yaml_text import Loader
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 
 # Evaluating annotations is most of what a configuration costs.
 types_of: Callable[..., dict[str, Any]] = cache(get_type_hints)
@@ -30,7 +30,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     try:
         settings = load_yaml(Path(path).read_text(encoding="utf-8"), Loader)
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: a date or a number that is none, or no text
+    except (OSError, yaml.YAMLError, *UNREADABLE) as error:  # a date or a number that is none, or no text
         raise BadInput(f"config {path} can't be read: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
         raise BadInput(f"config {path} holds {type(settings).__name__}; expected settings as `name: value` lines")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Sequence
 from contextlib import suppress
 
 IN_QUERY = ("password", "sslpassword")
@@ -21,10 +23,14 @@ def url_without_password(url: str) -> str:
     return url if bare == found else bare.render_as_string(hide_password=False)
 
 
-def command_without_passwords(command: str) -> str:
-    """Blot out passwords in the URLs of a command line."""
-    command = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", command)
-    return re.sub(r"([?&](?:ssl)?password=)[^&\s']*", r"\1***", command)
+def command_without_passwords(words: Sequence[str]) -> str:
+    """Join the words of a command line, passwords in their URLs blotted out."""
+    return shlex.join(_blotted(word) for word in words)
+
+
+def _blotted(word: str) -> str:
+    word = re.sub(r'(://[^:/@"]*):[^@"]*@', r"\1:***@", word)
+    return re.sub(r'([?&](?:ssl)?password=)[^&"]*', r"\1***", word)
 
 
 def password_variable(url: str | None) -> dict[str, str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import deepcopy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from rlhf_gym.files import sqlite_file
 
 PATHS = (
     "feedback.preferences",
@@ -17,6 +18,8 @@ PATHS = (
     "teacher_options.file",
 )
 """Settings that may name a file or folder; other text in them is a name."""
+WORDS = {"agent.start": ("best",), "agent.reference": ("start", "best")}
+"""What means something else in them, whatever files there are."""
 
 
 def absolute_store(url: str | None, folder: Path) -> str | None:
@@ -33,18 +36,17 @@ def lost_store(url: str | None) -> Path | None:
 
 
 def _relative_file(url: str | None) -> str | None:
-    """Find the path of the SQLite file in a database URL, if it is relative."""
-    from sqlalchemy import make_url  # here, for it takes long, and only stores need it
-    from sqlalchemy.exc import ArgumentError
+    path = sqlite_file(url)
+    return None if path is None or Path(path).is_absolute() else path
 
-    try:
-        found = make_url(url) if url else None
-    except ArgumentError:  # refused where it is opened
-        return None
-    if found is None or found.get_backend_name() != "sqlite":
-        return None
-    path = found.database or ":memory:"
-    return None if path == ":memory:" or path.startswith("file:") or Path(path).is_absolute() else path
+
+def with_home(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Write out ``~/`` in nested settings, which no shell does in a file, nor after an equals sign."""
+
+    def expanded(_: str, place: str) -> str:
+        return str(Path(place).expanduser()) if place.startswith("~/") else place
+
+    return _with_places(settings, ("run_dir", *PATHS), expanded)
 
 
 def absolute_paths(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -54,12 +56,27 @@ def absolute_paths(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         settings: Nested; a copy is returned.
         folder: Where paths begin.
     """
-    complete = deepcopy(dict(settings))
-    for setting in PATHS:
+
+    def whole(setting: str, place: str) -> str:
+        there = place not in WORDS.get(setting, ()) and (folder / place).exists()
+        return str(folder / place) if there else place
+
+    return _with_places(settings, PATHS, whole)
+
+
+def _with_places(
+    settings: Mapping[str, Any], names: Sequence[str], change: Callable[[str, str], str]
+) -> dict[str, Any]:
+    """Copy nested settings, each place in them changed by a function of its setting and of itself."""
+    changed = dict(settings)
+    for setting in names:
         *groups, name = setting.split(".")
-        group: dict[str, Any] = complete
+        group: Any = changed
         for one in groups:
-            group = group.get(one) or {}
-        if isinstance(place := group.get(name), str) and (folder / place).exists():
-            group[name] = str(folder / place)
-    return complete
+            if not isinstance(group.get(one), Mapping):
+                break
+            group[one] = group = dict(group[one])
+        else:
+            if isinstance(place := group.get(name), str):
+                group[name] = change(setting, place)
+    return changed

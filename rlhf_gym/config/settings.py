@@ -18,6 +18,7 @@ from rlhf_gym.config.earlier import as_written, renamed
 from rlhf_gym.config.mappings import build, check_types, keepable, merge, plain, read_yaml
 from rlhf_gym.config.named import DEFAULTS, Named, without_foreign_options
 from rlhf_gym.config.passwords import url_without_password
+from rlhf_gym.config.places import with_home
 from rlhf_gym.config.presets import preset
 from rlhf_gym.config.yaml_text import dump
 from rlhf_gym.files import write_text
@@ -381,7 +382,7 @@ class RLHFConfig:
         Raises:
             BadInput: On an unknown name (with a suggestion) or a value of the wrong type.
         """
-        config: RLHFConfig = build(cls, renamed(settings))
+        config: RLHFConfig = build(cls, with_home(renamed(settings)))
         return config
 
     def replace(self, **settings: Any) -> RLHFConfig:

@@ -421,4 +421,5 @@ STORE_RULES = (
     keeps_what_queries_share,
     tells_what_is_new,
     hands_out_the_kinds_that_can_be_shown,
+    renews_a_lease,
 )

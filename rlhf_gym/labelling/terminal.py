@@ -108,9 +108,10 @@ class _Sitting:
         return self._desk.next(self._who)
 
     def _undo(self) -> Query | None:
+        here = set(self._answered)
         undone = self._desk.undo(self._who, self._answered, opened=self._opened)
         self._note = "taken back; what now?" if undone else "there is no answer of yours to take back"
-        self._given -= undone is not None
+        self._given -= undone is not None and undone.id in here
         return undone
 
     def _heading(self, query: Query | None = None) -> list[str]:

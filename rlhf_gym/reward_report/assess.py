@@ -16,6 +16,7 @@ from rlhf_gym.config.code import code_named
 from rlhf_gym.envs import make_env
 from rlhf_gym.envs.names import action_names, observation_names
 from rlhf_gym.errors import BadInput
+from rlhf_gym.files import sqlite_file
 from rlhf_gym.preferences import Answer, Preference
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.reward_report.policies import SOURCES, fresh_trajectories
@@ -123,11 +124,11 @@ def _env(config: RLHFConfig) -> Env[Any, Any]:
 
 def _preferences(run_dir: Path, config: RLHFConfig) -> list[Preference]:
     """Read a run's preferences; opening a store that isn't there would make one."""
-    url = config.feedback.store
-    file = url.removeprefix("sqlite:///") if url else str(run_dir / "preferences.db")
-    if "://" not in file and not Path(file).is_file():
+    url, own = config.feedback.store, run_dir / "preferences.db"
+    file = sqlite_file(url) if url else own
+    if file and not Path(file).is_file():
         raise BadInput(f"the answers of {run_dir} were in {file}, which isn't there; bring it back")
-    with closing(PreferenceStore(url or Path(file), run=config.feedback.run or FIRST)) as store:
+    with closing(PreferenceStore(url or own, run=config.feedback.run or FIRST)) as store:
         return [preference for preference in store.preferences() if preference.query.why != OWN]
 
 

@@ -84,7 +84,7 @@ def _number(name: str, names: Sequence[str]) -> int:
     """Find a variable by its name or number."""
     if name in names:
         return names.index(name)
-    if name.isdigit() and int(name) < len(names):
+    if name.isdecimal() and int(name) < len(names):
         return int(name)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""

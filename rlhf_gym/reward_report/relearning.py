@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from rlhf_gym.reporting import evaluate, return_figures
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import Run, read_run, unfinished_run
+from rlhf_gym.runs.directory import is_finished
 from rlhf_gym.saved_policy import saved_policy
 from rlhf_gym.segments import RewardFunction, Trajectory
 from rlhf_gym.teachers import load_goal
@@ -138,8 +139,7 @@ def relearn(
     found = {one.key: one for one in _read(run.path / FILE)}
     for config in configs:
         if (config.seed, steps) not in found:
-            with closing(_begun(config)) as rlhf:
-                rlhf.learn(progress=progress)
+            with closing(_trained(config, progress=progress)) as rlhf:
                 one = _returns(rlhf.predict, config, run.config, pay)
             found = {other.key: other for other in _read(run.path / FILE)} | {one.key: one}
             _write(run.path / FILE, Relearning(title, own, list(found.values())))
@@ -187,12 +187,17 @@ def _checked(seeds: Sequence[int]) -> Sequence[int]:
     return seeds
 
 
-def _begun(config: RLHFConfig) -> RLHF:
-    """Begin a run, or go on with it where it was interrupted."""
-    place = config.run_dir
-    if place and (Path(place) / "config.yaml").exists() and unfinished_run(place) == config:
-        return RLHF.resume(place)
-    return RLHF(config)
+def _trained(config: RLHFConfig, *, progress: bool) -> RLHF:
+    """Do a run, from where it was interrupted; one that is finished is only read."""
+    place = config.run_dir or ""
+    there = (Path(place) / "config.yaml").exists() and unfinished_run(place, finished_too=True) == config
+    if there and is_finished(place):
+        return RLHF.load(place)
+    with ExitStack() as undo:
+        rlhf = undo.enter_context(closing(RLHF.resume(place) if there else RLHF(config)))
+        rlhf.learn(progress=progress)
+        undo.pop_all()
+    return rlhf
 
 
 def _returns(predict: Predict, learner: RLHFConfig, judged_by: RLHFConfig, pay: RewardFunction) -> Returns:

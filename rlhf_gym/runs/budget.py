@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.earlier import as_written
 from rlhf_gym.config.mappings import plain, read_yaml
 from rlhf_gym.config.places import absolute_paths, lost_store
 from rlhf_gym.errors import UNREADABLE, BadInput
@@ -69,7 +70,7 @@ def run_to_resume(path: str | Path, *, labels: int | None = None, total_timestep
     began = _provenance(path)
     if "settings" in began:
         folder = Path(began.get("folder") or os.getcwd())
-        was = RLHFConfig.from_dict(absolute_paths(began["settings"], folder))
+        was = RLHFConfig.from_dict(absolute_paths(as_written(began["settings"]), folder))
         config = RLHFConfig.from_dict(absolute_paths(plain(asdict(config)), folder))
         _check_unchanged(path, was, config)
     if lost := lost_store(config.feedback.store):
@@ -93,7 +94,13 @@ def run_to_resume(path: str | Path, *, labels: int | None = None, total_timestep
 def budgets_so_far(path: str | Path) -> list[Budget]:
     """Read the budgets of a run, one after the other; an earlier version's had one."""
     if found := _provenance(Path(path)).get("budgets"):
-        return [Budget(*one) for one in found]
+        try:
+            return [Budget(*one) for one in found]
+        except UNREADABLE as error:
+            raise BadInput(
+                f"budgets in {Path(path) / PROVENANCE} are {found}; expected lists of labels and total_timesteps: "
+                "bring it back, or begin another run with its answers (--preferences)"
+            ) from error
     config = RLHFConfig.from_run(Path(path) / CONFIG)
     return [Budget(config.labels, config.total_timesteps)]
 

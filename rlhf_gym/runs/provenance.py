@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import platform
-import resource
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from rlhf_gym.config.passwords import command_without_passwords
+
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None  # type: ignore[assignment]
 
 PACKAGES = ("rlhf_gym", "gymnasium", "stable_baselines3", "torch", "numpy", "mujoco")
 
@@ -31,12 +35,14 @@ def provenance(command: str | None = None, *, own: Mapping[str, str] | None = No
         "commit": _commit(),
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
         **({} if own is None else {"own": dict(own)}),
-        "command": command if command is not None else command_without_passwords(shlex.join(words)),
+        "command": command if command is not None else command_without_passwords(words),
     }
 
 
 def peak_rss_mb() -> float:
-    """Measure the most memory this process has held so far, in MB."""
+    """Measure the most memory this process has held so far, in MB; nan where the system doesn't tell."""
+    if resource is None:
+        return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak / 2**20 if sys.platform == "darwin" else peak / 2**10)
 

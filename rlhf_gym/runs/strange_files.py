@@ -20,7 +20,11 @@ def check_entries(run_dir: str | Path) -> None:
         for name in (*folders, *files):
             path = Path(folder, name)
             if path.is_symlink():
-                if not path.resolve().is_relative_to(top) and not is_trusted(f"link to {path.resolve()}"):
+                try:
+                    target = path.resolve()
+                except (OSError, RuntimeError):  # before Python 3.13
+                    raise BadInput(f"{path} is a link to itself; remove it") from None
+                if not target.is_relative_to(top) and not is_trusted(f"link to {target}"):
                     raise BadInput(
                         f"{path} is a link to {os.readlink(path)}, out of the run directory; put what it leads to in "
                         "its place, or, if you made it, say --trust (in Python RLHF_GYM_TRUST=1)"

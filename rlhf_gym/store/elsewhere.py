@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from rlhf_gym.errors import BadInput
+from rlhf_gym.files import sqlite_file
 from rlhf_gym.preferences import Preference
 from rlhf_gym.store.exchange import read_preferences
 from rlhf_gym.store.preference_store import PreferenceStore
@@ -31,7 +30,7 @@ def preferences_at(place: str) -> list[Preference]:
 
 
 def _from_url(url: str) -> list[Preference]:
-    file = make_url(url).database if url.startswith("sqlite:///") else None
+    file = sqlite_file(url)
     if file and not Path(file).is_file():
         raise BadInput(f"preferences are to come from {url}, a file that isn't there; name the one that holds them")
     return _from_store(url)

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
+from rlhf_gym.files import sqlite_file
 
 if TYPE_CHECKING:
     from gymnasium import Space
@@ -63,8 +64,6 @@ def store_of(run_dir: Path, url: str | None = None, run: str | None = None, **ho
         run: Which run of the store; None is that of the run directory, or every one.
         **how: As :class:`PreferenceStore` takes it.
     """
-    from sqlalchemy import make_url
-
     from rlhf_gym.runs.strange_files import check_entries
     from rlhf_gym.store import FIRST, PreferenceStore
 
@@ -75,7 +74,7 @@ def store_of(run_dir: Path, url: str | None = None, run: str | None = None, **ho
     url, file = url or (config.feedback.store if config else None), run_dir / "preferences.db"
     if url is None and not file.is_file():
         raise BadInput(f"{run_dir} holds no preferences.db; use the directory of a run, or name its --store")
-    path = make_url(url).database if url and url.startswith("sqlite:///") else None
+    path = sqlite_file(url)
     if path and not Path(path).is_file():
         raise BadInput(f"store {url} is a file that isn't there; name the one that the run writes to")
     run = run or ((config.feedback.run or FIRST) if config else None)

@@ -92,7 +92,8 @@ class Import:
         preferences, wanted = Exported(self.path), None
         if self.run_dir and (config := config_of(self.run_dir)):
             wanted = wanted_by_run(config.env_id, *spaces_of(config, self.run_dir), config.segment_length)
-        with store_of(self.run_dir) if self.run_dir else PreferenceStore(self.store or "", run=self.of_run) as store:
+        there, run = self.run_dir, self.of_run
+        with store_of(there, run=run) if there else PreferenceStore(self.store or "", run=run) as store:
             store.check_one_run()
             added = add_preferences(preferences, store, wanted)
         print(f"{added.new} preferences are new, {added.known} were there already")

@@ -154,7 +154,7 @@ def _runs_of(folder: Path) -> list[Path]:
     if (folder / "config.yaml").exists() or not (folder / "runs.csv").exists():
         return [folder]
     if not kept.is_dir() or not (found := [path for path in sorted(kept.iterdir()) if is_finished(path)]):
-        raise BadInput(f"{folder} is of a sweep that kept no run directory here; sweep with --keep-runs")
+        raise BadInput(f"{folder} is of a sweep that kept no run directory here; sweep without --no-keep-runs")
     return found
 
 

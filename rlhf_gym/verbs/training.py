@@ -124,7 +124,7 @@ def default_run_dir(config: RLHFConfig) -> str:
     reward = config.reward
     source = source_entry(reward.source)
     options = {**source.options, **reward.source_options}
-    paid = "_".join([reward.source, *(v if isinstance(v, str) else f"{v:g}" for v in options.values())])
+    paid = "_".join([reward.source, *(f"{v:g}" if type(v) in (int, float) else str(v) for v in options.values())])
     if source.labels:
         paid = f"{config.teacher}_{config.labels}"
     return f"runs/{_as_file(config.env_id)}_{_as_file(paid)}_seed{config.seed}"

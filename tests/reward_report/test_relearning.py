@@ -104,6 +104,13 @@ def test_a_directory_of_their_own_holds_whole_runs_and_an_interrupted_one_is_gon
     assert run.summary["reward_source"] == "frozen" and run.summary["labels"] == 0
 
 
+def test_a_finished_run_whose_figures_are_gone_is_judged_again_and_not_learned(run_dir, tmp_path, monkeypatch):
+    (found,) = relearn(run_dir, seeds=[4], total_timesteps=1300, out=tmp_path / "again").relearned
+    (run_dir / "relearned.json").unlink()
+    monkeypatch.setattr(RLHF, "learn", lambda *_, **__: pytest.fail("it learns again"))
+    assert relearn(run_dir, seeds=[4], total_timesteps=1300, out=tmp_path / "again").relearned == [found]
+
+
 def test_with_the_agent_settings_of_the_run_nobody_is_asked(trained):
     run = read_run(trained[0])
     config = relearning_config(run, 7, 999_999, None)

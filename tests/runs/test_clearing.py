@@ -11,10 +11,12 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from rlhf_gym import cli
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Query
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import RunDirectory, lifecycle
 from rlhf_gym.runs.directory import FOLDERS
+from rlhf_gym.runs.strange_files import check_entries
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import Teacher
 
@@ -150,3 +152,9 @@ def test_what_was_asked_of_people_or_of_somebodys_own_teacher_is_kept(tmp_path: 
     with closing(PreferenceStore(tmp_path / "run" / "preferences.db")) as store:
         assert store.counts().asked
     assert (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_link_to_itself_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(BadInput, match="link is a link to itself; remove it"):
+        check_entries(tmp_path)

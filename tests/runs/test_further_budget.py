@@ -12,6 +12,7 @@ import yaml
 
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.cli import main
+from rlhf_gym.errors import BadInput
 from rlhf_gym.queries.further import plan_further
 from rlhf_gym.queries.schedules import Part, constant, front_loaded
 from rlhf_gym.runs import read_run, run_to_resume
@@ -274,3 +275,12 @@ def test_what_settings_name_by_a_relative_path_is_found_from_another_folder(
         copy.unlink()
     with closing(RLHF.resume("../run")) as rlhf:
         assert rlhf.learn()["labels"] == 6
+
+
+@pytest.mark.parametrize("budgets", [[1], "many", [[1, 2, 3, 4, 5, 6]]])
+def test_damaged_budgets_are_told_in_one_line(finished: Path, tmp_path: Path, budgets: Any) -> None:
+    run = copy_of(finished, tmp_path / "run")
+    told = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps(told | {"budgets": budgets}))
+    with pytest.raises(BadInput, match=r"^budgets in .*provenance\.json are "):
+        budgets_so_far(run)
