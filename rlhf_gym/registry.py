@@ -129,7 +129,7 @@ KINDS = {
     "comparison": Entry("rlhf_gym.kinds.comparison:COMPARISON"),
     "ranking": Entry("rlhf_gym.kinds.ranking:RANKING"),
     "rating": Entry("rlhf_gym.kinds.rating:RATING"),
-    **{f"rating-{n}": Entry(f"rlhf_gym.kinds.rating:RATING_{n}") for n in (2, 3, 4, 6, 7, 8, 9)},
+    **{f"rating-{n}": Entry(f"rlhf_gym.kinds.rating:RATING{'' if n == 5 else f'_{n}'}") for n in range(2, 10)},
     "switch_off": Entry("rlhf_gym.kinds.switch_off:SWITCH_OFF"),
     "demonstration": Entry("rlhf_gym.kinds.demonstration:DEMONSTRATION"),
     "correction": Entry("rlhf_gym.kinds.correction:CORRECTION"),

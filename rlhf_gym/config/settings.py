@@ -82,7 +82,7 @@ class QueryConfig:
     """Most recent environment steps that queries are cut from."""
     trajectories: str | None = None
     """Cut queries from these recorded trajectories, and none from the policy's own: `minari:ID`, a Minari dataset on
-    this machine, or a file of :func:`save_trajectories`. There is no warm-up then."""
+    this machine, or a file of `rlhf_gym.envs.save_trajectories`. There is no warm-up then."""
     shown: Annotated[float, Fraction] = 0.0
     """Share of the run's environment steps that are played to be shown, with other exploration noise than the policy's
     own and in environments of their own; nothing is learned from them. They have the same share of `memory_steps`, and
@@ -122,7 +122,8 @@ class FeedbackConfig:
     """Name of this run in its store, which no other run there has; None makes one up from the run directory's name."""
     demonstrator: Annotated[str | None, arg(aliases=["--demonstrator"])] = None
     """What a synthetic teacher shows as a demonstration, or goes on with in a correction: a run directory or a policy's
-    file, which plays; or, for demonstrations, trajectories: `minari:ID`, or a file of :func:`save_trajectories`."""
+    file, which plays; or, for demonstrations, trajectories: `minari:ID`, or a file of
+    `rlhf_gym.envs.save_trajectories`."""
     instructions: Annotated[str, arg(aliases=["--instructions"])] = ""
     """What people are to look for, in your words; shown above every query."""
     draw: Annotated[Literal["auto", "replay", "states"], arg(aliases=["--draw"])] = "auto"
@@ -245,7 +246,8 @@ class AgentConfig:
     start: str | None = None
     """Where the policy starts: a run directory or a policy's file, whose weights are copied where class, spaces and
     layers are the same, and whose play is cloned otherwise; trajectories, which are cloned (`minari:ID`, or a file of
-    :func:`save_trajectories`); or `best`: the better segments of `feedback.preferences`, cloned. None is untrained."""
+    `rlhf_gym.envs.save_trajectories`); or `best`: the better segments of `feedback.preferences`, cloned. None is
+    untrained."""
     start_options: Options = field(default_factory=dict)
     """How `start` and `reference` are taken over: `episodes` and `steps` to clone, at most; `copy` (True), else weights
     aren't; `deterministic` (False), of a policy that plays; of the fit: `epochs` (100), `batch_size` (64),
