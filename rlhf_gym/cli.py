@@ -50,6 +50,8 @@ def _run(args: Sequence[str]) -> int:
     except KeyboardInterrupt as stop:
         return _complain(str(stop) or "interrupted; the files written so far stay", getattr(stop, "status", 130))
     except (OSError, ImportError) as error:
+        if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "rlhf_gym":
+            raise  # a mistake of ours, as no package is missing
         if isinstance(error, BrokenPipeError) and (_nobody_reads() or _is_closed(sys.stdout)):
             return NOBODY_READS
         return _complain(str(error), 2)

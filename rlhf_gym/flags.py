@@ -85,12 +85,13 @@ def _unbox(box: str, args: Sequence[str]) -> str:
     message = " ".join(message.partition("Got errors:")[0].split()).rstrip(".")
     message = re.sub(r"^Error parsing (?:[A-Z]\w+: )?", "", message)  # flags keep their name, dataclasses don't
     message = re.sub(r": (?:invalid literal for int|could not convert string to float).*: (?='.*'$)", " is ", message)
+    message = re.sub(r": no type matching .* could be instantiated from \['(.*)'\]$", _is, message)
     message = re.sub(r"invalid choice (.*) for argument '(--\S+)'\. Expected one of \((.*)\)", _none_of, message)
     found = re.finditer(r"^( +)--.*(?:\n\1[^ -].*)*", hints, re.MULTILINE)  # a long one goes on, indented alike
     helps = "Argument helptext" in hints  # which is broken between words, and a list of names anywhere
     flags = [(" " if helps else "").join(map(str.strip, flag[0].splitlines())) for flag in found]
     if helps:
-        explained = (re.sub(r"^(--\S+ \S+) ", r"\1: ", flag) for flag in flags)
+        explained = (re.sub(r"^(--\S+ (?:\{.*?\}\|\{.*?\}|\S+)) ", r"\1: ", flag) for flag in flags)
         return f"{message}; expected {', '.join(explained)};"
     if flags:
         return f"{message}; did you mean {', '.join(flags)}?"
@@ -98,6 +99,10 @@ def _unbox(box: str, args: Sequence[str]) -> str:
         before = args[args.index(left[1], 1) - 1]
         message += f"; {before} takes no value" * before.startswith("--")
     return message + ";"
+
+
+def _is(came: re.Match[str]) -> str:
+    return " is " + " ".join(came[1].split("', '"))
 
 
 def _none_of(choice: re.Match[str]) -> str:
@@ -161,5 +166,5 @@ def _read_json_object(text: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise BadInput(f"{text} is no object such as {EXAMPLE}")
+        raise BadInput(f"{text} is no JSON object such as {EXAMPLE}")
     return value

@@ -98,6 +98,7 @@ def learning_curve(
     left.set_title(envs.pop() if len(envs) == 1 else "", loc="left", color=INK, fontweight="bold")
     _legend(figure, left, rows, interval=interval)
     if output is not None:
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(output, dpi=150)
     return figure
 

@@ -13,7 +13,7 @@ import math
 import operator
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,6 +213,8 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
     "feedback.goal": GOALS,
 }
 """Tables by the setting that takes their names."""
+CALLED_WITH = {"feedback.goal": ("observations", "actions", "next_observations")}
+"""What the objects of some tables are called with, by place, in place of options."""
 
 
 def teacher_entry(name: str) -> TeacherEntry:
@@ -258,7 +260,7 @@ def kind_shares(kinds: str) -> dict[str, float]:
     Raises:
         BadInput: If one comes twice or has no share, or shares aren't above 0 and 1 together.
     """
-    if "=" not in kinds:
+    if not {"=", ","} & set(kinds):
         return {kinds: 1.0}
     found: dict[str, float] = {}
     for part in kinds.split(","):
@@ -300,7 +302,10 @@ def load(setting: str, name: str) -> Any:
             f"RLHF.resume or RLHF.load(directory, {setting.rpartition('.')[2]}=...)"
         )
     entry = TABLES[setting].get(name)
-    return _import(entry.target if entry else name, f"{setting} is {name!r}")
+    found = _import(entry.target if entry else name, f"{setting} is {name!r}")
+    if arguments := CALLED_WITH.get(setting):
+        _check_takes(found, arguments, f"{setting} is {name!r}")
+    return found
 
 
 def make(setting: str, name: str, options: Mapping[str, Any], /, **offered: Any) -> Any:
@@ -326,10 +331,10 @@ def make(setting: str, name: str, options: Mapping[str, Any], /, **offered: Any)
         if parameter.default is parameter.empty and parameter.name not in {**offered, **options}
     ]
     if missing:
-        raise BadInput(
-            f"{setting} {name} needs {', '.join(missing)}; set it in its options, or give it a default (it is offered "
-            f"{', '.join(offered) or 'nothing'})"
-        )
+        remedy = ", ".join(f"{setting}_options.{parameter}" for parameter in missing)
+        if name not in TABLES[setting]:
+            remedy += f", or give it a default (it is offered {', '.join(offered) or 'nothing'})"
+        raise BadInput(f"{setting} {name} needs {', '.join(missing)}; set {remedy}")
     return factory(**{key: value for key, value in offered.items() if key in wanted}, **options)
 
 
@@ -384,6 +389,21 @@ def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     except ValueError as error:  # some of Python's own
         raise BadInput(f"{factory!r} doesn't tell its parameters; name a function or class of your own") from error
     return {name: p for name, p in parameters.items() if p.kind in kinds}
+
+
+def _check_takes(function: Any, arguments: Sequence[str], what: str) -> None:
+    """Refuse a function that can't be called with these arguments by place; what can't be called is told elsewhere."""
+    if not callable(function):
+        return
+    try:
+        inspect.signature(function).bind(*arguments)
+    except ValueError:  # some of Python's own don't tell
+        return
+    except TypeError as error:
+        raise BadInput(
+            f"{what}, which can't be called with {len(arguments)} arguments ({error}); expected a function of "
+            f"{', '.join(arguments)}"
+        ) from error
 
 
 def _is_dotted(name: str) -> bool:

@@ -77,12 +77,12 @@ def test_a_run_is_asked_about_what_another_exported(trained, capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("{run} --minari bad", "minari dataset bad can't be made"),
+        ("{run} --minari bad", "--minari is 'bad'; expected a name with a version, such as cartpole/mine-v0"),
         ("{run} --minari a-v0 --n-episodes 0", "n_episodes is 0; use at least 1"),
         ("{run} --minari a-v0 --output there", "output is of exported preferences and minari is a-v0; leave one"),
         ("{run} --episodes queries", "episodes is of a Minari dataset; name it, as in --minari mine/policy-v0"),
         ("{run} --seed 3", "seed is of a Minari dataset; name it"),
-        ("nowhere --minari a-v0", "nowhere holds no finished run"),
+        ("nowhere --minari a-v0", "nowhere isn't there; name a run directory"),
         ("nowhere --minari a-v0 --episodes queries", "nowhere holds no run (config.yaml missing)"),
     ],
 )

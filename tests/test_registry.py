@@ -123,7 +123,9 @@ def test_options_are_those_of_the_factory(options, message):
 
 
 def test_what_a_factory_needs_and_nobody_gives_is_named(here):
-    with pytest.raises(ValueError, match="teacher my_own_things:eager needs reward; set it in its options"):
+    with pytest.raises(
+        ValueError, match="teacher my_own_things:eager needs reward; set teacher_options.reward, or give it a default"
+    ):
         make("teacher", "my_own_things:eager", {}, seed=0)
     with pytest.raises(ValueError, match="teacher is 'my_own_things:three', which is 3; expected a function or class"):
         make("teacher", "my_own_things:three", {})
@@ -138,3 +140,8 @@ def test_only_what_can_be_imported_again_has_a_dotted_name():
 def test_what_does_not_tell_its_parameters_is_refused() -> None:
     with pytest.raises(BadInput, match="doesn't tell its parameters"):
         make("teacher", "builtins:dict", {})
+
+
+def test_a_goal_of_other_arguments_is_refused_by_their_names(here: Path) -> None:
+    with pytest.raises(BadInput, match="can't be called with 3 arguments .* a function of observations, actions, next"):
+        load("feedback.goal", "my_own_things:eager")

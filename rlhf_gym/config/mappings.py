@@ -31,9 +31,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         settings = load_yaml(Path(path).read_text(encoding="utf-8"), Loader)
     except (OSError, yaml.YAMLError, *UNREADABLE) as error:  # a date or a number that is none, or no text
-        raise BadInput(f"config {path} can't be read: {' '.join(str(error).split())}") from error
+        raise BadInput(f"{path} can't be read: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
-        raise BadInput(f"config {path} holds {type(settings).__name__}; expected settings as `name: value` lines")
+        raise BadInput(f"{path} holds {type(settings).__name__}; expected settings as `name: value` lines")
     return settings
 
 

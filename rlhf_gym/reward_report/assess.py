@@ -108,6 +108,9 @@ def judging_of(run_dir: Path, config: RLHFConfig) -> Judging:
     Raises:
         BadInput: If there is no reward model, or its answers are gone.
     """
+    source = config.reward.source
+    if not source_entry(source).labels:
+        raise BadInput(f"{run_dir} was paid reward.source {source}, which isn't learned; use a run that learned one")
     if not (run_dir / "reward_model" / "model.json").is_file():
         raise BadInput(f"{run_dir} holds no reward model; use the directory of a whole run that learned a reward")
     with closing(_env(config)) as env:

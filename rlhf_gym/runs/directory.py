@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +187,16 @@ def unfinished_run(path: str | Path, *, finished_too: bool = False) -> RLHFConfi
         raise BadInput(f"{error}; bring config.yaml back, or begin again with the answers: {again}") from error
 
 
+def _not_finished(path: Path, missing: Sequence[str]) -> str:
+    """Say why a place is no finished run, and what to do."""
+    if not path.is_dir():
+        is_what = "is a file" if path.exists() else "isn't there"
+        return f"{path} {is_what}; name a run directory (the --run-dir of a train)"
+    if "config.yaml" not in missing and "summary.json" in missing:
+        return f"the run in {path} isn't finished; go on with it: rlhf-gym resume {shlex.quote(str(path))}"
+    return f"{path} holds no finished run ({', '.join(missing)} missing); use the --run-dir of a train"
+
+
 def read_run(path: str | Path) -> Run:
     """Read a run directory.
 
@@ -195,7 +205,7 @@ def read_run(path: str | Path) -> Run:
     """
     path = Path(path)
     if missing := [name for name in FILES[:4] if not (path / name).is_file()]:  # a pipe would be read for ever
-        raise BadInput(f"{path} holds no finished run ({', '.join(missing)} missing); use the --run-dir of a train")
+        raise BadInput(_not_finished(path, missing))
     config = RLHFConfig.from_run(path / "config.yaml")
     try:
         with (path / "metrics.csv").open(newline="") as file:

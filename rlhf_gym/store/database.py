@@ -114,7 +114,7 @@ def _engine(url: str | Path) -> Engine:
     try:
         engine = create_engine(place, **_options(place))
     except ImportError as error:
-        raise ImportError(f"preference store {place!r} needs a driver: pip install {error.name}") from error
+        raise ImportError(f"preference store {place!r} needs the module {error.name}; install its package") from error
     except ArgumentError as error:
         raise BadInput(f"preference store is {place!r}: {reason(error)}; use sqlite or postgresql+psycopg") from error
     set_up = {"sqlite": _set_up_sqlite, "postgresql": _set_up_postgresql}
@@ -130,7 +130,7 @@ def _url(url: str | Path) -> URL:
         return make_url(url)
     except ArgumentError as error:
         raise BadInput(
-            f"preference store is {url!r}; expected a database URL such as sqlite:///preferences.db, or a Path"
+            f"preference store is {url!r}; expected a database URL such as sqlite:///answers.db, or in Python a Path"
         ) from error
 
 

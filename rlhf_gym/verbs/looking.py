@@ -105,7 +105,8 @@ class Watch:
         from rlhf_gym.envs import frames_per_second, replay, write_clip
 
         output = self.output or self.run_dir / "policy.gif"
-        if self.run_dir.is_dir() and not os.access(output.parent, os.W_OK):  # before it plays and draws
+        folder = output.parent  # asked of before it plays and draws
+        if self.run_dir.is_dir() and folder.exists() and not os.access(folder, os.W_OK):
             raise BadInput(f"output is {output}, in a folder that can't be written; name another file by --output")
         config, episodes = play_run(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
         frames = np.concatenate([replay(episode) for episode in episodes])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from rlhf_gym.config import RLHFConfig
@@ -27,6 +28,8 @@ def export_to_minari(asked: Export, dataset_id: str) -> str:
     for name in ("output", "no_parquet"):
         if getattr(asked, name):
             raise BadInput(f"{name} is of exported preferences and minari is {dataset_id}; leave one of them out")
+    if not re.fullmatch(r".+-v\d+", dataset_id):
+        raise BadInput(f"--minari is {dataset_id!r}; expected a name with a version, such as cartpole/mine-v0")
     if asked.episodes == "policy":
         config, trajectories = play_run(asked.run_dir, n_episodes=asked.n_episodes, seed=asked.seed)
         what, how = "episodes of its final policy", {"policy": "final, deterministic", "seed": asked.seed}

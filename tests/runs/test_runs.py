@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.errors import BadInput
 from rlhf_gym.runs import Round, RunDirectory, Stopwatch, metrics_so_far, read_run
 from rlhf_gym.runs.directory import FILES
 from rlhf_gym.runs.metrics import add_round, forget_rounds_from
@@ -114,15 +115,21 @@ def test_a_run_that_is_still_going_on_gives_its_finished_rows(tmp_path: Path) ->
     assert math.isnan(first["true_return"]) and second == {"round": 1, "true_return": 21.5}
 
 
-@pytest.mark.parametrize("missing", ["config.yaml", "provenance.json", "metrics.csv", "summary.json"])
+@pytest.mark.parametrize("missing", ["config.yaml", "provenance.json", "metrics.csv"])
 def test_a_run_that_is_not_finished_is_refused_by_what_is_missing(missing: str, tmp_path: Path) -> None:
     (finished(tmp_path) / missing).unlink()
     with pytest.raises(ValueError, match=rf"holds no finished run \({missing} missing\)"):
         read_run(tmp_path)
 
 
+def test_who_asks_for_an_unfinished_run_is_told_how_to_finish_it(tmp_path: Path) -> None:
+    (finished(tmp_path) / "summary.json").unlink()
+    with pytest.raises(BadInput, match="isn't finished; go on with it: rlhf-gym resume "):
+        read_run(tmp_path)
+
+
 def test_a_directory_that_is_not_there_holds_no_run(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nowhere holds no finished run"):
+    with pytest.raises(BadInput, match="nowhere isn't there; name a run directory"):
         read_run(tmp_path / "nowhere")
 
 

@@ -249,4 +249,4 @@ def test_a_sweep_s_folder_is_plotted_a_line_for_each_setting(file, tmp_path, mon
     assert sweep(file, out=tmp_path / "none", keep_runs=False, execute=pretend) == {}
     capsys.readouterr()
     assert main(["plot", str(tmp_path / "none")]) == 2
-    assert "is of a sweep that kept no run directory here; sweep with --keep-runs" in capsys.readouterr().err
+    assert "is of a sweep that kept no run directory here; sweep without --no-keep-runs" in capsys.readouterr().err
