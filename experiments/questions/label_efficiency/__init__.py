@@ -42,13 +42,14 @@ def difference(task: str, variant: str, runs: Runs) -> tuple[float, float, float
 
 
 def more(settings: Mapping[str, Setting], runs: Runs) -> Iterator[str]:
-    """Put every variant beside the preset, task by task."""
+    """Put every variant beside the preset, task by task; those without runs are left out."""
+    tasks = {name: task for name, task in TASKS.items() if any(difference(name, each, runs) for each in VARIANTS)}
     yield "\n## Every variant beside the preset\n\nPart of PPO's gain, less the preset's [95 % bootstrap interval].\n"
-    yield f"| part | variant | {' | '.join(task.title for task in TASKS.values())} |"
-    yield "|---" * (len(TASKS) + 2) + "|"
+    yield f"| part | variant | {' | '.join(task.title for task in tasks.values())} |"
+    yield "|---" * (len(tasks) + 2) + "|"
     for title, variants in PARTS.values():
         for name, (variant, _) in variants.items():
-            found = [difference(task, name, runs) for task in TASKS]
+            found = [difference(task, name, runs) for task in tasks]
             if any(found):
                 cells = [f"{f[0]:+.2f} [{f[1]:+.2f}, {f[2]:+.2f}]" if f else "" for f in found]
                 yield f"| {title} | {variant} | {' | '.join(cells)} |"
