@@ -332,6 +332,15 @@ def test_a_fault_in_the_program_keeps_its_traceback(trained: Path, monkeypatch: 
         cli.main(["evaluate", str(trained)])
 
 
+def test_a_name_that_our_own_code_lacks_is_no_bad_input(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Evaluate) -> None:
+        raise ImportError("cannot import name", name="rlhf_gym.files")
+
+    monkeypatch.setattr(Evaluate, "run", fail)
+    with pytest.raises(ImportError, match="cannot import name"):
+        cli.main(["evaluate", str(trained)])
+
+
 def test_a_stop_by_the_keyboard_is_one_line_and_status_130(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(self: Evaluate) -> None:
         raise KeyboardInterrupt

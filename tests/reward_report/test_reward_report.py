@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from rlhf_gym import RLHF, RLHFConfig, cli
+from rlhf_gym.errors import BadInput
 from rlhf_gym.evaluation import play
 from rlhf_gym.reward_report import ROWS, Row, assess, judge_run, map_figure, maps, reliability_figure
 from rlhf_gym.reward_report.policies import SOURCES, fresh_trajectories
@@ -209,6 +210,14 @@ def test_a_run_without_a_reward_model_is_refused(run_dir, tmp_path, capsys):
     for words in (["--reward"], ["--metrics", "epic"]):
         assert cli.main(["evaluate", str(tmp_path / "run"), "--n-episodes", "1", *words]) == 2
         assert "run holds no reward model; use the directory of a whole run" in capsys.readouterr().err
+
+
+def test_a_run_that_learned_no_reward_is_refused(run_dir, tmp_path):
+    shutil.copytree(run_dir, tmp_path / "run")
+    config = RLHFConfig.from_run(run_dir / "config.yaml").replace(reward={"source": "constant"})
+    config.to_yaml(tmp_path / "run" / "config.yaml")
+    with pytest.raises(BadInput, match="was paid reward.source constant, which isn't learned"):
+        judge_run(tmp_path / "run", n_episodes=1)
 
 
 def test_a_run_whose_answers_are_gone_is_refused(run_dir, tmp_path):
