@@ -8,5 +8,8 @@ from experiments.harness.run import main
 from rlhf_gym.verbs.interrupts import interrupted_by_signals
 
 if __name__ == "__main__":
-    with interrupted_by_signals():
-        sys.exit(tyro.cli(main))
+    try:
+        with interrupted_by_signals():
+            sys.exit(tyro.cli(main))
+    except KeyboardInterrupt as stop:  # the rows so far are kept
+        sys.exit(getattr(stop, "status", 130))
