@@ -85,13 +85,13 @@ def _unbox(box: str, args: Sequence[str]) -> str:
     message = " ".join(message.partition("Got errors:")[0].split()).rstrip(".")
     message = re.sub(r"^Error parsing (?:[A-Z]\w+: )?", "", message)  # flags keep their name, dataclasses don't
     message = re.sub(r": (?:invalid literal for int|could not convert string to float).*: (?='.*'$)", " is ", message)
-    message = re.sub(r": no type matching .* could be instantiated from \['(.*)'\]$", _is, message)
+    message = re.sub(r": (?:no type matching|Could not find).* (?:from|arguments:) \[['\"](.*)['\"]\]$", _is, message)
     message = re.sub(r"invalid choice (.*) for argument '(--\S+)'\. Expected one of \((.*)\)", _none_of, message)
     found = re.finditer(r"^( +)--.*(?:\n\1[^ -].*)*", hints, re.MULTILINE)  # a long one goes on, indented alike
     helps = "Argument helptext" in hints  # which is broken between words, and a list of names anywhere
     flags = [(" " if helps else "").join(map(str.strip, flag[0].splitlines())) for flag in found]
     if helps:
-        explained = (re.sub(r"^(--\S+ (?:\{.*?\}\|\{.*?\}|\S+)) ", r"\1: ", flag) for flag in flags)
+        explained = (re.sub(r"^(--\S+ (?:\{.*?\}\|\{.*?\}|\[\S+ \[.*?\]\]|\S+)) ", r"\1: ", flag) for flag in flags)
         return f"{message}; expected {', '.join(explained)};"
     if flags:
         return f"{message}; did you mean {', '.join(flags)}?"
@@ -102,7 +102,7 @@ def _unbox(box: str, args: Sequence[str]) -> str:
 
 
 def _is(came: re.Match[str]) -> str:
-    return " is " + " ".join(came[1].split("', '"))
+    return f" is {' '.join(came[1].split(chr(39) + ', ' + chr(39)))!r}"
 
 
 def _none_of(choice: re.Match[str]) -> str:

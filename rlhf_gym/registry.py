@@ -331,10 +331,10 @@ def make(setting: str, name: str, options: Mapping[str, Any], /, **offered: Any)
         if parameter.default is parameter.empty and parameter.name not in {**offered, **options}
     ]
     if missing:
-        remedy = ", ".join(f"{setting}_options.{parameter}" for parameter in missing)
+        remedy = f"set {' and '.join(missing)} in its options"
         if name not in TABLES[setting]:
             remedy += f", or give it a default (it is offered {', '.join(offered) or 'nothing'})"
-        raise BadInput(f"{setting} {name} needs {', '.join(missing)}; set {remedy}")
+        raise BadInput(f"{setting} {name} needs {', '.join(missing)}; {remedy}")
     return factory(**{key: value for key, value in offered.items() if key in wanted}, **options)
 
 

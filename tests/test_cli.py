@@ -236,7 +236,7 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("train --labels many", "rlhf-gym: --labels is 'many'; expected --labels INT: Budget: answers that"),
         ("train --reward.linear quadratc", "--reward.linear is 'quadratc'; expected one of absolute, linear,"),
         ("train --reward.calibrate maybe", "Unrecognized options: maybe; --reward.calibrate takes no value; see"),
-        ("train --agent.net-arch 64,64", "--agent.net-arch is 64,64; expected --agent.net-arch {None}|{["),
+        ("train --agent.net-arch 64,64", "--agent.net-arch is '64,64'; expected --agent.net-arch {None}|{["),
         ("train --kind comparison,ranking", "which has 'comparison'; give each a share, as in comparison=0.7"),
         ("evaluate odd.yaml", "odd.yaml is a file; name a run directory"),
         ("train --agent.gamma many", "rlhf-gym: agent.options.gamma is 'many'; expected a number"),

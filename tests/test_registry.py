@@ -124,7 +124,7 @@ def test_options_are_those_of_the_factory(options, message):
 
 def test_what_a_factory_needs_and_nobody_gives_is_named(here):
     with pytest.raises(
-        ValueError, match="teacher my_own_things:eager needs reward; set teacher_options.reward, or give it a default"
+        ValueError, match="teacher my_own_things:eager needs reward; set reward in its options, or give it a default"
     ):
         make("teacher", "my_own_things:eager", {}, seed=0)
     with pytest.raises(ValueError, match="teacher is 'my_own_things:three', which is 3; expected a function or class"):

@@ -81,13 +81,14 @@ class Ratio:
         whose = f", the worst of {len(settings[self.setting].seeds)} seeds" if self.worst else ""
         asked = f"{_called(self.setting, settings)}{whose}: ≥ {self.least:g} of {gain}"
         if part is None or better is None:
-            there = all(runs.get(name) for name in (self.setting, str(better), scale.floor))
+            there = all(scale.of(name, runs) for name in (self.setting, str(better), scale.floor))
             return Verdict(asked, "PPO gained nothing over the untrained policy" if there else "not run", None)
         ours, zero, one = (scale.of(name, runs) for name in (self.setting, scale.floor, better))
         measured, figure = (min(ours), f"{part.least:.2f}") if self.worst else (interquartile_mean(ours), str(part))
         reached = f"{figure}: {measured:.1f}, between {interquartile_mean(zero):.1f} and {interquartile_mean(one):.1f}"
         passed = (part.least if self.worst else part.low) >= self.least
-        return Verdict(asked, reached, passed if _whole((self.setting, scale.floor, better), settings, runs) else None)
+        whole = _whole((self.setting, scale.floor, better), settings, runs, scale.measure)
+        return Verdict(asked, reached, passed if whole else None)
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,9 @@ def _called(name: str, settings: Settings) -> str:
     return f"{settings[name].title} (`{name}`)"
 
 
-def _whole(names: Sequence[str], settings: Settings, runs: Runs) -> bool:
+def _whole(names: Sequence[str], settings: Settings, runs: Runs, measure: str = RETURN) -> bool:
     """Test whether all runs of all of these are there."""
-    return all(len(runs.get(name, ())) == len(settings[name].seeds) for name in names)
+    return all(len(returns(name, runs, measure)) == len(settings[name].seeds) for name in names)
 
 
 def reached(asked: Asked, settings: Settings, runs: Runs) -> bool:

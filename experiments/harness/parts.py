@@ -63,7 +63,7 @@ class Scale:
 
     def better(self, runs: Runs) -> str | None:
         """Choose the better of `best`, among those with runs; None without any."""
-        there = [name for name in self.best if runs.get(name)]
+        there = [name for name in self.best if self.of(name, runs)]
         return max(there, key=lambda name: interquartile_mean(self.of(name, runs)), default=None)
 
     def part(self, setting: str, runs: Runs) -> Part | None:

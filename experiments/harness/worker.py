@@ -21,6 +21,7 @@ from rlhf_gym.reporting import evaluate
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
 from rlhf_gym.sweeps.columns import summary_columns
+from rlhf_gym.sweeps.fresh_process import stop_in_order
 
 CLIP_SECONDS, CLIP_WIDTH = 5, 240
 
@@ -94,4 +95,5 @@ def main(
 
 
 if __name__ == "__main__":
+    stop_in_order()
     tyro.cli(main)

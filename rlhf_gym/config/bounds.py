@@ -62,6 +62,14 @@ AGENT_OPTIONS: Final[Mapping[str, AtLeast | _Fraction]] = {
 """Bounds of Stable-Baselines3's own parameters, which it doesn't check itself."""
 
 
+def with_whole_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Take 3e5 for a whole number where Stable-Baselines3 wants one: it fails at a float in its first update."""
+    return {
+        name: int(value) if name in WHOLE_NUMBERS and isinstance(value, float) and value.is_integer() else value
+        for name, value in options.items()
+    }
+
+
 def check_together(config: Any) -> None:
     """Refuse settings that don't go together.
 
@@ -115,9 +123,8 @@ def _check_steps(config: Any) -> None:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise BadInput(f"agent.options.{name} is {value!r}; expected a number")
         bound.check(f"agent.options.{name}", value)
-        if name in WHOLE_NUMBERS and isinstance(value, float):  # at which SB3 fails in its first update
-            remedy = f"use {int(value)}" if value.is_integer() else "use a whole number"
-            raise BadInput(f"agent.options.{name} is {value}; {remedy}")
+        if name in WHOLE_NUMBERS and isinstance(value, float):
+            raise BadInput(f"agent.options.{name} is {value}; use a whole number")
     batch, rollout = options.get("batch_size"), n_envs * options.get("n_steps", 1)
     if batch is not None and "n_steps" in options and batch > rollout:
         raise BadInput(

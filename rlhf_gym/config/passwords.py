@@ -29,8 +29,9 @@ def command_without_passwords(words: Sequence[str]) -> str:
 
 
 def _blotted(word: str) -> str:
-    word = re.sub(r'(://[^:/@"]*):[^@"]*@', r"\1:***@", word)
-    return re.sub(r'([?&](?:ssl)?password=)[^&"]*', r"\1***", word)
+    end = '"' if word[:1] in "{[" else ""  # in JSON, where a URL ends
+    word = re.sub(rf"(://[^:/@{end}]*):[^@{end}]*@", r"\1:***@", word)
+    return re.sub(rf"([?&](?:ssl)?password=)[^&{end}]*", r"\1***", word)
 
 
 def password_variable(url: str | None) -> dict[str, str]:

@@ -53,7 +53,7 @@ def absolute_paths(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Complete relative paths in nested settings where a folder has what they name.
 
     Args:
-        settings: Nested; a copy is returned.
+        settings: Nested; they stay as they are.
         folder: Where paths begin.
     """
 

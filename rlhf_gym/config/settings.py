@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from rlhf_gym.config.bounds import AtLeast, Fraction, Positive, check_together
+from rlhf_gym.config.bounds import AtLeast, Fraction, Positive, check_together, with_whole_numbers
 from rlhf_gym.config.earlier import as_written, renamed
 from rlhf_gym.config.mappings import build, check_types, keepable, merge, plain, read_yaml
 from rlhf_gym.config.named import DEFAULTS, Named, without_foreign_options
@@ -338,7 +338,7 @@ class RLHFConfig:
     def __post_init__(self) -> None:
         check_types(self)
         # Complete, so that config.yaml says what was run.
-        options = {**AGENTS.get(self.algo, AgentEntry("")).defaults, **self.agent.options}
+        options = with_whole_numbers({**AGENTS.get(self.algo, AgentEntry("")).defaults, **self.agent.options})
         object.__setattr__(self, "agent", replace(self.agent, options=options))
         if self.direct and self.query.scheme == DEFAULTS["query.scheme"]:  # one policy can't disagree
             object.__setattr__(self, "query", replace(self.query, scheme="uniform"))

@@ -1,4 +1,4 @@
-"""Policies whose steps a learned reward is judged on: the run's own, the same untrained, and none."""
+"""Policies whose steps a learned reward is judged on: the run's own, that one before any training, and none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rlhf_gym.segments import Array, Trajectory
 SOURCES = {
     "policy": "the run's policy as it explores",
     "deterministic": "the run's policy, deterministic",
-    "untrained": "the same untrained, exploring (no early checkpoint is kept)",
+    "untrained": "that policy before any training, exploring (no early checkpoint is kept)",
     "random": "uniform actions",
 }
 """What is played, by name."""

@@ -189,12 +189,13 @@ def _checked(seeds: Sequence[int]) -> Sequence[int]:
 
 def _trained(config: RLHFConfig, *, progress: bool) -> RLHF:
     """Do a run, from where it was interrupted; one that is finished is only read."""
-    place = config.run_dir or ""
-    there = (Path(place) / "config.yaml").exists() and unfinished_run(place, finished_too=True) == config
-    if there and is_finished(place):
-        return RLHF.load(place)
+    begun = None
+    if (place := config.run_dir) and (Path(place) / "config.yaml").exists():
+        begun = place if unfinished_run(place, finished_too=True) == config else None
+    if begun and is_finished(begun):
+        return RLHF.load(begun)
     with ExitStack() as undo:
-        rlhf = undo.enter_context(closing(RLHF.resume(place) if there else RLHF(config)))
+        rlhf = undo.enter_context(closing(RLHF.resume(begun) if begun else RLHF(config)))
         rlhf.learn(progress=progress)
         undo.pop_all()
     return rlhf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -20,10 +21,9 @@ def check_entries(run_dir: str | Path) -> None:
         for name in (*folders, *files):
             path = Path(folder, name)
             if path.is_symlink():
-                try:
-                    target = path.resolve()
-                except (OSError, RuntimeError):  # before Python 3.13
-                    raise BadInput(f"{path} is a link to itself; remove it") from None
+                if _leads_nowhere(path):
+                    raise BadInput(f"{path} is a link to itself; remove it")
+                target = path.resolve()
                 if not target.is_relative_to(top) and not is_trusted(f"link to {target}"):
                     raise BadInput(
                         f"{path} is a link to {os.readlink(path)}, out of the run directory; put what it leads to in "
@@ -31,3 +31,11 @@ def check_entries(run_dir: str | Path) -> None:
                     )
             elif not (path.is_file() or path.is_dir()) and path.exists():
                 raise BadInput(f"{path} is neither a file nor a folder; remove it")
+
+
+def _leads_nowhere(link: Path) -> bool:
+    try:
+        link.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # the jobs share the cores, not each one all of them
 TRIES = 3
@@ -17,7 +18,7 @@ _running: set[subprocess.Popen[str]] = set()
 
 
 class ProcessDied(RuntimeError):
-    """The process was ended from outside, such as for memory, and said nothing: trying again may help."""
+    """The process was killed, such as for memory, or told to stop, and said nothing."""
 
 
 def fresh_process(command: Sequence[str], told: str | None = None, *, folder: Path | None = None) -> str:
@@ -45,8 +46,24 @@ def fresh_process(command: Sequence[str], told: str | None = None, *, folder: Pa
     raise ProcessDied(f"its process was killed {TRIES} times, with signal {-status}")
 
 
+def stop_in_order() -> None:
+    """Let the first signal to stop this process, which was begun in such a way, unwind it as Ctrl-C does.
+
+    It then closes its files and removes its folders; further signals, as from a terminal and from who waits, pass.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for each in signals:
+        signal.signal(each, stop)
+
+
 def end_all() -> None:
-    """Tell the processes that threads of this one wait for to stop."""
+    """Tell all processes that threads of this one wait for to stop."""
     for process in list(_running):
         with suppress(OSError):
             process.terminate()

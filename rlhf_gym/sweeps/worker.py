@@ -14,7 +14,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import Run, read_run
 from rlhf_gym.sweeps.columns import made_columns, setting_columns, summary_columns
-from rlhf_gym.sweeps.fresh_process import fresh_process
+from rlhf_gym.sweeps.fresh_process import fresh_process, stop_in_order
 from rlhf_gym.sweeps.plan import SweepRun
 
 
@@ -60,6 +60,7 @@ def main(output: Path) -> None:
 
 
 if __name__ == "__main__":
+    stop_in_order()
     try:
         main(Path(sys.argv[1]))
     except BadInput as error:

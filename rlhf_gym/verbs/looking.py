@@ -40,7 +40,7 @@ class Evaluate:
     """Compare the run's learned reward with the true one (or its goal's) on these episodes: correlation,
     pair_accuracy, epic, ..., or module:name."""
     reward: bool = False
-    """Say how good the learned reward is, on fresh episodes of the run's policy, of the same untrained, and of
+    """Say how good the learned reward is, on fresh episodes of the run's policy, of it before any training, and of
     random actions: accuracy by how close a pair is, calibration, correlations, EPIC and DARD distances, disagreement
     against error inside and outside of what was asked about."""
     output: Path | None = None

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,7 +58,7 @@ class Train:
 
         if self.config:
             check_config(self.config, self.settings)
-        config = replace(self.settings, run_dir=self.settings.run_dir or default_run_dir(self.settings))
+        config = self.settings.replace(run_dir=self.settings.run_dir or default_run_dir(self.settings))
         with (
             interrupted_by_signals(),
             _teaching(config) as waiting,

@@ -29,7 +29,7 @@ def test_a_tilde_is_the_home_folder_in_settings_and_in_paths_of_flags(
     assert (config.run_dir, config.agent.start) == (f"{tmp_path}/run", f"{tmp_path}/policy.zip")
     assert RLHFConfig.for_env("CartPole-v1", run_dir="a~b/~").run_dir == "a~b/~"
     assert parse(["watch", "run", "--output=~/clip.gif"]).output == tmp_path / "clip.gif"
-    assert parse(["train", "--run-dir=~/run"]).settings.replace().run_dir == f"{tmp_path}/run"
+    assert RLHFConfig.for_env("CartPole-v1").replace(run_dir="~/run").run_dir == f"{tmp_path}/run"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,8 @@ def test_the_file_of_a_database_url(url: str | None, file: str | None) -> None:
         ("postgresql://ann:secret@h/db", "'postgresql://ann:***@h/db'"),
         ("postgresql://ann:se cret@h/db", "'postgresql://ann:***@h/db'"),
         ("postgresql://h/db?password=it's x&user=ann", "'postgresql://h/db?password=***&user=ann'"),
+        ('postgresql://ann:se"cret@h/db?password=a"b', "'postgresql://ann:***@h/db?password=***'"),
+        ('{"a": "http://x:1/", "b": "me@x"}', """'{"a": "http://x:1/", "b": "me@x"}'"""),
         ("http://localhost:8000/v1", "http://localhost:8000/v1"),
     ],
 )

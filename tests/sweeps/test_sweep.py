@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -186,6 +187,30 @@ def test_the_runs_of_a_sweep_that_is_stopped_end_with_it_and_no_other_begins(tmp
         assert waiting.wait(30)
     until(lambda: not any(alive(int(file.read_text())) for file in begun))
     assert not (tmp_path / "3").exists()
+
+
+TIDYING = """
+import tempfile, time
+from pathlib import Path
+from rlhf_gym.sweeps.fresh_process import stop_in_order
+
+stop_in_order()
+try:
+    Path("begun").touch()
+    time.sleep(100)
+finally:
+    time.sleep(0.3)
+    Path("tidy").touch()
+"""
+
+
+def test_a_worker_that_is_told_to_stop_twice_tidies_up(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", TIDYING], cwd=tmp_path, stderr=subprocess.DEVNULL) as worker:
+        until((tmp_path / "begun").exists)
+        for told in (signal.SIGINT, signal.SIGTERM):
+            worker.send_signal(told)
+        assert worker.wait(30) == -signal.SIGINT
+    assert (tmp_path / "tidy").exists()
 
 
 def alive(pid):

@@ -255,7 +255,10 @@ def test_a_panel_gives_the_kinds_that_all_members_can():
             "members, ann: teacher is .*, where people answer",
         ),
         ({"members": [{"teacher": "self", "name": "s"}]}, "members, s: oracle and self is several teachers; make each"),
-        ({"members": [{"teacher": "panel"}]}, "members, panel-1: teacher panel needs members; set it in its options"),
+        (
+            {"members": [{"teacher": "panel"}]},
+            "members, panel-1: teacher panel needs members; set members in",
+        ),
         ({"members": FLAWED, "each": 4}, "teacher_options.each is 4; use 1 to 3, the number of members"),
         ({"members": FLAWED, "each": True}, "teacher_options.each is True; use 1 to 3"),
         ({"members": FLAWED, "order": "random"}, "teacher_options.order is 'random'; use one of drawn, in_turn"),

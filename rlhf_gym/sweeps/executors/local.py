@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
 
 from rlhf_gym.sweeps.fresh_process import end_all
@@ -12,11 +13,12 @@ from rlhf_gym.sweeps.fresh_process import end_all
 def locally(todo: Sequence[Any], execute: Callable[[Any], Any], *, jobs: int) -> Iterator[tuple[Any, Any | Exception]]:
     """Do jobs in threads that each wait for a process; one at a time keeps their order.
 
-    Whoever is stopped while it waits for them ends the processes.
+    Whoever doesn't wait for all of them, as it is stopped or fails, ends the processes.
     """
     pool = ThreadPoolExecutor(jobs)
+    futures: dict[Future[Any], Any] = {}
     try:
-        futures = {pool.submit(execute, job): job for job in todo}
+        futures |= {pool.submit(execute, job): job for job in todo}
         for future in futures if jobs == 1 else as_completed(futures):
             error = future.exception()
             if error is not None and not isinstance(error, Exception):
@@ -24,7 +26,9 @@ def locally(todo: Sequence[Any], execute: Callable[[Any], Any], *, jobs: int) ->
             yield futures[future], error or future.result()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)  # first, or another job would begin where one ends
-        end_all()
+        while not all(future.done() for future in futures):  # a job may be about to begin its process
+            end_all()
+            time.sleep(0.1)
         raise
     finally:
         pool.shutdown()
