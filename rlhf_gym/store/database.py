@@ -109,12 +109,16 @@ def writing_alone(engine: Engine, *, lasting: bool = True) -> Iterator[Connectio
         connection.commit()
 
 
+_PACKAGES = {"MySQLdb": "mysqlclient"}  # by the module that it brings, where that is called otherwise
+
+
 def _engine(url: str | Path) -> Engine:
     place = _url(url)
     try:
         engine = create_engine(place, **_options(place))
     except ImportError as error:
-        raise ImportError(f"preference store {place!r} needs the module {error.name}; install its package") from error
+        package = _PACKAGES.get(error.name or "", error.name)
+        raise ImportError(f"preference store {place!r} needs a driver: pip install {package}") from error
     except ArgumentError as error:
         raise BadInput(f"preference store is {place!r}: {reason(error)}; use sqlite or postgresql+psycopg") from error
     set_up = {"sqlite": _set_up_sqlite, "postgresql": _set_up_postgresql}

@@ -267,7 +267,10 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("preferences.db", "is 'preferences.db'; expected a database URL such as sqlite:///preferences.db"),
+        (
+            "preferences.db",
+            "is 'preferences.db'; expected a database URL such as sqlite:///answers.db, or in Python a Path",
+        ),
         ("nosuchsql://me:secret@there/db", "nosuchsql://me:***@there/db"),
     ],
 )
