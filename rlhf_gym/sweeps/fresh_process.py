@@ -57,8 +57,8 @@ def stop_in_order() -> None:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for each in signals:
+    signals = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
+    for each in signals:  # one that is ignored, as in a background job, stays so
         signal.signal(each, stop)
 
 
