@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import read_yaml
+from rlhf_gym.config.places import from_home
 from rlhf_gym.errors import BadInput
 from rlhf_gym.option_flags import take_options
 
@@ -102,7 +103,8 @@ def _unbox(box: str, args: Sequence[str]) -> str:
 
 
 def _is(came: re.Match[str]) -> str:
-    return f" is {' '.join(came[1].split(chr(39) + ', ' + chr(39)))!r}"
+    words = came[1].replace("', '", " ")
+    return f" is {words!r}"
 
 
 def _none_of(choice: re.Match[str]) -> str:
@@ -111,32 +113,33 @@ def _none_of(choice: re.Match[str]) -> str:
     return f"{choice[2]} is {choice[1]}; expected one of {', '.join(known)}"
 
 
+def _one_word(
+    metavar: str, read: Callable[[str], Any], fits: Callable[[Any], bool], write: Callable[[Any], str] = str
+) -> PrimitiveConstructorSpec[Any]:
+    """Say how values are read from one word of the command line, told from others, and shown as defaults."""
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda words: read(words[0]),
+        is_instance=fits,
+        str_from_instance=lambda value: [write(value)],
+    )
+
+
 @REGISTRY.primitive_rule
 def _whole_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
     """Parse an int, which may be written as 3e5, as in a file of settings."""
     if info.type is not int:
         return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="INT",
-        instance_from_str=lambda words: _read_whole_number(words[0]),
-        is_instance=lambda value: isinstance(value, int) and not isinstance(value, bool),
-        str_from_instance=lambda value: [str(value)],
-    )
+    return _one_word("INT", _read_whole_number, lambda value: isinstance(value, int) and not isinstance(value, bool))
 
 
 @REGISTRY.primitive_rule
 def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
-    """Parse a path; ``--output=~/clip.gif`` means the home folder, though no shell says so."""
+    """Parse a path; ``--output=~/clip.gif`` means the home folder."""
     if info.type is not Path:
         return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="PATH",
-        instance_from_str=lambda words: Path(words[0]).expanduser() if words[0].startswith("~/") else Path(words[0]),
-        is_instance=lambda value: isinstance(value, Path),
-        str_from_instance=lambda value: [str(value)],
-    )
+    return _one_word("PATH", lambda word: Path(from_home(word)), lambda value: isinstance(value, Path))
 
 
 def _read_whole_number(text: str) -> int:
@@ -151,13 +154,7 @@ def _json_object(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, 
     """Parse a dict of anything, which tyro has no flag for, as one JSON object."""
     if get_origin(info.type) is not dict:
         return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="JSON",
-        instance_from_str=lambda words: _read_json_object(words[0]),
-        is_instance=lambda value: isinstance(value, Mapping),
-        str_from_instance=lambda value: [json.dumps(value)],
-    )
+    return _one_word("JSON", _read_json_object, lambda value: isinstance(value, Mapping), json.dumps)
 
 
 def _read_json_object(text: str) -> dict[str, Any]:

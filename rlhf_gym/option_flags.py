@@ -31,28 +31,15 @@ def take_options(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         name = RENAMED.get(_plain(flag), _plain(flag))
         if name in OPTIONS_OF and values:
             values = [_today(name, values[0]), *values[1:]]
-            _set(settings, name, values[0])
+            put(settings, name.split("."), values[0], over=True)  # of two equal flags the last counts
         if any(name.startswith(f"{options}.") for options in (*OPTIONS_OF.values(), *BY_NAME)):
             alone = name.rpartition(".")[0] in BY_NAME  # a name, which may come without options
             if not (values or alone):
                 raise BadInput(f"{flag} has no value; expected {flag} VALUE")
-            if values:
-                _set(settings, name, _value(name, values))
-            else:
-                put(settings, name.split("."), {})
+            put(settings, name.split("."), _value(name, values) if values else {}, over=bool(values))
         else:
             left += [f"--{name.replace('_', '-')}" if _plain(flag) in RENAMED else flag, *values]
     return left, settings
-
-
-def _set(settings: dict[str, Any], name: str, value: Any) -> None:
-    """Set a setting in nested ones; of two words about the same, the last counts, as with every other flag."""
-    *groups, last = name.split(".")
-    for group in groups:
-        if not isinstance(settings.get(group), dict):
-            settings[group] = {}
-        settings = settings[group]
-    settings[last] = value
 
 
 def _grouped(args: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

@@ -16,6 +16,7 @@ from tyro.conf import Positional
 from experiments.harness.confirmed import run_again
 from experiments.harness.made import made_with
 from experiments.harness.older import listed_older
+from experiments.harness.parts import returns
 from experiments.harness.results import Results, read_results
 from experiments.harness.settings import Family, Row, Setting
 from rlhf_gym.plots import Line, result_figure
@@ -95,7 +96,7 @@ def summarise(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]
         {"setting": name, "measure": measure} | _over_seeds(values) | _share(settings[name], found)
         for name, found in runs.items()
         for measure in ("true_return_mean", *settings[name].measures)
-        if (values := [float(row[measure]) for row in found if row[measure] != ""])  # older rows may lack a measure
+        if (values := returns(name, runs, measure))  # older rows may lack a measure
     ]
 
 

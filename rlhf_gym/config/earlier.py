@@ -71,10 +71,12 @@ def _is_used(earlier: str, *settings: Mapping[str, Any]) -> bool:
     return bool([*named, default][0] == wanted)
 
 
-def put(settings: dict[str, Any], path: list[str], value: Any) -> None:
-    """Set a value at a path of names, unless there is one."""
+def put(settings: dict[str, Any], path: list[str], value: Any, *, over: bool = False) -> None:
+    """Set a value at a path of names, unless there is one that it isn't to be put over."""
     *groups, name = path
     for group in groups:
-        settings[group] = dict(settings.get(group) or {})
+        inner = settings.get(group)
+        settings[group] = dict(inner) if isinstance(inner, Mapping) else {}
         settings = settings[group]
-    settings.setdefault(name, value)
+    if over or name not in settings:
+        settings[name] = value

@@ -41,12 +41,13 @@ def _relative_file(url: str | None) -> str | None:
 
 
 def with_home(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Write out ``~/`` in nested settings, which no shell does in a file, nor after an equals sign."""
+    """Write out ``~/`` in nested settings."""
+    return _with_places(settings, ("run_dir", *PATHS), lambda _, place: from_home(place))
 
-    def expanded(_: str, place: str) -> str:
-        return str(Path(place).expanduser()) if place.startswith("~/") else place
 
-    return _with_places(settings, ("run_dir", *PATHS), expanded)
+def from_home(place: str) -> str:
+    """Write out ``~/`` in a path, which no shell does in a file, nor after an equals sign."""
+    return str(Path(place).expanduser()) if place.startswith("~/") else place
 
 
 def absolute_paths(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:

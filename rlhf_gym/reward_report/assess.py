@@ -102,15 +102,24 @@ class Judging(NamedTuple):
         )
 
 
-def judging_of(run_dir: Path, config: RLHFConfig) -> Judging:
-    """Read a run's reward model, and what it was asked about.
+def check_learned(run_dir: Path, config: RLHFConfig) -> None:
+    """Refuse a run that was paid a reward which nobody taught.
 
     Raises:
-        BadInput: If there is no reward model, or its answers are gone.
+        BadInput: Naming what was paid.
     """
     source = config.reward.source
     if not source_entry(source).labels:
         raise BadInput(f"{run_dir} was paid reward.source {source}, which isn't learned; use a run that learned one")
+
+
+def judging_of(run_dir: Path, config: RLHFConfig) -> Judging:
+    """Read a run's reward model, and what it was asked about.
+
+    Raises:
+        BadInput: If it learned no reward, there is no reward model, or its answers are gone.
+    """
+    check_learned(run_dir, config)
     if not (run_dir / "reward_model" / "model.json").is_file():
         raise BadInput(f"{run_dir} holds no reward model; use the directory of a whole run that learned a reward")
     with closing(_env(config)) as env:

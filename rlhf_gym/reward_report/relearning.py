@@ -21,8 +21,9 @@ from rlhf_gym.config.code import code_named
 from rlhf_gym.config.settings import FeedbackConfig
 from rlhf_gym.errors import BadInput
 from rlhf_gym.evaluation import Predict
-from rlhf_gym.registry import GIVEN, source_entry
+from rlhf_gym.registry import GIVEN
 from rlhf_gym.reporting import evaluate, return_figures
+from rlhf_gym.reward_report.assess import check_learned
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import Run, read_run, unfinished_run
@@ -171,9 +172,8 @@ def relearning_config(run: Run, seed: int, total_timesteps: int, run_dir: Path |
 
 def _relearnable(run_dir: Path) -> Run:
     run = read_run(run_dir)
-    source, method = run.config.reward.source, run.config.method
-    if not source_entry(source).labels:
-        raise BadInput(f"{run_dir} was paid reward.source {source}, which isn't learned; use a run that learned one")
+    method = run.config.method
+    check_learned(run_dir, run.config)
     if method != "learned_reward" or not (run_dir / "reward_model" / "model.json").is_file():
         raise BadInput(
             f"{run_dir} was learned by method {method}, which left no single reward model; use a run of learned_reward"

@@ -21,7 +21,7 @@ def check_entries(run_dir: str | Path) -> None:
         for name in (*folders, *files):
             path = Path(folder, name)
             if path.is_symlink():
-                if _leads_nowhere(path):
+                if _leads_to_itself(path):
                     raise BadInput(f"{path} is a link to itself; remove it")
                 target = path.resolve()
                 if not target.is_relative_to(top) and not is_trusted(f"link to {target}"):
@@ -33,7 +33,7 @@ def check_entries(run_dir: str | Path) -> None:
                 raise BadInput(f"{path} is neither a file nor a folder; remove it")
 
 
-def _leads_nowhere(link: Path) -> bool:
+def _leads_to_itself(link: Path) -> bool:
     try:
         link.stat()
     except OSError as error:

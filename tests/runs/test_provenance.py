@@ -92,8 +92,11 @@ def test_the_commit_is_that_of_the_code_with_a_mark_if_the_code_was_changed_sinc
     assert there.provenance("")["commit"] == commit
     (tmp_path / "notes.txt").write_text("changed")
     assert there.provenance("")["commit"] == commit  # which isn't the code
-    (tmp_path / "package" / "another_room" / "what.py").write_text("# changed\n")
-    assert there.provenance("")["commit"] == commit + "+dirty"
+    for changed in ("room/where.py", "another_room/what.py"):
+        with (tmp_path / "package" / changed).open("a") as file:
+            file.write("# changed\n")
+        assert there.provenance("")["commit"] == commit + "+dirty"
+        git("checkout", f"package/{changed}")
 
 
 def test_code_that_only_lies_in_somebody_elses_checkout_has_no_commit(checkout: tuple[ModuleType, Git]) -> None:

@@ -257,7 +257,7 @@ def test_a_panel_gives_the_kinds_that_all_members_can():
         ({"members": [{"teacher": "self", "name": "s"}]}, "members, s: oracle and self is several teachers; make each"),
         (
             {"members": [{"teacher": "panel"}]},
-            "members, panel-1: teacher panel needs members; set members in",
+            "members, panel-1: teacher panel needs members; set members in its options",
         ),
         ({"members": FLAWED, "each": 4}, "teacher_options.each is 4; use 1 to 3, the number of members"),
         ({"members": FLAWED, "each": True}, "teacher_options.each is True; use 1 to 3"),
