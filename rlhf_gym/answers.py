@@ -200,8 +200,11 @@ class Answers:
             shown_at: When the queries were shown, seconds since 1970; None where nobody looked.
 
         Raises:
-            BadInput: If there are not as many answers as queries.
+            BadInput: If there are not as many answers as queries, one is none to its query, or something else came
+                than queries.
         """
+        if wrong := [query for query in queries if not isinstance(query, Query)]:
+            raise BadInput(f"queries holds {wrong[0]!r}; give the Query objects that ask returned")
         if len(queries) != len(answers):
             raise BadInput(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
         ids = [query.id for query in queries]

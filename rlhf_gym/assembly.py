@@ -31,7 +31,7 @@ from rlhf_gym.runs.lifecycle import finished_rounds
 from rlhf_gym.runs.provenance import provenance
 from rlhf_gym.starting import start_agent
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.taught_by import labels_before, name_given, own_names, preferences_before
+from rlhf_gym.taught_by import check_given, labels_before, name_given, own_names, preferences_before
 from rlhf_gym.teachers import (
     Goal,
     Teacher,
@@ -65,8 +65,9 @@ def assemble(
         trust: Whether code that the settings of a run that is there name may run, whoever made it.
 
     Raises:
-        BadInput: On settings that don't fit the environment, or names that nothing has.
+        BadInput: On settings that don't fit the environment, names that nothing has, or objects of other types.
     """
+    check_given(config, teacher, goal, waiting)
     if not resume:
         config = with_place_in_store(config)
     config, goal = name_given(config, teacher, goal, fixed=resume or loaded, trusted=trust)

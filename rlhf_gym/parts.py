@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from rlhf_gym.answers import Answers
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Lately, Method, explore
 from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, REPEAT, Query, marked, new_mark
@@ -156,8 +158,10 @@ class Parts:
         A scheme that has to wait for answers may choose fewer.
 
         Raises:
-            BadInput: If fewer can be asked.
+            BadInput: If fewer can be asked, or `n` is no whole number from 0.
         """
+        if not isinstance(n, Integral) or n < 0:
+            raise BadInput(f"n is {n!r}; use a whole number of queries, at least 0")
         settings, method, rng = self.config.query, self.method, self.rng["queries"]
         trajectories, fitted = self.collect(), self.method.version > 0
         asked, here = self.answers.asked, self.answers.asked_here

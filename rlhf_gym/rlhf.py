@@ -148,7 +148,11 @@ class RLHF:
         return self._parts.collect()
 
     def ask(self, n: int, people: int = 1) -> list[Query]:
-        """Choose `n` queries, or fewer if one hangs on another's answer, and post them, for this many people each."""
+        """Choose `n` queries, or fewer if one hangs on another's answer, and post them, for this many people each.
+
+        Raises:
+            BadInput: If `n` is no whole number from 0, or fewer queries can be asked.
+        """
         queries = self._parts.choose(n)
         self._rest.note(further=len(queries))
         self.answers.post(queries, people=people)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +19,30 @@ from rlhf_gym.runs import RunDirectory
 from rlhf_gym.runs.strange_files import check_entries
 from rlhf_gym.store.elsewhere import preferences_at
 from rlhf_gym.store.exchange import check_fit, wanted_by_run
-from rlhf_gym.teachers import OWN, Goal, OracleTeacher, RandomTeacher, Teacher, load_goal, true_returns
+from rlhf_gym.teachers import OWN, Goal, OracleTeacher, RandomTeacher, Teacher, Waiting, load_goal, true_returns
 from rlhf_gym.trust import check_trusted, trust
+
+
+def check_given(config: RLHFConfig, teacher: Teacher | None, goal: Goal | None, waiting: Waiting | None) -> None:
+    """Refuse Python objects of other types than they are to be of.
+
+    Raises:
+        BadInput: Naming the argument, what came and what is wanted.
+    """
+    if not isinstance(config, RLHFConfig):
+        raise BadInput(
+            f"config is {reprlib.repr(config)}, of type {type(config).__name__}; expected an RLHFConfig: "
+            'RLHFConfig.for_env("CartPole-v1"), RLHFConfig.from_yaml(path) or RLHFConfig.from_dict(settings)'
+        )
+    if not isinstance(teacher, Teacher | None):
+        raise BadInput(
+            f"teacher is {reprlib.repr(teacher)}, of type {type(teacher).__name__}; expected a Teacher: one by its name"
+            " is a setting, RLHFConfig.for_env(..., teacher=name)"
+        )
+    wanted = "a function of (observations, actions, next_observations): one by its name is a setting, feedback.goal"
+    for name, given, what in (("goal", goal, wanted), ("waiting", waiting, "a function without arguments")):
+        if not (given is None or callable(given)):
+            raise BadInput(f"{name} is {reprlib.repr(given)}, of type {type(given).__name__}; expected {what}")
 
 
 def name_given(

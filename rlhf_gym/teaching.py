@@ -55,6 +55,7 @@ def make_teacher(
         "shows": make_shows(config, shows_rng or rng.spawn(1)[0]),
         "seed": int(rng.integers(2**31)) if not teacher_entry(config.teacher).people else 0,
         "name": config.teacher,
+        "env_id": config.env_id,
     }
     teacher: Teacher = make("teacher", config.teacher, config.teacher_options, **offered, offered=offered)
     check_is("teacher", config.teacher, teacher, Teacher, "a Teacher with a name and answer(queries)")

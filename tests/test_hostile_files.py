@@ -192,7 +192,7 @@ def test_rows_that_can_never_be_fitted_are_refused_before_any_is_stored(whole: P
     [
         (lambda row: row.pop("answer"), "line 2 of .* can't be read: it lacks 'answer'; mend the line"),
         (lambda row: row["options"][1].pop("rewards"), "line 2 of .*: option 2 lacks rewards; mend the line"),
-        (lambda row: row.update(answer="lft"), "line 2 of .*'lft' is not a valid"),
+        (lambda row: row.update(answer="lft"), "line 2 of .*'lft' is none; use left, right"),
         (lambda row: row.update(policy_step=2**64), "policy_step"),
         (lambda row: row.update(teacher="\ud800"), "teacher"),
         (lambda row: row.update(shown_at=10**400), "shown_at|line 2"),

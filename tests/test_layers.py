@@ -59,6 +59,7 @@ MAY_IMPORT = {
         "preferences",
         "kinds",
         "config",
+        "errors",
         "envs",
         "queries",
         "teachers",

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -374,6 +375,47 @@ def test_as_many_answers_as_queries_are_expected(make: Make) -> None:
     queries = rlhf.ask(2)
     with pytest.raises(ValueError, match="1 answers came to 2 queries"):
         rlhf.tell(queries, [Answer.LEFT])
+    assert rlhf.preferences == rlhf.store.preferences() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"teacher": "oracle"}, "teacher is 'oracle', of type str; expected a Teacher: one by its name is a setting"),
+        ({"teacher": OracleTeacher}, "teacher is <class .*, of type ABCMeta; expected a Teacher"),
+        ({"goal": "upright"}, "goal is 'upright', of type str; expected a function of .*a setting, feedback.goal"),
+        ({"waiting": 3}, "waiting is 3, of type int; expected a function"),
+    ],
+)
+def test_objects_of_another_type_than_they_are_given_as_are_refused(
+    make: Make, tmp_path: Path, given: dict[str, Any], told: str
+) -> None:
+    config = make().config
+    with pytest.raises(ValueError, match=told):
+        RLHF(replace(config, run_dir=str(tmp_path / "run")), **given)
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_that_were_never_read_are_refused() -> None:
+    with pytest.raises(ValueError, match="config is {'env_id': 'CartPole-v1'}, of type dict; expected an RLHFConfig"):
+        RLHF({"env_id": "CartPole-v1"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [2.5, -1, "3", None])
+def test_a_number_of_queries_that_is_none_is_refused(make: Make, n: Any) -> None:
+    rlhf = make()
+    with pytest.raises(ValueError, match=f"n is {n!r}; use a whole number of queries, at least 0"):
+        rlhf.ask(n)
+    assert len(rlhf.ask(int(np.int64(2)))) == len(rlhf.ask(np.int64(2))) == 2  # type: ignore[arg-type]
+
+
+def test_an_answer_by_hand_that_is_none_is_refused_with_those_that_are(make: Make) -> None:
+    rlhf = make()
+    queries = rlhf.ask(2)
+    with pytest.raises(ValueError, match="its answer is refused: 'lefft' is none; use left, right, tie, skip"):
+        rlhf.tell(queries, ["left", "lefft"])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="queries holds 'left'; give the Query objects that ask returned"):
+        rlhf.tell(["left"], [Answer.LEFT])  # type: ignore[list-item]
     assert rlhf.preferences == rlhf.store.preferences() == []
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.kind import Kind
 from rlhf_gym.preferences import Answer, Choice, Preference, Said
 
 
 def parse(text: str, options: int) -> Answer:
     """Read "left", "right", "tie" or "skip"."""
-    return Answer(text)
+    return _known(text)
 
 
 def text(answer: Said) -> str:
     """Write what :func:`parse` reads."""
-    return Answer(answer).value
+    return _known(answer).value
 
 
 def answer(worth: Sequence[float]) -> Answer:
@@ -34,3 +35,10 @@ def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[C
 
 
 COMPARISON = Kind(range(2, 3), parse, text, answer, choices)
+
+
+def _known(answer: object) -> Answer:
+    try:
+        return Answer(answer)
+    except ValueError as error:
+        raise BadInput(f"{answer!r} is none; use {', '.join(one.value for one in Answer)}") from error

@@ -39,6 +39,12 @@ def write_model(directory: Path, described: Mapping[str, Any], weights: Mapping[
     (directory / "model.json").write_text(json.dumps(described, indent=1) + "\n")
 
 
+def model_folder(place: str | Path) -> Path:
+    """Find where a reward model lies: in a run's directory, or in the folder itself."""
+    folder = Path(place) / "reward_model"
+    return folder if folder.is_dir() else Path(place)
+
+
 def read_model(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read what :func:`write_model` wrote, also in earlier versions, which knew one network and wrote no spaces."""
     with damaged_model(directory):

@@ -20,7 +20,7 @@ from rlhf_gym.rewards.convolutional import AT_ONCE, make_convolutional, seen_by_
 from rlhf_gym.rewards.encoding import Encoding, Inputs
 from rlhf_gym.rewards.ensembles import Ensemble, make_ensemble
 from rlhf_gym.rewards.features import Form, mean_and_std
-from rlhf_gym.rewards.files import check_size, encoding_of, read_model, statistics, write_model
+from rlhf_gym.rewards.files import check_size, encoding_of, model_folder, read_model, statistics, write_model
 from rlhf_gym.rewards.linear import LinearPart, Weight
 from rlhf_gym.rewards.networks import Network, name_of
 from rlhf_gym.rewards.normalised import paid_by, pessimistic, spread_of
@@ -240,7 +240,7 @@ class RewardModel(nn.Module):
         """Read what :meth:`save` wrote.
 
         Args:
-            directory: Where it was written.
+            directory: Where it was written, or a run's directory, which has it.
             observation_space: Only needed by directories of earlier versions, which don't hold their spaces; otherwise
                 the weights have to fit them.
             action_space: Likewise.
@@ -248,10 +248,16 @@ class RewardModel(nn.Module):
             trust: Run the network that is named there, whoever made it.
 
         Raises:
-            BadInput: If spaces are missing, the weights don't fit them, the network can't be imported, or it is code
-                that this user never ran.
+            BadInput: If there is no reward model, spaces are missing, the weights don't fit them, the network can't be
+                imported, or it is code that this user never ran.
         """
-        described, weights = read_model(Path(directory))
+        directory = model_folder(directory)
+        if not (directory / "model.json").is_file():
+            raise BadInput(
+                f"{directory} holds no reward model (model.json missing); use a run's directory, or where "
+                "RewardModel.save wrote"
+            )
+        described, weights = read_model(directory)
         name = described["network"]
         if not (network or trust) and ":" in name and not name.startswith(GIVEN):
             check_trusted({"network": name}, f"reward model {directory}")

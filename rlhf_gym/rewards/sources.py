@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.rewards.files import model_folder
 from rlhf_gym.rewards.learner import LEARNER
 from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.segments import Array, RewardFunction, Segment, Trajectory
@@ -87,7 +87,7 @@ def frozen(
     Raises:
         BadInput: If there is no reward model, it was never fitted, or it doesn't fit the environment.
     """
-    place = Path(path) / "reward_model" if (Path(path) / "reward_model").is_dir() else Path(path)
+    place = model_folder(str(path))  # a flag's 2024 is a number
     if not (place / "model.json").is_file():
         raise BadInput(
             f"reward.source_options.path is {path}, where no reward model is; use the directory of a whole run that "

@@ -92,21 +92,34 @@ class RulesTeacher(Teacher):
         file: Path of the rules.
         store: Beside which the copy is kept, where that is a file.
         shows: Makes what is to be demonstrated or corrected; None has nothing to show.
+        env_id: Environment that it is to teach in; None finds out by the first query.
 
     Attributes:
         decided: How many queries each principle decided: where the order of the best and the next comes from.
 
     Raises:
-        BadInput: If the file can't be read, has changed, or isn't as above: with the principle at fault; and from
-            `answer`, if segments are of another environment.
+        BadInput: If the file can't be read, has changed, or isn't as above: with the principle at fault; if it is
+            for another environment than `env_id`; and from `answer`, if segments are of another one.
     """
 
     name = "rules"
 
-    def __init__(self, file: str, store: PreferenceStore | None = None, *, shows: Shows | None = None) -> None:
+    def __init__(
+        self,
+        file: str,
+        store: PreferenceStore | None = None,
+        *,
+        shows: Shows | None = None,
+        env_id: str | None = None,
+    ) -> None:
         copy = store.beside(COPY) if store else None
         text = _text(file, copy)
         rules = _parsed(file, text)
+        if env_id not in (None, rules["environment"]):
+            raise BadInput(
+                f"teacher_options.file is {file!r}, whose rules are for {rules['environment']}, and env_id is {env_id};"
+                " use rules that name its variables"
+            )
         self.variables = variables_of(rules["environment"], rules.get("env_kwargs"))
         self.order, self.principles = rules["order"], _principles(rules["principles"], self.variables, file)
         self.decided: Counter[str] = Counter()

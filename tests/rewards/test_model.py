@@ -281,6 +281,15 @@ def test_a_saved_model_is_one_safetensors_file_and_one_json_file(tmp_path: Path)
     assert written["action_space"] == {"type": "Discrete", "n": 2, "start": 0}
 
 
+def test_a_model_is_found_in_a_runs_directory_and_missed_where_there_is_none(tmp_path: Path) -> None:
+    model = settled()
+    model.save(tmp_path / "run" / "reward_model")
+    found = RewardModel.load(tmp_path / "run")
+    assert all(torch.equal(value, found.state_dict()[name]) for name, value in model.state_dict().items())
+    with pytest.raises(ValueError, match=r"holds no reward model \(model.json missing\); use a run's directory"):
+        RewardModel.load(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("observations", "actions"),
     [

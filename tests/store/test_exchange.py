@@ -225,7 +225,7 @@ def damaged(text, old, new):
         (lambda text: damaged(text, '"answer"', '"anser"'), "line 1 of .* it lacks 'answer'"),
         (
             lambda text: damaged(text, '"right", "teacher"', '"neither", "teacher"'),
-            "line 2 of .*'neither' is not a valid",
+            "line 2 of .*'neither' is none; use left, right",
         ),
         (lambda text: damaged(text, '"float32"', '"object"'), "dtype is 'object'; expected one of bool, float16"),
         (lambda text: damaged(text, '"length": 5', '"length": 0'), "a segment of length 0 came with"),
@@ -547,7 +547,7 @@ def test_a_record_that_is_not_of_its_kind_is_refused(folder, tmp_path):
             '"kind": "rating"',
             "query '0-0' has 2 options; a rating shows 1",
         ),
-        ('"answer": "left"', '"answer": "[1,0]"', "is not a valid Answer"),
+        ('"answer": "left"', '"answer": "[1,0]"', "is none; use left, right"),
     ):
         (tmp_path / "alone.jsonl").write_text(damaged(line, old, new))
         with pytest.raises(ValueError, match=f"line 1 of .* can't be read: .*{reason}"):

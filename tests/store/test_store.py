@@ -200,7 +200,7 @@ def test_an_answer_without_a_time_was_given_now(store):
 
 def test_what_is_no_answer_is_refused(store):
     store.post(example_queries(1))
-    with pytest.raises(ValueError, match="'maybe' is not a valid Answer"):
+    with pytest.raises(ValueError, match="'maybe' is none; use left, right"):
         store.record("0-0", "maybe", teacher="a")
 
 

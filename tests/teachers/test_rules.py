@@ -161,6 +161,15 @@ def test_rules_for_another_environment_of_the_same_size_are_refused(tmp_path):
         RulesTeacher(str(file)).answer([query(walked, walked)])
 
 
+def test_rules_of_another_environment_are_refused_before_anything_is_asked(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("environment: CartPole-v1\nprinciples:\n  - {name: up, holds: abs(pole_angle) < 0.2}\n")
+    config = RLHFConfig.for_env("Pendulum-v1", teacher="rules", teacher_options={"file": str(file)})
+    with pytest.raises(ValueError, match="mine.yaml', whose rules are for CartPole-v1, and env_id is Pendulum-v1"):
+        RLHF(replace(config, run_dir=str(tmp_path / "run")))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_goes_on_with_the_rules_that_it_began_with(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(UPRIGHT_THEN_NEAR)
