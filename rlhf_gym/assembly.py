@@ -84,9 +84,10 @@ def assemble(
     shown = make_shown(config, agent, rng["shown"])
     budgets = budgets_of(config, finished) if resume else []
     parts = make_plan(config, agent.portion, budgets)
+    explore_steps = whole_portions(config.agent.explore_steps, agent.portion)
+    agent.learn_for(explore_steps + sum(part.steps for part in parts))  # steps that are only shown teach it nothing
     scheme, kinds = make_scheme(config), kinds_asked(config)
     recorded = recordings(config)
-    method = make_method(config, agent, venv, goal, base)
     begun = resume and (Path(config.run_dir or "") / "provenance.json").exists()  # or it was killed at its start
     earlier = [] if begun else preferences_before(config, venv)
     if earlier:  # ids are drawn from the streams, and another run with this seed has drawn these
@@ -94,6 +95,7 @@ def assemble(
     started: dict[str, Any] = {}
     if not (finished or loaded):  # else the agent's policy and reference are read back
         started = start_agent(config, agent, lambda: earlier or preferences_before(config, venv), rng=base["start"])
+    method = make_method(config, agent, venv, goal, base)  # which may set what a start brings along
     run = RunDirectory(config.run_dir, resume=resume, further=len(budgets) > 1) if config.run_dir else None
     before = labels_before(run) if run and begun else sum(p.answer is not Answer.SKIP for p in earlier)
     try:
@@ -137,7 +139,7 @@ def assemble(
         rng,
         seed,
         recorded=recorded,
-        explore_steps=whole_portions(config.agent.explore_steps, agent.portion),
+        explore_steps=explore_steps,
         budgets=budgets,
     )
     if recorded:

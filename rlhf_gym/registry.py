@@ -345,10 +345,10 @@ def check_options(
     options: Mapping[str, Any],
     offered: Mapping[str, Any] | None = None,
 ) -> None:
-    """Refuse options that a factory doesn't take.
+    """Refuse options that a factory doesn't take, and what is no number where it wants one.
 
     Raises:
-        BadInput: Naming the option, with the nearest that there is, or all of them.
+        BadInput: Naming the option, with the nearest that there is, or all of them; or what is wanted.
     """
     known = [parameter for parameter in _parameters(factory) if parameter not in (offered or {})]
     for option in options:
@@ -356,6 +356,10 @@ def check_options(
             near = difflib.get_close_matches(option, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
             raise BadInput(f"{setting} {name} has no option {option}; {hint}")
+    annotations = {option: parameter.annotation for option, parameter in _parameters(factory).items()}
+    for option, value in options.items():
+        if wanted := _no_number(value, annotations.get(option)):
+            raise BadInput(f"option {option} of {setting} {name} is {value!r}; use {wanted}")
 
 
 def check_is(setting: str, name: str, thing: Any, wanted: Any, what: str) -> None:
@@ -380,6 +384,16 @@ def find_here() -> None:
     """Put the current folder last on the module path: an installed command doesn't search it."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
+
+
+def _no_number(value: object, annotation: object) -> str:
+    """Say what is wanted where a parameter is annotated as a number, or one and None, and the value is none."""
+    wanted = {part.strip() for part in (getattr(annotation, "__name__", None) or str(annotation)).split("|")}
+    if not wanted <= {"int", "float", "None"} or not wanted & {"int", "float"} or (value is None and "None" in wanted):
+        return ""
+    if "float" in wanted:
+        return "" if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
+    return "" if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
 
 
 def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:

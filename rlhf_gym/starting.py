@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from rlhf_gym.agents import Actor, Agent, OnPolicyAgent, clone, copy_weights
+from rlhf_gym.agents import Actor, Agent, OnPolicyAgent, check_clonable, clone, copy_weights
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import build, check_types
 from rlhf_gym.config.start_options import StartOptions
@@ -84,13 +84,14 @@ class _Take:
             actor = load_policy_for(path, here, whose=whose)
             if limits.copy and copy_weights(actor, policy):
                 return {"copied": place}
+            why = "as it isn't a policy with the same layers" if limits.copy else "as agent.start_options.copy is off"
+            with _said(f"{whose} is to be cloned, {why}"):
+                check_clonable(policy)  # before it plays
             segments = self.played(actor)
         else:
             segments = [fitted(trajectory, here, whose=whose) for trajectory in load_recordings(place)]
-        try:
+        with _said(f"{whose} is to be cloned"):
             cloned = clone(policy, first(segments, limits.episodes, limits.steps), rng=self.rng, **limits.cloning)
-        except BadInput as error:
-            raise BadInput(f"{whose} is to be cloned, as it isn't a policy with the same layers: {error}") from error
         figures = {"pairs": cloned.pairs + cloned.pairs_heldout, "epochs": cloned.kept}
         return {"cloned": place, **figures, "loss": cloned.losses[cloned.kept]}
 
@@ -107,6 +108,15 @@ class _Take:
     def act(self, actor: Actor) -> Callable[[Any], Any]:
         """Make what gives its action for an observation."""
         return lambda observation: actor.predict(observation, deterministic=self.options.deterministic)[0]
+
+
+@contextmanager
+def _said(what: str) -> Iterator[None]:
+    """Say beforehand, of a refusal, what was to be done."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"{what}: {error}") from error
 
 
 def _enough(episodes: Sequence[Trajectory], wanted: int | None, steps: int | None) -> bool:

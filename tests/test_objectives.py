@@ -113,3 +113,19 @@ def test_answers_of_nobody_who_is_named_are_refused():
         with pytest.raises(ValueError, match="names fast, and answers are by oracle; name teachers"):
             rlhf.fit_reward()
     rlhf.close()
+
+
+def test_another_reward_than_its_own_is_refused():
+    with pytest.raises(ValueError, match="reward.source is true and method is objectives, which pays what its own"):
+        RLHFConfig.from_dict({"method": "objectives", "labels": 0, "reward": {"source": "true"}})
+
+
+@pytest.mark.parametrize("damage", [None, "{", '{"objectives": 3, "version": 1}', '{"objectives": []}'])
+def test_a_list_of_objectives_that_is_lost_or_damaged_is_named(tmp_path, damage):
+    rlhf = RLHF(settings())
+    rlhf.save(tmp_path)
+    rlhf.close()
+    names = tmp_path / "reward_model" / "objectives.json"
+    names.write_text(damage) if damage else names.unlink()
+    with pytest.raises(ValueError, match=r"objectives.json can't be read: .*; bring it back"):
+        RLHF.load(tmp_path)

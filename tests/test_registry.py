@@ -115,11 +115,24 @@ def _factory(*, goal, seed, beta=1.0):
         ({"bet": 2}, "has no option bet; did you mean beta?"),
         ({"xyz": 2}, "has no option xyz; it takes beta"),
         ({"seed": 2}, "has no option seed; it takes beta"),  # the loop's
+        ({"beta": "2"}, "option beta of teacher mine is '2'; use a number"),
+        ({"beta": True}, "option beta of teacher mine is True; use a number"),
+        ({"beta": None}, "option beta of teacher mine is None; use a number"),
+        ({"tries": 2.5}, "option tries of teacher mine is 2.5; use a whole number"),
     ],
 )
 def test_options_are_those_of_the_factory(options, message):
     with pytest.raises(ValueError, match=message):
-        check_options("teacher", "mine", _factory, options, {"goal": None, "seed": 0})
+        check_options("teacher", "mine", _numbers, options, {"goal": None, "seed": 0})
+
+
+def test_numbers_may_be_what_their_parameter_says_and_nothing_else_is_held_against_it():
+    check_options("teacher", "mine", _numbers, {"beta": 2, "tries": None, "words": 3})
+    check_options("teacher", "mine", _factory, {"beta": "2"})
+
+
+def _numbers(*, goal, seed, beta: float = 1.0, tries: "int | None" = None, words: str = ""):
+    return (goal, seed, beta, tries, words)
 
 
 def test_what_a_factory_needs_and_nobody_gives_is_named(here):

@@ -179,6 +179,23 @@ def test_no_more_is_played_than_is_remembered(make: Make) -> None:
     assert rlhf.plan[-1].shown == 28
 
 
+def test_a_linear_schedule_ends_where_learning_does(make: Make) -> None:
+    rlhf = make(agent={"schedule": "linear"})
+    list(rlhf.rounds())
+    rollouts = rlhf.agent.steps // rlhf.agent.portion
+    assert rollouts == 6 and rlhf.env_steps == 1040
+    last = rlhf.agent.sb3.policy.optimizer.param_groups[0]["lr"]
+    assert last == pytest.approx(rlhf.agent.sb3.learning_rate * 0.5 / rollouts)  # from the middle of the last update
+
+
+def test_td3_in_several_environments_is_shown_with_more_of_its_noise(make: Make) -> None:
+    agent = {"n_envs": 2, "net_arch": [8], "options": {"learning_starts": 100, "action_noise": 0.1, "batch_size": 16}}
+    rlhf = RLHF(RLHFConfig(env_id="Pendulum-v1", algo="td3").replace(**{**SETTINGS, "agent": agent}))
+    with closing(rlhf):
+        assert [done.labels for done in rlhf.rounds()][-1] == 12
+        assert shown(rlhf).trajectories()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,15 @@ TEACHING = ("rewards", "queries", "teachers", "kinds", "answers", "preferences")
 """What a run has no use for that is paid the true reward or a constant."""
 PAYING = ("rewards.sources", "rewards.paid", "teachers.goals")
 """And what it has."""
+UNUSED: Sequence[tuple[tuple[str, ...], Callable[[RLHFConfig], object]]] = (
+    (("agents.off_policy", "agents.relabelling", "agents.q_networks", "agents.replay_memory"), lambda c: _replays(c)),
+    (("agents.reference", "agents.staying"), lambda c: c.agent.reference),
+    (("agents.cloning", "agents.copying"), lambda c: c.agent.start or c.agent.reference),
+    (("demonstrators",), lambda c: c.agent.start or c.agent.reference or c.feedback.demonstrator),
+    (("agents.exploring",), lambda c: c.query.shown),
+    (("rewards.state_entropy",), lambda c: c.agent.explore_steps),
+)
+"""What is imported in any run, and has a part in its result only where a setting says so; a test calls one without."""
 LEARNING_BY = ("reward.source", "reward.source_options", "query.rounds", "query.warm_up_steps", "feedback.goal")
 """Its settings in the groups that tell how a reward is learned, as far as they have a part in its result."""
 
@@ -47,6 +56,8 @@ def code_of(config: RLHFConfig, measures: Collection[Callable[..., Any]] = ()) -
     """
     named = [(module, name) for setting, module, name in _named(config) if has_part(setting, config)]
     modules = {module for start in (*START, *(module for module, _ in named)) for module in _reached(start)}
+    unused = [rooms for rooms, used in UNUSED if not used(config)]
+    modules = {m for m in modules if not any(_in(m, rooms) for rooms in unused) or m in dict(named)}
     if paid_without_answers(config):
         modules = {m for m in modules if not _in(m, TEACHING) or _in(m, PAYING) or m in dict(named)}
     texts = [f"{module} {_module(module)}" for module in sorted(modules)]
@@ -67,6 +78,11 @@ def paid_without_answers(config: RLHFConfig) -> bool:
     """Test whether a run is paid the true reward, the goal or a constant, and asks nothing."""
     source = source_entry(config.reward.source)
     return source.true or config.reward.source == "constant"
+
+
+def _replays(config: RLHFConfig) -> bool:
+    """Whether an algorithm may be off-policy; one from elsewhere is taken to be."""
+    return config.algo not in ("ppo", "a2c")
 
 
 def _named(config: RLHFConfig) -> Iterator[tuple[str, str, str]]:

@@ -3,7 +3,7 @@
 from rlhf_gym.agents.actor import Actor, load_actor
 from rlhf_gym.agents.agent import Agent
 from rlhf_gym.agents.archive import check_layers
-from rlhf_gym.agents.cloning import Cloned, clone
+from rlhf_gym.agents.cloning import Cloned, check_clonable, clone
 from rlhf_gym.agents.copying import copy_weights
 from rlhf_gym.agents.make import load_algorithm, load_policy, make_agent, replays
 from rlhf_gym.agents.normalisation import NormalizedObservations
@@ -21,6 +21,7 @@ __all__ = [
     "OnPolicyAgent",
     "RelabelledReplay",
     "check_layers",
+    "check_clonable",
     "clone",
     "copy_weights",
     "load_actor",

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper, unwrap_vec_wrapper
 from torch.utils.tensorboard import SummaryWriter
 
 from rlhf_gym.agents.jax_state import in_jax, write_arrays
-from rlhf_gym.agents.state import POLICY, go_on, restore_state, write_state
+from rlhf_gym.agents.state import POLICY, go_on, restore_state, weights, write_state
 from rlhf_gym.agents.unpickled import PACKAGES
 from rlhf_gym.envs import RewardFunction, VecLearnedReward
 from rlhf_gym.errors import BadInput
@@ -24,6 +24,7 @@ from rlhf_gym.segments import Array, Segment, Trajectory
 from rlhf_gym.trust import digest, trust
 
 Schedule = Literal["constant", "linear"]
+OUT_OF_RANGE = "Expected parameter"  # torch's words of a distribution whose parameters are nan or 0
 REPLAY_SETTINGS = ("replay_buffer_class", "replay_buffer_kwargs")  # ours: policy.zip loads with SB3 alone
 
 
@@ -40,11 +41,15 @@ class Agent(ABC):
     """
 
     def __init__(self, sb3: BaseAlgorithm, *, total_timesteps: int, schedule: Schedule) -> None:
-        self.sb3 = sb3
-        self._total, self._schedule = total_timesteps // self.portion * self.portion, schedule
+        self.sb3, self._schedule = sb3, schedule
         self._learning_rate = float(sb3.learning_rate)  # type: ignore[arg-type]
-        self._least = 0.5 * self.portion / max(self._total, self.portion) if schedule == "linear" else 0.0
+        self.learn_for(total_timesteps)
         self.log_to(None)
+
+    def learn_for(self, total_timesteps: int) -> None:
+        """Let schedules end after so many environment steps of learning, of all portions together, at most."""
+        self._total = total_timesteps // self.portion * self.portion
+        self._least = 0.5 * self.portion / max(self._total, self.portion) if self._schedule == "linear" else 0.0
 
     @property
     @abstractmethod
@@ -82,8 +87,10 @@ class Agent(ABC):
         # The caller writes the log: TensorBoard's thread holds up the next update whenever it is given something.
         try:
             self.sb3.learn(steps, callback, reset_num_timesteps=False, log_interval=None)  # type: ignore[arg-type]
-        except ValueError as error:  # torch's, of a distribution whose parameters are nan
+        except ValueError as error:
             self._check_weights(error)
+            if OUT_OF_RANGE in str(error):  # a standard deviation has overflowed, and the weights not yet
+                raise self._diverged() from error
             raise
         self._check_weights()
 
@@ -93,13 +100,19 @@ class Agent(ABC):
         Raises:
             BadInput: If they are.
         """
-        parameters = [] if in_jax(type(self.sb3)) else self.sb3.policy.parameters()
-        if not all(bool(parameter.isfinite().all()) for parameter in parameters):
-            raise BadInput(
-                f"the weights of {type(self.sb3).__name__}'s policy are nan or infinite after {self.steps} steps; use "
-                "a lower learning_rate or max_grad_norm in agent.options, or an environment with smaller observations "
-                "and rewards"
-            ) from error
+        if in_jax(type(self.sb3)):
+            finite = all(np.isfinite(array).all() for array in weights(self.sb3).values())
+        else:
+            finite = all(bool(parameter.isfinite().all()) for parameter in self.sb3.policy.parameters())
+        if not finite:
+            raise self._diverged() from error
+
+    def _diverged(self) -> BadInput:
+        return BadInput(
+            f"the weights of {type(self.sb3).__name__}'s policy are nan or infinite after {self.steps} steps; use "
+            "a lower learning_rate or max_grad_norm in agent.options, or an environment with smaller observations "
+            "and rewards"
+        )
 
     @abstractmethod
     def _prepare(self, end: int, left: float) -> BaseCallback | None:

@@ -76,7 +76,8 @@ def clone(
     Raises:
         BadInput: If the policy is another one, there is nothing to fit to, or a number is out of its range.
     """
-    _check(policy, heldout, epochs=epochs, batch_size=batch_size, patience=patience)
+    check_clonable(policy)
+    _check(heldout, epochs=epochs, batch_size=batch_size, patience=patience)
     fitted, held = _part(trajectories, heldout, rng)
     _take_statistics(policy, fitted)
     x, a = _tensors(policy, fitted)
@@ -93,6 +94,8 @@ def clone(
             negative_log_likelihood(policy, x[batch], a[batch]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             _hold_std(policy, least_std)
+            if not all(bool(weight.isfinite().all()) for weight in policy.parameters()):
+                raise BadInput(f"weights became nan or infinite in epoch {epoch}; use learning_rate < {learning_rate}")
         losses.append(_loss(policy, x, a))
         heldouts.append(_loss(policy, *test) if test else math.nan)
         if not test or heldouts[-1] < heldouts[kept]:
@@ -116,11 +119,20 @@ def negative_log_likelihood(policy: ActorCriticPolicy, observations: Tensor, act
     return -policy.get_distribution(observations).log_prob(actions).mean()
 
 
-def _check(policy: Any, heldout: float, **counts: int) -> None:
+def check_clonable(policy: Any) -> None:
+    """Refuse a policy that nothing can be cloned into.
+
+    Raises:
+        BadInput: If it is none of SB3's PPO, A2C or another actor-critic algorithm.
+    """
     if not isinstance(policy, ActorCriticPolicy):
         raise BadInput(
-            f"policy is a {type(policy).__name__}, which gives actions no likelihood to fit; use that of PPO or A2C"
+            f"policy is a {type(policy).__name__}, which gives actions no likelihood to fit; use that of "
+            "Stable-Baselines3's PPO or A2C"
         )
+
+
+def _check(heldout: float, **counts: int) -> None:
     if not 0 <= heldout < 1:
         raise BadInput(f"heldout is {heldout}; use a share from 0 to below 1")
     for name, count in counts.items():

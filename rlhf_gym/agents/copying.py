@@ -25,6 +25,8 @@ def copy_weights(source: BasePolicy, policy: BasePolicy) -> bool:
     if source.observation_space.shape != policy.observation_space.shape or _made_with(source) != _made_with(policy):
         return False
     weights = source.state_dict()
+    if not weights:  # SBX's, which are no torch modules
+        return False
     if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in policy.state_dict().items()}:
         return False
     policy.load_state_dict(weights)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.distributions import CategoricalDistribution, DiagGaussianDistribution
-from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
@@ -89,13 +89,18 @@ def _scaled(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, rng: np.
         mean, log_std, _ = policy.actor.get_action_dist_params(tensor)
         own = log_std.exp() * torch.from_numpy(_normal(rng, mean))
         actions = torch.tanh(mean + torch.from_numpy(noise)[:, None] * own).numpy()
-    elif isinstance(sb3.action_noise, NormalActionNoise):
+    elif isinstance(gaussian := _of_one(sb3.action_noise), NormalActionNoise):
         mean = policy.actor(tensor).numpy()
-        own = np.float32(sb3.action_noise._mu) + np.float32(sb3.action_noise._sigma) * _normal(rng, mean)
+        own = np.float32(gaussian._mu) + np.float32(gaussian._sigma) * _normal(rng, mean)
         actions = np.clip(mean + noise[:, None] * own, -1, 1)
     else:
         raise _unscalable(sb3, "has no noise that can be scaled; set agent.options.action_noise to a number")
     return np.asarray(actions.reshape(-1, *sb3.action_space.shape))  # type: ignore[misc]
+
+
+def _of_one(noise: object) -> object:
+    """The noise of one environment: of several, SB3 makes a vector of the same where it begins to learn."""
+    return noise.base_noise if isinstance(noise, VectorizedActionNoise) else noise
 
 
 def _normal(rng: np.random.Generator, like: Any) -> Array:

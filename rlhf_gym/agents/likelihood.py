@@ -132,7 +132,12 @@ def actor_of(agent: Agent, *, method: str, std: Std) -> ActorLikelihood:
             f"method is {method} and algo is {type(sb3).__name__} with actions {sb3.action_space}; a direct method "
             "trains a softmax or a Gaussian: use algo ppo or a2c without use_sde, and Discrete or Box actions"
         )
-    return ActorLikelihood(cast(ActorCriticPolicy, policy), std=std)
+    actor = ActorLikelihood(cast(ActorCriticPolicy, policy), std=std)
+    if std is not None and acts is CategoricalDistribution:
+        raise BadInput(
+            f"method_options.std is {std!r} and actions are {sb3.action_space}, which have none; leave it out"
+        )
+    return actor
 
 
 def play_on(agent: Agent, steps: int) -> None:

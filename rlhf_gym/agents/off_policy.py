@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3 import DQN, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.noise import ActionNoise, NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.utils import LinearSchedule, set_random_seed
@@ -31,6 +31,7 @@ from rlhf_gym.segments import Array
 
 WITH_ADAM = (SAC, TD3, DQN)
 OPTIMIZER = {"fused": True}  # Adam as SB3 has it; fused, its step takes a third of the time
+STEP = (TrainFrequencyUnit.STEP.value, TrainFrequencyUnit.STEP)
 RESERVED_HERE = {**RESERVED, "n_steps": "rewards are relabelled one step at a time"}
 
 
@@ -123,11 +124,9 @@ class OffPolicyAgent(Agent):
         return act_off_policy(self.sb3, observations, noise, rng)
 
     def pay(self, reward_function: RewardFunction | None, zero: float = 0.0, unit: float = 1.0) -> None:
-        """Pay as :meth:`Agent.pay`, and for every transition sampled again.
-
-        Where the environment's own reward is paid, transitions keep what they were stored with.
-        """
+        """Pay as :meth:`Agent.pay`, and for every transition sampled again, the true reward too."""
         super().pay(reward_function, zero, unit)
+        self.replay.given = self._payer().given
         self.replay.reward_function = reward_function and self._scaled(reward_function)
 
     def _scaled(self, reward_function: RewardFunction) -> RewardFunction:
@@ -168,13 +167,17 @@ def _read(settings: dict[str, Any], venv: VecEnv) -> None:
     """Make SB3's objects of what YAML can hold.
 
     Raises:
-        BadInput: If it would train once an episode.
+        BadInput: If one is none of what it may be, or it would train once an episode.
     """
-    noise, frequency = settings.get("action_noise"), settings.get("train_freq", 1)
-    if isinstance(noise, int | float) and isinstance(venv.action_space, spaces.Box):
+    noise, frequency = settings.get("action_noise"), settings.get("train_freq")
+    number = isinstance(noise, int | float) and not isinstance(noise, bool) and 0 <= noise < np.inf
+    if not (noise is None or number or isinstance(noise, ActionNoise)):
+        raise BadInput(f"option action_noise is {noise!r}; use a number from 0, the standard deviation")
+    if number and isinstance(venv.action_space, spaces.Box):
         shape = venv.action_space.shape
         settings["action_noise"] = NormalActionNoise(np.zeros(shape), np.full(shape, noise))
-    if isinstance(frequency, list | tuple):
-        settings["train_freq"] = tuple(frequency)
-        if TrainFrequencyUnit.STEP.value not in frequency:
-            raise BadInput(f"option train_freq is {tuple(frequency)}; use a number of steps: episodes have no length")
+    if frequency is not None:
+        steps, unit = frequency if isinstance(frequency, list | tuple) and len(frequency) == 2 else (frequency, STEP[0])
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1 or unit not in STEP:
+            raise BadInput(f"option train_freq is {frequency!r}; use a whole number of steps: episodes have no length")
+        settings["train_freq"] = (steps, STEP[0])

@@ -89,11 +89,16 @@ def takes_actions(sb3_class: type[BaseAlgorithm], venv: VecEnv) -> bool:
 
 
 def check_policy(sb3_class: type[BaseAlgorithm]) -> None:
-    """Refuse an algorithm that knows no multi-layer perceptron, such as one with a recurrent policy.
+    """Refuse an algorithm that knows no multi-layer perceptron, such as one with a recurrent policy, or masks actions.
 
     Raises:
         BadInput: Naming the policies that it knows.
     """
+    if "use_masking" in inspect.signature(sb3_class.learn).parameters:
+        raise BadInput(
+            f"{sb3_class.__name__} asks environments which actions are allowed, which nobody answers here; use another "
+            "algorithm"
+        )
     known = sb3_class.policy_aliases
     if known and "MlpPolicy" not in known:
         raise BadInput(
@@ -119,6 +124,8 @@ def build(sb3_class: type[Algorithm], venv: VecEnv, *, policy: str = MLP, **sett
         raise BadInput(f"{sb3_class.__name__} can't take the actions {venv.action_space}; use another algorithm")
     try:
         return sb3_class(policy, venv, device="cpu", **settings)
-    except (AssertionError, TypeError) as error:
+    except BadInput:
+        raise
+    except (AssertionError, TypeError, ValueError, ArithmeticError) as error:
         reason = str(error).strip() or "no reason given"
         raise BadInput(f"{sb3_class.__name__} refuses its options: {reason.splitlines()[0]}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -29,11 +30,13 @@ class RelabelledReplay(ReplayBuffer):
     Args:
         *args: As SB3's ReplayBuffer takes them.
         reward_function: Called with observations (S, *obs), actions (S, *act) as the environment takes them, next
-            observations (S, *obs) and terminated (S,); None leaves the rewards as they were stored.
+            observations (S, *obs) and terminated (S,); None leaves the rewards as they were stored: the environment's
+            own where a wrapper of ours tells them, else what was paid.
         **kwargs: As SB3's ReplayBuffer takes them.
 
     Attributes:
         reward_function: May be replaced at any time.
+        given: What is made of the environments' own rewards where there is no reward function; None leaves them.
 
     Raises:
         BadInput: If terminations are not kept apart from time limits.
@@ -47,11 +50,21 @@ class RelabelledReplay(ReplayBuffer):
                 "function; use True"
             )
         self.reward_function = reward_function
+        self.given: Callable[[Array], Array] | None = None
+
+    def add(
+        self, obs: Array, next_obs: Array, action: Array, reward: Array, done: Array, infos: list[dict[str, Any]]
+    ) -> None:
+        """As SB3's, but the true reward is kept, where it is told: what was paid is computed anew."""
+        true = [info.get("true_reward") for info in infos]
+        super().add(obs, next_obs, action, reward if None in true else np.array(true), done, infos)
 
     def _get_samples(self, batch_inds: Array, env: VecNormalize | None = None) -> ReplayBufferSamples:
         samples = super()._get_samples(batch_inds)  # raw, as the reward function takes them
         if self.reward_function is not None:
             samples = samples._replace(rewards=self.to_torch(self._pay(samples)))
+        elif self.given is not None:
+            samples = samples._replace(rewards=self.to_torch(self.given(_array(samples.rewards))))
         if env is None:
             return samples
         return samples._replace(

@@ -51,15 +51,24 @@ Positive: Final = _Positive()
 
 WHOLE_NUMBERS: Final[Mapping[str, AtLeast]] = {
     **dict.fromkeys(("n_steps", "n_epochs", "buffer_size", "gradient_steps"), AtLeast(1)),
+    **dict.fromkeys(("policy_delay", "target_update_interval", "stats_window_size"), AtLeast(1)),
     "learning_starts": AtLeast(0),
     "batch_size": AtLeast(2),  # PPO takes the advantages' standard deviation
 }
-AGENT_OPTIONS: Final[Mapping[str, AtLeast | _Fraction]] = {
+AGENT_OPTIONS: Final[Mapping[str, AtLeast | _Fraction | _Positive | None]] = {
     **dict.fromkeys(("learning_rate", "clip_range", "ent_coef", "vf_coef", "max_grad_norm"), AtLeast(0)),
+    **dict.fromkeys(("target_policy_noise", "target_noise_clip"), AtLeast(0)),
     **dict.fromkeys(("gamma", "gae_lambda", "tau", "exploration_fraction"), Fraction),
+    **dict.fromkeys(("exploration_initial_eps", "exploration_final_eps"), Fraction),
+    **dict.fromkeys(("target_kl", "rms_prop_eps", "clip_range_vf"), Positive),
+    **dict.fromkeys(("target_entropy", "log_std_init")),  # any number
     **WHOLE_NUMBERS,
 }
-"""Bounds of Stable-Baselines3's own parameters, which it doesn't check itself."""
+"""Bounds of numbers among Stable-Baselines3's own parameters, which it doesn't check itself."""
+
+
+ALONE = "one member has nobody to disagree with"
+KL_GAIN_MOST = 5  # an error of at most 0.2 times this is the whole of kl (rlhf_gym.agents.reference)
 
 
 def with_whole_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,6 +97,13 @@ def check_together(config: Any) -> None:
     _check_reference(config.agent)
     if config.direct:
         _check_direct(config)
+    else:
+        _check_members(config)
+    if config.method == "objectives" and config.reward.source not in ("learned", "untrained"):
+        raise BadInput(
+            f"reward.source is {config.reward.source} and method is objectives, which pays what its own reward models "
+            "give; leave it out, or use method learned_reward"
+        )
     if config.query.trajectories and config.query.shown:
         raise BadInput(
             f"query.trajectories is {config.query.trajectories} and query.shown is {config.query.shown}, whose steps "
@@ -122,7 +138,8 @@ def _check_steps(config: Any) -> None:
             continue
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise BadInput(f"agent.options.{name} is {value!r}; expected a number")
-        bound.check(f"agent.options.{name}", value)
+        if bound:
+            bound.check(f"agent.options.{name}", value)
         if name in WHOLE_NUMBERS and isinstance(value, float):
             raise BadInput(f"agent.options.{name} is {value}; use a whole number")
     batch, rollout = options.get("batch_size"), n_envs * options.get("n_steps", 1)
@@ -142,9 +159,18 @@ def _check_steps(config: Any) -> None:
 
 def _is_word(name: str, value: Any) -> bool:
     """Whether SB3 takes a value for no number: SAC's auto or auto_0.1, and -1 gradient steps."""
-    if name == "ent_coef":
-        return isinstance(value, str) and value.startswith("auto")
+    if name == "ent_coef" and isinstance(value, str):
+        return value == "auto" or (value.startswith("auto_") and _is_positive(value.removeprefix("auto_")))
+    if name == "target_entropy":
+        return bool(value == "auto")
     return name == "gradient_steps" and value == -1
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False
 
 
 def _check_reference(agent: Any) -> None:
@@ -160,6 +186,10 @@ def _check_reference(agent: Any) -> None:
             f"agent.{name} is {getattr(agent, name)} and agent.reference is None; set agent.reference start, a run "
             "directory, a policy's file or trajectories"
         )
+    if not agent.kl_gain < KL_GAIN_MOST:
+        raise BadInput(
+            f"agent.kl_gain is {agent.kl_gain}, with which kl could fall to 0 or below; use less than {KL_GAIN_MOST}"
+        )
     if agent.kl_target == 0:
         raise BadInput("agent.kl_target is 0, which only the reference itself has; use a number above 0")
     if agent.reference == "start" and agent.start is None:
@@ -171,17 +201,37 @@ def _check_reference(agent: Any) -> None:
 def _check_direct(config: Any) -> None:
     """Refuse what a method that learns no reward has no use for; how a reward would be fitted is left as it is."""
     reward, feedback, scheme = config.reward, config.feedback, config.query.scheme
-    kl = config.agent.reference is not None
+    kl, critic = config.agent.reference is not None, config.agent.critic_after_fit
     able = ", ".join(name for name in SCHEMES if not needs_ensemble(name))
     for found, setting, value, remedy in (
         (reward.source != "learned", "reward.source", reward.source, "leave it out, or use method learned_reward"),
         (bool(reward.more), "reward.more", ", ".join(reward.more), "leave it out"),
         (feedback.reliability, "feedback.reliability", "on", "leave it out"),
+        (critic != "keep", "agent.critic_after_fit", critic, "leave it out"),
         (kl, "agent.reference", config.agent.reference, "leave it out; method dpo stays close to what it cloned"),
         (needs_ensemble(scheme), "query.scheme", scheme, f"no members are there to disagree: use one of {able}"),
     ):
         if found:
             raise BadInput(f"{setting} is {value} and method is {config.method}, which learns no reward; {remedy}")
+
+
+def _check_members(config: Any) -> None:
+    """Refuse what is about the members' disagreement where there is one, and about networks where there are none."""
+    reward = config.reward
+    if not source_entry(reward.source).labels:
+        return
+    alone = reward.ensemble_size == 1 and not reward.linear
+    networks = [name for name in ("crops", "pseudo_labels") if name in reward.more and not reward.ensemble_size]
+    for found, setting, value, why, more in (
+        (alone and reward.pessimism, "reward.pessimism", reward.pessimism, ALONE, 2),
+        (alone and "disagreement_bonus" in reward.more, "reward.more", "disagreement_bonus", ALONE, 2),
+        (networks, "reward.more", ", ".join(networks), "it is about networks", 1),
+    ):
+        if found:
+            raise BadInput(
+                f"{setting} is {value} and reward.ensemble_size is {reward.ensemble_size}: {why}; leave it out, or use "
+                f"reward.ensemble_size {more} or more"
+            )
 
 
 def _check_teacher(config: Any) -> None:

@@ -162,7 +162,8 @@ class RewardConfig:
     their squares and the action's effort, too, and `absolute` in their magnitudes as well. Few answers say much if the
     reward has this form, which MuJoCo's have."""
     ensemble_size: Annotated[int, AtLeast0] = 3
-    """Networks in the ensemble (Christiano et al. 2017); 0 leaves them out, where there is a linear part."""
+    """Networks in the ensemble (Christiano et al. 2017); 0 leaves them out, where there is a linear part. One
+    by itself has nobody to disagree with: queries are then drawn at random."""
     network: Annotated[str, Named("reward.network"), _one_of("reward.network")] = "mlp"
     """Each network: a function of the number of inputs that returns a torch module."""
     network_options: Options = field(default_factory=dict)

@@ -9,6 +9,7 @@ from zipfile import is_zipfile
 from gymnasium import Space, spaces
 
 from rlhf_gym.agents import Actor, load_actor
+from rlhf_gym.agents.images import are_images
 from rlhf_gym.envs.recordings import MINARI, Spaces, check_shapes
 from rlhf_gym.errors import BadInput
 
@@ -50,7 +51,10 @@ def load_policy_for(path: Path, here: Spaces, *, whose: str) -> Actor:
         BadInput: If it can't be read, or was learned in another environment.
     """
     policy = load_actor(path)
-    check_shapes(whose, (_shape(policy.observation_space), _shape(policy.action_space)), here)
+    seen = _shape(policy.observation_space)
+    if are_images(policy.observation_space) and seen != here[0].shape:
+        seen = (*seen[1:], seen[0])  # SB3 has put an image's channels first
+    check_shapes(whose, (seen, _shape(policy.action_space)), here)
     if not _same_actions(policy.action_space, here[1]):
         raise BadInput(f"{whose} takes actions {policy.action_space}, and the run's environment {here[1]}; use another")
     return policy

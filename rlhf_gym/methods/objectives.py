@@ -18,7 +18,7 @@ from typing import Any, final
 import numpy as np
 
 from rlhf_gym.agents import Agent
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.methods.learned_reward import REWARD
 from rlhf_gym.methods.method import Lately, Method
 from rlhf_gym.preferences import Choice
@@ -114,18 +114,22 @@ class ObjectivesMethod(Method):
         """See :meth:`Method.restore`.
 
         Raises:
-            BadInput: If the objectives there are others.
+            BadInput: If the objectives there are others, or can't be read.
         """
         self.agent.restore(directory)
-        saved = json.loads((directory / REWARD / NAMES).read_text(encoding="utf-8"))
-        if saved["objectives"] != list(self.learners):
+        try:
+            saved = json.loads((directory / REWARD / NAMES).read_text(encoding="utf-8"))
+            names, version = [str(name) for name in saved["objectives"]], int(saved["version"])
+        except (OSError, *UNREADABLE) as error:
+            raise BadInput(f"{directory / REWARD / NAMES} can't be read: {error!r}; bring it back") from error
+        if names != list(self.learners):
             raise BadInput(
-                f"{directory / REWARD} has the objectives {', '.join(saved['objectives'])}; expected "
+                f"{directory / REWARD} has the objectives {', '.join(names)}; expected "
                 f"{', '.join(self.learners)}, as method_options.weights says"
             )
         for number, learner in enumerate(self.learners.values()):
             learner.restore(directory / REWARD / str(number))
-        self.version = self._paid = int(saved["version"])
+        self.version = self._paid = version
         self._pay()
 
     def _save_learners(self, directory: Path) -> None:

@@ -122,19 +122,18 @@ class PolicyFit:
     ) -> None:
         self._data, self._encoding, self._scores, self._how, self._rng = data, encoding, scores, how, rng
         self._actor, self._reference = actor, reference
-        used = torch.zeros(len(data.lived), 1, dtype=torch.bool)
-        used[data.rows[data.offered]] = True
-        self._seen = used & (data.lived > 0)
-        self._reference_logs, self._average = torch.zeros(data.lived.shape), 0.0
+        # By option, not by row: the same segment in two queries is one row or two, as the run was resumed or not.
+        self._lived = (data.lived[data.rows] > 0) & data.offered[..., None]
+        self._reference_logs, self._average = torch.zeros(self._lived.shape), 0.0
 
     def run(self) -> Fitted:
         """Fit, and say what came of it."""
-        seen = self._data.inputs[self._seen]
+        seen = self._data.inputs[self._data.rows[self._data.offered]][self._lived[self._data.offered]]
         self._reference.normalise(split(self._encoding, seen)[0].numpy())
         self._train(self._reference, self._how.clone_steps, lambda: self._cloning_loss(seen))
         self._actor.become(self._reference)
         logs = log_probabilities(self._reference, self._encoding, seen)
-        self._reference_logs[self._seen], self._average = logs, logs.mean().item()
+        self._reference_logs[self._lived], self._average = logs, logs.mean().item()
         data, targets = self._data, smooth(self._data.targets, self._data.offered, self._how.label_smoothing)
         size = max(1, min(len(data), round(self._how.batch_size * 2 * len(data) / int(data.offered.sum()))))
         weights = torch.from_numpy(data.weights).float()
@@ -149,11 +148,10 @@ class PolicyFit:
     def segment_scores(self, some: Tensor) -> Tensor:
         """Score the options of some choices by the policy, shape (n, K); 0 where none is offered."""
         offered = self._data.offered[some]
-        rows = self._data.rows[some][offered]
-        lived = self._data.lived[rows] > 0
+        rows, lived = self._data.rows[some][offered], self._lived[some][offered]
         own = self._actor(*split(self._encoding, self._data.inputs[rows][lived]))
         each = torch.full(lived.shape, self._scores.not_lived(self._average))
-        each[lived] = self._scores.of_step(own, self._reference_logs[rows][lived])
+        each[lived] = self._scores.of_step(own, self._reference_logs[some][offered][lived])
         scores = torch.zeros(offered.shape)
         scores[offered] = each.sum(dim=1)
         return scores

@@ -11,6 +11,7 @@ from rlhf_gym.segments import Array
 
 NEIGHBOUR = 5  # the k of Lee et al. 2021
 STATES = 2048  # that others are compared with: more would cost time in every step
+ROUNDING = 1e-6  # of a coordinate's size: what varies less than this is constant, but for float32
 FEW_COORDINATES = 8  # up to which a tree finds neighbours sooner than looking at all states
 
 Distances = Callable[[Array, int], Array]
@@ -45,9 +46,9 @@ class StateEntropy:
             return
         some = np.linspace(0, len(states) - 1, min(len(states), self._states)).round().astype(int)
         points = _flat(states[some])
-        spread = points.std(axis=0)
-        self._scale = np.where(spread > 0, spread, 1).astype(np.float32)
-        points = points / self._scale
+        self._mean, spread = points.mean(axis=0), points.std(axis=0)
+        self._scale = np.where(spread > ROUNDING * np.abs(self._mean), spread, 1)
+        points = self._in_units(points)
         self._distances = distances_to(points)
         own = self._distances(points, self._k + 1)  # the nearest is the state itself
         self._typical = float(own.mean()) or 1.0
@@ -69,8 +70,12 @@ class StateEntropy:
         """
         if self._distances is None:
             return np.zeros(len(next_observations), np.float32)
-        distances = self._distances(_flat(next_observations) / self._scale, self._k)
+        distances = self._distances(self._in_units(_flat(next_observations)), self._k)
         return np.asarray(np.log1p(distances / self._typical) / self._unit, np.float32)
+
+    def _in_units(self, points: Array) -> Array:
+        """Measure in standard deviations, from the mean: of large numbers alike, squares would leave no difference."""
+        return np.asarray((points - self._mean) / self._scale, np.float32)
 
 
 def distances_to(points: Array) -> Distances:
@@ -91,4 +96,4 @@ def distances_to(points: Array) -> Distances:
 
 
 def _flat(states: Array) -> Array:
-    return np.asarray(states, np.float32).reshape(len(states), -1)
+    return np.asarray(states, np.float64).reshape(len(states), -1)

@@ -7,6 +7,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import NatureCNN
 
+from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.agents import make_agent
 from rlhf_gym.agents.images import channels_first, channels_last
 from rlhf_gym.agents.likelihood import ActorLikelihood
@@ -170,3 +171,19 @@ def test_it_learns_from_images():
     _, agent = agent_for(n_envs=4, options={"n_steps": 256}, size=36)
     agent.improve(8192)
     assert mean_return(play(agent.predict, ID, seed=1, env_kwargs={"size": 36}, n_episodes=5)) > 45  # of 50, chance 25
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_a_policy_that_sees_images_is_a_start_for_one_that_sees_the_same(tmp_path, copy):
+    def run(**agent):
+        settings = {"labels": 1, "total_timesteps": 256, "segment_length": 5, "query": {"warm_up_steps": 128}}
+        small = {"n_envs": 2, "net_arch": [16], "images": "flat", "options": {"n_steps": 64, "batch_size": 64}}
+        return RLHF(RLHFConfig.from_dict({"env_id": ID, **settings, "agent": {**small, **agent}}))
+
+    first = run()
+    first.save(tmp_path / "first")
+    started = run(start=str(tmp_path / "first"), start_options={"copy": copy, "steps": 60, "epochs": 1})
+    ours, theirs = (rlhf.agent.sb3.policy.state_dict() for rlhf in (started, first))
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items()) == copy
+    first.close()
+    started.close()

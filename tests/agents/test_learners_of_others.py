@@ -144,6 +144,22 @@ def test_arrays_that_are_not_this_policy_s_are_refused_in_one_line(agent: Agent,
 # Bad input
 
 
+def test_weights_of_jax_that_are_no_numbers_any_more_are_refused() -> None:
+    agent = make_agent(
+        "sbx:PPO", envs("CartPole-v1"), seed=0, total_timesteps=64, options={**ON, "learning_rate": 1e30}
+    )
+    with pytest.raises(ValueError, match="weights of PPO's policy are nan or infinite after .*learning_rate"):
+        agent.improve(agent.portion * 2)
+
+
+def test_a_policy_of_jax_is_no_start_for_another(tmp_path: Path) -> None:
+    agent = make_agent("sbx:PPO", envs("CartPole-v1"), seed=0, total_timesteps=64, options=ON)
+    agent.save(tmp_path / "policy.zip")
+    config = RLHFConfig.for_env("CartPole-v1", algo="sbx:PPO", agent={"start": str(tmp_path / "policy.zip")})
+    with pytest.raises(ValueError, match=r"agent.start .* is to be cloned, .* use that of Stable-Baselines3's PPO"):
+        RLHF(config, trust=True)
+
+
 @pytest.mark.parametrize(
     ("algo", "env_id", "settings", "message"),
     [
@@ -156,6 +172,7 @@ def test_arrays_that_are_not_this_policy_s_are_refused_in_one_line(agent: Agent,
         ("sb3_contrib:QRDQN", "Pendulum-v1", {}, "algo is sb3_contrib:QRDQN, which can't take the actions Box("),
         ("sb3_contrib:RecurrentPPO", "CartPole-v1", {}, "RecurrentPPO has no MlpPolicy, only MlpLstmPolicy, CnnLstm"),
         ("sb3_contrib:ARS", "CartPole-v1", {}, "algo is 'sb3_contrib:ARS', which is no algorithm of Stable-Baselines3"),
+        ("sb3_contrib:MaskablePPO", "CartPole-v1", {}, "MaskablePPO asks environments which actions are allowed"),
         ("sb3_contrib:TQC", "Pendulum-v1", {"options": {"lr": 1}}, "algo TQC has no option lr; "),
         (
             "sbx:PPO",

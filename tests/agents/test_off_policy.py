@@ -77,13 +77,13 @@ def test_what_the_environments_pay_at_first_is_replayed_from_the_start() -> None
 
 
 @pytest.mark.parametrize("true_reward", [False, True])
-def test_a_scale_holds_for_what_is_stored_and_what_is_replayed_but_not_for_what_is_reported(true_reward: bool) -> None:
+def test_a_scale_holds_for_what_is_replayed_but_not_for_what_is_stored_or_reported(true_reward: bool) -> None:
     venv = make_venv("CartPole-v1")  # which pays 1 a step
     venv.scale = 0.25
     agent = make_agent(DQN, venv=venv)
     agent.pay(None if true_reward else lambda obs, *_: np.full(len(obs), 1.0, np.float32))
     agent.improve(agent.portion * 20)
-    assert set(agent.replay.rewards[: agent.replay.pos].flatten().tolist()) == {0.25}
+    assert set(agent.replay.rewards[: agent.replay.pos].flatten().tolist()) == {1.0}  # as the environment pays it
     assert set(agent.replay.sample(100).rewards.flatten().tolist()) == {0.25}
     episodes = venv.pop_episodes()
     assert episodes and all(episode.learned_return == episode.length for episode in episodes)
@@ -97,6 +97,17 @@ def test_the_true_reward_is_replayed_as_it_was_paid() -> None:
     agent.pay(lambda obs, *_: np.zeros(len(obs)))
     agent.pay(None)
     assert (agent.replay.sample(100).rewards < 0).all()  # Pendulum only ever costs
+
+
+def test_steps_that_something_else_was_paid_for_are_replayed_with_the_true_reward_once_that_is_paid() -> None:
+    agent = make_agent()
+    agent.pay(lambda obs, *_: np.full(len(obs), 7.0, np.float32))
+    agent.improve(40)
+    assert set(agent.replay.sample(100).rewards.flatten().tolist()) == {7.0}
+    agent.pay(None, 1.0, 2.0)
+    true = (agent.replay.rewards[:20] - 1) / 2
+    assert (true < -0.5).all()  # Pendulum only ever costs
+    assert set(agent.replay.sample(100).rewards.flatten().tolist()) <= set(true.flatten().tolist())
 
 
 def test_it_pays_only_where_a_reward_is_paid_at_all() -> None:
@@ -215,7 +226,12 @@ def test_its_policy_file_knows_nothing_of_the_reward(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train_freq": (1, "episode")}, "option train_freq is (1, 'episode'); use a number of steps"),
+        ({"train_freq": (1, "episode")}, "option train_freq is (1, 'episode'); use a whole number of steps"),
+        ({"train_freq": 0}, "option train_freq is 0; use a whole number of steps"),
+        ({"train_freq": 2.5}, "option train_freq is 2.5; use a whole number of steps"),
+        ({"train_freq": [1, 2, "step"]}, "option train_freq is [1, 2, 'step']; use a whole number of steps"),
+        ({"action_noise": "much"}, "option action_noise is 'much'; use a number from 0"),
+        ({"action_noise": -0.1}, "option action_noise is -0.1; use a number from 0"),
         ({"n_steps": 3}, "option n_steps of SAC can't be set: rewards are relabelled one step at a time; leave it out"),
         ({"replay_buffer_class": None}, "option replay_buffer_class of SAC can't be set: it is the one that relabels"),
         ({"optimize_memory_usage": True}, "option optimize_memory_usage of SAC can't be set: the reward function has"),

@@ -195,6 +195,27 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
             {"agent": {"options": {"batch_size": 4096, "n_steps": 256}}},
             "agent.options.batch_size is 4096 but a rollout has 2048 steps",
         ),
+        ({"algo": "sac", "agent": {"options": {"ent_coef": "auto_x"}}}, "agent.options.ent_coef is 'auto_x'"),
+        ({"algo": "sac", "agent": {"options": {"target_entropy": "low"}}}, "agent.options.target_entropy is 'low'"),
+        ({"algo": "td3", "agent": {"options": {"policy_delay": 0}}}, "agent.options.policy_delay is 0; use at least 1"),
+        ({"agent": {"options": {"target_kl": 0}}}, "agent.options.target_kl is 0; use a number above 0"),
+        ({"agent": {"options": {"log_std_init": "small"}}}, "agent.options.log_std_init is 'small'; expected a number"),
+        (
+            {"agent": {"start": "a", "reference": "start", "kl_target": 1.0, "kl_gain": 5}},
+            "agent.kl_gain is 5.0, with which kl could fall to 0 or below; use less than 5",
+        ),
+        (
+            {"reward": {"ensemble_size": 1, "pessimism": 1.0}, "query": {"scheme": "uniform"}},
+            "reward.pessimism is 1.0 and reward.ensemble_size is 1: one member has nobody to disagree with; leave it",
+        ),
+        (
+            {"reward": {"ensemble_size": 1, "more": {"disagreement_bonus": {}}}, "query": {"scheme": "uniform"}},
+            "reward.more is disagreement_bonus and reward.ensemble_size is 1",
+        ),
+        (
+            {"reward": {"ensemble_size": 0, "linear": "quadratic", "more": {"crops": {}, "pseudo_labels": {}}}},
+            "reward.more is crops, pseudo_labels and reward.ensemble_size is 0: it is about networks; leave it out",
+        ),
         ({"agent": {"options": 3}}, "agent.options is 3"),
         ({"feedback": {"people_per_query": 0}, "teacher": "web"}, "feedback.people_per_query is 0; use at least 1"),
         *(

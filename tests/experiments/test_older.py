@@ -1,6 +1,8 @@
 """Every table of results is of the present code, or is named as older; a run's code is what makes its result."""
 
 import ast
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from experiments.harness.results import read_results
 from experiments.harness.settings import known_columns, names
 from experiments.questions import cartpole, mujoco
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.rlhf import RLHF
 from rlhf_gym.sweeps.records import read_rows
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -90,6 +93,38 @@ def test_a_new_goal_beside_the_run_s_own_changes_nothing_and_its_own_does(change
     assert code_of(config) == before
     changed(module, lambda text: text.replace("- 1.0) / 0.5)", "- 1.0) / 0.4)"))
     assert code_of(config) != before
+
+
+def test_what_a_run_s_settings_have_no_use_for_is_never_called_in_it():
+    config = RLHFConfig.for_env(
+        "CartPole-v1",
+        labels=12,
+        total_timesteps=712,
+        segment_length=10,
+        query={"rounds": 4, "warm_up_steps": 200},
+        reward={"linear": "quadratic", "calibrate": True, "network_options": {"hidden": [8]}, "steps": 5},
+        agent={"n_envs": 4, "options": {"n_steps": 32, "batch_size": 64, "n_epochs": 1}},
+        evaluation={"n_episodes": 2},
+    )
+    rooms = [f"rlhf_gym.{room}" for rooms, used in fingerprint.UNUSED for room in rooms if not used(config)]
+    assert len(rooms) == sum(len(rooms) for rooms, _ in fingerprint.UNUSED)
+    for room in rooms:
+        importlib.import_module(room)
+    called = set()
+    sys.setprofile(lambda frame, event, _: called.add(frame.f_globals.get("__name__", "")) if event == "call" else None)
+    try:
+        RLHF(config).learn()
+    finally:
+        sys.setprofile(None)
+    assert {"rlhf_gym.agents.on_policy", "rlhf_gym.rewards.fitting"} <= called
+    assert [name for name in called if any(name == room or name.startswith(f"{room}.") for room in rooms)] == []
+
+
+def test_a_change_of_what_it_has_no_use_for_leaves_a_run_as_it_was(changed):
+    without, among = (mujoco.SETTINGS[f"{name}_50"].run_config(0) for name in ("hopper", "ant"))  # Ant's are shown some
+    before = code_of(without), code_of(among)
+    changed("rlhf_gym.agents.exploring", lambda text: text + "\nMORE = 1\n")
+    assert code_of(without) == before[0] and code_of(among) != before[1]
 
 
 def test_what_only_keeps_or_shows_a_run_has_no_part(changed):

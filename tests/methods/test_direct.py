@@ -1,6 +1,7 @@
 """Methods that fit a policy to answers: scores by hand, recovery of a known policy, what a run keeps."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,8 +65,8 @@ def fit_of(method, said):
     data.update(said)
     parts = method._scores, method._fitting
     fit = PolicyFit(data, method._encoding, method.actor, method.reference, *parts, rng=np.random.default_rng(0))
-    seen = data.inputs[fit._seen]
-    fit._reference_logs[fit._seen] = log_probabilities(method.reference, method._encoding, seen)
+    seen = data.inputs[data.rows[data.offered]][fit._lived[data.offered]]
+    fit._reference_logs[fit._lived] = log_probabilities(method.reference, method._encoding, seen)
     return fit
 
 
@@ -223,6 +224,21 @@ def test_the_policy_changes_in_fits_alone_and_its_play_counts_as_the_agent_s_ste
 
 
 @pytest.mark.parametrize("method", ["cpl", "dpo"])
+def test_a_segment_in_two_choices_counts_twice_whether_it_is_one_object_or_two(make, method):
+    segments, _ = leaning(np.random.default_rng(0), 20)
+    pairs = [(a, b) for a, b in zip(segments[::2], segments[1::2], strict=True)]
+    again = replace(segments[0], observations=segments[0].observations.copy())  # as one read back from a store
+    one, two = (make(method=method).method for _ in range(2))
+    fits = [
+        m.fit([choice(*p) for p in [*pairs, (s, segments[3])]], NOTHING) for m, s in ((one, segments[0]), (two, again))
+    ]
+    assert len(one._data.lived) < len(two._data.lived)
+    assert fits[0].loss == fits[1].loss and one._average == two._average
+    for a, b in ((one.actor, two.actor), (one.reference, two.reference)):
+        assert all(torch.equal(value, b.weights()[name]) for name, value in a.weights().items())
+
+
+@pytest.mark.parametrize("method", ["cpl", "dpo"])
 def test_a_fit_after_a_checkpoint_equals_the_uninterrupted_one(make, tmp_path, method):
     segments, worth = leaning(np.random.default_rng(0), 20)
     said = [
@@ -288,6 +304,11 @@ def test_a_run_through_the_command_line_is_evaluated_plotted_exported_and_loaded
             "query.scheme is value_disagreement and method is cpl, which learns no reward; no members are there",
         ),
         ({"reward": {"source": "true"}}, "reward.source is true and method is cpl, which learns no reward"),
+        (
+            {"agent": {**SMALL["agent"], "critic_after_fit": "reset"}},
+            "agent.critic_after_fit is reset and method is cpl",
+        ),
+        ({"method_options": {"std": 0.2}}, r"method_options.std is 0.2 and actions are Discrete\(2\), which have none"),
         ({"feedback": {"reliability": True}}, "feedback.reliability is on and method is cpl"),
         ({"method_options": {"steps": -1}}, "method_options.steps is -1; use a whole number, at least 0"),
         ({"method_options": {"bias": 1.5}}, "method_options.bias is 1.5; use a number above 0, at most 1"),
@@ -310,3 +331,15 @@ def test_dpo_on_line_learns_to_balance_the_pole_and_not_from_random_answers():
         found[teacher] = rlhf.learn()["true_return_mean"]
         rlhf.close()
     assert found["oracle"] > 200 > 60 > found["random"]
+
+
+def test_its_own_standard_deviation_goes_before_that_of_the_policy_that_it_starts_with(make, tmp_path):
+    first = RLHF(settings("Pendulum-v1").replace(method="learned_reward", method_options={}))
+    first.save(tmp_path / "first")
+    agent = {**SMALL["agent"], "start": str(tmp_path / "first")}
+    for std, expected in ((0.2, np.log(0.2)), (None, first.agent.sb3.policy.log_std.item())):
+        rlhf = make(env_id="Pendulum-v1", agent=agent, method_options={} if std is None else {"std": std})
+        assert rlhf.agent.sb3.policy.log_std.item() == pytest.approx(expected)
+        same = [w for name, w in rlhf.agent.sb3.policy.named_parameters() if name != "log_std"]
+        theirs = [w for name, w in first.agent.sb3.policy.named_parameters() if name != "log_std"]
+        assert all(torch.equal(a, b) for a, b in zip(same, theirs, strict=True))

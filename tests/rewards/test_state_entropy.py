@@ -30,6 +30,18 @@ def test_coordinates_count_in_their_own_units():
     assert pay(scaled, others * [1, 1000]) == pytest.approx(pay(plain, others), rel=1e-3)
 
 
+@pytest.mark.parametrize("coordinates", [2, 2 * FEW_COORDINATES])
+def test_numbers_that_hardly_change_and_large_ones_alike_hide_no_distance(coordinates):
+    rng = np.random.default_rng(0)
+    states, others = (rng.normal(size=(n, coordinates)) for n in (500, 50))
+    plain, among = StateEntropy(), StateEntropy()
+    plain.compare_with(states)
+    constant = [np.full((n, 1), 1000.0 / 3, np.float32) * (1 + 1e-7 * rng.integers(-1, 2, (n, 1))) for n in (500, 50)]
+    among.compare_with(np.hstack([1000 + states, constant[0]]).astype(np.float32))
+    paid = pay(among, np.hstack([1000 + others, constant[1]]).astype(np.float32))
+    assert paid == pytest.approx(pay(plain, others), rel=0.02)
+
+
 def test_nothing_is_paid_before_there_are_states_and_never_less_than_nothing():
     reward = StateEntropy()
     assert pay(reward, [[1.0], [2.0]]).tolist() == [0, 0]
