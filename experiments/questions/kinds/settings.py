@@ -7,7 +7,7 @@ from typing import Any
 from experiments.harness.controls import TRUE, random_answers, untrained_policy
 from experiments.harness.parts import Scale
 from experiments.harness.settings import SHORT, Family, Setting, shortened
-from experiments.questions.label_efficiency.settings import HELD_BY_NETWORKS, Task
+from experiments.questions.label_efficiency.settings import HALF_CHEETAH, HELD_BY_NETWORKS, Task
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.registry import kind_shares
@@ -37,7 +37,7 @@ TITLES = {
 TASKS = {
     "hold_at_one": HELD_BY_NETWORKS,
     "pendulum": Task("Pendulum-v1", {"env_id": "Pendulum-v1", "total_timesteps": 100_000}),
-    "half_cheetah": Task("HalfCheetah-v5", {"env_id": "HalfCheetah-v5", "total_timesteps": 100_000}),
+    "half_cheetah": Task("HalfCheetah-v5", {**HALF_CHEETAH, "total_timesteps": 100_000}),
 }
 EXPERTS = "results/kinds/experts"
 

@@ -42,8 +42,10 @@ class Task:
         return GOAL if self.measure else RETURN
 
 
+HALF_CHEETAH: Settings = {"env_id": "HalfCheetah-v5", "query": {"schedule": "christiano"}}
+"""Asked ever more rarely, as it was where other questions began to compare on it; its preset asks early."""
 TASKS = {
-    "half_cheetah": Task("HalfCheetah-v5", {"env_id": "HalfCheetah-v5", "total_timesteps": 300_000}),
+    "half_cheetah": Task("HalfCheetah-v5", {**HALF_CHEETAH, "total_timesteps": 300_000}),
     "ant": Task("Ant-v5", {"env_id": "Ant-v5", "total_timesteps": 300_000}),
     "reacher": Task("Reacher-v5", {"env_id": "Reacher-v5", "total_timesteps": 300_000, **EPISODES["reacher"]}),
     "hold_at_one": Task("CartPole-v1 at x = +1", HOLD_AT_ONE_SHAPED, held),

@@ -8,14 +8,14 @@ from typing import Any
 from experiments.harness.controls import TRUE, Settings, random_answers, untrained_policy
 from experiments.harness.parts import Scale
 from experiments.harness.settings import SHORT, Family, Setting, shortened
-from experiments.questions.label_efficiency.settings import HELD_BY_NETWORKS, Task
+from experiments.questions.label_efficiency.settings import HALF_CHEETAH, HELD_BY_NETWORKS, Task
 from rlhf_gym.config.mappings import merge
 
 SEEDS = (0, 1, 2)
 LABELS = 50
 TASKS = {
     "hold_at_one": HELD_BY_NETWORKS,
-    "half_cheetah": Task("HalfCheetah-v5", {"env_id": "HalfCheetah-v5", "total_timesteps": 100_000}),
+    "half_cheetah": Task("HalfCheetah-v5", {**HALF_CHEETAH, "total_timesteps": 100_000}),
 }
 DEMONSTRATIONS = "results/pretrained/demonstrations"
 STILL = 8192  # steps of a policy that doesn't learn
