@@ -48,7 +48,7 @@ def _run(args: Sequence[str]) -> int:
     except SystemExit as stop:  # help or version were shown
         return int(stop.code or 0)
     except KeyboardInterrupt as stop:
-        return _complain(str(stop) or "interrupted; the files written so far stay", getattr(stop, "status", 130))
+        return _complain(str(stop) or "interrupted", getattr(stop, "status", 130))
     except (OSError, ImportError) as error:
         if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "rlhf_gym":
             raise  # a mistake of ours, as no package is missing

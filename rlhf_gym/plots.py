@@ -38,7 +38,8 @@ MUTED = ("#3b3b3b", "#8c8c8c", "#a58a5f", "#7391a8", "#a5809a", "#7d9a78")
 DASHES = ((0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (3, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
 INK = "#333333"
 SMALL: dict[str, Any] = {"fontsize": 8.5, "color": "#6b6b6b"}
-STEPS, LABELS, RETURN, GOAL = "environment steps", "labels", "true return", "return by the goal"
+STEPS, LABELS = "environment steps", "labels"
+RETURN, GOAL = "true return while learning", "return by the goal while learning"
 SECONDS = "seconds of the teacher's time"
 
 

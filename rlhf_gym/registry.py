@@ -331,7 +331,7 @@ def make(setting: str, name: str, options: Mapping[str, Any], /, **offered: Any)
         if parameter.default is parameter.empty and parameter.name not in {**offered, **options}
     ]
     if missing:
-        remedy = f"set {' and '.join(missing)} in its options"
+        remedy = f"set {' and '.join(_option(setting, name, one) for one in missing)}"
         if name not in TABLES[setting]:
             remedy += f", or give it a default (it is offered {', '.join(offered) or 'nothing'})"
         raise BadInput(f"{setting} {name} needs {', '.join(missing)}; {remedy}")
@@ -359,7 +359,7 @@ def check_options(
     annotations = {option: parameter.annotation for option, parameter in _parameters(factory).items()}
     for option, value in options.items():
         if wanted := _no_number(value, annotations.get(option)):
-            raise BadInput(f"option {option} of {setting} {name} is {value!r}; use {wanted}")
+            raise BadInput(f"{_option(setting, name, option)} is {value!r}; use {wanted}")
 
 
 def check_is(setting: str, name: str, thing: Any, wanted: Any, what: str) -> None:
@@ -384,6 +384,11 @@ def find_here() -> None:
     """Put the current folder last on the module path: an installed command doesn't search it."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
+
+
+def _option(setting: str, name: str, option: str) -> str:
+    """Say where in the settings an option stands."""
+    return f"{setting}.{name}.{option}" if setting == "reward.more" else f"{setting}_options.{option}"
 
 
 def _no_number(value: object, annotation: object) -> str:

@@ -15,7 +15,7 @@ from PIL import Image
 from stable_baselines3 import PPO
 
 import rlhf_gym
-from rlhf_gym import cli
+from rlhf_gym import RLHF, cli
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.passwords import password_variable
 from rlhf_gym.contracts import same_query
@@ -117,7 +117,8 @@ def test_evaluate_says_mean_and_spread_in_words(say: Say, trained: Path) -> None
 def test_evaluate_says_what_a_run_is_worth_by_its_goal(say: Say, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     status, out, _ = say("train", "--run-dir", run_dir, "--feedback.goal", "cart_pole_hold_at_one", *TINY)
-    assert status == 0 and "; goal return " in out
+    began = read_run(run_dir).metrics[0]["goal_return"]
+    assert status == 0 and "; goal return " in out and f" (mean); it began with {began:.4g}\n" in out
     _, out, _ = say("evaluate", run_dir, "--n-episodes", 2)
     found = json.loads(say("evaluate", run_dir, "--n-episodes", 2, "--json")[1])
     assert f"; goal return {found['goal_return_mean']:.4g} (mean)" in out
@@ -125,6 +126,25 @@ def test_evaluate_says_what_a_run_is_worth_by_its_goal(say: Say, tmp_path: Path)
     episodes = play(lambda obs: policy.predict(obs, deterministic=True), "CartPole-v1", n_episodes=2, seed=0)
     held = [np.exp(-2 * np.abs(episode.observations[1:, 0] - 1)).sum() for episode in episodes]
     assert found["goal_return_mean"] == pytest.approx(np.mean(held), rel=1e-5)
+
+
+def test_what_was_saved_of_a_run_is_played_and_never_resumed(say: Say, trained: Path, tmp_path: Path) -> None:
+    loaded = RLHF.load(trained)
+    loaded.save(tmp_path / "kept")
+    loaded.close()
+    policy = (tmp_path / "kept" / "policy.zip").read_bytes()
+    kept, own = (say("evaluate", folder, "--n-episodes", "3") for folder in (tmp_path / "kept", trained))
+    assert kept[:2] == own[:2] and kept[0] == 0
+    assert say("watch", tmp_path / "kept")[0] == 0 and (tmp_path / "kept" / "policy.gif").exists()
+    for more in ((), ("--labels", "100")):
+        status, _, err = say("resume", tmp_path / "kept", *more)
+        assert status == 2 and "is what save left of a run, without its rounds; there is nothing to resume" in err
+    assert (tmp_path / "kept" / "policy.zip").read_bytes() == policy
+
+
+def test_a_clip_of_another_format_is_refused_before_it_is_played(say: Say, trained: Path, tmp_path: Path) -> None:
+    status, _, err = say("watch", trained, "--output", tmp_path / "clip.xyz")
+    assert status == 2 and "clip.xyz; use a name that ends in .gif or .webp" in err
 
 
 def test_evaluate_without_a_goal_says_none(say: Say, trained: Path) -> None:
@@ -275,7 +295,7 @@ def test_the_settings_of_a_run_can_be_given_again(trained: Path, tmp_path: Path)
         ("evaluate TRAINED --reward --n-episodes 0", "n_episodes is 0; use at least 1"),
         ("evaluate TRAINED --reward --metrics corelation", "metric is 'corelation'; did you mean correlation?"),
         ("watch nowhere", "nowhere isn't there; name a run directory"),
-        ("watch TRAINED --output clip.avi", "use one of .gif, .webp"),
+        ("watch TRAINED --output clip.avi", "clip.avi; use a name that ends in .gif or .webp"),
         ("plot", "at least one run directory"),
         ("plot TRAINED nowhere", "nowhere isn't there; name a run directory"),
         ("plot TRAINED --output curve.doc", "ends in .png, .svg or .pdf"),

@@ -104,6 +104,17 @@ def test_weights_that_make_no_sense_are_refused(weights, told):
         RLHF(settings(weights))
 
 
+def test_a_name_that_nobody_answers_under_is_told_of_once_beside_those_who_did(capsys):
+    rlhf = taught(settings({RIGHT: 1.0, "lefft": 1.0}))
+    told = f"method_options.weights names lefft, who answered nothing so far, and not {LEFT}, whose answers are left"
+    assert told in capsys.readouterr().err
+    rlhf.fit_reward()
+    assert told not in capsys.readouterr().err
+    rlhf.close()
+    taught(settings({RIGHT: 1.0, LEFT: 1.0})).close()
+    assert "who answered nothing" not in capsys.readouterr().err
+
+
 def test_answers_of_nobody_who_is_named_are_refused():
     rlhf = RLHF(settings({"fast": 1.0}))
     rlhf.collect()

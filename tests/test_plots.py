@@ -82,11 +82,11 @@ def test_runs_of_one_goal_are_drawn_by_their_return_by_it_and_others_by_the_true
         return one
 
     alone = learning_curve([with_goal("my.goals:stay"), with_goal("my.goals:stay", seed=1)])
-    assert alone.axes[0].get_ylabel() == "return by the goal"
+    assert alone.axes[0].get_ylabel() == "return by the goal while learning"
     assert points(alone.axes[0].lines[0]) == [[1000, 3000], [7, 9]]
     for others in ([run([1, 2, 3])], [with_goal("my.goals:go")]):
         mixed = learning_curve([with_goal("my.goals:stay"), *others])
-        assert mixed.axes[0].get_ylabel() == "true return"
+        assert mixed.axes[0].get_ylabel() == "true return while learning"
         assert points(mixed.axes[0].lines[0])[1] == [1, 2, 3]
 
 

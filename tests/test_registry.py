@@ -115,10 +115,10 @@ def _factory(*, goal, seed, beta=1.0):
         ({"bet": 2}, "has no option bet; did you mean beta?"),
         ({"xyz": 2}, "has no option xyz; it takes beta"),
         ({"seed": 2}, "has no option seed; it takes beta"),  # the loop's
-        ({"beta": "2"}, "option beta of teacher mine is '2'; use a number"),
-        ({"beta": True}, "option beta of teacher mine is True; use a number"),
-        ({"beta": None}, "option beta of teacher mine is None; use a number"),
-        ({"tries": 2.5}, "option tries of teacher mine is 2.5; use a whole number"),
+        ({"beta": "2"}, "teacher_options.beta is '2'; use a number"),
+        ({"beta": True}, "teacher_options.beta is True; use a number"),
+        ({"beta": None}, "teacher_options.beta is None; use a number"),
+        ({"tries": 2.5}, "teacher_options.tries is 2.5; use a whole number"),
     ],
 )
 def test_options_are_those_of_the_factory(options, message):
@@ -137,7 +137,7 @@ def _numbers(*, goal, seed, beta: float = 1.0, tries: "int | None" = None, words
 
 def test_what_a_factory_needs_and_nobody_gives_is_named(here):
     with pytest.raises(
-        ValueError, match="teacher my_own_things:eager needs reward; set reward in its options, or give it a default"
+        ValueError, match="teacher my_own_things:eager needs reward; set teacher_options.reward, or give it a default"
     ):
         make("teacher", "my_own_things:eager", {}, seed=0)
     with pytest.raises(ValueError, match="teacher is 'my_own_things:three', which is 3; expected a function or class"):

@@ -10,12 +10,14 @@ decision-making, section 4).
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from tqdm import tqdm
 
 from rlhf_gym.agents import Agent
 from rlhf_gym.errors import UNREADABLE, BadInput
@@ -76,6 +78,7 @@ class ObjectivesMethod(Method):
             raise BadInput(
                 f"method_options.weights names {', '.join(self.weights)}, and answers are by {others}; name teachers"
             )
+        self._tell_of_silence(by, choices)
         fits = [self.learners[name].fit(mine, lately.trajectories) for name, mine in by.items() if mine]
         self.begin(lately)
         self.version += 1
@@ -131,6 +134,17 @@ class ObjectivesMethod(Method):
             learner.restore(directory / REWARD / str(number))
         self.version = self._paid = version
         self._pay()
+
+    def _tell_of_silence(self, by: Mapping[str, Sequence[Choice]], choices: Sequence[Choice]) -> None:
+        """Say, at the first fit, which objective has no answers while others who aren't named have: a misspelt one."""
+        silent = [name for name, mine in by.items() if not mine]
+        others = sorted({str(choice.teacher) for choice in choices} - by.keys())
+        if self.version == 0 and silent and others:
+            tqdm.write(
+                f"method_options.weights names {', '.join(silent)}, who answered nothing so far, and not "
+                f"{', '.join(others)}, whose answers are left out",
+                file=sys.stderr,
+            )
 
     def _save_learners(self, directory: Path) -> None:
         for number, learner in enumerate(self.learners.values()):

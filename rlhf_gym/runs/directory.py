@@ -164,6 +164,14 @@ def is_finished(path: str | Path) -> bool:
     return isinstance(summary, dict) and bool(summary)
 
 
+def is_saved(path: str | Path) -> bool:
+    """Test whether a directory holds what `RLHF.save` left of a run from elsewhere: a policy, and no rounds."""
+    there = {
+        name: (Path(path) / name).exists() for name in ("config.yaml", "policy.zip", "metrics.csv", "summary.json")
+    }
+    return list(there.values()) == [True, True, False, False]
+
+
 def unfinished_run(path: str | Path, *, finished_too: bool = False) -> RLHFConfig:
     """Read the settings of a run that can be resumed.
 
@@ -172,7 +180,7 @@ def unfinished_run(path: str | Path, *, finished_too: bool = False) -> RLHFConfi
         finished_too: Whether one that is finished is to get a larger budget.
 
     Raises:
-        BadInput: If the directory holds no run, or a finished one.
+        BadInput: If the directory holds no run, a finished one, or what was saved of one.
     """
     path = Path(path)
     if not (path / "config.yaml").exists():
@@ -180,6 +188,11 @@ def unfinished_run(path: str | Path, *, finished_too: bool = False) -> RLHFConfi
     if is_finished(path) and not finished_too:
         more = "give it more by --labels or --total-timesteps"
         raise BadInput(f"the run in {path} is finished; there is nothing to resume: {more}")
+    if is_saved(path):
+        raise BadInput(
+            f"{path} is what save left of a run, without its rounds; there is nothing to resume: evaluate and watch "
+            "play its policy, and train --preferences begins another run with its answers"
+        )
     try:
         return RLHFConfig.from_run(path / "config.yaml").replace(run_dir=str(path))
     except BadInput as error:

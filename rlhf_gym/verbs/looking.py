@@ -19,7 +19,7 @@ from tyro.conf import Positional, arg
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import check_name
-from rlhf_gym.verbs.arguments import RunDir, check_code, check_played
+from rlhf_gym.verbs.arguments import RunDir, check_code, check_played, config_there
 from rlhf_gym.verbs.judging import measured, report_reward
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ class Watch:
         from rlhf_gym.envs import frames_per_second, replay, write_clip
 
         output = self.output or self.run_dir / "policy.gif"
+        if output.suffix not in (".gif", ".webp"):
+            raise BadInput(f"output is {output}; use a name that ends in .gif or .webp")
         folder = output.parent  # asked of before it plays and draws
         if self.run_dir.is_dir() and folder.exists() and not os.access(folder, os.W_OK):
             raise BadInput(f"output is {output}, in a folder that can't be written; name another file by --output")
@@ -180,14 +182,14 @@ def play_run(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, 
     """Read a run's settings, and play episodes of its policy on the unmodified environment.
 
     Raises:
-        BadInput: If it holds no finished run, or names code that this user never ran.
+        BadInput: If it holds no finished run, and none that was saved, or names code that this user never ran.
     """
     check_played(n_episodes=n_episodes, seed=seed)
     from rlhf_gym.evaluation import play
-    from rlhf_gym.runs import read_run
+    from rlhf_gym.runs import is_saved, read_run
     from rlhf_gym.saved_policy import saved_policy
 
-    config = read_run(run_dir).config
+    config = config_there(run_dir) if is_saved(run_dir) else read_run(run_dir).config
     check_code(config, run_dir, "env_id", "algo", "feedback.goal")
     predict = partial(saved_policy(run_dir, config).predict, deterministic=True)
     return config, play(

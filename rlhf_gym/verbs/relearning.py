@@ -6,6 +6,7 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,11 @@ class Relearn:
         from rlhf_gym.reward_report import relearn
 
         found = relearn(
-            self.run_dir, seeds=self.seeds, total_timesteps=self.total_timesteps, out=self.out, progress=True
+            self.run_dir,
+            seeds=self.seeds,
+            total_timesteps=self.total_timesteps,
+            out=self.out,
+            progress=sys.stderr.isatty(),
         )
         if self.json:
             print(json.dumps(found.to_json()))

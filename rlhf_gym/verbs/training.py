@@ -154,11 +154,13 @@ def _learn(rlhf: RLHF) -> None:
             print(f"the run is kept; to go on: rlhf-gym resume {place}", file=sys.stderr)
         raise
     of = f" of {config.labels}" if summary["labels"] < config.labels else ""
-    began = metrics_so_far(str(config.run_dir))[0]["true_return"]
+    first = metrics_so_far(str(config.run_dir))[0]
+    by_goal = summary["goal_return_mean"] is not None
+    began = first["goal_return" if by_goal else "true_return"]
     print(
         f"{config.env_id}, seed {config.seed}: {summary['labels']}{of} labels, {summary['total_timesteps']} "
         f"environment steps, {summary['wall_seconds']:.0f} s\n{true_return(summary)}"
-        + ("" if math.isnan(began) else f"; it began with {began:.1f}")
+        + ("" if math.isnan(began) else f"; it began with {began:{'.4g' if by_goal else '.1f'}}")
         + f"\nfiles in {config.run_dir}"
         + (f"; to see the policy: rlhf-gym watch {place}" if can_be_drawn(config) else "")
     )

@@ -257,10 +257,10 @@ def test_a_panel_gives_the_kinds_that_all_members_can():
         ({"members": [{"teacher": "self", "name": "s"}]}, "members, s: oracle and self is several teachers; make each"),
         (
             {"members": [{"teacher": "panel"}]},
-            "members, panel-1: teacher panel needs members; set members in its options",
+            "members, panel-1: teacher panel needs members; set teacher_options.members",
         ),
         ({"members": FLAWED, "each": 4}, "teacher_options.each is 4; use 1 to 3, the number of members"),
-        ({"members": FLAWED, "each": True}, "teacher_options.each is True; use 1 to 3"),
+        ({"members": FLAWED, "each": True}, "teacher_options.each is True; use a whole number"),
         ({"members": FLAWED, "order": "random"}, "teacher_options.order is 'random'; use one of drawn, in_turn"),
         ({}, "teacher panel needs members"),
         ({"members": FLAWED, "eech": 2}, "teacher panel has no option eech; did you mean each?"),
