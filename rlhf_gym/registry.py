@@ -324,17 +324,10 @@ def make(setting: str, name: str, options: Mapping[str, Any], /, **offered: Any)
     if not callable(factory):
         raise BadInput(f"{setting} is {name!r}, which is {factory!r}; expected a function or class that makes one")
     check_options(setting, name, factory, options, offered)
+    if inspect.isabstract(factory):
+        lacks = ", ".join(sorted(factory.__abstractmethods__))
+        raise BadInput(f"{setting} is {name!r}, a class that doesn't say how to do {lacks}; write what is missing")
     wanted = _parameters(factory)
-    missing = [
-        parameter.name
-        for parameter in wanted.values()
-        if parameter.default is parameter.empty and parameter.name not in {**offered, **options}
-    ]
-    if missing:
-        remedy = f"set {' and '.join(_option(setting, name, one) for one in missing)}"
-        if name not in TABLES[setting]:
-            remedy += f", or give it a default (it is offered {', '.join(offered) or 'nothing'})"
-        raise BadInput(f"{setting} {name} needs {', '.join(missing)}; {remedy}")
     return factory(**{key: value for key, value in offered.items() if key in wanted}, **options)
 
 
@@ -345,12 +338,13 @@ def check_options(
     options: Mapping[str, Any],
     offered: Mapping[str, Any] | None = None,
 ) -> None:
-    """Refuse options that a factory doesn't take, and what is no number where it wants one.
+    """Refuse options that a factory doesn't take, what is no number where it wants one, and too few.
 
     Raises:
         BadInput: Naming the option, with the nearest that there is, or all of them; or what is wanted.
     """
-    known = [parameter for parameter in _parameters(factory) if parameter not in (offered or {})]
+    offered = offered or {}
+    known = [parameter for parameter in _parameters(factory) if parameter not in offered]
     for option in options:
         if option not in known:
             near = difflib.get_close_matches(option, known, n=1)
@@ -360,6 +354,13 @@ def check_options(
     for option, value in options.items():
         if wanted := _no_number(value, annotations.get(option)):
             raise BadInput(f"{_option(setting, name, option)} is {value!r}; use {wanted}")
+    given = {**offered, **options}
+    missing = [p.name for p in _parameters(factory).values() if p.default is p.empty and p.name not in given]
+    if missing:
+        remedy = f"set {' and '.join(_option(setting, name, one) for one in missing)}"
+        if name not in TABLES[setting]:
+            remedy += f", or give it a default (it is offered {', '.join(offered) or 'nothing'})"
+        raise BadInput(f"{setting} {name} needs {', '.join(missing)}; {remedy}")
 
 
 def check_is(setting: str, name: str, thing: Any, wanted: Any, what: str) -> None:

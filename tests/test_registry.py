@@ -20,7 +20,7 @@ from rlhf_gym.registry import (
     source_entry,
     teacher_entry,
 )
-from rlhf_gym.teachers import builtin_goals
+from rlhf_gym.teachers import Teacher, builtin_goals
 
 NAMES = [(setting, name) for setting, table in TABLES.items() for name in table]
 MODULE = """
@@ -127,8 +127,9 @@ def test_options_are_those_of_the_factory(options, message):
 
 
 def test_numbers_may_be_what_their_parameter_says_and_nothing_else_is_held_against_it():
-    check_options("teacher", "mine", _numbers, {"beta": 2, "tries": None, "words": 3})
-    check_options("teacher", "mine", _factory, {"beta": "2"})
+    offered = {"goal": None, "seed": 0}
+    check_options("teacher", "mine", _numbers, {"beta": 2, "tries": None, "words": 3}, offered)
+    check_options("teacher", "mine", _factory, {"beta": "2"}, offered)
 
 
 def _numbers(*, goal, seed, beta: float = 1.0, tries: "int | None" = None, words: str = ""):
@@ -142,6 +143,12 @@ def test_what_a_factory_needs_and_nobody_gives_is_named(here):
         make("teacher", "my_own_things:eager", {}, seed=0)
     with pytest.raises(ValueError, match="teacher is 'my_own_things:three', which is 3; expected a function or class"):
         make("teacher", "my_own_things:three", {})
+    with pytest.raises(ValueError, match="Unfinished', a class that doesn't say how to do answer; write"):
+        make("teacher", f"{__name__}:Unfinished", {})
+
+
+class Unfinished(Teacher):
+    name = "unfinished"
 
 
 def test_only_what_can_be_imported_again_has_a_dotted_name():

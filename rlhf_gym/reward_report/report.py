@@ -137,7 +137,7 @@ class RewardReport:
                     of.setdefault(why, []).append(row.title.strip())
             for why, titles in of.items():
                 missing.setdefault((why, "; ".join(titles)), []).append(source.name)
-        yield from (f"- {', '.join(names)}: {why}: {titles}" for (why, titles), names in missing.items())
+        yield from (f"- {why} ({', '.join(names)}): no {titles}" for (why, titles), names in missing.items())
 
 
 def report_source(name: str, about: str, judged: Judged, rows: Sequence[Row] = ROWS) -> SourceReport:

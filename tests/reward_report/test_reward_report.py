@@ -121,7 +121,7 @@ def test_the_table_has_a_line_for_each_row_and_says_once_why_a_figure_is_missing
     assert lines[0] == "CartPole-v1: the learned reward of 8 answers of oracle, on fresh trajectories"
     absent = [line for line in lines if line.startswith(("EPIC", "DARD"))]
     assert absent == [f"{name:<31}{'-':>11}" for name in ("EPIC distance", "DARD distance")]
-    assert lines.count(f"- {report.sources[0].name}: too dark: EPIC distance; DARD distance") == 1
+    assert lines.count(f"- too dark ({report.sources[0].name}): no EPIC distance; DARD distance") == 1
     assert "true reward: goal cart_pole_hold_at_one" in lines
     assert sum(any(line.startswith(row.title) for row in ROWS) for line in lines) == len(ROWS)
 
