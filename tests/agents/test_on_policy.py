@@ -98,12 +98,14 @@ def test_a_linear_schedule_leaves_no_rollout_without_effect(venv: VecEnv, rollou
         assert any(not torch.equal(a, b) for a, b in zip(before, agent.sb3.policy.parameters(), strict=True))
 
 
-def test_a_standard_deviation_that_overflows_is_refused_in_one_line(venv: VecEnv) -> None:
+def test_a_standard_deviation_that_overflows_is_refused_in_one_line() -> None:
+    venv = DummyVecEnv([lambda: gymnasium.make("Pendulum-v1")] * 2)
     agent = ppo_agent(venv)
     with torch.no_grad():
         agent.sb3.policy.log_std.fill_(1000.0)  # finite, and its exponential isn't
     with pytest.raises(BadInput, match="weights of PPO's policy are nan or infinite.*learning_rate"):
         agent.improve(ROLLOUT)
+    venv.close()
 
 
 def test_weights_that_are_no_numbers_any_more_are_refused_in_one_line(venv: VecEnv) -> None:

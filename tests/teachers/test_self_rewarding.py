@@ -275,7 +275,7 @@ def test_the_true_teacher_may_be_a_panel_with_several_answers_each():
     [
         ({"confidence": 0.4}, "teacher_options.confidence is 0.4; use a number from 0.5 to below 1"),
         ({"share": 1.0}, "teacher_options.share is 1.0; use a number from 0 to below 1"),
-        ({"accuracy": True}, "teacher_options.accuracy is True; use a number from 0 to below 1"),
+        ({"accuracy": True}, "teacher_options.accuracy is True; use a number"),
         ({"teacher": "web"}, "teacher is self, and its true teacher web, where people answer"),
         ({"teacher": "self"}, "teacher is self, and so is its true teacher"),
         ({"teacher": "orakle"}, "teacher is 'orakle'; did you mean oracle?"),
