@@ -32,7 +32,10 @@ TEACHING = ("rewards", "queries", "teachers", "kinds", "answers", "preferences")
 PAYING = ("rewards.sources", "rewards.paid", "teachers.goals")
 """And what it has."""
 UNUSED: Sequence[tuple[tuple[str, ...], Callable[[RLHFConfig], object]]] = (
-    (("agents.off_policy", "agents.relabelling", "agents.q_networks", "agents.replay_memory"), lambda c: _replays(c)),
+    (
+        ("agents.off_policy", "agents.relabelling", "agents.q_networks", "agents.replay_memory"),
+        lambda c: c.algo not in ("ppo", "a2c"),  # one from elsewhere may replay
+    ),
     (("agents.reference", "agents.staying"), lambda c: c.agent.reference),
     (("agents.cloning", "agents.copying"), lambda c: c.agent.start or c.agent.reference),
     (("demonstrators",), lambda c: c.agent.start or c.agent.reference or c.feedback.demonstrator),
@@ -78,11 +81,6 @@ def paid_without_answers(config: RLHFConfig) -> bool:
     """Test whether a run is paid the true reward, the goal or a constant, and asks nothing."""
     source = source_entry(config.reward.source)
     return source.true or config.reward.source == "constant"
-
-
-def _replays(config: RLHFConfig) -> bool:
-    """Whether an algorithm may be off-policy; one from elsewhere is taken to be."""
-    return config.algo not in ("ppo", "a2c")
 
 
 def _named(config: RLHFConfig) -> Iterator[tuple[str, str, str]]:

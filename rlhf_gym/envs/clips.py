@@ -27,6 +27,16 @@ def frames_per_second(env_id: str, env_kwargs: Mapping[str, Any] | None = None) 
     return int(env.metadata.get("render_fps") or 30)
 
 
+def check_format(path: Path) -> None:
+    """Refuse a clip's ending that can't be written.
+
+    Raises:
+        BadInput: Naming those that can.
+    """
+    if path.suffix not in FORMATS:
+        raise BadInput(f"clip {path} ends in {path.suffix!r}; use one of {', '.join(FORMATS)}")
+
+
 def write_clip(frames: Array, path: str | Path, *, fps: float, width: int = 360) -> Path:
     """Write frames as an endlessly looping clip.
 
@@ -41,8 +51,7 @@ def write_clip(frames: Array, path: str | Path, *, fps: float, width: int = 360)
         BadInput: On no frames, an ending that can't be written, or a speed that isn't positive.
     """
     path = Path(path)
-    if path.suffix not in FORMATS:
-        raise BadInput(f"clip {path} ends in {path.suffix!r}; use one of {', '.join(FORMATS)}")
+    check_format(path)
     if len(frames) == 0:
         raise BadInput(f"clip {path} got no frames; expected at least one")
     if not fps > 0:

@@ -103,10 +103,10 @@ class Watch:
         import numpy as np
 
         from rlhf_gym.envs import frames_per_second, replay, write_clip
+        from rlhf_gym.envs.clips import check_format
 
         output = self.output or self.run_dir / "policy.gif"
-        if output.suffix not in (".gif", ".webp"):
-            raise BadInput(f"output is {output}; use a name that ends in .gif or .webp")
+        check_format(output)
         folder = output.parent  # asked of before it plays and draws
         if self.run_dir.is_dir() and folder.exists() and not os.access(folder, os.W_OK):
             raise BadInput(f"output is {output}, in a folder that can't be written; name another file by --output")
