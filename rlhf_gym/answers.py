@@ -36,6 +36,19 @@ class Meanwhile:
     stale_steps: float
 
 
+@dataclass(frozen=True)
+class Done:
+    """Where the answers were when a round was done that is now done again.
+
+    Args:
+        began: Number of the last answer that was there as it began.
+        read: Number of the last one as all that it asked was answered; None if the run was interrupted before.
+    """
+
+    began: int
+    read: int | None = None
+
+
 @final
 class Answers:
     """The queries of a run and their answers, all of them through the store, which is the one truth.
@@ -73,11 +86,11 @@ class Answers:
         self._asked: list[Query] = []
         self._standing = Standing()
         self._own = OwnAnswers(store)  # what the learned reward says, unasked
-        self._read_to = 0
+        self._read_to, self._until = 0, math.inf  # later answers are held back
         self._since_fit, self._since_round = Changes(), Changes()
         self.fits, self._closed = 0, False
         self._fitted_to = self._round_began = 0  # numbers of the last answers then
-        self._repeats = False  # whether the next round has begun before
+        self._restored = False  # whether the next round begins where a checkpoint was
 
     @property
     def preferences(self) -> list[Preference]:
@@ -135,7 +148,8 @@ class Answers:
     def asked(self) -> list[Query]:
         """Every query asked so far, the open ones included, and those that the run began with."""
         self._read()
-        self._look_up(self.store.open_ids())
+        if not self._holds_back:
+            self._look_up(self.store.open_ids())
         return list(self._asked)
 
     @property
@@ -154,16 +168,24 @@ class Answers:
         self._look_up(ids)
         return [self._queries[id_] for id_ in ids]
 
-    def begin_round(self) -> None:
-        """Let :attr:`new` be what comes from now on, or, if the round is repeated, what came since it first began."""
-        self._read()
-        if not self._repeats:
+    def begin_round(self, done: Done | None = None) -> None:
+        """Let :attr:`new` be what comes from now on, or, if the round is done again, what came since it first began.
+
+        Args:
+            done: Where it was when it was done before: answers that came once it had asked are held back till the next
+                round. None if it wasn't, or that isn't known.
+        """
+        if done or not self._restored:
+            self._until = done.began if done else math.inf
+            self._read()
             self._since_round, self._round_began = Changes(), self._read_to
-        self._repeats = False
+        self._restored = False
+        self._until = math.inf if done is None or done.read is None else done.read
 
     @property
     def state(self) -> dict[str, int]:
         """Numbers of the last answers that were there at the last fit, as this round began, and now."""
+        self._read()
         return {"fitted": self._fitted_to, "began": self._round_began, "read": self._read_to}
 
     def restore(self, *, fitted: int, began: int) -> None:
@@ -173,10 +195,13 @@ class Answers:
             fitted: Number of the last answer that was there at the last fit; 0 for none.
             began: Number of the last one that was there as the round began.
         """
-        self._read(fitted)
+        self._until = fitted
+        self._read()
         self._since_fit, self._fitted_to = Changes(), fitted
-        self._read(began)
-        self._since_round, self._round_began, self._repeats = Changes(), began, True
+        self._until = began
+        self._read()
+        self._since_round, self._round_began, self._restored = Changes(), began, True
+        self._until = math.inf
 
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
         """Put queries up for answering."""
@@ -230,6 +255,10 @@ class Answers:
         Raises:
             BadInput: If nothing but skips ever came, or people can't reach the store, which is in memory.
         """
+        if self._holds_back:
+            if not last or not any(self._unasked(wanted)):  # it has asked, and was answered, before
+                return
+            self._until = math.inf  # it shall ask for more than then
         if self.people and self.store.in_memory:
             raise BadInput(f"teacher is {self.teacher.name}, who answers through a store; set run_dir or store")
         if self.meanwhile and self.people and not last:
@@ -261,8 +290,7 @@ class Answers:
         return bool(self.choices) and self._since_fit.fitted_to(self._standing) >= enough
 
     def fitted(self) -> None:
-        """Note that the reward model was fitted to the present answers."""
-        self._read()
+        """Note that the reward model was fitted to the answers read so far; meanwhile others may have come."""
         self._since_fit, self._fitted_to = Changes(), self._read_to
         self.fits += 1
 
@@ -337,11 +365,15 @@ class Answers:
         counts = self.store.counts()  # of one moment, while people answer and undo
         return counts.labels + counts.awaited
 
-    def _read(self, until: float = math.inf) -> None:
-        """Read the answers given since the last time, or those of them up to a number."""
+    @property
+    def _holds_back(self) -> bool:
+        return self._until < math.inf
+
+    def _read(self) -> None:
+        """Read the answers given since the last time, but for those held back."""
         if self._closed:
             return
-        new = [given for given in self.store.answers_since(self._read_to) if given.number <= until]
+        new = [given for given in self.store.answers_since(self._read_to) if given.number <= self._until]
         self._look_up([given.query_id for given in new])
         for given in new:
             key = (given.query_id, given.person)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, final
 
+from rlhf_gym.answers import Done
 from rlhf_gym.generators import global_states, go_to, go_to_global, state_of
 from rlhf_gym.parts import Parts
 from rlhf_gym.rewards import RewardFit
@@ -25,7 +27,8 @@ class Resuming:
     """Generators, running episodes, the teacher, and which answers were known: in a checkpoint, and between two.
 
     What was asked and answered since the last checkpoint is in the store. Queries must not be drawn once more there,
-    and the teacher is to go on where they left off, so their state is written whenever something was asked.
+    and the teacher is to go on where they left off, so their state is written whenever something was asked. Rounds that
+    are done again meet the answers that they met before, so which these were is written, too.
 
     Args:
         parts: Of the run.
@@ -40,6 +43,8 @@ class Resuming:
         self.fit: RewardFit | None = None
         self._saved: dict[str, Any] | None = None  # of the checkpoint that was restored
         self._notes: list[dict[str, Any]] = []
+        self._done: dict[int, Done] = {}  # rounds that have begun since the oldest checkpoint that is kept
+        self._checkpoints: deque[int] = deque(maxlen=parts.config.keep_checkpoints)
 
     def write(self, folder: Path) -> None:
         """Write all into the folder of a checkpoint."""
@@ -55,6 +60,9 @@ class Resuming:
             "fit": self.fit and {name: getattr(self.fit, name) for name in FIGURES},
         }
         (folder / REST).write_text(json.dumps(found))
+        if len(self._checkpoints) == self._checkpoints.maxlen:
+            self._done = {number: done for number, done in self._done.items() if number > self._checkpoints[0]}
+        self._checkpoints.append(self.round)
 
     def restore(self, folder: Path, same: Sequence[Array]) -> None:
         """Restore all from the folder of a checkpoint, and go on with the episodes that were running.
@@ -86,6 +94,18 @@ class Resuming:
         self._saved = found
         go_to_global(found["global"])  # last, for playing episodes again may draw from them
 
+    def begin_round(self, number: int) -> None:
+        """Begin a round, or do it again with the answers that it had."""
+        self.round = number
+        self._parts.answers.begin_round(self._done.get(number))
+
+    def end_asking(self) -> None:
+        """Write down that all was answered that the round asked, and where asking and answering are."""
+        if self._parts.run:
+            state = self._parts.answers.state
+            self._done[self.round] = Done(state["began"], state["read"])
+            self.note()
+
     def note(self, further: int = 0) -> None:
         """Write down where asking and answering are, if that changed.
 
@@ -96,7 +116,8 @@ class Resuming:
         """
         if self._parts.run is None:
             return
-        now = {**self._asking(further), "round": self.round, "answers": self._parts.answers.state}
+        done = {self.round: Done(self._parts.answers.state["began"])} | self._done
+        now = {**self._asking(further), "rounds": [[n, done[n].began, done[n].read] for n in sorted(done)]}
         if now in self._notes[-1:]:
             return
         self._notes = [*self._notes[-1:], now]
@@ -118,8 +139,8 @@ class Resuming:
             for name in ASKING if exact else ASKING[1:]:
                 go_to(rng[name], state["streams"][name])
             answers.teacher.restore_state(state["teacher"])
-        if self._saved is None and states and states[0]["round"] == self.round == 0:
-            answers.restore(fitted=0, began=states[0]["answers"]["began"])
+        for number, began, read in self._notes[-1].get("rounds", ()) if self._notes else ():
+            self._done[number] = Done(began, read)
 
     def _asking(self, further: int = 0) -> dict[str, Any]:
         answers = self._parts.answers

@@ -61,11 +61,11 @@ class RLHF:
     ) -> RLHF:
         """Go on with a run that was interrupted, after its last checkpoint, with every answer given so far.
 
-        It equals one that was never interrupted, bit for bit, if nothing was asked in rounds after that checkpoint but
-        in the first of them: policy, reward model, what was recorded, every generator and a synthetic teacher go on as
-        they were, and running episodes are played again to where they were. Not so what is a Python object and draws by
-        itself (:meth:`Teacher.save_state`), nor an environment whose episodes depend on more than seed and actions: it
-        begins another episode, and says so. Without a checkpoint the run begins again, with the answers.
+        It equals one that was never interrupted, bit for bit: policy, reward model, what was recorded, every generator
+        and a synthetic teacher go on as they were, running episodes are played again to where they were, and a round
+        that is done again meets the answers that it had. Not so what is a Python object and draws by itself
+        (:meth:`Teacher.save_state`), nor an environment whose episodes depend on more than seed and actions: it begins
+        another episode, and says so. Without a checkpoint the run begins again, with the answers.
 
         With a larger budget a finished run goes on, too. Rounds that are done stay; further ones, about as long, spend
         what is left (:func:`rlhf_gym.queries.further.plan_further`), and a rate that falls linearly then falls to 0 at
@@ -114,13 +114,12 @@ class RLHF:
             BadInput: If fewer queries can be asked than planned, or the teacher does nothing but skip.
         """
         for part in self.plan[self._parts.finished :]:
-            self.answers.begin_round()
-            self._rest.round = part.round
+            self._rest.begin_round(part.round)
             with self.stopwatch.timing("query"):
                 self.collect()
                 for n, people in self.answers.missing(part.labels, last=part.last, step=self.agent.steps):
                     self.ask(n, people)
-                self._rest.note()
+                self._rest.end_asking()
             fit = self.fit_reward() if self.answers.enough_new else None
             self.improve(part.steps)
             done = report_round(self._parts, part.round, fit, self.stopwatch)

@@ -99,7 +99,16 @@ class Encoding:
         return steps if self.size <= WIDE else max(1, min(steps, NUMBERS_AT_ONCE // self.size))
 
     def names(self, observations: Sequence[str], actions: Sequence[str]) -> list[str]:
-        """Name the D features, given names of all the observation's coordinates, and of the action's."""
+        """Name the D features, given names of all the observation's coordinates, and of the action's.
+
+        Raises:
+            BadInput: If there are not as many.
+        """
+        acts = self.action_columns.stop - self.action_columns.start
+        sizes = {"observations": math.prod(self.observation_shape), "actions": acts or len(actions)}
+        for given, (what, size) in zip((observations, actions), sizes.items(), strict=True):
+            if len(given) != size:
+                raise BadInput(f"{what} holds {len(given)} names of {size} coordinates; give each its name")
         seen = observations if self._seen is None else [observations[i] for i in self._seen]
         after = [f"next {name}" for name in seen] if self.inputs == "transition" else []
         return [*seen, *(actions if self.inputs != "observation" else ()), *after]

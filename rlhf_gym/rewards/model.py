@@ -198,6 +198,9 @@ class RewardModel(nn.Module):
         Args:
             observations: Names of the observation's coordinates, all of them.
             actions: Names of the actions' coordinates, or of the actions.
+
+        Raises:
+            BadInput: If there are not as many names as coordinates.
         """
         if self.linear is None:
             return None

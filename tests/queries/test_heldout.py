@@ -87,6 +87,17 @@ def test_their_answers_alone_are_no_reason_to_fit():
         assert not answers.enough_new
 
 
+def test_an_answer_that_comes_while_it_is_fitted_is_a_reason_to_fit_again():
+    queries = example_queries(2)
+    with closing(Answers(PreferenceStore(), OracleTeacher(), budget=9)) as answers:
+        answers.post(queries)
+        answers.tell(queries[:1], [Answer.LEFT])
+        assert len(answers.choices) == 1
+        answers.tell(queries[1:], [Answer.LEFT])  # somebody, while the fit goes on
+        answers.fitted()
+        assert answers.enough_new
+
+
 def test_what_was_asked_is_known_with_what_is_open_and_without_what_the_run_began_with():
     began, posted = example_queries(2), example_queries(3, seed=1)
     with closing(PreferenceStore()) as store:

@@ -137,6 +137,10 @@ def test_weights_are_listed_by_name_the_largest_first() -> None:
     assert weights is not None and weights[0].name == "speed"
     assert weights[0].value > 2 * weights[0].error > 0
     assert RewardModel(*BOX).weights_by_name(["x", "y", "speed", "z"], ["left", "right"]) is None
+    with pytest.raises(BadInput, match="observations holds 3 names of 4 coordinates"):
+        learner.model.weights_by_name(["x", "y", "speed"], ["left", "right"])
+    with pytest.raises(BadInput, match="actions holds 1 names of 2 coordinates"):
+        learner.model.weights_by_name(["x", "y", "speed", "z"], ["push"])
 
 
 @pytest.mark.parametrize("pessimism", [0.0, 1.0])

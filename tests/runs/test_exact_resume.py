@@ -231,6 +231,67 @@ def test_a_round_that_was_interrupted_is_repeated_as_it_would_have_been_and_asks
     check_same(finish(RLHF.resume(tmp_path)), whole)
 
 
+# Several rounds after the last checkpoint
+
+
+def forget_checkpoints_after(run_dir: Path, rounds: int) -> None:
+    """Leave what a run does that took its last checkpoint after so many rounds."""
+    for place in (run_dir / "checkpoints").iterdir():
+        if int(place.name) >= rounds:
+            shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("rounds", [2, 4])
+@pytest.mark.parametrize("checkpoint", [0, 1])
+def test_rounds_after_the_last_checkpoint_are_done_again_with_the_answers_that_each_had(
+    checkpoint: int, rounds: int, whole: Left, tmp_path: Path
+) -> None:
+    killed(RLHF(noisy(tmp_path).replace(keep_checkpoints=4)), rounds)
+    forget_checkpoints_after(tmp_path, checkpoint)
+    check_same(finish(RLHF.resume(tmp_path)), whole)
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=["post", "teacher", "fit", "training"])
+def test_so_are_they_after_one_that_was_interrupted(
+    broken: Callable[[RLHF], None], whole: Left, tmp_path: Path
+) -> None:
+    with closing(RLHF(noisy(tmp_path).replace(keep_checkpoints=4))) as rlhf:
+        going_on = rlhf.rounds()
+        list(islice(going_on, 3))
+        broken(rlhf)
+        with pytest.raises(Killed):
+            next(going_on)
+    forget_checkpoints_after(tmp_path, 1)
+    check_same(finish(RLHF.resume(tmp_path)), whole)
+
+
+def test_so_are_they_once_more_where_they_were_interrupted_again(whole: Left, tmp_path: Path) -> None:
+    killed(RLHF(noisy(tmp_path).replace(keep_checkpoints=4)), 4)
+    for rounds in (1, 2):
+        forget_checkpoints_after(tmp_path, 1)
+        killed(RLHF.resume(tmp_path), rounds)
+    forget_checkpoints_after(tmp_path, 0)
+    check_same(finish(RLHF.resume(tmp_path)), whole)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "sac" else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
+)
+def test_so_are_they_of_others(name: str, tmp_path: Path) -> None:
+    killed(RLHF(config(tmp_path / "one", **RUNS[name], keep_checkpoints=4)), 3)
+    forget_checkpoints_after(tmp_path / "one", 1)
+    resumed = finish(RLHF.resume(tmp_path / "one"))
+    check_same(resumed, finish(RLHF(config(tmp_path / "other", **RUNS[name]))))
+
+
+def test_a_larger_budget_asks_in_such_a_round_for_what_it_did_not_ask(tmp_path: Path) -> None:
+    killed(RLHF(config(tmp_path, keep_checkpoints=4)), 4)
+    forget_checkpoints_after(tmp_path, 1)
+    with closing(RLHF.resume(tmp_path, labels=20)) as rlhf:
+        assert rlhf.learn()["labels"] == 20
+        assert rlhf.store.number_asked() == 20
+
+
 def test_queries_are_new_where_what_was_drawn_for_the_last_ones_is_not_known(tmp_path: Path) -> None:
     with closing(RLHF(config(tmp_path))) as rlhf:
         next(rlhf.rounds())
