@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from rlhf_gym.sweeps.fresh_process import fresh_process
 
 ROOT = Path(__file__).parents[2]
 
 
-def process_here(command: Sequence[str], told: str | None = None) -> str:
+def process_here(command: Sequence[str], told: str | None = None, *, folder: Path = ROOT) -> str:
     """Run a command in its own process, in the checkout; see :func:`rlhf_gym.sweeps.fresh_process.fresh_process`."""
-    return fresh_process(command, told, folder=ROOT)
+    return fresh_process(command, told, folder=folder)
+
+
+def commit_of(revision: str) -> str:
+    """Find the commit that a name, or the beginning of a number, means.
+
+    Raises:
+        ValueError: If there is none here.
+    """
+    git = ["git", "-C", str(ROOT), "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
+    found = subprocess.run(git, capture_output=True, text=True)
+    if found.returncode:
+        raise ValueError(f"{revision!r} is no commit of {ROOT}; use one that git log lists")
+    return found.stdout.strip()
+
+
+@contextmanager
+def package_as_of(commit: str) -> Iterator[Path]:
+    """Put the package as it was at a commit beside the experiments as they are, in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as directory:
+        git = ["git", "-C", str(ROOT), "archive", "--format=zip", commit, "rlhf_gym", "setup.cfg"]
+        archive = subprocess.run(git, check=True, capture_output=True).stdout
+        with ZipFile(BytesIO(archive)) as packed:
+            packed.extractall(directory)
+        shutil.copytree(ROOT / "experiments", Path(directory) / "experiments")
+        yield Path(directory)
 
 
 def figures_from(command: Sequence[str], told: str | None = None) -> dict[str, Any]:

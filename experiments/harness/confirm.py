@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from experiments.harness.confirmed import FILE, read_confirmed, standing
+from experiments.harness.confirmed import BESIDE, ROUNDS, keep_confirmed, read_confirmed, standing
 from experiments.harness.fingerprint import CODE
 from experiments.harness.jobs import Execute, Job, Rows
 from experiments.harness.older import of_todays_settings, todays_code
 from experiments.harness.settings import Row, Setting
 from rlhf_gym.sweeps.executors import Executor, locally
-from rlhf_gym.sweeps.records import append_rows, as_text, read_rows
+from rlhf_gym.sweeps.records import as_text, read_rows
 from rlhf_gym.sweeps.runner import run_missing
 
 FIGURES = (
@@ -33,6 +33,20 @@ FIGURES = (
 """What is compared of a run's row, beside its measures: all that depends neither on the time nor on the machine."""
 NOT_COMPARED = ("setting", "seed", "seconds")
 """What isn't compared of a round."""
+OLD = "old_code"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Earlier code, which can be run here.
+
+    Args:
+        commit: Of which it is.
+        execute: Does one run by it.
+    """
+
+    commit: str
+    execute: Execute
 
 
 def confirm(
@@ -43,9 +57,14 @@ def confirm(
     *,
     jobs: int = 2,
     testing: bool = False,
+    first: float = 1.0,
+    beside: Beside | None = None,
     executor: Executor = locally,
 ) -> dict[Job, str]:
     """Run one seed again of each setting whose rows are of older code, and keep that its figures are the same.
+
+    A run goes another way for good at the first number that differs, in its last digit too. So its first rounds tell
+    whether the code still does the same, but for what comes after the last one.
 
     Args:
         name: The experiment.
@@ -54,6 +73,9 @@ def confirm(
         execute: Does one run.
         jobs: Runs at the same time.
         testing: Whether they are of the testing subset.
+        first: Share of each run's rounds that is done and compared; where it is below 1, only these are.
+        beside: Earlier code to compare with, by running it here; None compares with the rows that are there, whose
+            last digits are those of the machine that made them.
         executor: Where they are done.
 
     Returns:
@@ -70,17 +92,31 @@ def confirm(
                 f"{key}: {len(own) - len(same)} of {len(own)} rows are of other settings or name no code; see --retire"
             )
         firsts = _firsts(key, todays_code(setting), same, confirmed)
-        todo |= {Job(name, key, int(row["seed"]), testing): row for row in firsts}
+        todo |= {Job(name, key, int(row["seed"]), testing, first): row for row in firsts}
     print(f"{name}: {len(todo)} to do again, one seed of each setting with rows of older code", flush=True)
 
     def again(job: Job) -> Rows:
+        old, rounds = todo[job], _rounds(curves, job)
+        if first < 1:
+            rounds = rounds[: max(1, math.ceil(first * len(rounds)))]
+        if beside:
+            earlier = beside.execute(job)
+            if old[CODE] not in standing(job.setting, earlier["run"][CODE], confirmed):
+                raise ValueError(f"its rows are of other code than that of commit {beside.commit}; name theirs")
+            old, rounds = earlier["run"], earlier["curves"]
         made = execute(job)
-        rounds = [row for row in curves if job.key.items() <= row.items()]
-        if found := next(_differences(todo[job], made["run"], settings[job.setting].measures, rounds, made), None):
-            raise ValueError(f"{found}; nothing was kept. {_made_elsewhere(todo[job], made['run'])}")
-        return made
+        figures = [*FIGURES, *settings[job.setting].measures] if first == 1 else []
+        if found := next(_differences(old, made["run"], figures, rounds, made["curves"]), None):
+            raise ValueError(f"{found}; nothing was kept. {_made_elsewhere(old, made['run'])}")
+        return made | {OLD: old[CODE]}
 
-    return run_missing(list(todo), again, partial(_keep, folder, rows, todo), jobs=jobs, executor=executor)
+    kept = partial(_keep, folder, rows, curves, confirmed, beside.commit if beside else "")
+    return run_missing(list(todo), again, kept, jobs=jobs, executor=executor)
+
+
+def _rounds(curves: Sequence[Row], job: Job) -> list[Row]:
+    """Find the rounds of a run that has a row."""
+    return [row for row in curves if job.key.items() <= row.items()]
 
 
 def _firsts(setting: str, today: str, rows: Sequence[Row], confirmed: Sequence[Row]) -> list[Row]:
@@ -93,13 +129,13 @@ def _firsts(setting: str, today: str, rows: Sequence[Row], confirmed: Sequence[R
 
 
 def _differences(
-    old: Row, new: Row, measures: Iterable[str], rounds: Sequence[Row], made: Mapping[str, Any]
+    old: Row, new: Row, figures: Iterable[str], rounds: Sequence[Row], made: Sequence[Row]
 ) -> Iterator[str]:
     """Say which figures differ, one by one: first those of the run, then those of its rounds."""
-    yield from _differing(old, new, [*FIGURES, *measures])
-    if len(rounds) != len(made["curves"]):
-        yield f"its rounds in curves.csv are {len(rounds)} and are {len(made['curves'])} now"
-    for number, (then, now) in enumerate(zip(rounds, made["curves"], strict=False)):
+    yield from _differing(old, new, figures)
+    if len(rounds) != len(made):
+        yield f"its rounds in curves.csv are {len(rounds)} and are {len(made)} now"
+    for number, (then, now) in enumerate(zip(rounds, made, strict=False)):
         # A cell is empty where the round is older than its column.
         columns = [column for column, value in then.items() if column not in NOT_COMPARED and value != ""]
         yield from (f"in round {number}, {found}" for found in _differing(then, now, columns))
@@ -139,13 +175,25 @@ def _made_elsewhere(old: Row, new: Row) -> str:
     return "; ".join(f"The row names {name} {old.get(name) or 'unknown'}, this run {new.get(name)}" for name in columns)
 
 
-def _keep(folder: Path, rows: Sequence[Row], olds: Mapping[Job, Row], job: Job, made: Rows) -> str:
+def _keep(
+    folder: Path,
+    rows: Sequence[Row],
+    curves: Sequence[Row],
+    confirmed: Sequence[Row],
+    beside: str,
+    job: Job,
+    made: Rows,
+) -> str:
     """Append what was confirmed."""
-    old, new = olds[job][CODE], made["run"]
+    old, new = made[OLD], made["run"]
+    how = f" --beside {beside}" * bool(beside) + f" --first {job.first:g}" * (job.first < 1)
     testing = " --testing" if job.testing else ""
-    command = f"python -m experiments.run {job.experiment} --confirm --only {job.setting}{testing}"
+    command = f"python -m experiments.run {job.experiment} --confirm{how} --only {job.setting}{testing}"
+    rounds = f"{len(made['curves'])} of {len(_rounds(curves, job))}" if job.first < 1 else ""
     found = {"setting": job.setting, "seed": job.seed, "old_code": old, "new_code": new[CODE]}
     made_by = {name: new.get(name, "") for name in ("versions", "python", "commit", "machine")}
-    append_rows(folder / FILE, [{**found, **made_by, "command": command, "date": new.get("date", "")}])
-    stand = sum(row["setting"] == job.setting and row[CODE] == old for row in rows)
+    how_made = {"command": command, "date": new.get("date", ""), ROUNDS: rounds, BESIDE: beside}
+    keep_confirmed(folder, {**found, **made_by, **how_made})
+    codes = standing(job.setting, old, confirmed)
+    stand = sum(row["setting"] == job.setting and row[CODE] in codes for row in rows)
     return f"the same figures as by code {old}; its rows stand: {stand}"

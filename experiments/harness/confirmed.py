@@ -11,15 +11,24 @@ from pathlib import Path
 from experiments.harness.asked import listed
 from experiments.harness.fingerprint import CODE
 from experiments.harness.settings import Row
-from rlhf_gym.sweeps.records import read_rows
+from rlhf_gym.sweeps.records import append_rows, read_header, read_rows, widen
 
 FILE = "confirmed.csv"
+ROUNDS = "rounds"  # which of how many were compared; empty is all, and the figures of the whole run
+BESIDE = "beside"  # the commit whose code was run beside; empty is none, but the rows that are there
 SHORT = 12  # digits of a commit in a sentence
 
 
 def read_confirmed(folder: Path) -> list[dict[str, str]]:
     """Read what was confirmed of an experiment, oldest first; nothing if nothing was."""
     return read_rows(folder / FILE)
+
+
+def keep_confirmed(folder: Path, row: Mapping[str, str]) -> None:
+    """Append what was confirmed; a file from before a column gets it."""
+    if read_header(folder / FILE) not in (None, list(row)):
+        widen(folder / FILE, list(row), lambda _: {})
+    append_rows(folder / FILE, [row])
 
 
 def standing(setting: str, code: str, confirmed: Sequence[Row]) -> set[str]:
@@ -38,23 +47,29 @@ def run_again(runs: Mapping[str, Sequence[Row]], confirmed: Sequence[Row]) -> It
         runs: The rows of the table, by setting.
         confirmed: Everything that was confirmed of the experiment.
     """
-    by_commit: dict[str, list[str]] = {}
+    alike: dict[tuple[str, ...], list[str]] = {}
     for setting, rows in runs.items():
-        if commit := _last_commit(setting, {row.get(CODE, "") for row in rows}, confirmed):
-            by_commit.setdefault(commit, []).append(setting)
-    if by_commit:
+        if last := _last(setting, {row.get(CODE, "") for row in rows}, confirmed):
+            alike.setdefault(last, []).append(setting)
+    if alike:
         yield "The runs were made at the commits that their rows name."
-    for commit, names in by_commit.items():
+    for (commit, rounds, beside), names in alike.items():
         whose = "each setting" if len(names) == len(runs) else listed([f"`{name}`" for name in names])
-        yield f"One seed of {whose} was run again with the code of commit {commit} and gave the same figures."
+        what = f"Rounds 1 to {rounds} of one seed of {whose} were" if rounds else f"One seed of {whose} was"
+        by = f"by the code of commits {beside} and {commit}" if beside else f"again with the code of commit {commit}"
+        yield f"{what} run {by} and gave the same figures."
 
 
-def _last_commit(setting: str, codes: set[str], confirmed: Sequence[Row]) -> str | None:
-    """Find the commit at which rows of some codes were last confirmed; None if they never were."""
+def _last(setting: str, codes: set[str], confirmed: Sequence[Row]) -> tuple[str, str, str] | None:
+    """Find how rows of some codes were last confirmed: commit, rounds, beside; None if they never were."""
     of_these = [
         row for row in confirmed if row["setting"] == setting and codes & standing(setting, row["old_code"], confirmed)
     ]
     if not of_these:
         return None
-    commit, plus, changed = of_these[-1]["commit"].partition("+")
-    return f"{commit[:SHORT] or 'unknown'}{plus}{changed}"
+    return _short(of_these[-1]["commit"]), of_these[-1].get(ROUNDS, ""), of_these[-1].get(BESIDE, "")[:SHORT]
+
+
+def _short(commit: str) -> str:
+    number, plus, changed = commit.partition("+")
+    return f"{number[:SHORT] or 'unknown'}{plus}{changed}"

@@ -24,7 +24,7 @@ START = (f"{HOUSE}.rlhf", f"{HOUSE}.evaluation")
 WITHOUT_PART = (
     "config",  # each setting is a column of the row
     "registry",  # what it says of this run's names is followed
-    *("store", "runs", "resuming", "labelling", "quality", "contracts", "verbs", "plots", "errors"),  # keep, show, check
+    *("store", "runs", "labelling", "quality", "contracts", "verbs", "plots", "errors"),  # they keep, show and check
     *("envs.clips", "envs.replay", "envs.opengl", "envs.mujoco_warnings"),  # they draw
 )
 TEACHING = ("rewards", "queries", "teachers", "kinds", "answers", "preferences")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.harness.checkout import process_here
+from experiments.harness.checkout import ROOT, process_here
 from rlhf_gym.sweeps.runner import OfSetting
 
 
@@ -22,6 +22,7 @@ class Job(OfSetting):
     setting: str
     seed: int
     testing: bool = False
+    first: float = 1.0  # share of its rounds; the row of fewer than all has no figures of the whole
 
     @property
     def command(self) -> str:
@@ -35,8 +36,12 @@ Execute = Callable[[Job], Rows]
 """Does a job; gives `run`, its row, `curves`, a row per round, and, where its setting wants one, `clip`."""
 
 
-def in_fresh_process(job: Job) -> Rows:
+def in_fresh_process(job: Job, *, folder: Path = ROOT) -> Rows:
     """Do a job in a new Python process with one thread; its clip, if it makes one, comes as bytes.
+
+    Args:
+        job: What to do.
+        folder: Where the package and the experiments are.
 
     Raises:
         RuntimeError: If the process fails; the message is what it said.
@@ -44,7 +49,8 @@ def in_fresh_process(job: Job) -> Rows:
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "rows.json"
         command = [sys.executable, "-m", "experiments.harness.worker", job.experiment, job.setting, str(job.seed)]
-        process_here([*command, str(output), "--command", job.command, *["--testing"] * job.testing])
+        more = ["--command", job.command, "--first", str(job.first), *["--testing"] * job.testing]
+        process_here([*command, str(output), *more], folder=folder)
         rows: Rows = json.loads(output.read_text())
         clip = output.with_suffix(".webp")
         return rows | ({"clip": clip.read_bytes()} if clip.exists() else {})

@@ -15,7 +15,8 @@ from typing import Any
 from tyro.conf import Positional
 
 from experiments.harness.adopt import adopt_new_columns, check_headers
-from experiments.harness.checkout import ROOT, results_folder
+from experiments.harness.checkout import ROOT, commit_of, package_as_of, results_folder
+from experiments.harness.confirm import Beside
 from experiments.harness.confirm import confirm as confirm_rows
 from experiments.harness.fingerprint import has_part
 from experiments.harness.jobs import Execute, Job, Rows, in_fresh_process
@@ -38,6 +39,8 @@ def run(
     adopt: bool = False,
     retire: bool = False,
     confirm: bool = False,
+    first: float = 1.0,
+    beside: str | None = None,
     execute: Execute = in_fresh_process,
     on: str = PROCESSES,
 ) -> dict[Job, str]:
@@ -55,6 +58,8 @@ def run(
             done again.
         confirm: Instead, run one seed again of each setting whose rows are of older code, and keep in `confirmed.csv`
             where it gives the same figures: the rows of that code stand.
+        first: Of these runs, the share of rounds that is done and compared; evaluation is compared where it is 1.
+        beside: And the commit whose package is run here, too, to compare with; None compares with the rows.
         execute: Does one run.
         on: Where: `processes` of this machine, or `ray[://ADDRESS]`.
 
@@ -63,7 +68,7 @@ def run(
 
     Raises:
         ValueError: On unknown settings or seeds, if the rows that are there don't fit, or on `confirm` beside what it
-            has no use for.
+            has no use for, or `first` or `beside` without it.
     """
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; use at least 1")
@@ -72,6 +77,10 @@ def run(
             f"confirm came with {'retire' if retire else 'seeds'}; it runs one seed of each setting and moves nothing: "
             "leave that out"
         )
+    if not 0 < first <= 1 or (first < 1 and not confirm):
+        raise ValueError(f"first is {first:g}; with confirm, use a share above 0 and at most 1 of the rounds, else 1")
+    if beside and (not confirm or on != PROCESSES):
+        raise ValueError(f"beside is {beside}; use it with confirm, by processes of this machine")
     where = executor(on, code=ROOT)
     settings, folder = choose(load(name), testing=testing), results_folder(name, results_dir, testing=testing)
     chosen = choose(load(name), testing=testing, only=only)
@@ -84,7 +93,13 @@ def run(
             adopt_new_columns(name, settings, folder)
         check_headers(name, settings, folder)
         if confirm:
-            return confirm_rows(name, chosen, folder, execute, jobs=jobs, testing=testing, executor=where)
+            how: dict[str, Any] = {"jobs": jobs, "testing": testing, "first": first, "executor": where}
+            if not beside:
+                return confirm_rows(name, chosen, folder, execute, **how)
+            commit = commit_of(beside)
+            with package_as_of(commit) as place:
+                earlier = Beside(commit, partial(in_fresh_process, folder=place))
+                return confirm_rows(name, chosen, folder, execute, **how, beside=earlier)
         todo = _missing(wanted, settings, folder / "runs.csv")
         print(f"{name}: {len(todo)} runs to do, {len(wanted) - len(todo)} already there", flush=True)
         return run_missing(todo, execute, partial(_keep, folder), jobs=jobs, executor=where)
@@ -143,6 +158,8 @@ def main(
     adopt: bool = False,
     retire: bool = False,
     confirm: bool = False,
+    first: float = 1.0,
+    beside: str | None = None,
     on: str = PROCESSES,
 ) -> int:
     """Do the missing runs of an experiment.
@@ -158,12 +175,17 @@ def main(
         retire: First move rows of these runs that aren't of the present code to earlier_runs.csv: they are done again.
         confirm: Instead, run one seed again of each setting whose rows are of older code; where it gives the same
             figures, the rows of that code stand (confirmed.csv).
+        first: Of these runs, the share of rounds that is done and compared: 0.25 is enough where a change has nothing
+            to do with how a policy is evaluated.
+        beside: And the commit whose package is run, too, to compare with: rows that another machine made have other
+            last digits.
         on: Where to run: processes of this machine; ray, the same on a cluster of this machine alone; or ray://ADDRESS
             of a cluster, whose cores then say how many at the same time.
     """
     chosen: dict[str, Any] = {"only": only, "seeds": seeds, "jobs": jobs, "testing": testing, "on": on}
+    chosen |= {"confirm": confirm, "first": first, "beside": beside}
     try:
-        failed = run(name, **chosen, results_dir=results_dir, adopt=adopt, retire=retire, confirm=confirm)
+        failed = run(name, **chosen, results_dir=results_dir, adopt=adopt, retire=retire)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,11 +22,26 @@ from experiments.harness.settings import Setting, choose, known_columns, load, m
 from rlhf_gym.envs import frames_per_second, replay, write_clip
 from rlhf_gym.reporting import evaluate
 from rlhf_gym.rlhf import RLHF
-from rlhf_gym.runs import read_run
+from rlhf_gym.runs import metrics_so_far, read_run
 from rlhf_gym.sweeps.columns import summary_columns
 from rlhf_gym.sweeps.fresh_process import stop_in_order
 
 CLIP_SECONDS, CLIP_WIDTH = 5, 240
+
+
+def run_first(setting: Setting, seed: int, first: float) -> list[dict[str, float]]:
+    """Do the first rounds of a run; returns its metrics by round.
+
+    Args:
+        setting: What to run.
+        seed: Of the run.
+        first: Share of its rounds, at least one.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        with closing(RLHF(setting.run_config(seed).replace(run_dir=f"{directory}/run"))) as rlhf:
+            for _ in islice(rlhf.rounds(), max(1, math.ceil(first * len(rlhf.plan)))):
+                pass
+        return metrics_so_far(f"{directory}/run")
 
 
 def run_setting(
@@ -83,11 +101,17 @@ def main(
     /,
     testing: bool = False,
     command: Annotated[str, tyro.conf.arg(help="what to record as the command")] = "",
+    first: Annotated[float, tyro.conf.arg(help="share of its rounds to do; the row of fewer has no figures")] = 1.0,
 ) -> None:
     """Run one setting with one seed, and write its rows as JSON."""
     settings = choose(load(name), testing=testing)
     code = code_of(settings[setting].run_config(seed), settings[setting].measures.values())  # before it may be edited
-    summary, metrics, measures = run_setting(settings[setting], seed, output.with_suffix(".webp"))
+    summary: dict[str, Any] = {}
+    measures: dict[str, float] = {}
+    if first < 1:
+        metrics = run_first(settings[setting], seed, first)
+    else:
+        summary, metrics, measures = run_setting(settings[setting], seed, output.with_suffix(".webp"))
     known = known_columns(name, setting, settings[setting].run_config(seed))
     row = run_row(known, summary, measures, measure_names(settings), command, code)
     curves = [{"setting": setting, "seed": seed} | row for row in metrics]

@@ -1,20 +1,29 @@
 """Rows of older code stand where one seed, run again with today's, gives the same figures to the last digit."""
 
 import math
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
 
 import pytest
 
 from experiments.harness import older
 from experiments.harness.adopt import CURVES
+from experiments.harness.checkout import ROOT, commit_of, package_as_of
+from experiments.harness.confirm import Beside
+from experiments.harness.confirm import confirm as confirm_rows
 from experiments.harness.confirmed import read_confirmed, run_again, standing
+from experiments.harness.jobs import Job, in_fresh_process
 from experiments.harness.older import all_fresh
 from experiments.harness.report import page_text
 from experiments.harness.results import read_results
 from experiments.harness.run import main, run
-from experiments.harness.settings import known_columns, measure_names
+from experiments.harness.settings import choose, known_columns, measure_names
 from experiments.questions import cartpole
+from rlhf_gym import RLHF
 from rlhf_gym.sweeps.records import append_rows, read_rows
 
+RUN = "experiments/harness/run.py"
 MADE = {"versions": "torch 2", "python": "3", "commit": "0123456789abcdef", "machine": "a machine", "command": "run"}
 
 
@@ -72,6 +81,8 @@ def test_one_seed_with_the_same_figures_makes_all_rows_stand(folder, today, caps
         **MADE,
         "command": "python -m experiments.run cartpole --confirm --only labels_50",
         "date": "2030-01-01",
+        "rounds": "",
+        "beside": "",
     }
     assert fresh(folder) and {name: (folder / name).read_bytes() for name in kept} == kept
 
@@ -113,6 +124,104 @@ def test_a_measure_of_the_setting_is_compared(tmp_path, today):
     today.code, today.changed = "second", {"goal_return": 0.25}
     (reason,) = confirm(tmp_path / "cartpole", today, only=["hold_at_one_100"]).values()
     assert reason.startswith("goal_return was 0.2 and is 0.25 now, 0.05 apart")
+
+
+def test_the_first_rounds_alone_may_be_compared_and_the_page_says_so(folder, today):
+    first_only = {"true_return_mean": 7.0}  # a run of fewer rounds is never evaluated
+    today.changed, today.round = first_only, {"true_return": 9.25}
+
+    def execute(job):
+        assert job.first == 0.5
+        made = today.execute(job)
+        return made | {"curves": made["curves"][:1]}
+
+    how = {"results_dir": folder.parent, "execute": execute, "confirm": True, "first": 0.5}
+    assert run("cartpole", only=["labels_50"], **how) == {}
+    (found,) = read_confirmed(folder)
+    assert fresh(folder) and found["rounds"] == "1 of 2" and "--confirm --first 0.5 --only" in found["command"]
+    runs = {"labels_50": read_rows(folder / "runs.csv")}
+    assert list(run_again(runs, [found]))[1] == (
+        "Rounds 1 to 1 of 2 of one seed of each setting were run again with the code of commit 0123456789ab and gave "
+        "the same figures."
+    )
+
+
+def test_earlier_code_may_be_run_beside_where_another_machine_made_the_rows(folder, today, capsys):
+    today.changed = {"true_return_mean": 400.0999}  # as this machine has it, by either code
+    other = Code("first")
+    other.changed = today.changed
+    how = {"jobs": 1, "beside": Beside("fedcba9876543210", other.execute)}
+    settings = {"labels_50": cartpole.SETTINGS["labels_50"]}
+    assert confirm_rows("cartpole", settings, folder, today.execute, **how) == {}
+    assert "the same figures as by code first; its rows stand: 2" in capsys.readouterr().out
+    (found,) = read_confirmed(folder)
+    assert fresh(folder) and found["beside"] == "fedcba9876543210" and "--confirm --beside fedcba" in found["command"]
+    runs = {"labels_50": read_rows(folder / "runs.csv")}
+    assert list(run_again(runs, [found]))[1] == (
+        "One seed of each setting was run by the code of commits fedcba987654 and 0123456789ab and gave the same "
+        "figures."
+    )
+
+
+def test_earlier_code_that_gives_other_figures_or_made_no_rows_confirms_nothing(folder, today):
+    settings = {"labels_50": cartpole.SETTINGS["labels_50"]}
+    for code, said in (("first", "true_return_mean was 401.1 and is 7.0 now"), ("none", "its rows are of other code")):
+        today.changed = {"true_return_mean": 7.0} if code == "first" else {}
+        how = {"jobs": 1, "beside": Beside("fedcba9876543210", Code(code).execute)}
+        (reason,) = confirm_rows("cartpole", settings, folder, today.execute, **how).values()
+        assert reason.startswith(said) and not fresh(folder)
+
+
+def test_the_package_of_a_commit_stands_beside_the_experiments_as_they_are():
+    if not (ROOT / ".git").exists():
+        pytest.skip("no history here")
+    with package_as_of(commit_of("HEAD")) as place:
+        assert (place / "rlhf_gym" / "rlhf.py").is_file()
+        assert (place / "experiments" / "harness" / "run.py").read_bytes() == (ROOT / RUN).read_bytes()
+    assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"first": 0.5}, "first is 0.5; with confirm, use a share above 0 and at most 1 of the rounds, else 1"),
+        ({"confirm": True, "first": 1.5}, "first is 1.5; with confirm, use a share"),
+        ({"beside": "HEAD"}, "beside is HEAD; use it with confirm, by processes of this machine"),
+        ({"confirm": True, "beside": "nowhere"}, "'nowhere' is no commit of "),
+    ],
+)
+def test_what_confirm_alone_heeds_is_refused_without_it(folder, capsys, more, said):
+    assert main("cartpole", results_dir=folder.parent, **more) == 2
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_a_figure_of_those_rounds_that_differs_confirms_nothing(folder, today):
+    def execute(job):
+        made = today.execute(job)
+        return made | {"curves": [made["curves"][0] | {"true_return": 9.25}]}
+
+    how = {"results_dir": folder.parent, "execute": execute, "confirm": True, "first": 0.5}
+    (reason,) = run("cartpole", only=["labels_50"], **how).values()
+    assert reason.startswith("in round 0, true_return was 9.0 and is 9.25 now") and not fresh(folder)
+
+
+def test_a_table_of_what_was_confirmed_before_there_were_parts_gets_the_column(folder, today):
+    row = dict.fromkeys(("setting", "seed", "old_code", "new_code", *MADE, "date"), "1")
+    append_rows(folder / "confirmed.csv", [row])
+    confirm(folder, today)
+    assert [found["rounds"] for found in read_confirmed(folder)] == ["", ""]
+
+
+def test_the_worker_does_the_first_rounds(tmp_path):
+    job = Job("cartpole", "labels_50", 3, testing=True)
+    some = in_fresh_process(replace(job, first=0.3))
+    setting = choose(cartpole, testing=True)["labels_50"]
+    with closing(RLHF(setting.run_config(3))) as rlhf:
+        wanted = math.ceil(0.3 * len(rlhf.plan))
+        rounds = list(islice(rlhf.rounds(), wanted))
+    assert 0 < len(some["curves"]) == wanted < len(rlhf.plan)
+    assert [row["true_return"] for row in some["curves"]] == [done.true_return for done in rounds]
+    assert "summary.labels" not in some["run"] and some["run"]["code"]
 
 
 def test_another_number_of_rounds_is_another_figure(folder, today):
