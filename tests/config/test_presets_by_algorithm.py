@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from rlhf_gym import RLHFConfig
 from rlhf_gym.config.presets import has_preset, preset
 from rlhf_gym.flags import settings_before_flags
+from rlhf_gym.registry import make
 
 FILE = Path(__file__).parents[2] / "rlhf_gym" / "config" / "presets" / "algorithms.yaml"
 NAMES = list(yaml.safe_load(FILE.read_text()))
@@ -25,12 +27,17 @@ def test_every_preset_of_an_algorithm_is_of_an_environment_that_has_one_and_is_v
     config = RLHFConfig.for_env(env_id, algo=algo)
     assert config.algo == algo and has_preset(env_id, "ppo") and has_preset(env_id, algo)
     assert not {"clip_range", "log_std_init"} & set(config.agent.options)  # nothing of PPO's is left
+    query = config.query
+    schedule = make("query.schedule", query.schedule, query.schedule_options)  # the environment's may be another one
+    assert sum(schedule(config.labels, np.arange(query.rounds))) == config.labels
+    make("query.scheme", query.scheme, query.scheme_options)
 
 
 def test_it_is_laid_over_the_environment_s_own_whose_agent_is_ppo_s() -> None:
     config, ppo = RLHFConfig.for_env("HalfCheetah-v5", algo="sac"), RLHFConfig.for_env("HalfCheetah-v5")
     assert (config.labels, config.total_timesteps, config.agent.n_envs) == (100, 200_000, 1)
-    asked_early = replace(ppo.query, schedule_options={"first_fraction": 0.25, "halving_steps": 20_000})
+    how = {"first_fraction": 0.25, "halving_steps": 20_000}
+    asked_early = replace(ppo.query, schedule="christiano", schedule_options=how)
     assert (config.reward, config.query, config.segment_length) == (ppo.reward, asked_early, ppo.segment_length)
     assert not config.agent.normalize_rewards and ppo.agent.normalize_rewards
     assert config.agent.options == {

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from experiments.harness.settings import load, names
 from experiments.questions import classic_control, label_efficiency, mujoco, novel_goals, off_policy, ppo
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.registry import make
 from rlhf_gym.segments import Ending, Origin, Trajectory
 
 QUESTIONS = (classic_control, label_efficiency, mujoco, novel_goals, off_policy, ppo)
@@ -30,6 +32,14 @@ def test_every_setting_is_a_valid_run_of_a_family_of_its_own(experiment, name):
 def test_what_is_asked_is_about_settings_that_exist_and_is_open_without_runs(experiment):
     assert all(asked.judge(experiment.SETTINGS, {}).passed is None for asked in experiment.ASKED)
     assert set(experiment.TESTING) <= set(experiment.SETTINGS)
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_a_setting_asks_by_takes_its_options_whatever_its_preset_asks_by(name):
+    for setting in [*load(name).SETTINGS.values(), *load(name).TESTING.values()]:
+        query = setting.run_config(setting.seeds[0]).query
+        make("query.schedule", query.schedule, query.schedule_options)
+        make("query.scheme", query.scheme, query.scheme_options)
 
 
 @pytest.mark.parametrize("task", mujoco.TASKS)
