@@ -38,15 +38,17 @@ class Meanwhile:
 
 @dataclass(frozen=True)
 class Done:
-    """Where the answers were when a round was done that is now done again.
+    """Where the answers were in a round that is now done again.
 
     Args:
         began: Number of the last answer that was there as it began.
-        read: Number of the last one as all that it asked was answered; None if the run was interrupted before.
+        read: Number of the last one as it had asked all it was to ask; None if the run was interrupted before.
+        wanted: Labels there were to be by then.
     """
 
     began: int
     read: int | None = None
+    wanted: int = 0
 
 
 @final
@@ -86,7 +88,9 @@ class Answers:
         self._asked: list[Query] = []
         self._standing = Standing()
         self._own = OwnAnswers(store)  # what the learned reward says, unasked
-        self._read_to, self._until = 0, math.inf  # later answers are held back
+        self._read_to = 0
+        self._until: int | None = None  # number of the last answer that is read; later ones are held back
+        self._done: Done | None = None  # of a round that is done again
         self._since_fit, self._since_round = Changes(), Changes()
         self.fits, self._closed = 0, False
         self._fitted_to = self._round_began = 0  # numbers of the last answers then
@@ -148,7 +152,7 @@ class Answers:
     def asked(self) -> list[Query]:
         """Every query asked so far, the open ones included, and those that the run began with."""
         self._read()
-        if not self._holds_back:
+        if self._until is None:
             self._look_up(self.store.open_ids())
         return list(self._asked)
 
@@ -172,15 +176,20 @@ class Answers:
         """Let :attr:`new` be what comes from now on, or, if the round is done again, what came since it first began.
 
         Args:
-            done: Where it was when it was done before: answers that came once it had asked are held back till the next
-                round. None if it wasn't, or that isn't known.
+            done: Where the answers were when it was done before: those that came once it had asked are held back till
+                the next round. None if it wasn't done, or that isn't known.
         """
         if done or not self._restored:
-            self._until = done.began if done else math.inf
+            self._until = done.began if done else None
             self._read()
             self._since_round, self._round_began = Changes(), self._read_to
-        self._restored = False
-        self._until = math.inf if done is None or done.read is None else done.read
+        self._restored, self._done = False, done
+        # What people said meanwhile, or took back, counts at once: no run of theirs is ever the same again.
+        self._until = done.read if done and not self.people else None
+
+    def hold_back(self, done: Done | None) -> None:
+        """Hold back what came after the beginning of a round that is to be done again; None holds nothing back."""
+        self._until = done.began if done and not self.people else None
 
     @property
     def state(self) -> dict[str, int]:
@@ -201,10 +210,11 @@ class Answers:
         self._until = began
         self._read()
         self._since_round, self._round_began, self._restored = Changes(), began, True
-        self._until = math.inf
+        self._until = None
 
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
-        """Put queries up for answering."""
+        """Put queries up for answering; nothing is held back any more."""
+        self._until = None
         self.store.post(queries, people=people)
         self._know(queries)
 
@@ -216,7 +226,7 @@ class Answers:
         teacher: str | None = None,
         shown_at: float | None = None,
     ) -> None:
-        """Keep answers that were given here and now.
+        """Keep answers that were given here and now; nothing is held back any more.
 
         Args:
             queries: What was asked.
@@ -232,6 +242,7 @@ class Answers:
             raise BadInput(f"queries holds {wrong[0]!r}; give the Query objects that ask returned")
         if len(queries) != len(answers):
             raise BadInput(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
+        self._until = None
         ids = [query.id for query in queries]
         teacher = teacher or self.teacher.name
         self.store.record_all(ids, answers, teacher=teacher, shown_at=shown_at, answered_at=time.time())
@@ -255,10 +266,10 @@ class Answers:
         Raises:
             BadInput: If nothing but skips ever came, or people can't reach the store, which is in memory.
         """
-        if self._holds_back:
-            if not last or not any(self._unasked(wanted)):  # it has asked, and was answered, before
+        if self._until is not None and self._done:
+            if wanted <= self._done.wanted:  # it has asked, and was answered, before
                 return
-            self._until = math.inf  # it shall ask for more than then
+            self._until = None  # it shall ask for more than then
         if self.people and self.store.in_memory:
             raise BadInput(f"teacher is {self.teacher.name}, who answers through a store; set run_dir or store")
         if self.meanwhile and self.people and not last:
@@ -365,15 +376,11 @@ class Answers:
         counts = self.store.counts()  # of one moment, while people answer and undo
         return counts.labels + counts.awaited
 
-    @property
-    def _holds_back(self) -> bool:
-        return self._until < math.inf
-
     def _read(self) -> None:
         """Read the answers given since the last time, but for those held back."""
-        if self._closed:
+        if self._closed or (self._until is not None and self._until <= self._read_to):
             return
-        new = [given for given in self.store.answers_since(self._read_to) if given.number <= self._until]
+        new = self.store.answers_since(self._read_to, until=self._until)
         self._look_up([given.query_id for given in new])
         for given in new:
             key = (given.query_id, given.person)

@@ -6,11 +6,12 @@ import json
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any, final
 
 from rlhf_gym.answers import Done
+from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.generators import global_states, go_to, go_to_global, state_of
 from rlhf_gym.parts import Parts
 from rlhf_gym.rewards import RewardFit
@@ -99,11 +100,15 @@ class Resuming:
         self.round = number
         self._parts.answers.begin_round(self._done.get(number))
 
-    def end_asking(self) -> None:
-        """Write down that all was answered that the round asked, and where asking and answering are."""
+    def end_asking(self, wanted: int) -> None:
+        """Write down that the round has asked all it was to ask, and where asking and answering are.
+
+        Args:
+            wanted: Labels there were to be by then.
+        """
         if self._parts.run:
             state = self._parts.answers.state
-            self._done[self.round] = Done(state["began"], state["read"])
+            self._done[self.round] = Done(state["began"], state["read"], wanted)
             self.note()
 
     def note(self, further: int = 0) -> None:
@@ -117,7 +122,7 @@ class Resuming:
         if self._parts.run is None:
             return
         done = {self.round: Done(self._parts.answers.state["began"])} | self._done
-        now = {**self._asking(further), "rounds": [[n, done[n].began, done[n].read] for n in sorted(done)]}
+        now = {**self._asking(further), "rounds": [[number, *astuple(done[number])] for number in sorted(done)]}
         if now in self._notes[-1:]:
             return
         self._notes = [*self._notes[-1:], now]
@@ -136,11 +141,19 @@ class Resuming:
         states = [*self._notes[::-1], *([self._saved] if self._saved else [])]
         exact = [state for state in states if state["asked"] == answers.store.number_asked()]
         for state in (exact or states)[:1]:
-            for name in ASKING if exact else ASKING[1:]:
-                go_to(rng[name], state["streams"][name])
-            answers.teacher.restore_state(state["teacher"])
-        for number, began, read in self._notes[-1].get("rounds", ()) if self._notes else ():
-            self._done[number] = Done(began, read)
+            try:
+                for name in ASKING if exact else ASKING[1:]:
+                    go_to(rng[name], state["streams"][name])
+                answers.teacher.restore_state(state["teacher"])
+            except UNREADABLE as error:
+                place = Path(str(self._parts.config.run_dir)) / ASKED
+                raise BadInput(
+                    f"{place} is damaged, or the teacher is another one ({error!r}); restore it from a copy, or remove "
+                    "it: the run then goes on with queries drawn anew"
+                ) from error
+        if self._notes:
+            self._done = _rounds(self._notes[-1].get("rounds"))
+        answers.hold_back(self._done.get(self.round))
 
     def _asking(self, further: int = 0) -> dict[str, Any]:
         answers = self._parts.answers
@@ -149,9 +162,21 @@ class Resuming:
         return {"asked": asked, "streams": streams, "teacher": answers.teacher.save_state()}
 
     def _read_notes(self) -> list[dict[str, Any]]:
-        """Read what :meth:`note` wrote; none where it isn't there, or not whole after a power cut."""
+        """Read what :meth:`note` wrote; none where it isn't there, or not whole, as after a power cut."""
         try:
             found = json.loads((Path(str(self._parts.config.run_dir)) / ASKED).read_text())
-        except (OSError, ValueError):
+            whole = all(type(note["asked"]) is int and "teacher" in note for note in found)
+            return found if whole and all(set(ASKING) <= set(note["streams"]) for note in found) else []
+        except (OSError, *UNREADABLE):
             return []
-        return found if isinstance(found, list) else []
+
+
+def _rounds(written: Any) -> dict[int, Done]:
+    """Read which answers rounds had; nothing where that isn't known, or no numbers are there."""
+    if not isinstance(written, list) or not all(isinstance(one, list) and len(one) == 4 for one in written):
+        return {}
+    if any(type(n) is not int or n < 0 for number, began, read, wanted in written for n in (number, began, wanted)):
+        return {}
+    if any(read is not None and (type(read) is not int or read < began) for _, began, read, _ in written):
+        return {}
+    return {number: Done(began, read, wanted) for number, began, read, wanted in written}

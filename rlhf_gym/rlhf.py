@@ -119,13 +119,14 @@ class RLHF:
                 self.collect()
                 for n, people in self.answers.missing(part.labels, last=part.last, step=self.agent.steps):
                     self.ask(n, people)
-                self._rest.end_asking()
+                self._rest.end_asking(part.labels)
             fit = self.fit_reward() if self.answers.enough_new else None
             self.improve(part.steps)
             done = report_round(self._parts, part.round, fit, self.stopwatch)
             saved = (part.round, self.method, self._parts.recorders, self.stopwatch)
             self._checkpoints.save(*saved, rest=self._rest, last=part is self.plan[-1])
             yield done
+        self.answers.hold_back(None)
 
     def learn(self, *, progress: bool = False) -> dict[str, Any]:
         """Run all rounds, with a progress bar or without, then evaluate; returns what ``summary.json`` holds."""

@@ -38,11 +38,17 @@ def commit_of(revision: str) -> str:
 
 @contextmanager
 def package_as_of(commit: str) -> Iterator[Path]:
-    """Put the package as it was at a commit beside the experiments as they are, in a folder that is gone afterwards."""
+    """Put the package as it was at a commit beside the experiments as they are, in a folder that is gone afterwards.
+
+    Raises:
+        ValueError: If the commit has no such package.
+    """
     with tempfile.TemporaryDirectory() as directory:
         git = ["git", "-C", str(ROOT), "archive", "--format=zip", commit, "rlhf_gym", "setup.cfg"]
-        archive = subprocess.run(git, check=True, capture_output=True).stdout
-        with ZipFile(BytesIO(archive)) as packed:
+        archive = subprocess.run(git, capture_output=True)
+        if archive.returncode:
+            raise ValueError(f"commit {commit} has no package rlhf_gym; use a later one")
+        with ZipFile(BytesIO(archive.stdout)) as packed:
             packed.extractall(directory)
         shutil.copytree(ROOT / "experiments", Path(directory) / "experiments")
         yield Path(directory)

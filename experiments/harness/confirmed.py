@@ -61,13 +61,17 @@ def run_again(runs: Mapping[str, Sequence[Row]], confirmed: Sequence[Row]) -> It
 
 
 def _last(setting: str, codes: set[str], confirmed: Sequence[Row]) -> tuple[str, str, str] | None:
-    """Find how rows of some codes were last confirmed: commit, rounds, beside; None if they never were."""
+    """Find how rows of some codes were last confirmed: commit, rounds, beside; None if they never were.
+
+    Of several steps that lead there the rounds are those of the one that compared the fewest.
+    """
     of_these = [
         row for row in confirmed if row["setting"] == setting and codes & standing(setting, row["old_code"], confirmed)
     ]
     if not of_these:
         return None
-    return _short(of_these[-1]["commit"]), of_these[-1].get(ROUNDS, ""), of_these[-1].get(BESIDE, "")[:SHORT]
+    parts = sorted((row[ROUNDS] for row in of_these if row.get(ROUNDS)), key=lambda part: int(part.split()[0]))
+    return _short(of_these[-1]["commit"]), parts[0] if parts else "", of_these[-1].get(BESIDE, "")[:SHORT]
 
 
 def _short(commit: str) -> str:

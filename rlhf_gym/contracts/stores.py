@@ -356,6 +356,7 @@ def tells_what_is_new(store: PreferenceStore) -> None:
     said = store.answers_since()
     must([s[1:4] for s in said] == [("0-2", "a", Answer.TIE), ("0-0", "a", Answer.LEFT)], "everything, in order")
     must(store.answers_since(said[-1].number) == [], "nothing is new after the last")
+    must(store.answers_since(until=said[0].number) == said[:1], "nothing is listed after the last that is asked for")
     store.record("0-2", None, teacher="a")
     store.record("0-0", Answer.SKIP, teacher="b")
     new = store.answers_since(said[-1].number)

@@ -166,12 +166,17 @@ class Reading:
             number, found = self._does.read(after)
             yield from found
 
-    def answers_since(self, number: int = 0) -> list[AnswerSince]:
+    def answers_since(self, number: int = 0, *, until: int | None = None) -> list[AnswerSince]:
         """List the answers after the one of this number, withdrawals included, in order; 0 lists all.
 
         It costs what is new, for it holds no segments: look those up that you don't know with :meth:`queries`.
+
+        Args:
+            number: Of the last answer that is left out.
+            until: Of the last one that is listed; None is the last there is.
         """
-        return self._rows(self._given.where(ANSWERS.c.number > number), self._answer_since)
+        given = self._given.where(ANSWERS.c.number > number)
+        return self._rows(given if until is None else given.where(ANSWERS.c.number <= until), self._answer_since)
 
     def last_answered(
         self, person: str, *, kinds: Collection[str] | None = None, before: float | None = None

@@ -195,6 +195,17 @@ def test_what_confirm_alone_heeds_is_refused_without_it(folder, capsys, more, sa
     assert capsys.readouterr().err.startswith(said)
 
 
+def test_a_chain_is_as_strong_as_the_step_that_compared_the_fewest_rounds():
+    row = {"setting": "labels_50", **MADE, "beside": ""}
+    steps = [row | {"old_code": "a", "new_code": "b", "rounds": "2 of 20"}]
+    steps += [row | {"old_code": "b", "new_code": "c", "rounds": "10 of 20"}]
+    steps += [row | {"old_code": "c", "new_code": "d", "rounds": "", "commit": "fedcba9876543210"}]
+    sentence = list(run_again({"labels_50": [{"code": "a"}]}, steps))[1]
+    assert sentence.startswith(
+        "Rounds 1 to 2 of 20 of one seed of each setting were run again with the code of commit fed"
+    )
+
+
 def test_a_figure_of_those_rounds_that_differs_confirms_nothing(folder, today):
     def execute(job):
         made = today.execute(job)

@@ -18,8 +18,10 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.agents.state import weights
-from rlhf_gym.preferences import drawn_id
+from rlhf_gym.errors import BadInput
+from rlhf_gym.preferences import Answer, drawn_id
 from rlhf_gym.segments import Array
+from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import OracleTeacher, Teacher
 
 SMALL: dict[str, Any] = {
@@ -234,6 +236,29 @@ def test_a_round_that_was_interrupted_is_repeated_as_it_would_have_been_and_asks
 # Several rounds after the last checkpoint
 
 
+class Counting(Teacher):
+    """Counts its answers."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def answer(self, queries: Any) -> list[Any]:
+        """As an oracle."""
+        answers = OracleTeacher().answer(queries)
+        self.given += len(queries)
+        return answers
+
+    def save_state(self) -> dict[str, Any]:
+        """How many were given."""
+        return {"given": self.given}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """As they were."""
+        self.given = state["given"]
+
+
 def forget_checkpoints_after(run_dir: Path, rounds: int) -> None:
     """Leave what a run does that took its last checkpoint after so many rounds."""
     for place in (run_dir / "checkpoints").iterdir():
@@ -290,6 +315,110 @@ def test_a_larger_budget_asks_in_such_a_round_for_what_it_did_not_ask(tmp_path: 
     with closing(RLHF.resume(tmp_path, labels=20)) as rlhf:
         assert rlhf.learn()["labels"] == 20
         assert rlhf.store.number_asked() == 20
+
+
+def test_looking_at_a_resumed_run_changes_nothing(whole: Left, tmp_path: Path) -> None:
+    killed(RLHF(noisy(tmp_path).replace(keep_checkpoints=4)), 4)
+    forget_checkpoints_after(tmp_path, 1)
+    rlhf = RLHF.resume(tmp_path)
+    assert rlhf.labels == len([p for p in rlhf.preferences if p.answer is not Answer.SKIP]) < 12
+    check_same(finish(rlhf), whole)
+
+
+class Skipping(Counting):
+    """Skips four queries in five, by a count that a resumed run is handed back."""
+
+    def answer(self, queries: Any) -> list[Any]:
+        """As an oracle, or SKIP."""
+        told = [self.given + number for number, _ in enumerate(queries)]
+        answers = super().answer(queries)
+        return [a if n % 5 == 4 or n < 2 else Answer.SKIP for n, a in zip(told, answers, strict=True)]
+
+
+def test_a_round_that_gave_up_on_skips_gives_up_again(tmp_path: Path) -> None:
+    early = {"rounds": 5, "schedule": "front_loaded", "schedule_options": {"first_fraction": 0.5, "by": 0.4}}
+    settings = {"query": {**SMALL["query"], **early}, "keep_checkpoints": 9}
+    killed(RLHF(config(tmp_path / "one", **settings), teacher=Skipping()), 4)
+    forget_checkpoints_after(tmp_path / "one", 1)
+    resumed = finish(RLHF.resume(tmp_path / "one", teacher=Skipping()))
+    other = finish(RLHF(config(tmp_path / "other", **settings), teacher=Skipping()))
+    assert len({row["labels"] for row in other.metrics}) == 3
+    check_same(resumed, other)
+
+
+def test_what_is_told_by_hand_counts_at_once_in_a_round_that_is_done_again_and_after_the_last(tmp_path: Path) -> None:
+    killed(RLHF(config(tmp_path, keep_checkpoints=9)), 4)
+    forget_checkpoints_after(tmp_path, 1)
+    with closing(RLHF.resume(tmp_path)) as rlhf:
+        next(rlhf.rounds())
+        assert rlhf.labels < 12
+        rlhf.tell(rlhf.ask(2), [Answer.LEFT] * 2)
+        assert rlhf.labels == 14 and rlhf.answers.enough_new
+    forget_checkpoints_after(tmp_path, 3)
+    with closing(RLHF.resume(tmp_path)) as rlhf:
+        rlhf.learn()
+        assert rlhf.labels == len(rlhf.answers.choices) == 14
+
+
+@pytest.mark.parametrize("answer", [None, Answer.RIGHT])
+def test_what_people_take_back_or_change_while_a_run_is_down_counts_in_its_last_round(
+    answer: Answer | None, tmp_path: Path
+) -> None:
+    def say(answer: Answer) -> None:
+        with closing(PreferenceStore(tmp_path / "preferences.db")) as store:
+            for query in store.pending():
+                store.record(query.id, answer, teacher="ann")
+
+    with closing(RLHF(config(tmp_path, teacher="store"), waiting=lambda: say(Answer.LEFT))) as rlhf:
+        going_on = rlhf.rounds()
+        list(islice(going_on, 3))
+        break_training(rlhf)
+        with pytest.raises(Killed):
+            next(going_on)
+    with closing(PreferenceStore(tmp_path / "preferences.db")) as store:
+        for preference in store.preferences():
+            store.record(preference.query.id, None, teacher="ann")
+            if answer is not None:
+                store.record(preference.query.id, answer, teacher="ann")
+    with closing(RLHF.resume(tmp_path, waiting=lambda: say(Answer.TIE))) as rlhf:
+        assert rlhf.learn()["labels"] == 12
+        assert {p.answer for p in rlhf.preferences} == {answer or Answer.TIE}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1, 2]",
+        "[null]",
+        "null",
+        "3",
+        '[{"asked": 12}]',
+        '[{"asked": 12, "streams": {}, "teacher": {}}]',
+        '{"asked": 12}',
+        "[" * 100_000,
+        *(
+            f"ROUNDS {rounds}"
+            for rounds in ("null", "3", '{"1": 2}', "[[1, 2]]", "[[1, NaN, NaN, 3]]", '[["1", 0, 6, 6]]')
+        ),
+    ],
+)
+def test_a_damaged_note_is_as_none(text: str, tmp_path: Path) -> None:
+    killed(RLHF(config(tmp_path, keep_checkpoints=9)), 4)
+    forget_checkpoints_after(tmp_path, 1)
+    notes = json.loads((tmp_path / "asked.json").read_text())
+    if text.startswith("ROUNDS "):
+        text = json.dumps([{**notes[-1], "rounds": "HERE"}]).replace('"HERE"', text.removeprefix("ROUNDS "))
+    (tmp_path / "asked.json").write_text(text)
+    with closing(RLHF.resume(tmp_path)) as rlhf:
+        assert rlhf.learn()["labels"] == rlhf.store.number_asked() == 12
+
+
+def test_a_note_of_a_teacher_s_state_that_no_teacher_has_is_told(tmp_path: Path) -> None:
+    killed(RLHF(noisy(tmp_path)), 2)
+    notes = json.loads((tmp_path / "asked.json").read_text())
+    (tmp_path / "asked.json").write_text(json.dumps([{**note, "teacher": {}} for note in notes]))
+    with pytest.raises(BadInput, match="asked.json is damaged, or the teacher is another one"):
+        RLHF.resume(tmp_path)
 
 
 def test_queries_are_new_where_what_was_drawn_for_the_last_ones_is_not_known(tmp_path: Path) -> None:
@@ -356,29 +485,6 @@ def test_generators_of_spaces_go_on_too(tmp_path: Path) -> None:
 
 
 # Teachers of one's own
-
-
-class Counting(Teacher):
-    """Counts its answers."""
-
-    name = "counting"
-
-    def __init__(self) -> None:
-        self.given = 0
-
-    def answer(self, queries: Any) -> list[Any]:
-        """As an oracle."""
-        answers = OracleTeacher().answer(queries)
-        self.given += len(queries)
-        return answers
-
-    def save_state(self) -> dict[str, Any]:
-        """How many were given."""
-        return {"given": self.given}
-
-    def restore_state(self, state: Mapping[str, Any]) -> None:
-        """As they were."""
-        self.given = state["given"]
 
 
 def test_a_teacher_of_ones_own_is_handed_back_what_it_saved(tmp_path: Path) -> None:
