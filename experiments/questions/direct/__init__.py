@@ -24,6 +24,8 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
             found = {labels: scale(task).part(f"{task}_{name}_{labels}", runs) for labels in LABELS}
             if parts := [f"{part.middle:.2f} ({labels})" for labels, part in found.items() if part]:
                 told.append(f"{where.title}, {title}: {', '.join(parts)}")
+    if not told:
+        return "The runs for the parts of PPO's gain, or its controls, are still missing."
     return f"Part of PPO's gain, with labels in brackets. {'; '.join(told)}."
 
 
