@@ -73,7 +73,7 @@ def test_a_run_that_is_resumed_finds_itself_among_the_others(tmp_path: Path, url
             given[name] = rlhf.preferences
     for name in ("second", "first"):
         with closing(RLHF.resume(tmp_path / name)) as rlhf:
-            assert [p.query.id for p in rlhf.preferences] == [p.query.id for p in given[name]]
+            assert [p.query.id for p in rlhf.store.preferences()] == [p.query.id for p in given[name]]
         with store_of(tmp_path / name) as store:  # as label, quality and export open it
             assert [p.query.id for p in store.preferences()] == [p.query.id for p in given[name]]
 
