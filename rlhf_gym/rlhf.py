@@ -63,9 +63,10 @@ class RLHF:
 
         It equals one that was never interrupted, bit for bit: policy, reward model, what was recorded, every generator
         and a synthetic teacher go on as they were, running episodes are played again to where they were, and a round
-        that is done again meets the answers that it had: till then `preferences` are those, and the store has all. Not so what is a Python object and draws by itself
-        (:meth:`Teacher.save_state`), nor an environment whose episodes depend on more than seed and actions: it begins
-        another episode, and says so. Without a checkpoint the run begins again, with the answers.
+        that is done again meets the answers that it had: till then `preferences` are those, and the store has all. Not
+        so what is a Python object and draws by itself (:meth:`Teacher.save_state`), nor an environment whose episodes
+        depend on more than seed and actions: it begins another episode, and says so. Without a checkpoint the run
+        begins again, with the answers.
 
         With a larger budget a finished run goes on, too. Rounds that are done stay; further ones, about as long, spend
         what is left (:func:`rlhf_gym.queries.further.plan_further`), and a rate that falls linearly then falls to 0 at
