@@ -97,8 +97,7 @@ def confirm(
 
     def again(job: Job) -> Rows:
         old, rounds = todo[job], _rounds(curves, job)
-        if first < 1:
-            rounds = rounds[: max(1, math.ceil(first * len(rounds)))]
+        rounds = rounds[: math.ceil(first * len(rounds))]
         if beside:
             earlier = beside.execute(job)
             if old[CODE] not in standing(job.setting, earlier["run"][CODE], confirmed):

@@ -35,11 +35,11 @@ def run_first(setting: Setting, seed: int, first: float) -> list[dict[str, float
     Args:
         setting: What to run.
         seed: Of the run.
-        first: Share of its rounds, at least one.
+        first: Share of its rounds, above 0.
     """
     with tempfile.TemporaryDirectory() as directory:
         with closing(RLHF(setting.run_config(seed).replace(run_dir=f"{directory}/run"))) as rlhf:
-            for _ in islice(rlhf.rounds(), max(1, math.ceil(first * len(rlhf.plan)))):
+            for _ in islice(rlhf.rounds(), math.ceil(first * len(rlhf.plan))):
                 pass
         return metrics_so_far(f"{directory}/run")
 
