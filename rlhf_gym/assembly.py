@@ -12,7 +12,8 @@ import torch
 
 from rlhf_gym.agents import Agent, make_agent
 from rlhf_gym.agents.reference import Closeness
-from rlhf_gym.answers import Answers, Meanwhile
+from rlhf_gym.answers import Answers
+from rlhf_gym.asking import Asking, Meanwhile
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward, make_vec_env, tell_if_only_here
 from rlhf_gym.errors import BadInput
@@ -113,7 +114,8 @@ def assemble(
         offered |= {"shows_rng": rng["shows"]}
         teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"], **offered)
         check_kinds(config, teacher, venv.action_space)
-        answers = make_answers(config, store, teacher, parts, scheme, before=before)
+        together = scheme.choices if isinstance(scheme, Insertion) else None
+        answers = Answers(store, teacher, before=before, together=together)
         if not resume:  # or where it goes on isn't known yet
             agent.log_to(run / "tensorboard" if run else None)
     except BaseException:
@@ -135,6 +137,7 @@ def assemble(
         kinds,
         run,
         answers,
+        make_asking(config, answers, parts),
         finished,
         rng,
         seed,
@@ -346,27 +349,16 @@ def make_scheme(config: RLHFConfig) -> Scheme | Insertion | None:
     return scheme
 
 
-def make_answers(
-    config: RLHFConfig,
-    store: PreferenceStore,
-    teacher: Teacher,
-    parts: list[Part],
-    scheme: Scheme | Insertion | None,
-    *,
-    before: int,
-) -> Answers:
-    """Make what asks and reads answers, with `before` labels there already."""
+def make_asking(config: RLHFConfig, answers: Answers, parts: list[Part]) -> Asking:
+    """Make what comes by the answers that the settings want."""
     feedback = config.feedback
     per_round = sum(part.steps for part in parts) / len(parts)
     meanwhile = Meanwhile(feedback.outstanding, feedback.refit_answers, feedback.stale_rounds * per_round)
-    return Answers(
-        store,
-        teacher,
-        before=before,
+    return Asking(
+        answers,
         budget=config.labels,
         people_per_query=feedback.people_per_query,
         meanwhile=meanwhile if feedback.async_labels else None,
-        together=scheme.choices if isinstance(scheme, Insertion) else None,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlhf_gym.answers import Answers
+from rlhf_gym.asking import Asking
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import Recorder, ShownSteps, VecLearnedReward
 from rlhf_gym.errors import BadInput
@@ -65,6 +66,7 @@ class Parts:
         kinds: What is asked: of each kind its share of the queries, and how many options they have.
         run: The run directory; None keeps everything in memory.
         answers: What was asked and answered.
+        asking: How further answers are come by.
         finished: Rounds that an interrupted run had finished.
         rng: A generator for each part.
         evaluation_seed: Of the episodes that the policy is evaluated in.
@@ -86,6 +88,7 @@ class Parts:
     kinds: Mapping[str, Asked]
     run: RunDirectory | None
     answers: Answers
+    asking: Asking
     finished: int
     rng: Streams
     evaluation_seed: int

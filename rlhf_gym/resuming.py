@@ -91,7 +91,8 @@ class Resuming:
         if parts.shown and found["shown"]:
             parts.shown.go_on()
         parts.answers.fits = parts.method.version
-        parts.answers.restore(fitted=found["answers"]["fitted"], began=found["answers"]["read"])
+        parts.answers.restore(fitted=found["answers"]["fitted"])
+        self._done[self.round] = Done(found["answers"]["read"])
         self._saved = found
         go_to_global(found["global"])  # last, for playing episodes again may draw from them
 
@@ -152,7 +153,7 @@ class Resuming:
                     "it: the run then goes on with queries drawn anew"
                 ) from error
         if self._notes:
-            self._done = _rounds(self._notes[-1].get("rounds"))
+            self._done |= _rounds(self._notes[-1].get("rounds"))
         answers.hold_back(self._done.get(self.round))
 
     def _asking(self, further: int = 0) -> dict[str, Any]:
@@ -165,7 +166,7 @@ class Resuming:
         """Read what :meth:`note` wrote; none where it isn't there, or not whole, as after a power cut."""
         try:
             found = json.loads((Path(str(self._parts.config.run_dir)) / ASKED).read_text())
-            whole = all(type(note["asked"]) is int and "teacher" in note for note in found)
+            whole = isinstance(found, list) and all(type(note["asked"]) is int and "teacher" in note for note in found)
             return found if whole and all(set(ASKING) <= set(note["streams"]) for note in found) else []
         except (OSError, *UNREADABLE):
             return []

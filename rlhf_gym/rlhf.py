@@ -118,10 +118,10 @@ class RLHF:
             self._rest.begin_round(part.round)
             with self.stopwatch.timing("query"):
                 self.collect()
-                for n, people in self.answers.missing(part.labels, last=part.last, step=self.agent.steps):
+                for n, people in self._parts.asking.missing(part.labels, last=part.last, step=self.agent.steps):
                     self.ask(n, people)
                 self._rest.end_asking(part.labels)
-            fit = self.fit_reward() if self.answers.enough_new else None
+            fit = self.fit_reward() if self._parts.asking.enough_new else None
             self.improve(part.steps)
             done = report_round(self._parts, part.round, fit, self.stopwatch)
             saved = (part.round, self.method, self._parts.recorders, self.stopwatch)

@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "plots": {"stats", "titles", "runs", "errors"},
     "standing": {"preferences", "kinds"},
     "answers": {"preferences", "standing", "store", "teachers", "errors"},
+    "asking": {"preferences", "teachers", "answers", "errors"},
     "parts": {
         "segments",
         "preferences",
@@ -66,6 +67,7 @@ MAY_IMPORT = {
         "methods",
         "runs",
         "answers",
+        "asking",
     },
     "taught_by": {"preferences", "config", "registry", "trust", "errors", "envs", "store", "teachers", "runs"},
     "teaching": {
@@ -112,6 +114,7 @@ MAY_IMPORT = {
         "methods",
         "runs",
         "answers",
+        "asking",
         "parts",
     },
     "reporting": {

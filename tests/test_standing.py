@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlhf_gym.answers import Answers
+from rlhf_gym.answers import Answers, Done
 from rlhf_gym.kinds import choices, seconds
 from rlhf_gym.preferences import HELDOUT, Answer, Choice, Level, Preference, Query
 from rlhf_gym.segments import Array, Segment
@@ -80,7 +80,7 @@ def test_a_rating_taken_back_takes_back_what_later_ones_told_against_it() -> Non
 
 def test_new_answers_are_those_of_the_round_also_where_it_is_repeated() -> None:
     with closing(PreferenceStore()) as store:
-        answers = Answers(store, OracleTeacher(), budget=20)
+        answers = Answers(store, OracleTeacher())
         answers.begin_round()
         answers.post(QUERIES[:2])
         answers.tell(QUERIES[:1], [Answer.LEFT])
@@ -91,9 +91,9 @@ def test_new_answers_are_those_of_the_round_also_where_it_is_repeated() -> None:
         assert [p.query.id for p in answers.new] == ["q1"]  # the other was there before, otherwise answered
         assert (answers.answered, answers.labels) == (2, 2)
 
-        again = Answers(store, OracleTeacher(), budget=20)
-        again.restore(fitted=0, began=answers.state["began"])
-        again.begin_round()
+        again = Answers(store, OracleTeacher())
+        again.restore(fitted=0)
+        again.begin_round(Done(answers.state["began"]))
         assert [p.query.id for p in again.new] == ["q1"]
         again.begin_round()
         assert again.new == []

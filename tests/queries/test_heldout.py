@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rlhf_gym.answers import Answers
+from rlhf_gym.asking import Asking
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.kinds import choices
@@ -76,38 +77,40 @@ def test_they_are_not_repeated_as_repeats_are_fitted_to():
 def test_their_answers_alone_are_no_reason_to_fit():
     queries = example_queries(2)
     held = replace(queries[0], id="held", why=HELDOUT)
-    with closing(Answers(PreferenceStore(), OracleTeacher(), budget=9)) as answers:
+    with closing(Answers(PreferenceStore(), OracleTeacher())) as answers:
+        asking = Asking(answers, budget=9)
         answers.post([held, queries[1]])
         answers.tell([held], [Answer.LEFT])
-        assert (answers.labels, answers.choices, answers.enough_new) == (1, [], False)
+        assert (answers.labels, answers.choices, asking.enough_new) == (1, [], False)
         answers.tell([queries[1]], [Answer.LEFT])
-        assert (answers.labels, len(answers.choices), answers.enough_new) == (2, 1, True)
+        assert (answers.labels, len(answers.choices), asking.enough_new) == (2, 1, True)
         answers.fitted()
         answers.tell([held], [Answer.RIGHT], teacher="other")
-        assert not answers.enough_new
+        assert not asking.enough_new
 
 
 def test_an_answer_that_comes_while_it_is_fitted_is_a_reason_to_fit_again():
     queries = example_queries(2)
-    with closing(Answers(PreferenceStore(), OracleTeacher(), budget=9)) as answers:
+    with closing(Answers(PreferenceStore(), OracleTeacher())) as answers:
+        asking = Asking(answers, budget=9)
         answers.post(queries)
         answers.tell(queries[:1], [Answer.LEFT])
         assert len(answers.choices) == 1
         answers.tell(queries[1:], [Answer.LEFT])  # somebody, while the fit goes on
         answers.fitted()
-        assert answers.enough_new
+        assert asking.enough_new
 
 
 def test_what_was_asked_is_known_with_what_is_open_and_without_what_the_run_began_with():
     began, posted = example_queries(2), example_queries(3, seed=1)
     with closing(PreferenceStore()) as store:
         store.add([Preference(query, Answer.LEFT) for query in began])
-        answers = Answers(store, OracleTeacher(), budget=9, before=2)
+        answers = Answers(store, OracleTeacher(), before=2)
         answers.post(posted)
         answers.tell(posted[:1], [Answer.TIE])
         assert {query.id for query in answers.asked} == {query.id for query in [*began, *posted]}
         assert [query.id for query in answers.asked_here] == [query.id for query in posted]
-        anew = Answers(store, OracleTeacher(), budget=9, before=2)  # as after an interruption
+        anew = Answers(store, OracleTeacher(), before=2)  # as after an interruption
         assert {query.id for query in anew.asked} == {query.id for query in answers.asked}
         assert {query.id for query in anew.asked_here} == {query.id for query in posted}
 

@@ -353,7 +353,7 @@ def test_what_is_told_by_hand_counts_at_once_in_a_round_that_is_done_again_and_a
         next(rlhf.rounds())
         assert rlhf.labels < 12
         rlhf.tell(rlhf.ask(2), [Answer.LEFT] * 2)
-        assert rlhf.labels == 14 and rlhf.answers.enough_new
+        assert rlhf.labels == 14 and rlhf.answers.changed > 0
     forget_checkpoints_after(tmp_path, 3)
     with closing(RLHF.resume(tmp_path)) as rlhf:
         rlhf.learn()
@@ -392,6 +392,8 @@ def test_what_people_take_back_or_change_while_a_run_is_down_counts_in_its_last_
         "[null]",
         "null",
         "3",
+        "{}",
+        '""',
         '[{"asked": 12}]',
         '[{"asked": 12, "streams": {}, "teacher": {}}]',
         '{"asked": 12}',

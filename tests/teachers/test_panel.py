@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rlhf_gym.answers import Answers
+from rlhf_gym.asking import Asking
 from rlhf_gym.cli import parse
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.contracts import SEVERAL_RULES, check_teacher, example_queries
@@ -26,10 +27,10 @@ def panel(members, **options):
     return make("teacher", "panel", {"members": members, **options}, seed=5, goal=None, store=None, offered={})
 
 
-def ask(answers, wanted, *, seed=0):
+def ask(answers, wanted, *, budget, seed=0):
     """Have as many labels given, of new queries."""
     batches = count(seed)
-    for n, people in answers.missing(wanted, last=True, step=0):
+    for n, people in Asking(answers, budget=budget).missing(wanted, last=True, step=0):
         answers.post(example_queries(n, seed=next(batches)), people=people)
 
 
@@ -128,8 +129,8 @@ def test_members_are_asked_in_turn():
 
 def test_each_flaw_shows_under_the_name_of_the_member_who_has_it():
     members = [*FLAWED, {"teacher": "random", "name": "coin"}]
-    with closing(Answers(PreferenceStore(), panel(members), budget=6000)) as answers:
-        ask(answers, 6000)
+    with closing(Answers(PreferenceStore(), panel(members))) as answers:
+        ask(answers, 6000, budget=6000)
         given = answers.preferences
     right = {p.query.id: OracleTeacher().answer([p.query])[0] for p in given}
     wrong, lefts, of = Counter(), Counter(), Counter(p.teacher for p in given)
@@ -157,10 +158,10 @@ def test_members_with_the_same_flaw_err_by_chance_of_their_own():
 
 
 def test_every_answer_is_a_label_of_the_budget():
-    with closing(Answers(PreferenceStore(), panel(FLAWED, each=2), budget=7)) as answers:
-        ask(answers, 3)
+    with closing(Answers(PreferenceStore(), panel(FLAWED, each=2))) as answers:
+        ask(answers, 3, budget=7)
         assert answers.labels == 4  # two queries, as with people: a few more than wanted
-        ask(answers, 7, seed=10)
+        ask(answers, 7, budget=7, seed=10)
         assert answers.labels == 7
         people = Counter(query for _, query in said(answers))
         assert sorted(people.values()) == [1, 2, 2, 2] and answers.open == []
@@ -168,33 +169,33 @@ def test_every_answer_is_a_label_of_the_budget():
 
 
 def test_a_skip_is_asked_again_but_not_for_ever():
-    with closing(Answers(PreferenceStore(), Panel({"s": Skipper(), "o": OracleTeacher()}, seed=0), budget=20)) as some:
-        ask(some, 20)
+    with closing(Answers(PreferenceStore(), Panel({"s": Skipper(), "o": OracleTeacher()}, seed=0))) as some:
+        ask(some, 20, budget=20)
         skips = sum(answer is Answer.SKIP for answer in said(some).values())
         assert skips > 0 and some.labels == 20 and {who for who, _ in said(some)} == {"s", "o"}
-    with closing(Answers(PreferenceStore(), Panel({"s": Skipper()}, seed=0), budget=5)) as none:
+    with closing(Answers(PreferenceStore(), Panel({"s": Skipper()}, seed=0))) as none:
         with pytest.raises(ValueError, match="teacher panel skipped all 50 queries; expected an answer"):
-            ask(none, 5)
+            ask(none, 5, budget=5)
         assert none.labels == 0
     pair = Panel({"s": Skipper(), "o": OracleTeacher()}, each=2, seed=0)
-    with closing(Answers(PreferenceStore(), pair, budget=10)) as half:
-        ask(half, 10)  # one of the two always skips: each time half of what is missing comes
+    with closing(Answers(PreferenceStore(), pair)) as half:
+        ask(half, 10, budget=10)  # one of the two always skips: each time half of what is missing comes
         assert 5 <= half.labels <= 10 and half.open == []
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_panel_made_anew_gives_no_query_twice_to_the_same_member(tmp_path, seed):
     first = Panel({name: OracleTeacher() for name in "abc"}, each=2, seed=seed)
-    with closing(Answers(PreferenceStore(tmp_path / "a.db"), first, budget=40)) as answers:
+    with closing(Answers(PreferenceStore(tmp_path / "a.db"), first)) as answers:
         queries = example_queries(20)
         answers.post(queries, people=2)
         replies = first.replies([Open(query, 2) for query in queries])
         for query, who, answer in replies[::2]:  # killed when one of two had been written
             answers.tell([query], [answer], teacher=who)
     again = Panel({name: OracleTeacher() for name in "abc"}, each=2, seed=seed + 100)
-    with closing(Answers(PreferenceStore(tmp_path / "a.db"), again, budget=40)) as answers:
+    with closing(Answers(PreferenceStore(tmp_path / "a.db"), again)) as answers:
         assert len(answers.open) == 20
-        ask(answers, 40, seed=50)
+        ask(answers, 40, budget=40, seed=50)
         assert answers.labels == 40 == len(said(answers)) and len(answers.store.history()) == 40
         assert set(Counter(query for _, query in said(answers)).values()) == {2}
 

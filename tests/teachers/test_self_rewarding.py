@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rlhf_gym.answers import Answers
+from rlhf_gym.asking import Asking
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.contracts import check_teacher, example_queries
 from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, REPEAT, Answer, Preference
@@ -75,17 +76,18 @@ def teacher(learned=SURE, true=None, **options):
 
 
 def answers_of(made, *, budget=1000, store=None):
-    answers = Answers(store or PreferenceStore(), made, budget=budget)
+    answers = Answers(store or PreferenceStore(), made)
+    answers.asking = Asking(answers, budget=budget)
     answers.seeds = count()
     return answers
 
 
 def a_round(answers, more, **how):
     """Have further labels given; fit, if that is called for; returns whether it was."""
-    for n, people in answers.missing(answers.labels + more, last=True, step=0):
+    for n, people in answers.asking.missing(answers.labels + more, last=True, step=0):
         queries = example_queries(n, seed=next(answers.seeds))
         answers.post([replace(q, repeats=None, **how) for q in queries], people=people)
-    if wanted := answers.enough_new:
+    if wanted := answers.asking.enough_new:
         answers.fitted()
     return wanted
 
