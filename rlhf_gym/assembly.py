@@ -32,7 +32,7 @@ from rlhf_gym.runs.lifecycle import finished_rounds
 from rlhf_gym.runs.provenance import provenance
 from rlhf_gym.starting import start_agent
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.taught_by import check_given, labels_before, name_given, own_names, preferences_before
+from rlhf_gym.taught_by import check_given, labels_before, name_given, own_names, preferences_before, with_frozen_model
 from rlhf_gym.teachers import (
     Goal,
     Teacher,
@@ -70,7 +70,7 @@ def assemble(
     """
     check_given(config, teacher, goal, waiting)
     if not resume:
-        config = with_place_in_store(config)
+        config = with_place_in_store(config if loaded else with_frozen_model(config))
     config, goal = name_given(config, teacher, goal, fixed=resume or loaded, trusted=trust)
     finished = finished_rounds(Path(config.run_dir or "")) if resume else 0
     store = open_store(config, finished_rounds=finished) if resume else None
@@ -90,7 +90,7 @@ def assemble(
     scheme, kinds = make_scheme(config), kinds_asked(config)
     recorded = recordings(config)
     begun = resume and (Path(config.run_dir or "") / "provenance.json").exists()  # or it was killed at its start
-    earlier = [] if begun else preferences_before(config, venv)
+    earlier = [] if begun or loaded else preferences_before(config, venv)
     if earlier:  # ids are drawn from the streams, and another run with this seed has drawn these
         rng = {**rng, "queries": random_streams(config.seed, 0, len(earlier))["queries"]}
     started: dict[str, Any] = {}

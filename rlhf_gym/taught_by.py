@@ -15,6 +15,7 @@ from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.preferences import Preference
 from rlhf_gym.registry import GIVEN, TABLES, dotted_name, load, names_in
+from rlhf_gym.rewards.files import model_digest
 from rlhf_gym.runs import RunDirectory
 from rlhf_gym.runs.strange_files import check_entries
 from rlhf_gym.store.elsewhere import preferences_at
@@ -89,6 +90,14 @@ def name_given(
     if goal is None and config.feedback.goal:
         goal = load_goal(config.feedback.goal)
     return config, goal
+
+
+def with_frozen_model(config: RLHFConfig) -> RLHFConfig:
+    """Note which model the frozen reward of a run that begins is, so that it goes on with no other."""
+    options = config.reward.source_options
+    if config.reward.source != "frozen" or "path" not in options:
+        return config
+    return config.replace(reward={"source_options": {"digest": model_digest(str(options["path"])) or None, **options}})
 
 
 def _is_registered(teacher: Teacher) -> bool:

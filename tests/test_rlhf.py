@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -873,6 +874,24 @@ def test_a_run_directory_is_loaded_into_memory_and_goes_on_from_there(make: Make
     assert all(weight.isfinite().all() for weight in weights(loaded))
     loaded.close()
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_that_began_with_all_of_its_answers_is_loaded_and_saved_and_loaded_again(
+    make: Make, tmp_path: Path
+) -> None:
+    first = make(run_dir=str(tmp_path / "first"))
+    first.learn()
+    first.close()
+    later = make(labels=0, feedback={"preferences": str(tmp_path / "first")}, run_dir=str(tmp_path / "later"))
+    later.learn()
+    later.close()
+    shutil.rmtree(tmp_path / "first")  # its answers are in the other's store
+    for place, further in ((tmp_path / "later", tmp_path / "copy"), (tmp_path / "copy", None)):
+        loaded = RLHF.load(place)
+        assert loaded.labels == 16 and loaded.fit_reward().n == 16
+        if further:
+            loaded.save(further)
+        loaded.close()
 
 
 @pytest.mark.parametrize("damage", ["text", "foreign"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
@@ -24,7 +25,6 @@ from rlhf_gym.segments import Array, Segment, Trajectory
 from rlhf_gym.trust import digest, trust
 
 Schedule = Literal["constant", "linear"]
-OUT_OF_RANGE = "Expected parameter"  # torch's words of a distribution whose parameters are nan or 0
 REPLAY_SETTINGS = ("replay_buffer_class", "replay_buffer_kwargs")  # ours: policy.zip loads with SB3 alone
 
 
@@ -62,6 +62,15 @@ class Agent(ABC):
         return {}
 
     @property
+    def seen_space(self) -> spaces.Space[Any]:
+        """What its environments observe, as segments keep it: SB3 puts the channels of images first for its policy.
+
+        Raises:
+            BadInput: If no VecLearnedReward lies among the agent's environments.
+        """
+        return self._payer().observation_space
+
+    @property
     def steps(self) -> int:
         """Environment steps it has learned from."""
         return self.sb3.num_timesteps
@@ -89,7 +98,7 @@ class Agent(ABC):
             self.sb3.learn(steps, callback, reset_num_timesteps=False, log_interval=None)  # type: ignore[arg-type]
         except ValueError as error:
             self._check_weights(error)
-            if OUT_OF_RANGE in str(error):  # a standard deviation has overflowed, and the weights not yet
+            if is_out_of_range(error):  # a standard deviation has overflowed, and the weights not yet
                 raise self._diverged() from error
             raise
         self._check_weights()
@@ -264,6 +273,11 @@ class _GoingOn(TensorBoardOutputFormat):
     def __init__(self, folder: str | Path, after: int) -> None:
         self.writer = SummaryWriter(str(folder), purge_step=after + 1)
         self._is_closed = False
+
+
+def is_out_of_range(error: ValueError) -> bool:
+    """Whether torch says so of a distribution whose parameters are nan, infinite or 0."""
+    return "Expected parameter" in str(error)
 
 
 def falling(start: float, left: float, least: float = 0.0) -> FloatSchedule:

@@ -91,7 +91,8 @@ def _scaled(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, rng: np.
         actions = torch.tanh(mean + torch.from_numpy(noise)[:, None] * own).numpy()
     elif isinstance(gaussian := _of_one(sb3.action_noise), NormalActionNoise):
         mean = policy.actor(tensor).numpy()
-        own = np.float32(gaussian._mu) + np.float32(gaussian._sigma) * _normal(rng, mean)
+        centre, sigma = (np.float32(each).reshape(-1) for each in (gaussian._mu, gaussian._sigma))
+        own = centre + sigma * _normal(rng, mean)
         actions = np.clip(mean + noise[:, None] * own, -1, 1)
     else:
         raise _unscalable(sb3, "has no noise that can be scaled; set agent.options.action_noise to a number")

@@ -66,6 +66,11 @@ class ActorLikelihood:
             logs = logs - distribution.log_prob(distribution.mode())
         return logs
 
+    @property
+    def finite(self) -> bool:
+        """Whether all of its weights are numbers."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.policy.parameters())
+
     def trained(self) -> list[torch.nn.Parameter]:
         """List what is trained: all but the value network, which gets no gradient, and a fixed standard deviation."""
         named = self.policy.named_parameters()
@@ -81,6 +86,12 @@ class ActorLikelihood:
         logs = torch.from_numpy(np.log(np.where(np.isfinite(half), half, 1.0))).float()
         bounds = logs + float(np.log(STD_LEAST)), logs + float(np.log(STD_MOST))
         self.policy.log_std.copy_(self.policy.log_std.clamp(*bounds))
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether observations are normalised, and by the statistics of some already."""
+        extractor = self.policy.features_extractor
+        return isinstance(extractor, NormalizedObservations) and bool(extractor.count.item())
 
     def normalise(self, observations: Array) -> None:
         """Take the statistics that normalise observations from these, shape (S, *obs); without any, do nothing."""

@@ -56,9 +56,9 @@ class DirectMethod(Method):
         self.actor = actor_of(agent, method=name, std=std)
         self.reference = self.actor.frozen_copy()
         self._scores, self._fitting, self._rng = scores, fitting, rng
-        self._encoding = Encoding(agent.sb3.observation_space, agent.sb3.action_space)
+        self._encoding = Encoding(agent.seen_space, agent.sb3.action_space)
         self._data = Dataset(self._encoding)
-        self._average = 0.0
+        self._average, self._normalises = 0.0, True
         agent.pay(_nothing)  # or the true reward would be what metrics call learned
 
     def begin(self, lately: Lately) -> None:
@@ -68,16 +68,18 @@ class DirectMethod(Method):
         """See :meth:`Method.fit`; nothing is held out, so that the held-out figures are nan.
 
         Raises:
-            BadInput: If there is no choice.
+            BadInput: If there is no choice, or the weights diverge.
         """
         started = time.perf_counter()
         if not choices:
             raise BadInput("there are no choices to fit to; expected at least one answer that isn't SKIP")
         if not self.version:
             self.reference.become(self.actor)  # a run may start with a policy from elsewhere
+            self._normalises = not self.actor.has_statistics  # which are part of that policy
         self._data.update(choices)
         how, parts = self._fitting, (self._scores, self._fitting)
-        fitted = PolicyFit(self._data, self._encoding, self.actor, self.reference, *parts, rng=self._rng).run()
+        fit = PolicyFit(self._data, self._encoding, self.actor, self.reference, *parts, rng=self._rng)
+        fitted = fit.run(normalise=self._normalises)
         self.version, self._average = self.version + 1, fitted.average
         seconds = time.perf_counter() - started
         return RewardFit(len(choices), fitted.loss, math.nan, fitted.accuracy, math.nan, 0.0, how.steps, seconds)
@@ -119,6 +121,7 @@ class DirectMethod(Method):
             self.reference.restore(load_file(place / WEIGHTS))
             numbers = json.loads((place / NUMBERS).read_text(encoding="utf-8"))
             self.version, self._average = int(numbers["version"]), float(numbers["average"])
+            self._normalises = bool(numbers.get("normalises", True))  # earlier versions always did
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             reason = (str(error).splitlines() or ["empty"])[0]
             raise BadInput(f"{place} can't be read: {reason}; use the settings that the run was saved with") from error
@@ -126,7 +129,7 @@ class DirectMethod(Method):
     def _save_reference(self, place: Path) -> None:
         place.mkdir(parents=True, exist_ok=True)
         save_file(self.reference.weights(), place / WEIGHTS)
-        numbers = {"version": self.version, "average": self._average}
+        numbers = {"version": self.version, "average": self._average, "normalises": self._normalises}
         (place / NUMBERS).write_text(json.dumps(numbers) + "\n", encoding="utf-8")
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlhf_gym.agents.agent import is_out_of_range
 from rlhf_gym.agents.likelihood import ActorLikelihood
 from rlhf_gym.errors import BadInput
 from rlhf_gym.methods.contrast import contrastive_loss
@@ -126,10 +127,19 @@ class PolicyFit:
         self._lived = (data.lived[data.rows] > 0) & data.offered[..., None]
         self._reference_logs, self._average = torch.zeros(self._lived.shape), 0.0
 
-    def run(self) -> Fitted:
-        """Fit, and say what came of it."""
+    def run(self, *, normalise: bool = True) -> Fitted:
+        """Fit, and say what came of it.
+
+        Args:
+            normalise: Whether a policy that normalises its observations takes their statistics from all that was seen,
+                in place of those it has.
+
+        Raises:
+            BadInput: If the weights diverge.
+        """
         seen = self._data.inputs[self._data.rows[self._data.offered]][self._lived[self._data.offered]]
-        self._reference.normalise(split(self._encoding, seen)[0].numpy())
+        if normalise:
+            self._reference.normalise(split(self._encoding, seen)[0].numpy())
         self._train(self._reference, self._how.clone_steps, lambda: self._cloning_loss(seen))
         self._actor.become(self._reference)
         logs = log_probabilities(self._reference, self._encoding, seen)
@@ -162,12 +172,25 @@ class PolicyFit:
 
     def _train(self, actor: ActorLikelihood, steps: int, loss: Callable[[], Tensor]) -> None:
         optimizer = torch.optim.Adam(actor.trained(), lr=self._how.learning_rate, fused=True)
-        for _ in range(steps):
-            optimizer.zero_grad()
-            loss().backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            actor.hold_std()
+        try:
+            for _ in range(steps):
+                optimizer.zero_grad()
+                loss().backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                actor.hold_std()
+        except ValueError as error:  # torch's, of a distribution whose parameters are nan
+            if not is_out_of_range(error):
+                raise
+            raise self._diverged() from error
         optimizer.zero_grad()  # SB3 saves no gradients, and a copy needs none
+        if not actor.finite:
+            raise self._diverged()
+
+    def _diverged(self) -> BadInput:
+        return BadInput(
+            f"the policy's weights became nan or infinite in a fit; use method_options.learning_rate < "
+            f"{self._how.learning_rate}, or a larger method_options.std or agent.options.log_std_init"
+        )
 
     def _losses(self, scores: Tensor, targets: Tensor, some: Tensor) -> Tensor:
         how = {"bias": self._scores.bias, "label_noise": self._how.label_noise}

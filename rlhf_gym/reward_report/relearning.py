@@ -25,6 +25,7 @@ from rlhf_gym.registry import GIVEN
 from rlhf_gym.reporting import evaluate, return_figures
 from rlhf_gym.reward_report.assess import check_learned
 from rlhf_gym.rewards import RewardModel
+from rlhf_gym.rewards.files import model_digest
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import Run, read_run, unfinished_run
 from rlhf_gym.runs.directory import is_finished
@@ -56,6 +57,7 @@ class Returns:
         goal_return_mean: By the run's goal; None without one.
         n_eval_episodes: How many episodes these are means of.
         learned_return_mean: By the frozen reward.
+        reward: Which reward model that is; "" in files of earlier versions.
     """
 
     seed: int
@@ -65,10 +67,11 @@ class Returns:
     goal_return_mean: float | None
     n_eval_episodes: int
     learned_return_mean: float
+    reward: str = ""
 
     @property
     def key(self) -> tuple[int, int]:
-        """What tells two relearned policies apart."""
+        """What tells two policies apart that learned from the same reward."""
         return self.seed, self.total_timesteps
 
 
@@ -115,7 +118,7 @@ def relearn(
     """Train fresh policies on a run's learned reward, as its last round paid it, with the run's own agent settings.
 
     Each is written to ``relearned.json`` in the run directory as soon as it is there. One of a seed and number of steps
-    that stand there already isn't learned again.
+    that stand there already isn't learned again, unless the run has gone on since, and its reward is another one.
 
     Args:
         run_dir: A finished run.
@@ -135,14 +138,14 @@ def relearn(
     policy = saved_policy(run.path, run.config).sb3
     model = RewardModel.load(run.path / "reward_model", policy.observation_space, policy.action_space)
     pay = model.reward_function()
-    own = _returns(lambda observations: policy.predict(observations, deterministic=True), run.config, run.config, pay)
+    own = _returns(lambda observations: policy.predict(observations, deterministic=True), run.config, run, pay)
     title = _title(run)
-    found = {one.key: one for one in _read(run.path / FILE)}
+    found = _read(run)
     for config in configs:
         if (config.seed, steps) not in found:
             with closing(_trained(config, progress=progress)) as rlhf:
-                one = _returns(rlhf.predict, config, run.config, pay)
-            found = {other.key: other for other in _read(run.path / FILE)} | {one.key: one}
+                one = _returns(rlhf.predict, config, run, pay)
+            found = _read(run) | {one.key: one}
             _write(run.path / FILE, Relearning(title, own, list(found.values())))
     return Relearning(title, own, [found[seed, steps] for seed in seeds])
 
@@ -165,9 +168,14 @@ def relearning_config(run: Run, seed: int, total_timesteps: int, run_dir: Path |
         # A goal that was handed over as a Python object is gone, and what is paid doesn't need it.
         feedback=FeedbackConfig(goal=None if goal and goal.startswith(GIVEN) else goal, preferences=cloned),
         query=NOBODY_ASKED,
-        reward={"source": "frozen", "source_options": {"path": str(run.path.resolve())}, "more": {}},
+        reward={"source": "frozen", "source_options": _reward(run), "more": {}},
         agent={"explore_steps": 0},
     )
+
+
+def _reward(run: Run) -> dict[str, str]:
+    """Name the run's reward model as :func:`rlhf_gym.rewards.sources.frozen` wants it."""
+    return {"path": str(run.path.resolve()), "digest": model_digest(run.path)}
 
 
 def _relearnable(run_dir: Path) -> Run:
@@ -201,14 +209,15 @@ def _trained(config: RLHFConfig, *, progress: bool) -> RLHF:
     return rlhf
 
 
-def _returns(predict: Predict, learner: RLHFConfig, judged_by: RLHFConfig, pay: RewardFunction) -> Returns:
+def _returns(predict: Predict, learner: RLHFConfig, run: Run, pay: RewardFunction) -> Returns:
     """Play a policy on the same episodes as any other of the run."""
-    episodes = evaluate(predict, judged_by, seed=judged_by.seed)
-    goal = judged_by.feedback.goal
+    episodes = evaluate(predict, run.config, seed=run.config.seed)
+    goal = run.config.feedback.goal
     judge = load_goal(goal) if goal and not goal.startswith(GIVEN) else None
     learned = float(np.mean([_learned(pay, episode) for episode in episodes]))
     figures = return_figures(episodes, judge)
-    return Returns(learner.seed, learner.total_timesteps, **figures, learned_return_mean=learned)
+    which = model_digest(run.path)
+    return Returns(learner.seed, learner.total_timesteps, **figures, learned_return_mean=learned, reward=which)
 
 
 def _learned(pay: RewardFunction, episode: Trajectory) -> float:
@@ -218,20 +227,24 @@ def _learned(pay: RewardFunction, episode: Trajectory) -> float:
 
 
 def _title(run: Run) -> str:
-    taught = f"{run.summary['labels']} answers of {run.config.teacher}"
+    taught = f"{run.summary['labels']} answers"
+    if run.config.labels:  # or they were all there before, and somebody else's
+        taught += f" of {run.config.teacher}"
     return f"{run.config.env_id}: policies on the learned reward of {taught}, frozen, beside the run's own"
 
 
-def _read(file: Path) -> list[Returns]:
-    """Read the relearned policies so far.
+def _read(run: Run) -> dict[tuple[int, int], Returns]:
+    """Read the policies relearned so far from the run's reward as it is now, by their keys.
 
     Raises:
         BadInput: If the file is damaged.
     """
+    file, now = run.path / FILE, model_digest(run.path)
     if not file.exists():
-        return []
+        return {}
     try:
-        return [Returns(**one) for one in json.loads(file.read_text())["relearned"]]
+        found = [Returns(**one) for one in json.loads(file.read_text())["relearned"]]
+        return {one.key: one for one in found if one.reward == now}
     except (ValueError, TypeError, KeyError) as error:
         raise BadInput(f"{file} is damaged ({error}); remove it, and relearn again") from error
 

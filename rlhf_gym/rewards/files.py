@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.rewards.encoding import Encoding
+
+FILES = ("model.json", "model.safetensors")
 
 
 def statistics(size: int, members: int) -> dict[str, Tensor]:
@@ -37,6 +40,14 @@ def write_model(directory: Path, described: Mapping[str, Any], weights: Mapping[
     separate = {name: value.detach().clone().contiguous() for name, value in weights.items()}
     save_file(separate, directory / "model.safetensors")
     (directory / "model.json").write_text(json.dumps(described, indent=1) + "\n")
+
+
+def model_digest(place: str | Path) -> str:
+    """Tell by its files which model lies there; "" where none does."""
+    files = [model_folder(place) / name for name in FILES]
+    if not all(file.is_file() for file in files):
+        return ""
+    return f"sha256-{hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"
 
 
 def model_folder(place: str | Path) -> Path:

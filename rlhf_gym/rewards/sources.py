@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.rewards.files import model_folder
+from rlhf_gym.rewards.files import model_digest, model_folder
 from rlhf_gym.rewards.learner import LEARNER
 from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.segments import Array, RewardFunction, Segment, Trajectory
@@ -74,6 +74,7 @@ def constant(value: float = 1.0) -> Source:
 
 def frozen(
     path: str,
+    digest: str | None = None,
     observation_space: spaces.Space[Any] | None = None,
     action_space: spaces.Space[Any] | None = None,
 ) -> Source:
@@ -81,11 +82,12 @@ def frozen(
 
     Args:
         path: A run directory, whose last round's reward is paid, or where :meth:`RewardModel.save` wrote.
+        digest: Of that model, so that no other is paid where a run goes on; a run notes it when it begins.
         observation_space: Of the environment that it is paid in, which the weights have to fit; None is the model's.
         action_space: Likewise.
 
     Raises:
-        BadInput: If there is no reward model, it was never fitted, or it doesn't fit the environment.
+        BadInput: If there is no reward model, it was never fitted, is another one, or doesn't fit the environment.
     """
     place = model_folder(str(path))  # a flag's 2024 is a number
     if not (place / "model.json").is_file():
@@ -96,6 +98,11 @@ def frozen(
     if (place / LEARNER).is_file() and not json.loads((place / LEARNER).read_text())["version"]:
         raise BadInput(
             f"reward.source_options.path is {path}, whose reward model was never fitted; use a run that learned one"
+        )
+    if digest and (now := model_digest(place)) != digest:
+        raise BadInput(
+            f"reward.source_options.digest is {digest} and the reward model in {path} is {now} now; a run goes on with "
+            "the reward that it was paid: bring that one back, or begin another run, without digest"
         )
     reward = RewardModel.load(place, observation_space, action_space).reward_function()
     return lambda situation: Paid(reward)

@@ -137,7 +137,7 @@ class SavedRun:
         check_entries(self.path)
         config = RLHFConfig.from_run(self.path / "config.yaml")
         self._check(() if config.direct else (REWARD,))
-        return config.replace(run_dir=None, feedback={"store": None, "run": None, "preferences": None})
+        return config.replace(run_dir=None, feedback={"store": None, "run": None})
 
     def _check(self, names: Sequence[str]) -> None:
         if missing := [name for name in names if not (self.path / name).exists()]:

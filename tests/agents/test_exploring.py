@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlhf_gym.agents import Agent, make_agent
@@ -58,6 +59,25 @@ def test_the_factor_multiplies_sacs_standard_deviation_before_it_is_squashed() -
     own, twice = (np.arctanh(np.clip(actions(agent, f, observation) / 2, -1 + 1e-6, 1 - 1e-6)) for f in (0.1, 0.2))
     assert twice.std() == pytest.approx(2 * own.std(), rel=1e-3)
     assert twice.mean() == pytest.approx(own.mean(), abs=0.02)
+
+
+class Matrix(gymnasium.Env[Any, Any]):
+    """Actions of two axes."""
+
+    observation_space, action_space = spaces.Box(-1, 1, (3,)), spaces.Box(0, 1, (2, 2))
+
+
+def test_the_factor_multiplies_td3s_noise_also_where_actions_have_two_axes() -> None:
+    venv = DummyVecEnv([Matrix])
+    agent = make_agent("td3", venv, seed=0, total_timesteps=100, net_arch=(8,), options={"action_noise": 0.1})
+    agent.sb3.learning_starts = 0  # type: ignore[attr-defined]
+    observation = np.zeros(3, np.float32)
+    found = {factor: actions(agent, factor, observation) for factor in (0.0, 1.0, 2.0)}
+    assert found[1.0].shape == (N, 2, 2)
+    assert np.allclose(found[0.0], agent.predict(observation)[0], atol=1e-6)
+    spread = {factor: (found[factor] - found[0.0]).std(axis=0) for factor in found}
+    assert spread[1.0] == pytest.approx(np.full((2, 2), 0.05), abs=0.005)  # 0.1 of half the range
+    assert spread[2.0] == pytest.approx(np.full((2, 2), 0.1), abs=0.01)
 
 
 def test_the_factor_multiplies_dqns_epsilon() -> None:

@@ -1,8 +1,10 @@
 """Methods that fit a policy to answers: scores by hand, recovery of a known policy, what a run keeps."""
 
 import math
+from contextlib import closing
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch
 from rlhf_gym import RLHF
 from rlhf_gym.cli import main
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import choices
 from rlhf_gym.methods import Lately
 from rlhf_gym.methods.policy_fit import PolicyFit, log_probabilities
@@ -343,3 +346,90 @@ def test_its_own_standard_deviation_goes_before_that_of_the_policy_that_it_start
         same = [w for name, w in rlhf.agent.sb3.policy.named_parameters() if name != "log_std"]
         theirs = [w for name, w in first.agent.sb3.policy.named_parameters() if name != "log_std"]
         assert all(torch.equal(a, b) for a, b in zip(same, theirs, strict=True))
+
+
+def test_what_a_policy_starts_with_is_its_observations_statistics_too(make, tmp_path):
+    with_statistics = {**SMALL["agent"], "normalize_observations": True}
+    first = RLHF(settings(method="learned_reward", agent=with_statistics).replace(method_options={}))
+    first.learn()
+    first.save(tmp_path / "first")
+    wanted = first.agent.sb3.policy.features_extractor
+    first.close()
+    agent = {**with_statistics, "start": str(tmp_path / "first")}
+    run = {"agent": agent, "steps": 5, "run_dir": str(tmp_path / "second"), "query": {**SMALL["query"], "rounds": 3}}
+    rlhf = make(**run)
+    for done, _ in enumerate(rlhf.rounds()):
+        extractor = rlhf.agent.sb3.policy.features_extractor
+        assert torch.equal(extractor.mean, wanted.mean) and torch.equal(extractor.count, wanted.count)
+        if done == 1:
+            (tmp_path / "state").mkdir()
+            rlhf.method.save(tmp_path / "state")
+    again = make(**run | {"run_dir": None})
+    again.method.restore(tmp_path / "state")
+    again.method.fit(rlhf.answers.choices, NOTHING)
+    assert torch.equal(again.agent.sb3.policy.features_extractor.mean, wanted.mean)
+
+
+def test_a_policy_that_starts_afresh_takes_the_statistics_of_what_was_seen(make):
+    rlhf = make(agent={**SMALL["agent"], "normalize_observations": True})
+    counts = []
+    for _ in rlhf.rounds():
+        counts.append(rlhf.agent.sb3.policy.features_extractor.count.item())
+    assert 0 < counts[0] < counts[1]
+
+
+@pytest.mark.parametrize(
+    ("env_id", "more"),
+    [
+        ("CartPole-v1", {"method_options": {"learning_rate": 1e38}}),
+        ("Pendulum-v1", {"method_options": {"learning_rate": 1e38}}),
+        ("Pendulum-v1", {"method_options": {"std": 1e-30}}),
+    ],
+)
+def test_weights_that_diverge_are_told_in_one_line(make, env_id, more):
+    rlhf = make(env_id=env_id, **more)
+    with pytest.raises(BadInput, match="nan or infinite in a fit; use method_options.learning_rate < "):
+        list(rlhf.rounds())
+
+
+class Picture(gymnasium.Env):
+    """Which half is lit says which action is right."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (36, 44, 3), np.uint8)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.seen(), {}
+
+    def seen(self):
+        picture = self.np_random.integers(0, 100, (36, 44, 3)).astype(np.uint8)
+        self.right = int(self.np_random.integers(2))
+        picture[:, 22 * self.right : 22 * self.right + 22, self.right] = 250
+        return picture
+
+    def step(self, action):
+        reward = float(action == self.right)
+        return self.seen(), reward, False, False, {}
+
+
+@pytest.mark.parametrize("images", ["flat", "cnn"])
+def test_images_are_compared_as_the_policy_sees_them(images):
+    gymnasium.register("DirectPictures/Picture-v0", entry_point=Picture, max_episode_steps=20)
+    few = {"n_envs": 2, "images": images, "options": {"n_steps": 16, "batch_size": 16}}
+    short = {"total_timesteps": 96, "segment_length": 5, "query": {"rounds": 1, "warm_up_steps": 64}}
+    try:
+        config = settings("DirectPictures/Picture-v0", labels=4, agent=few, reward={"images": images}, **short)
+        with closing(RLHF(config)) as rlhf:
+            next(rlhf.rounds())
+            told = rlhf.answers.choices[0].options[0]
+            steps = told.observations[:-1], told.actions, told.observations[1:]
+            policy = rlhf.agent.sb3.policy
+            inputs = torch.from_numpy(rlhf.method.encode(*steps))
+            found = log_probabilities(rlhf.method.actor, rlhf.method._encoding, inputs)
+            with torch.no_grad():
+                seen = policy.obs_to_tensor(told.observations[:-1].copy())[0]
+                wanted = policy.get_distribution(seen).log_prob(torch.tensor(told.actions))
+            assert torch.allclose(found, wanted, atol=1e-4)
+    finally:
+        del gymnasium.registry["DirectPictures/Picture-v0"]

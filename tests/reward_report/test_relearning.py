@@ -23,7 +23,7 @@ STEPS = (np.linspace(-1, 1, 20).reshape(5, 4), np.array([0, 1, 0, 1, 1]), np.zer
 
 def learned(directory, **more):
     """A short run, and what its agent was paid for some steps in its last round."""
-    config = RLHFConfig.for_env("CartPole-v1", labels=8, seed=1, run_dir=str(directory), **{**SMALL, **more})
+    config = RLHFConfig.for_env("CartPole-v1", seed=1, run_dir=str(directory), **{"labels": 8, **SMALL, **more})
     with closing(RLHF(config)) as rlhf:
         rlhf.learn()
         payer = rlhf.venv
@@ -183,3 +183,36 @@ def test_a_frozen_reward_has_to_be_there_fitted_and_of_the_same_environment(run_
     (run_dir / "reward_model" / "learner.json").write_text('{"version": 0, "l2": 0.1, "zero": null}')
     with pytest.raises(BadInput, match="whose reward model was never fitted"):
         frozen(run_dir)
+
+
+def test_a_run_that_went_on_has_another_reward_which_is_relearned_anew(run_dir, tmp_path):
+    out = tmp_path / "again"
+    (first,) = relearn(run_dir, seeds=[4], total_timesteps=1300, out=out).relearned
+    with closing(RLHF.resume(run_dir, labels=12, total_timesteps=4000)) as rlhf:
+        rlhf.learn()
+    (second,) = relearn(run_dir, seeds=[4], total_timesteps=1300).relearned
+    assert second.reward != first.reward and second.learned_return_mean != first.learned_return_mean
+    kept = json.loads((run_dir / "relearned.json").read_text())
+    assert len(kept["relearned"]) == 1 and "12 answers" in kept["title"]
+    (run_dir / "relearned.json").unlink()
+    with pytest.raises(BadInput, match="seed_4 already holds a run"):  # of the reward before
+        relearn(run_dir, seeds=[4], total_timesteps=1300, out=out)
+
+
+def test_a_frozen_reward_is_the_same_for_a_run_s_whole_life(run_dir, tmp_path):
+    paid = {"source": "frozen", "source_options": {"path": str(run_dir)}}
+    config = RLHFConfig.for_env("CartPole-v1", labels=0, seed=1, run_dir=str(tmp_path / "paid"), reward=paid, **SMALL)
+    with closing(RLHF(config)) as rlhf:
+        rlhf.learn()
+    with closing(RLHF.resume(tmp_path / "paid", total_timesteps=4000)) as rlhf:
+        next(rlhf.rounds())
+    with closing(RLHF.resume(run_dir, labels=12, total_timesteps=4000)) as rlhf:
+        rlhf.learn()
+    for again in (RLHF.resume, RLHF.load):
+        with pytest.raises(BadInput, match="a run goes on with the reward that it was paid"):
+            again(tmp_path / "paid")
+
+
+def test_answers_that_were_all_there_before_are_nobody_s_of_this_run(run_dir, tmp_path):
+    learned(tmp_path / "later", labels=0, feedback={"preferences": str(run_dir)})
+    assert "the learned reward of 8 answers, frozen" in relearn(tmp_path / "later", seeds=[0]).title
