@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -191,7 +192,7 @@ class Answers:
         queries: Sequence[Query],
         answers: Sequence[Said],
         *,
-        teacher: str | None = None,
+        teacher: str | Sequence[str] | None = None,
         shown_at: float | None = None,
     ) -> None:
         """Keep answers that were given here and now; nothing is held back any more.
@@ -199,20 +200,23 @@ class Answers:
         Args:
             queries: What was asked.
             answers: One for each.
-            teacher: Who answered; None is the run's own teacher.
+            teacher: Who answered, or who gave each; None is the run's own teacher.
             shown_at: When the queries were shown, seconds since 1970; None where nobody looked.
 
         Raises:
-            BadInput: If there are not as many answers as queries, one is none to its query, or something else came
-                than queries.
+            BadInput: If there are not as many answers as queries, one is none to its query, or something else came.
         """
+        teacher = teacher or self.teacher.name
+        for name, given in (("queries", queries), ("answers", answers), ("teacher", teacher)):
+            if not isinstance(given, Sequence):
+                wanted = "a name" if name == "teacher" else f"a list of {name}"
+                raise BadInput(f"{name} is {reprlib.repr(given)}, of type {type(given).__name__}; expected {wanted}")
         if wrong := [query for query in queries if not isinstance(query, Query)]:
             raise BadInput(f"queries holds {wrong[0]!r}; give the Query objects that ask returned")
         if len(queries) != len(answers):
             raise BadInput(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
         self._until = None
         ids = [query.id for query in queries]
-        teacher = teacher or self.teacher.name
         self.store.record_all(ids, answers, teacher=teacher, shown_at=shown_at, answered_at=time.time())
 
     @property

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import final
 
 from rlhf_gym.answers import Answers
@@ -93,6 +95,8 @@ class Asking:
                 skipped += 1
             elif not any(self._unasked(wanted)):  # fewer were asked than could have been, where one hangs on another
                 break
+        if skipped == TRIES and last and 0 < (got := self.answers.labels - self.answers.before) < wanted:
+            print(f"{got} of {wanted} labels: teacher {self._teacher.name} skipped the others", file=sys.stderr)
         if isinstance(self._teacher, SelfRewardingTeacher) and self.enough_new:
             self.answers.renew_own(self._teacher)
         if wanted and not self.answers.labels:
@@ -120,10 +124,11 @@ class Asking:
         by = self.answers.by_query()
         wanted = [self._store.wanted(query.id) - len(by[query.id]) if self._each > 1 else 1 for query in waiting]
         replies = teachers.replies([Open(q, n, by[q.id]) for q, n in zip(waiting, wanted, strict=True)])
-        for who in dict.fromkeys(reply.who for reply in replies):
-            theirs = [reply for reply in replies if reply.who == who]
-            self.answers.tell([reply.query for reply in theirs], [reply.answer for reply in theirs], teacher=who)
-        return [reply.answer for reply in replies]
+        each = [[reply for reply in replies if reply.who == who] for who in dict.fromkeys(one.who for one in replies)]
+        told = list(chain.from_iterable(each))
+        said = [reply.answer for reply in told]
+        self.answers.tell([reply.query for reply in told], said, teacher=[reply.who for reply in told])
+        return said
 
     def _go_on(self, wanted: int, how: Meanwhile, people: People, step: int) -> Iterator[tuple[int, int]]:
         """Withdraw stale queries, ask, and wait only while too many queries are open."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from rlhf_gym.parts import Parts, Streams
 from rlhf_gym.preferences import Answer
 from rlhf_gym.queries import Insertion, Part, Scheme, plan
 from rlhf_gym.queries.further import plan_further
-from rlhf_gym.registry import check_is, kind_shares, make, source_entry, teacher_entry
+from rlhf_gym.registry import check_called, check_is, kind_shares, make, source_entry, teacher_entry
 from rlhf_gym.rewards import RewardLearner, RewardModel
 from rlhf_gym.rewards.more import make_more
 from rlhf_gym.runs import RunDirectory
@@ -254,6 +254,7 @@ def make_plan(config: RLHFConfig, portion: int, budgets: Sequence[Budget] = ()) 
         budgets: One after the other, of a run that went on with a larger one; none is that of the settings.
     """
     schedule = make("query.schedule", config.query.schedule, config.query.schedule_options)
+    check_called("query.schedule", config.query.schedule, schedule, ("labels", "steps"))
     envs, memory = len(config.query.noise_levels), _shown_memory(config)
     explore = whole_portions(config.agent.explore_steps, portion)
     parts: list[Part] = []
@@ -345,7 +346,7 @@ def make_scheme(config: RLHFConfig) -> Scheme | Insertion | None:
                 "comparisons alone: use kind comparison, or another scheme"
             )
         return scheme
-    check_is("query.scheme", config.query.scheme, scheme, Callable, "a function of (candidates, n, rng)")
+    check_called("query.scheme", config.query.scheme, scheme, ("candidates", "n", "rng"))
     return scheme
 
 

@@ -373,6 +373,16 @@ def check_is(setting: str, name: str, thing: Any, wanted: Any, what: str) -> Non
         raise BadInput(f"{setting} is {name!r}, which gives {type(thing).__name__}; expected {what}")
 
 
+def check_called(setting: str, name: str, thing: Any, arguments: Sequence[str]) -> None:
+    """Refuse what a factory gave where it is no function of these arguments, by place.
+
+    Raises:
+        BadInput: Saying what is wanted.
+    """
+    check_is(setting, name, thing, Callable, f"a function of ({', '.join(arguments)})")
+    _check_takes(thing, arguments, f"{setting} is {name!r}, which gives a function")
+
+
 def dotted_name(thing: Any) -> str | None:
     """Name the module:attribute under which a function or class can be imported again; None if there is none."""
     module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)

@@ -154,6 +154,7 @@ class RLHF:
         Raises:
             BadInput: If `n` is no whole number from 0, or fewer queries can be asked.
         """
+        self._rest.note()  # a teacher may have answered since the last one, and skipped, so that more are asked
         queries = self._parts.choose(n)
         self._rest.note(further=len(queries))
         self.answers.post(queries, people=people)

@@ -59,6 +59,7 @@ def make_teacher(
     }
     teacher: Teacher = make("teacher", config.teacher, config.teacher_options, **offered, offered=offered)
     check_is("teacher", config.teacher, teacher, Teacher, "a Teacher with a name and answer(queries)")
+    check_is("teacher", f"{config.teacher}.name", getattr(teacher, "name", None), str, "the name that it answers under")
     return teacher
 
 

@@ -415,6 +415,14 @@ def test_an_answer_by_hand_that_is_none_is_refused_with_those_that_are(make: Mak
     queries = rlhf.ask(2)
     with pytest.raises(ValueError, match="its answer is refused: 'lefft' is none; use left, right, tie, skip"):
         rlhf.tell(queries, ["left", "lefft"])  # type: ignore[list-item]
+    odd: list[tuple[Any, Any, Any, str]] = [
+        (queries[0], Answer.LEFT, None, "queries is .*, of type Query; expected a list of queries"),
+        (queries[:1], None, None, "answers is None, of type NoneType; expected a list of answers"),
+        (queries[:1], [Answer.LEFT], 3, "teacher is 3, of type int; expected a name"),
+    ]
+    for asked, answers, teacher, told in odd:
+        with pytest.raises(ValueError, match=told):
+            rlhf.tell(asked, answers, teacher=teacher)
     with pytest.raises(ValueError, match="queries holds 'left'; give the Query objects that ask returned"):
         rlhf.tell(["left"], [Answer.LEFT])  # type: ignore[list-item]
     assert rlhf.preferences == rlhf.store.preferences() == []

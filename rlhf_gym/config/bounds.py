@@ -109,6 +109,8 @@ def check_together(config: Any) -> None:
             f"query.trajectories is {config.query.trajectories} and query.shown is {config.query.shown}, whose steps "
             "nobody would be asked about; use one of them"
         )
+    if config.query.shown >= 1:
+        raise BadInput(f"query.shown is {config.query.shown:g}, which leaves no steps to learn from; use less than 1")
     if not config.query.noise_levels:
         raise BadInput("query.noise_levels is empty; use one factor or more, such as 0 2, and query.shown 0 for none")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -73,12 +74,15 @@ def choose_queries(
 
 def _checked(chosen: Any, n: int, size: int, name: str) -> tuple[Array, Array]:
     """Check the indices and values that a scheme returned."""
-    indices, values = chosen if isinstance(chosen, tuple) else (chosen, np.zeros(n))
-    indices, values = np.asarray(indices), np.asarray(values, np.float64)
-    if indices.shape != (n,) or len(set(indices.tolist())) != n or indices.min() < 0 or indices.max() >= size:
+    indices, values = chosen if isinstance(chosen, tuple) and len(chosen) == 2 else (chosen, np.zeros(n))
+    indices = np.asarray(indices)
+    whole = indices.shape == (n,) and indices.dtype.kind in "iu"
+    if not whole or len(set(indices.tolist())) != n or indices.min() < 0 or indices.max() >= size:
         raise BadInput(
-            f"query.scheme {name} chose {indices.tolist()[:10]} of {size} candidates; expected {n} different indices"
+            f"query.scheme {name} chose {reprlib.repr(indices.tolist())} of {size} candidates; expected {n} different "
+            "indices"
         )
+    values = np.asarray(values, np.float64)
     if values.shape != (n,) or not np.isfinite(values).all():
         raise BadInput(f"query.scheme {name} values its choice at {values.tolist()[:10]}; expected {n} finite numbers")
     return indices, values

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import reprlib
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,11 +69,32 @@ def plan(
         )
     borders = np.linspace(0, portions, min(rounds, portions) + 1).round().astype(int)
     done = before + borders[:-1] * portion + np.arange(len(borders) - 1) * shown_steps // (len(borders) - 1)
-    wanted = np.cumsum(schedule(labels, done)).tolist()
+    wanted = np.cumsum(spread(schedule, labels, done)).tolist()
     asking = np.cumsum(np.diff(wanted, prepend=0) > 0)
     shown = (shown_steps * asking // max(asking[-1], 1) // shown_envs * shown_envs).tolist()
     steps = (np.diff(borders) * portion).tolist()
     return [Part(i, wanted[i], steps[i], wanted[i] == wanted[-1], shown[i]) for i in range(len(steps))]
+
+
+def spread(schedule: Schedule, labels: int, steps: Array) -> Sequence[int]:
+    """Spread labels over rounds as a schedule says, which may be the user's own.
+
+    Args:
+        schedule: Says it.
+        labels: Budget.
+        steps: Environment steps done when each round begins, shape (rounds,).
+
+    Raises:
+        BadInput: If it doesn't spend the budget, in whole numbers.
+    """
+    given = schedule(labels, steps)
+    numbers = np.asarray(given)
+    if numbers.shape != steps.shape or numbers.dtype.kind not in "iu" or (numbers < 0).any() or numbers.sum() != labels:
+        raise BadInput(
+            f"query.schedule gave {reprlib.repr(given)} for {labels} labels in {len(steps)} rounds; expected a whole "
+            "number, at least 0, for each round, and the labels in all"
+        )
+    return given
 
 
 def constant() -> Schedule:
@@ -94,8 +116,11 @@ def christiano(first_fraction: float = 0.25, halving_steps: float = 2_000_000) -
     """
     if not 0 <= first_fraction <= 1:
         raise BadInput(f"query.schedule_options.first_fraction is {first_fraction}; use a number from 0 to 1")
-    if not halving_steps >= 1:
-        raise BadInput(f"query.schedule_options.halving_steps is {halving_steps}; use at least 1")
+    if not 1 <= halving_steps < np.inf:
+        raise BadInput(
+            f"query.schedule_options.halving_steps is {halving_steps}; use at least 1, or schedule constant, whose "
+            "rate never halves"
+        )
 
     def schedule(labels: int, steps: Array) -> list[int]:
         if len(steps) == 1:

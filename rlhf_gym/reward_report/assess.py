@@ -17,6 +17,7 @@ from rlhf_gym.envs import make_env
 from rlhf_gym.envs.names import action_names, observation_names
 from rlhf_gym.errors import BadInput
 from rlhf_gym.files import sqlite_file
+from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Answer, Preference
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.reward_report.policies import SOURCES, fresh_trajectories
@@ -113,6 +114,11 @@ def check_learned(run_dir: Path, config: RLHFConfig) -> None:
         raise BadInput(f"{run_dir} was paid reward.source {source}, which isn't learned; use a run that learned one")
 
 
+def no_single_model(method: str) -> str:
+    """Say why there is none in the directory of a run by another method than learned_reward."""
+    return f"was learned by method {method}, which left no single reward model; use a run of learned_reward"
+
+
 def judging_of(run_dir: Path, config: RLHFConfig) -> Judging:
     """Read a run's reward model, and what it was asked about.
 
@@ -121,11 +127,13 @@ def judging_of(run_dir: Path, config: RLHFConfig) -> Judging:
     """
     check_learned(run_dir, config)
     if not (run_dir / "reward_model" / "model.json").is_file():
+        if config.method != "learned_reward":
+            raise BadInput(f"{run_dir} {no_single_model(config.method)}")
         raise BadInput(f"{run_dir} holds no reward model; use the directory of a whole run that learned a reward")
     with closing(_env(config)) as env:
         model = RewardModel.load(run_dir / "reward_model", env.observation_space, env.action_space)
     answered = [p for p in _preferences(run_dir, config) if p.answer is not Answer.SKIP]
-    segments = dict.fromkeys(option for preference in answered for option in preference.query.options)
+    segments = dict.fromkeys(option for choice in choices(answered) for option in choice.options)
     return Judging(config, model, len(answered), list(segments))
 
 

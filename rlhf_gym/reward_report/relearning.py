@@ -23,7 +23,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.evaluation import Predict
 from rlhf_gym.registry import GIVEN
 from rlhf_gym.reporting import evaluate, return_figures
-from rlhf_gym.reward_report.assess import check_learned
+from rlhf_gym.reward_report.assess import check_learned, no_single_model
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.rewards.files import model_digest
 from rlhf_gym.rlhf import RLHF
@@ -183,9 +183,7 @@ def _relearnable(run_dir: Path) -> Run:
     method = run.config.method
     check_learned(run_dir, run.config)
     if method != "learned_reward" or not (run_dir / "reward_model" / "model.json").is_file():
-        raise BadInput(
-            f"{run_dir} was learned by method {method}, which left no single reward model; use a run of learned_reward"
-        )
+        raise BadInput(f"{run_dir} {no_single_model(method)}")
     return run
 
 

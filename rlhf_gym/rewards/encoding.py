@@ -55,11 +55,14 @@ class Encoding:
     def __post_init__(self) -> None:
         if self.inputs not in get_args(Inputs):
             raise BadInput(f"inputs is {self.inputs!r}; use one of {', '.join(get_args(Inputs))}")
+        for what, space in (("observations", self.observation_space), ("actions", self.action_space)):
+            if not isinstance(space, spaces.Box | spaces.Discrete):
+                raise BadInput(f"{what} are {space}; a reward model takes Box or Discrete: use a wrapper")
         shape, action = tuple(self.observation_space.shape or ()), self.action_space
         discrete = isinstance(action, spaces.Discrete)
         seen = None if self.observe is None else _coordinates(self.observe, math.prod(shape))
         state = math.prod(shape) if seen is None else len(seen)
-        acts = int(action.n) if discrete else math.prod(action.shape or ())  # type: ignore[attr-defined]
+        acts = int(action.n) if isinstance(action, spaces.Discrete) else math.prod(action.shape or ())
         acts = 0 if self.inputs == "observation" else acts
         in_bytes = self.observation_space.dtype == np.uint8
         made = {
@@ -69,7 +72,7 @@ class Encoding:
             "continuous_actions": not discrete and acts > 0,
             "dtype": np.dtype(BYTES if in_bytes and (discrete or not acts) else np.float32),
             "_seen": seen,
-            "_actions": action.start + np.arange(action.n) if discrete else None,  # type: ignore[attr-defined]
+            "_actions": action.start + np.arange(action.n) if isinstance(action, spaces.Discrete) else None,
         }
         for name, value in made.items():
             object.__setattr__(self, name, value)
@@ -86,12 +89,14 @@ class Encoding:
             float32, shape (..., D).
         """
         lead = observations.shape[: observations.ndim - len(self.observation_shape)]
-        parts = [self._look_at(observations.reshape(*lead, -1))]
+        state = math.prod(self.observation_shape)  # not -1: there may be no steps
+        parts = [self._look_at(observations.reshape(*lead, state))]
         if self.inputs != "observation":
             one_hot = self._actions is not None
-            parts.append(actions.reshape(*lead, 1) == self._actions if one_hot else actions.reshape(*lead, -1))
+            acts = self.action_columns.stop - self.action_columns.start
+            parts.append(actions.reshape(*lead, 1) == self._actions if one_hot else actions.reshape(*lead, acts))
         if self.inputs == "transition":
-            parts.append(self._look_at(next_observations.reshape(*lead, -1)))
+            parts.append(self._look_at(next_observations.reshape(*lead, state)))
         return np.concatenate(parts, axis=-1, dtype=np.float32, casting="unsafe")
 
     def at_once(self, steps: int) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.rewards.networks import Network, load_network, mlp
+from rlhf_gym.rewards.networks import Network, checked_hidden, load_network, mlp
 from rlhf_gym.segments import Array
 
 
@@ -70,7 +70,7 @@ class BatchedMLP(Ensemble):
         super().__init__()
         self.ensemble_size = ensemble_size
         generator = torch.Generator().manual_seed(seed)
-        widths = [size, *hidden, 1]
+        widths = [size, *checked_hidden(hidden), 1]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
             weight = torch.empty(ensemble_size, fan_in, fan_out).uniform_(-1, 1, generator=generator)

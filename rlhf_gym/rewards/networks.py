@@ -26,12 +26,26 @@ def mlp(size: int, *, hidden: Sequence[int] = (64, 64)) -> nn.Module:
     Returns:
         Module from (..., D) to (..., 1).
     """
-    widths = [size, *hidden, 1]
+    widths = [size, *checked_hidden(hidden), 1]
     layers = [nn.Linear(into, out) for into, out in zip(widths[:-1], widths[1:], strict=True)]
     with torch.no_grad():  # start as almost constant: what differs between steps is to be learned, not inherited
         layers[-1].weight *= 0.1
         layers[-1].bias.zero_()
     return nn.Sequential(*[part for layer in layers for part in (layer, nn.LeakyReLU())][:-1])
+
+
+def checked_hidden(hidden: Sequence[int]) -> Sequence[int]:
+    """Refuse other things than numbers of units.
+
+    Raises:
+        BadInput: Saying what came.
+    """
+    whole = isinstance(hidden, Sequence) and all(isinstance(n, int) and not isinstance(n, bool) for n in hidden)
+    if not whole or any(n < 1 for n in hidden):
+        raise BadInput(
+            f"reward.network_options.hidden is {hidden!r}; use whole numbers of units, at least 1, one for each layer"
+        )
+    return hidden
 
 
 def name_of(network: str | Network) -> str:
@@ -56,6 +70,10 @@ def load_network(network: str | Network, options: Mapping[str, Any]) -> Network:
         raise BadInput(
             f"reward.network is {network!r}, which is {found!r}; expected a function of the number of inputs"
         )
-    size = next(iter(inspect.signature(found).parameters), "size")
+    size = next(iter(inspect.signature(found).parameters), None)
+    if size is None:
+        raise BadInput(
+            f"reward.network is {network!r}, which takes no arguments; expected a function of the number of inputs"
+        )
     check_options("reward.network", name_of(network), found, options, {size: None})
     return found

@@ -92,8 +92,8 @@ def frozen(
     place = model_folder(str(path))  # a flag's 2024 is a number
     if not (place / "model.json").is_file():
         raise BadInput(
-            f"reward.source_options.path is {path}, where no reward model is; use the directory of a whole run that "
-            "learned one"
+            f"reward.source_options.path is {path}, where no single reward model is; use the directory of a whole run "
+            "that learned one, or of method objectives the folder of one objective in its reward_model"
         )
     if (place / LEARNER).is_file() and not json.loads((place / LEARNER).read_text())["version"]:
         raise BadInput(

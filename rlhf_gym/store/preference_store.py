@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -187,11 +188,14 @@ class PreferenceStore(Reading):
         query_ids: Sequence[str],
         answers: Sequence[Said | None],
         *,
-        teacher: str,
+        teacher: str | Sequence[str],
         shown_at: float | None = None,
         answered_at: float | None = None,
     ) -> None:
-        """:meth:`record` for N queries at once: all of them, or none if one is refused."""
+        """:meth:`record` for N queries at once: all of them, or none if one is refused.
+
+        `teacher` said all, or there is one name for each.
+        """
         if len(query_ids) != len(answers):
             raise BadInput(f"got {len(answers)} answers to {len(query_ids)} queries; expected one answer to each")
         shapes = self._shapes(query_ids)
@@ -202,16 +206,21 @@ class PreferenceStore(Reading):
         if not texts:
             return
         when = time.time() if answered_at is None else answered_at
-        said = partial(answer_row, who=teacher, shown_at=shown_at, answered_at=when)
+        said = partial(answer_row, shown_at=shown_at, answered_at=when)
         keys = [self._scope.key(id_) for id_ in query_ids]
-        rows = [said(query_id=key, answer=text) for key, text in zip(keys, texts, strict=True)]
-        withdrawn = [key for key, text in zip(keys, texts, strict=True) if text is None]
+        names = [teacher] * len(keys) if isinstance(teacher, str) else teacher
+        each = list(zip(keys, texts, names, strict=True))
+        rows = [said(query_id=key, answer=text, who=who) for key, text, who in each]
+        withdrawn: dict[str, list[str]] = defaultdict(list)
+        for key, text, who in each:
+            if text is None:
+                withdrawn[who].append(key)
 
         def do(connection: Connection, again: bool) -> None:
             if missing := answers_missing(connection, rows) if again else rows:
                 connection.execute(insert(ANSWERS), missing)
-            if withdrawn:
-                leases.give_back(connection, withdrawn, teacher, now=self._clock.now(connection))
+            for who, theirs in withdrawn.items():
+                leases.give_back(connection, theirs, who, now=self._clock.now(connection))
 
         self._does.write(do)
 

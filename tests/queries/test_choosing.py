@@ -266,6 +266,8 @@ def test_the_same_seed_chooses_the_same_queries():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        (None, "query.scheme mine chose None of 10 candidates; expected 2 different indices"),
+        ([0.0, 1.0], "query.scheme mine chose .* of 10 candidates; expected 2 different indices"),
         ([0, 0], "query.scheme mine chose .* of 10 candidates; expected 2 different indices"),
         ([0, 10], "expected 2 different indices"),
         ([-1, 0], "expected 2 different indices"),

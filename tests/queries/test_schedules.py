@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.queries import apportion, christiano, constant, front_loaded, plan
+from rlhf_gym.queries.further import plan_further
 from rlhf_gym.registry import SCHEDULES, make
 
 BUDGETS = [1, 2, 3, 7, 20, 50, 99, 100, 1000, 12_345]
@@ -116,8 +118,30 @@ def test_options_of_front_loaded_out_of_range_are_refused(options):
     [
         ({"first_fraction": 1.5}, "first_fraction is 1.5; use a number from 0 to 1"),
         ({"halving_steps": 0}, "halving_steps is 0; use at least 1"),
+        ({"halving_steps": float("inf")}, "halving_steps is inf; use at least 1, or schedule constant"),
     ],
 )
 def test_options_of_christiano_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         christiano(**options)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, [0, 0, 0], [5, 0], [2, 2, 2], [6, -1, 0], [2.5, 2.5, 0.0], [5, float("nan"), 0], "abc", [[5], [0], [0]]],
+)
+def test_a_schedule_that_does_not_spend_its_budget_is_refused(given):
+    done = plan(5, total_timesteps=500, warm_up_steps=200, portion=100, rounds=3, schedule=constant())
+    with pytest.raises(BadInput, match="query.schedule gave .* for 5 labels in 3 rounds; expected a whole number"):
+        plan(5, total_timesteps=500, warm_up_steps=200, portion=100, rounds=3, schedule=lambda *_: given)
+    with pytest.raises(BadInput, match="query.schedule gave"):
+        plan_further(
+            done,
+            9,
+            total_timesteps=900,
+            before=200,
+            portion=100,
+            schedule=lambda *_: given,
+            shown_steps=0,
+            shown_envs=1,
+        )

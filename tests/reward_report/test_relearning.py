@@ -173,7 +173,7 @@ def test_what_can_t_be_relearned_is_refused_in_one_line(run_dir, tmp_path, capsy
 def test_a_frozen_reward_has_to_be_there_fitted_and_of_the_same_environment(run_dir, tmp_path):
     with pytest.raises(BadInput, match="reward.source frozen needs path"):
         make("reward.source", "frozen", {})
-    with pytest.raises(BadInput, match="where no reward model is"):
+    with pytest.raises(BadInput, match="where no single reward model is"):
         frozen(tmp_path)
     pendulum = RLHFConfig.for_env(
         "Pendulum-v1", labels=0, reward={"source": "frozen", "source_options": {"path": str(run_dir)}}

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from rlhf_gym import RLHF, RLHFConfig, cli
 from rlhf_gym.errors import BadInput
 from rlhf_gym.evaluation import play
 from rlhf_gym.reward_report import ROWS, Row, assess, judge_run, map_figure, maps, reliability_figure
+from rlhf_gym.reward_report.assess import judging_of
 from rlhf_gym.reward_report.policies import SOURCES, fresh_trajectories
 from rlhf_gym.rewards.model import RewardModel
 
@@ -66,6 +68,19 @@ def test_learned_rewards_are_those_that_are_paid_and_the_members_those_of_the_li
     np.testing.assert_allclose(judged.judged["policy"].learned[0], model.reward_function()(*steps), rtol=1e-6)
     members = model(model.encode(*steps)).detach().numpy()
     np.testing.assert_allclose(judged.judged["policy"].members[0], members, rtol=1e-5, atol=1e-7)
+
+
+def test_held_out_segments_are_not_among_the_labelled_ones(tmp_path):
+    query = {"rounds": 2, "warm_up_steps": 512, "heldout": 0.25}
+    config = RLHFConfig.for_env("CartPole-v1", labels=8, seed=1, run_dir=str(tmp_path / "run"), query=query)
+    with closing(RLHF(config.replace(total_timesteps=2600, evaluation={"n_episodes": 1}))) as rlhf:
+        rlhf.learn()
+        fitted = {option for choice in rlhf.answers.choices for option in choice.options}
+        held = {option for preference in rlhf.answers.heldout for option in preference.query.options} - fitted
+    judging = judging_of(tmp_path / "run", config)
+    assert judging.labels == 8 and held
+    found = {segment.observations.tobytes() for segment in judging.labelled}
+    assert found == {segment.observations.tobytes() for segment in fitted}
 
 
 def test_labelled_segments_are_what_was_asked_about(judged):

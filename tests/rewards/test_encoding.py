@@ -1,11 +1,13 @@
 """From steps to features, and from JSON back to the same features."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 from gymnasium import spaces
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards import Encoding
 
 FOUR, LEFT_RIGHT = spaces.Box(-np.inf, np.inf, (4,)), spaces.Discrete(2)
@@ -43,3 +45,21 @@ def test_an_encoding_comes_back_from_json(actions: spaces.Space) -> None:
 def test_other_inputs_are_refused() -> None:
     with pytest.raises(ValueError, match="inputs is 'state'; use one of observation, observation_action, transition"):
         Encoding(FOUR, LEFT_RIGHT, "state")  # type: ignore[arg-type]
+
+
+def test_no_steps_are_encoded_as_none() -> None:
+    encoding = Encoding(spaces.Box(-1, 1, (3,)), spaces.Discrete(2))
+    assert encoding(np.zeros((0, 3)), np.zeros(0, int), np.zeros((0, 3))).shape == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("observations", "actions", "told"),
+    [
+        (spaces.Dict({"a": spaces.Discrete(2)}), spaces.Discrete(2), "observations are Dict"),
+        (spaces.Box(-1, 1, (3,)), spaces.Tuple([spaces.Discrete(2)]), "actions are Tuple"),
+        (spaces.Box(-1, 1, (3,)), spaces.MultiBinary(3), "actions are MultiBinary"),
+    ],
+)
+def test_spaces_that_can_t_be_encoded_are_refused(observations: Any, actions: Any, told: str) -> None:
+    with pytest.raises(BadInput, match=told):
+        Encoding(observations, actions)

@@ -11,11 +11,12 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlhf_gym.contracts import check_network
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import choices
 from rlhf_gym.registry import NETWORKS
 from rlhf_gym.rewards import Bootstrap, RewardModel, fit_reward_model
 from rlhf_gym.rewards.ensembles import BatchedMLP, Modules, make_ensemble
-from rlhf_gym.rewards.networks import mlp
+from rlhf_gym.rewards.networks import load_network, mlp
 from rlhf_gym.segments import pad
 from tests.rewards.test_fitting import LEFT_RIGHT, TWO, preferences
 
@@ -267,3 +268,20 @@ def test_a_directory_of_an_earlier_version_says_that_it_needs_spaces() -> None:
     ) as no:
         RewardModel.load(EARLIER)
     assert "\n" not in str(no.value)
+
+
+@pytest.mark.parametrize("hidden", ["abc", 8, None, [0], [-3], [8.5], [True]])
+def test_other_hidden_layers_than_numbers_of_units_are_refused(hidden: Any) -> None:
+    for make in (
+        lambda: mlp(3, hidden=hidden),
+        lambda: make_ensemble("mlp", 3, ensemble_size=2, options={"hidden": hidden}, seed=0),
+    ):
+        with pytest.raises(
+            BadInput, match="reward.network_options.hidden is .*; use whole numbers of units, at least 1"
+        ):
+            make()
+
+
+def test_a_network_of_no_arguments_is_refused() -> None:
+    with pytest.raises(BadInput, match="which takes no arguments; expected a function of the number of inputs"):
+        load_network(lambda: nn.Linear(3, 1), {})

@@ -19,7 +19,8 @@ from gymnasium.envs.classic_control import CartPoleEnv
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.agents.state import weights
 from rlhf_gym.errors import BadInput
-from rlhf_gym.preferences import Answer, drawn_id
+from rlhf_gym.parts import Parts
+from rlhf_gym.preferences import Answer, Query, drawn_id
 from rlhf_gym.segments import Array
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import OracleTeacher, Teacher
@@ -510,3 +511,26 @@ def test_curves_run_on_after_a_resume_and_no_step_is_there_twice(tmp_path: Path)
     with (tmp_path / "metrics.csv").open(newline="") as file:
         assert steps == [int(row["env_steps"]) for row in csv.DictReader(file)]
     assert len(list((tmp_path / "tensorboard").iterdir())) == 2
+
+
+@pytest.mark.parametrize("choice", [2, 4])  # the fourth takes the place of skips
+def test_a_run_that_was_stopped_while_what_takes_the_place_of_skips_was_chosen_equals_one_that_was_not(
+    choice: int, whole: Left, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    left = [choice]
+
+    def chosen(parts: Parts, n: int) -> list[Query]:
+        left[0] -= 1
+        if not left[0]:
+            raise Stopped
+        return choose(parts, n)
+
+    choose = Parts.choose
+    with monkeypatch.context() as patched, closing(RLHF(noisy(tmp_path))) as rlhf:
+        patched.setattr(Parts, "choose", chosen)
+        with pytest.raises(Stopped):
+            list(rlhf.rounds())
+    check_same(finish(RLHF.resume(tmp_path)), whole)

@@ -50,8 +50,8 @@ def entropy_coverage(pool: float = 5) -> Scheme:
 
 
 def _among_best(value: Callable[[Candidates], Array], pool: float) -> Scheme:
-    if not pool >= 1:
-        raise BadInput(f"query.scheme_options.pool is {pool}; use at least 1")
+    if not 1 <= pool < np.inf:
+        raise BadInput(f"query.scheme_options.pool is {pool}; use at least 1, and a number")
 
     def scheme(candidates: Candidates, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         kept = best(value(candidates), max(n, min(len(candidates), int(pool * n))), rng=rng)
