@@ -25,10 +25,9 @@ WITHOUT_PART = (
     "config",  # each setting is a column of the row
     "registry",  # what it says of this run's names is followed
     *("store", "runs", "labelling", "quality", "contracts", "verbs", "plots", "errors"),  # they keep, show and check
-    "resuming",  # a run that went on equals one that was never interrupted
     *("envs.clips", "envs.replay", "envs.opengl", "envs.mujoco_warnings"),  # they draw
 )
-TEACHING = ("rewards", "queries", "teachers", "kinds", "standing", "answers", "asking", "preferences")
+TEACHING = ("rewards", "queries", "teachers", "kinds", "answers", "asking", "preferences")
 """What a run has no use for that is paid the true reward or a constant."""
 PAYING = ("rewards.sources", "rewards.paid", "teachers.goals")
 """And what it has."""
