@@ -45,6 +45,8 @@ CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "random_answers": ("50 random answers", random_answers(50)),
     "untrained": ("untrained reward model", UNTRAINED),
 }
+ASKED_EARLY: Settings = {"hopper": {"query": {"rounds": 67, "schedule_options": {"by": 0.15}}}}
+"""Of a million steps, as early as of 300k, or policies are set in their ways by then; chosen on seeds 100 to 102."""
 LONG: Mapping[str, tuple[str, Settings]] = {
     "50_1m": ("50 labels, 1M steps", {"labels": 50}),
     "ppo_true_reward_1m": ("PPO on the true reward, 1M steps", TRUE),
@@ -60,6 +62,8 @@ def scale(task: str, *, long: bool = False) -> Scale:
 def _setting(task: str, name: str, title: str, config: Settings) -> Setting:
     long = name in LONG
     shared = {"env_id": TASKS[task], "total_timesteps": STEPS_1M if long else STEPS, **EPISODES.get(task, {})}
+    if long and "labels" in config:
+        shared |= ASKED_EARLY.get(task, {})
     more: dict[str, Any] = {
         "control": name in CONTROLS or name == "ppo_true_reward_1m",
         "scale": scale(task, long=long),
