@@ -1,16 +1,18 @@
 """Which figure foretells the return? `python -m experiments.measurements.foretells`, from stored rows alone.
 
 Every run that learned from answers, of every question whose tasks have PPO on the true reward and an untrained policy
-beside it, has figures of its reward model: as of its last round, in `curves.csv`, or of the whole run, in `runs.csv`.
-Each is held against the return that the run reached, as a part of the best PPO's gain.
+beside it, has figures of its reward model as of its last round, in `curves.csv`. The rewards of
+[relearned](../relearned/README.md) were judged on fresh trajectories, too, by the true reward, and taught fresh
+policies. Each figure is held against the return that a policy reached, as a part of the best PPO's gain.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,11 @@ from experiments.harness.older import listed_older
 from experiments.harness.results import Results
 from experiments.harness.settings import Row
 from experiments.measurements.fractions import results_with_rows
+from experiments.measurements.relearned.parts import learned
 from rlhf_gym.registry import source_entry, teacher_entry
-from rlhf_gym.stats import interquartile_mean
+from rlhf_gym.sweeps.records import read_rows
 
-FIGURES = {
+KNOWN = {
     "reward_accuracy_heldout": "held-out accuracy",
     "reward_loss_heldout": "held-out loss",
     "reward_accuracy": "accuracy on the answers",
@@ -32,12 +35,21 @@ FIGURES = {
     "disagreement": "disagreement of the ensemble",
     "tie_rate": "share of ties",
     "learned_return": "learned return",
-    "epic_distance": "EPIC distance",
-    "dard_distance": "DARD distance",
-    "reward_correlation": "correlation with the true reward, per step",
-    "calibration_error": "expected calibration error",
 }
-"""Columns and what the page calls them; those that no run has are left out."""
+"""Figures known without the true reward: columns, and what the page calls them; those of no run are left out."""
+JUDGED = {
+    "all_gap_accuracy": "pair accuracy",
+    "all_calibration_error": "expected calibration error",
+    "all_correlation": "Pearson, per step",
+    "all_spearman": "Spearman, per step",
+    "all_segment_correlation": "Pearson, per segment",
+    "all_segment_spearman": "Spearman, per segment",
+    "all_epic": "EPIC distance",
+    "all_dard": "DARD distance",
+    "all_disagreement": "disagreement beside error",
+    "all_outside_coverage": "share of steps outside coverage",
+}
+"""Figures by the true reward, on trajectories of all policies together."""
 FEWEST = 5  # runs of a task: a correlation of fewer says nothing of it
 FEWEST_POOLED = 2  # one run, less its task's mean, is nothing
 
@@ -54,7 +66,7 @@ first of several figures is the luckiest.
 
 @dataclass(frozen=True)
 class Reached:
-    """What a run reached, beside the figures of its reward model.
+    """What a policy reached, beside the figures of the reward model that taught it.
 
     Args:
         task: Environment and goal.
@@ -67,43 +79,65 @@ class Reached:
     figures: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: figures of some runs, beside what they are to foretell.
+
+    Args:
+        title: Its heading.
+        returns: Whose return it is, in words.
+        figures: What the columns are called.
+        runs: Those with these figures.
+    """
+
+    title: str
+    returns: str
+    figures: Mapping[str, str]
+    runs: Sequence[Reached]
+
+    @property
+    def ranked(self) -> dict[str, tuple[float, float, int, int]]:
+        """What :func:`pooled` finds, by column, the strongest rank correlation first; without what no run has."""
+        found = {column: got for column in self.figures if (got := pooled(self.runs, column))}
+        return dict(sorted(found.items(), key=lambda one: -abs(one[1][1])))
+
+
 def runs_with_figures(results: Results) -> Iterator[Reached]:
     """List a question's runs that learned from answers, on tasks whose scale was run."""
     last = {(row["setting"], row["seed"]): row for row in results.curves}  # in the order of rounds
     for name, rows in results.runs.items():
         setting = results.settings[name]
         config = setting.run_config(setting.seeds[0])
-        learned = source_entry(config.reward.source).labels and not teacher_entry(config.teacher).control
-        ends = _ends(results, name) if learned else None
-        if ends:
+        answered = source_entry(config.reward.source).labels and not teacher_entry(config.teacher).control
+        if answered and setting.scale and (ends := setting.scale.ends(results.runs)):
             zero, one = ends
             task = config.env_id + f", {config.feedback.goal}" * (config.feedback.goal is not None)
             for row in rows:
-                part = (float(row[_measure(results, name)]) - zero) / (one - zero)
-                figures = dict(_finite({**row, **last.get((name, row["seed"]), {})}))
-                yield Reached(task, part, figures)
+                part = (float(row[setting.scale.measure]) - zero) / (one - zero)
+                yield Reached(task, part, _finite({**row, **last.get((name, row["seed"]), {})}, KNOWN))
 
 
-def _measure(results: Results, name: str) -> str:
-    scale = results.settings[name].scale
-    return scale.measure if scale else "true_return_mean"
+def sections(results_dir: Path) -> list[Section]:
+    """Collect the figures of all runs, and those of the rewards that were judged by the true one."""
+    runs = [run for results in results_with_rows(results_dir) for run in runs_with_figures(results)]
+    judged = list(learned(read_rows(results_dir / "relearned" / "runs.csv"), results_dir))
+    own, fresh = ([Reached(j.task, part(j), _finite(j.row, JUDGED)) for j in judged] for part in PARTS)
+    return [
+        Section("What a user knows", "the return", KNOWN, runs),
+        Section(
+            "Judged by the true reward, and the run's own policy", "the return of the run's own policy", JUDGED, own
+        ),
+        Section("Judged by the true reward, and a fresh policy", "the return of a fresh policy", JUDGED, fresh),
+    ]
 
 
-def _ends(results: Results, name: str) -> tuple[float, float] | None:
-    """Find what counts as 0 and as 1 for a setting; None where that wasn't run."""
-    scale = results.settings[name].scale
-    better = scale.better(results.runs) if scale else None
-    if scale is None or better is None or not results.runs.get(scale.floor):
-        return None
-    zero, one = (interquartile_mean(scale.of(end, results.runs)) for end in (scale.floor, better))
-    return (zero, one) if one > zero else None
+BY_TRUE = "Judged by the true reward"
+PARTS = (attrgetter("own"), attrgetter("relearned"))
 
 
-def _finite(row: Row) -> Iterator[tuple[str, float]]:
-    for column in FIGURES:
-        value = row.get(column, "")
-        if value not in ("", None) and math.isfinite(float(value)):
-            yield column, float(value)
+def _finite(row: Row, columns: Collection[str]) -> dict[str, float]:
+    told = {column: float(row[column]) for column in columns if row.get(column) not in ("", None)}
+    return {column: value for column, value in told.items() if math.isfinite(value)}
 
 
 def pooled(runs: Sequence[Reached], column: str) -> tuple[float, float, int, int] | None:
@@ -146,46 +180,50 @@ def page(results_dir: Path = Path("results")) -> str:
     Raises:
         ValueError: If no task has enough runs.
     """
-    runs = [run for results in results_with_rows(results_dir) for run in runs_with_figures(results)]
-    found = {column: got for column in FIGURES if (got := pooled(runs, column))}
+    found = [section for section in sections(results_dir) if section.ranked]
     if not found:
         raise ValueError(f"no task in {results_dir} has 2 runs that learned from answers; do them first")
-    ranked = sorted(found, key=lambda column: -abs(found[column][1]))
-    return "\n".join(_lines(runs, found, ranked, listed_older(results_dir)))
+    return "\n".join(_lines(found, listed_older(results_dir)))
 
 
-def _lines(
-    runs: Sequence[Reached],
-    found: Mapping[str, tuple[float, float, int, int]],
-    ranked: Sequence[str],
-    older: Mapping[str, str],
-) -> Iterator[str]:
-    best = ranked[0]
+def _lines(found: Sequence[Section], older: Mapping[str, str]) -> Iterator[str]:
     yield "<!-- Made by `python -m experiments.measurements.foretells`; what is changed here by hand is lost. -->"
     yield "# Which figure foretells the return?\n"
-    yield (
-        f"**Of {len(ranked)} figures of a run's reward model, the {FIGURES[best]} goes most with the return: rank "
-        f"correlation {_signed(found[best][1])} over {found[best][2]} runs, within their {found[best][3]} tasks.**\n"
-    )
+    yield f"**{' '.join(map(_answer, found))}**\n"
     yield f"{(__doc__ or '').partition(chr(10) * 2)[2]}"
     yield "```\npython -m experiments.measurements.foretells\n```\n"
     if "foretells" in older:
         yield f"**Older than the present code:** {older['foretells']}.\n"
-    yield "## All tasks together\n\nBoth sides less their task's mean: easy tasks don't pass for good rewards.\n"
+    for section in found:
+        yield from _section(section)
+    yield HOW_TO_READ
+
+
+def _answer(section: Section) -> str:
+    best, (_, spearman, runs, tasks) = next(iter(section.ranked.items()))
+    return (
+        f"Of {len(section.ranked)} figures the {section.figures[best]} goes most with {section.returns}: rank "
+        f"correlation {_signed(spearman)} over {runs} runs, within their {tasks} tasks."
+    )
+
+
+def _section(section: Section) -> Iterator[str]:
+    names, ranked = section.figures, section.ranked
+    yield f"## {section.title}\n"
+    yield "All tasks together, both sides less their task's mean: easy tasks don't pass for good rewards.\n"
     yield "| figure | Spearman | Pearson | runs | tasks |\n|---|---|---|---|---|"
-    for column in ranked:
-        pearson, spearman, n, tasks = found[column]
-        yield f"| {FIGURES[column]} (`{column}`) | {_signed(spearman)} | {_signed(pearson)} | {n} | {tasks} |"
-    tables = {column: of_tasks(runs, column) for column in ranked}
-    tasks_of = dict.fromkeys(task for table in tables.values() for task in table)
-    yield f"\n## Task by task\n\nSpearman's coefficient, where a task has {FEWEST} runs or more.\n"
-    yield f"| task | runs | {' | '.join(FIGURES[column] for column in ranked)} |"
-    yield "|---" * (len(ranked) + 2) + "|"
+    for column, (pearson, spearman, n, tasks) in ranked.items():
+        yield f"| {names[column]} (`{column}`) | {_signed(spearman)} | {_signed(pearson)} | {n} | {tasks} |"
+    tables = {column: of_tasks(section.runs, column) for column in ranked}
+    if tasks_of := dict.fromkeys(task for table in tables.values() for task in table):
+        yield f"\nSpearman's coefficient task by task, where one has {FEWEST} runs or more.\n"
+        yield f"| task | runs | {' | '.join(names[column] for column in ranked)} |"
+        yield "|---" * (len(ranked) + 2) + "|"
     for task in tasks_of:
         cells = [_signed(tables[c][task][1]) if task in tables[c] else "" for c in ranked]
         n = max(table[task][2] for table in tables.values() if task in table)
         yield f"| {task} | {n} | {' | '.join(cells)} |"
-    yield HOW_TO_READ
+    yield ""
 
 
 def _signed(value: float) -> str:

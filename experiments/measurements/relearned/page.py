@@ -1,0 +1,129 @@
+"""The page, and its figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from numpy import clip
+
+from experiments.harness.made import made_with
+from experiments.harness.older import listed_older
+from experiments.harness.settings import Row
+from experiments.measurements.relearned.parts import Learned, learned
+from experiments.measurements.relearned.runs import FRESH, JUDGED_ON
+from rlhf_gym.plots import COLOURS, INK, MORE_COLOURS, SMALL, dress
+from rlhf_gym.stats import interquartile_mean
+
+METRICS = {
+    "gap_accuracy": "pair accuracy",
+    "calibration_error": "ECE",
+    "correlation": "Pearson, per step",
+    "segment_spearman": "Spearman, per segment",
+    "epic": "EPIC",
+    "dard": "DARD",
+}
+"""What the table shows, and what it calls it; `runs.csv` has all that `evaluate --reward` tells."""
+LOWEST, HIGHEST = -0.5, 1.75  # parts beyond are drawn at the edge
+
+ABOUT = f"""\
+A reward and the policy that it teaches grow up together: the answers are about what that policy did, so that the reward
+has to be right there alone. A fresh policy that learns from the reward, frozen, goes elsewhere at first (McKinney et
+al. 2023, arXiv 2301.03652). Here each run has the settings and the seed of its question's; then its reward is judged on
+fresh trajectories, as `rlhf-gym evaluate DIR --reward` does, and a policy of another seed ({FRESH} more) learns from it
+for as many steps, as by `rlhf-gym relearn DIR`.
+"""
+HOW_TO_READ = f"""\
+A part is of what the best PPO on the true reward, or on the goal, gains over an untrained policy, by the runs of the
+same question; both policies are deterministic, on the same episodes of the unmodified environment. Interquartile means
+over the rewards, of fewer than 4 the mean, and lowest to highest. *Learned more* counts the fresh policies that earn
+more of the learned reward than the run's own: one that does, and is worth less, has found what the reward is wrong
+about; one that earns less has failed to learn. Figures are means over the rewards, each on trajectories of
+{JUDGED_ON["all"]}.
+Which of them foretells what a fresh policy learns is on the page [foretells](../foretells/README.md).
+"""
+
+
+def write(rows: Sequence[Row], results_dir: Path) -> None:
+    """Write the page and the figure."""
+    folder, found = results_dir / "relearned", list(learned(rows, results_dir))
+    draw(found).savefig(folder / "relearned.png", dpi=150)
+    text = "\n".join(_lines(rows, by_task(found), listed_older(results_dir)))
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def by_task(found: Sequence[Learned]) -> dict[str, list[Learned]]:
+    """Group them, in the order in which tasks come."""
+    return {task: [one for one in found if one.task == task] for task in dict.fromkeys(one.task for one in found)}
+
+
+def answer(tasks: Mapping[str, Sequence[Learned]]) -> str:
+    """Say what fresh policies reach beside the runs' own, in the mean over tasks and where they lose most."""
+    means = {task: [interquartile_mean([getattr(one, who) for one in of]) for who in WHO] for task, of in tasks.items()}
+    own, fresh = (sum(each[n] for each in means.values()) / len(means) for n in range(2))
+    worst = min(means, key=lambda task: means[task][1] - means[task][0])
+    return (
+        f"On {len(tasks)} tasks policies that learn from a run's frozen reward reach {_number(fresh)} of the best "
+        f"PPO's gain in the mean, the runs' own {_number(own)}; they fall furthest behind on {worst}, with "
+        f"{_number(means[worst][1])} beside {_number(means[worst][0])}."
+    )
+
+
+WHO = ("own", "relearned")
+
+
+def _lines(rows: Sequence[Row], tasks: Mapping[str, Sequence[Learned]], older: Mapping[str, str]) -> Iterator[str]:
+    yield "<!-- Made by `python -m experiments.measurements.relearned`; what is changed here by hand is lost. -->"
+    yield "# What does a fresh policy make of a learned reward?\n"
+    yield f"**{answer(tasks)}**\n"
+    yield ABOUT
+    yield "```\npython -m experiments.measurements.relearned\n```\n"
+    if "relearned" in older:
+        yield f"**Older than the present code:** {older['relearned']}.\n"
+    yield "![Fresh policies beside the runs' own, a dot for each reward](relearned.png)\n"
+    yield f"| task | labels | rewards | the run's own | relearned | learned more | {' | '.join(METRICS.values())} |"
+    yield "|---" * (6 + len(METRICS)) + "|"
+    for task, of in tasks.items():
+        parts = [_spread([getattr(one, who) for one in of]) for who in WHO]
+        more = sum(float(one.row["relearned_learned_return"]) > float(one.row["own_learned_return"]) for one in of)
+        cells = [of[0].row["labels"], str(len(of)), *parts, f"{more} of {len(of)}", *_figures(of)]
+        yield f"| {task} | {' | '.join(cells)} |"
+    yield f"\n## How to read it\n\n{HOW_TO_READ}"
+    yield "## Made with\n\n`runs.csv` has the command of every row.\n"
+    yield from made_with(rows)
+
+
+def _figures(of: Sequence[Learned]) -> Iterator[str]:
+    for metric in METRICS:
+        told = [float(value) for one in of if (value := one.row[f"all_{metric}"])]
+        yield _number(sum(told) / len(told)) if told else "–"
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{_number(interquartile_mean(values))} ({_number(min(values))} to {_number(max(values))})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def draw(found: Sequence[Learned]) -> Figure:
+    """Draw a dot for each reward: its own run's policy across, the fresh one up."""
+    figure = Figure(figsize=(8.0, 5.4), layout="constrained")
+    ax = figure.subplots()
+    ax.plot([LOWEST, HIGHEST], [LOWEST, HIGHEST], color="#8c8c8c", linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
+    for edge in (0, 1):
+        ax.axhline(edge, color="#e6e6e6", linewidth=0.8, zorder=0)
+        ax.axvline(edge, color="#e6e6e6", linewidth=0.8, zorder=0)
+    for (task, of), colour in zip(by_task(found).items(), COLOURS + MORE_COLOURS, strict=False):
+        own, fresh = (clip([getattr(one, who) for one in of], LOWEST, HIGHEST) for who in WHO)
+        ax.plot(own, fresh, "o", color=colour, markersize=6, alpha=0.85, markeredgewidth=0, clip_on=False, label=task)
+    ax.set(xlim=(LOWEST, HIGHEST), ylim=(LOWEST, HIGHEST), aspect="equal")
+    ax.set_xlabel("the run's own policy", color=INK)
+    ax.set_ylabel("a fresh policy, on the same reward frozen", color=INK)
+    dress(ax)
+    figure.legend(loc="outside right center", frameon=False, fontsize=9, labelcolor=INK, labelspacing=0.8)
+    said = "parts of what the best PPO gains on the true reward, or on the goal · dashed: as much as the run's own"
+    figure.supxlabel(said, **SMALL)
+    return figure
