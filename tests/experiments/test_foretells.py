@@ -1,9 +1,23 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from experiments.measurements.foretells import Reached, correlations, main, of_tasks, pooled, runs_with_figures
+from experiments.measurements.foretells import (
+    JUDGED,
+    Reached,
+    correlations,
+    main,
+    of_tasks,
+    page,
+    pooled,
+    runs_with_figures,
+    sections,
+)
 from experiments.measurements.fractions import results_with_rows
 from rlhf_gym.sweeps.records import append_rows
+
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 def reached(task, pairs):
@@ -44,6 +58,24 @@ def test_a_run_s_figures_are_those_of_its_last_round_and_its_return_is_a_part_of
     append_rows(tmp_path / "mujoco" / "curves.csv", rounds)
     (results,) = results_with_rows(tmp_path)
     assert list(runs_with_figures(results)) == [Reached("Hopper-v5", 0.5, {"disagreement": 0.25})]
+
+
+def test_a_judged_reward_stands_beside_its_own_policy_and_beside_the_fresh_one(tmp_path):
+    ends = {"hopper_ppo_true_reward": 110, "hopper_untrained_policy": 10}
+    rows = [{"setting": setting, "seed": 0, "true_return_mean": value} for setting, value in ends.items()]
+    append_rows(tmp_path / "mujoco" / "runs.csv", rows)
+    judged = {"question": "mujoco", "setting": "hopper_50", "seed": 0, "env_id": "Hopper-v5", "goal": ""}
+    figures = dict.fromkeys(JUDGED, "") | {"all_epic": 0.25}
+    append_rows(tmp_path / "relearned" / "runs.csv", [{**judged, "own": 60, "relearned": 35, **figures}])
+    _, own, fresh = sections(tmp_path)
+    assert own.runs == [Reached("Hopper-v5", 0.5, {"all_epic": 0.25})]
+    assert fresh.runs == [Reached("Hopper-v5", 0.25, {"all_epic": 0.25})]
+
+
+def test_the_page_is_of_the_rows_that_are_there_now():
+    assert (RESULTS / "foretells" / "README.md").read_text(encoding="utf-8") == page(RESULTS), (
+        "run python -m experiments.measurements.foretells"
+    )
 
 
 def test_too_few_runs_are_refused_with_one_line(tmp_path, capsys):
