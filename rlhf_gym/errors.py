@@ -16,10 +16,18 @@ class BadInput(ValueError):
     """A mistake of the user's, told in one line: which argument, what came, what was expected, what to do.
 
     Any other error is a mistake of ours, or of code that we call, and is shown with its traceback. What came may be a
-    file's content: of a long message, the middle is left out, and half characters are escaped.
+    file's content: of a long message, the middle is left out, and what no screen shows, such as a terminal's escape
+    sequences, is escaped.
     """
 
     def __str__(self) -> str:
         """The message, as any screen shows it."""
-        text = " ".join(super().__str__().encode(errors="backslashreplace").decode().split())
+        text = printable(" ".join(super().__str__().split()))
         return text if len(text) <= MOST else f"{text[: MOST // 2]} ... {text[-MOST // 2 :]}"
+
+
+def printable(text: str) -> str:
+    """Escape what no screen shows: half characters, and those that a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

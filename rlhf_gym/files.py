@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,6 +47,15 @@ def move_files(source: Path, place: Path) -> None:
         folder.rmdir()
     source.rmdir()
     to_disk(place)
+
+
+def sha256(file: Path) -> str:
+    """Compute a file's checksum, in hexadecimal digits, a megabyte of it in memory at a time."""
+    found = hashlib.sha256()
+    with file.open("rb") as opened:
+        while part := opened.read(2**20):
+            found.update(part)
+    return found.hexdigest()
 
 
 def to_disk(path: Path) -> None:

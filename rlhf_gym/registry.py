@@ -418,6 +418,8 @@ def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         parameters = inspect.signature(factory).parameters
     except ValueError as error:  # some of Python's own
         raise BadInput(f"{factory!r} doesn't tell its parameters; name a function or class of your own") from error
+    if unnamed := [p.name for p in parameters.values() if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]:
+        raise BadInput(f"{factory!r} takes {', '.join(unnamed)} by place alone; name one whose parameters have names")
     return {name: p for name, p in parameters.items() if p.kind in kinds}
 
 

@@ -491,3 +491,30 @@ def test_quality_makes_no_store_where_there_is_none(say: Say, tmp_path: Path) ->
     status, out, err = say("quality", tmp_path)
     assert (status, out) == (2, "") and f"{tmp_path} holds no preferences.db; use the directory of a run" in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("export", "--output"), "output"),
+        (("export", "--policy"), "policy"),
+        (("plot", "--output"), "output"),
+        (("watch", "--output"), "output"),
+        (("evaluate", "--reward", "--output"), "output"),
+    ],
+)
+def test_a_place_below_a_file_is_refused_before_anything_is_made(
+    say: Say, trained: Path, tmp_path: Path, words: tuple[str, ...], named: str
+) -> None:
+    file = tmp_path / "a file"
+    file.touch()
+    ending = {"plot": ".png", "watch": ".gif"}.get(words[0], ".zip" if named == "policy" else "")
+    place = file / f"new{ending}"
+    status, out, err = say(words[0], trained, *words[1:], place)
+    assert (status, out) == (2, "") and f"{named} is {place}, and {file} is no folder; use another place" in err
+
+
+def test_preferences_are_not_imported_into_memory(say: Say, trained: Path, tmp_path: Path) -> None:
+    assert say("export", trained, "--output", tmp_path / "kept")[0] == 0
+    status, _, err = say("import", tmp_path / "kept", "--store", "sqlite://")
+    assert status == 2 and "store is sqlite://, which is gone when this ends; use sqlite:///preferences.db" in err

@@ -162,6 +162,11 @@ def test_what_does_not_tell_its_parameters_is_refused() -> None:
         make("teacher", "builtins:dict", {})
 
 
+def test_what_takes_its_arguments_by_place_alone_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"sin> takes x by place alone; name one whose parameters have names"):
+        make("query.scheme", "math:sin", {})
+
+
 def test_a_goal_of_other_arguments_is_refused_by_their_names(here: Path) -> None:
     with pytest.raises(BadInput, match="can't be called with 3 arguments .* a function of observations, actions, next"):
         load("feedback.goal", "my_own_things:eager")

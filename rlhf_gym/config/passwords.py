@@ -30,7 +30,7 @@ def command_without_passwords(words: Sequence[str]) -> str:
 
 def _blotted(word: str) -> str:
     end = '"' if word[:1] in "{[" else ""  # in JSON, where a URL ends
-    word = re.sub(rf"(://[^:/@{end}]*):[^@{end}]*@", r"\1:***@", word)
+    word = re.sub(rf"(://[^:/{end}]*):[^@{end}]*@", r"\1:***@", word)
     return re.sub(rf"([?&](?:ssl)?password=)[^&{end}]*", r"\1***", word)
 
 

@@ -12,7 +12,15 @@ _NUMBER = re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$|^[-+
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe one, which also reads numbers with an exponent but no point."""
+    """PyYAML's safe one, which also reads numbers with an exponent but no point, and refuses a name said twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Make a mapping; PyYAML's own takes the last of equal names in silence."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]  # before `<<` adds others
+        if twice := next((name for i, name in enumerate(names) if name in names[:i] and name != "<<"), None):
+            line = next(key.start_mark.line + 1 for key, _ in reversed(node.value) if key.value == twice)
+            raise yaml.YAMLError(f"line {line} says {twice} once more; say it once")
+        return super().construct_mapping(node, deep=deep)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -63,9 +63,9 @@ def assess(history: Iterable[Given], queries: Iterable[Query], *, reliability: b
     standing: dict[str, dict[str, Given]] = defaultdict(dict)
     undone = Counter[str]()
     for given in history:
-        standing[given.who].pop(given.query_id, None)
+        stood = standing[given.who].pop(given.query_id, None)
         if given.answer is None:
-            undone[given.who] += 1
+            undone[given.who] += stood is not None
         else:
             standing[given.who][given.query_id] = given
     asked = {query.id: query for query in queries}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from rlhf_gym.errors import printable
 from rlhf_gym.quality.groups import Groups
 from rlhf_gym.quality.reliability import Reliability
 
@@ -126,7 +127,7 @@ def _reliability(people: Sequence[Reliability]) -> list[str]:
     rows = [["who", "chooses the better one", "left of equal ones", "random answers", "so"]]
     for one in sorted(people, key=lambda person: -person.better):
         figures = ((one.better, one.interval), (one.left, one.left_interval))
-        rows.append([_printable(one.who), *(f"{p:.0%} ({low:.0%} to {high:.0%})" for p, (low, high) in figures)])
+        rows.append([printable(one.who), *(f"{p:.0%} ({low:.0%} to {high:.0%})" for p, (low, high) in figures)])
         rows[-1] += ["-" if one.at_random is None else f"{one.at_random:.0%}", one.verdict]
     tied = {one.tied for one in people} - {None}
     return [
@@ -142,7 +143,7 @@ def _groups(groups: Groups) -> list[str]:
     if not groups.clear:
         return ["two groups with different goals: not to be seen in these answers"]
     named = [
-        ", ".join(f"{_printable(who)} ({p[group]:.0%})" for who, p in groups.members.items() if p[group] >= 0.5)
+        ", ".join(f"{printable(who)} ({p[group]:.0%})" for who, p in groups.members.items() if p[group] >= 0.5)
         for group in range(2)
     ]
     return [
@@ -157,16 +158,12 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["   ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
-def _printable(name: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in name)  # it may come over the net
-
-
 def _row(person: PersonQuality) -> list[str]:
     low, median, high = person.seconds or (0, 0, 0)
     bottom, top = person.left.interval or (0, 0)
     shares = (person.repeated, person.mirrored, person.checks, person.ties, person.skips)
     return [
-        _printable(person.who),
+        printable(person.who),
         str(person.answers),
         str(person.undone),
         f"{median:.1f} ({low:.1f} to {high:.1f})" if person.seconds else "-",

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.registry import make
 from rlhf_gym.rewards.metrics.judged import Judged
-from rlhf_gym.rewards.metrics.metric import measure
+from rlhf_gym.rewards.metrics.metric import make_metric, measure
 
 
 class Row(NamedTuple):
@@ -154,7 +153,7 @@ def report_source(name: str, about: str, judged: Judged, rows: Sequence[Row] = R
 
 def _figure(row: Row, judged: Judged) -> Figure:
     try:
-        value = measure(make("metric", row.metric, row.options), judged)
+        value = measure(make_metric(row.metric, row.options), judged)
     except BadInput as error:
         return Figure(None, str(error))
     return Figure(value) if math.isfinite(value) else Figure(None, CONSTANT)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-from rlhf_gym.files import to_disk
+from rlhf_gym.files import sha256, to_disk
 
 SUMS = "SHA256SUMS"
-AT_ONCE = 2**20  # bytes
 
 
 def write_checksums(folder: Path) -> None:
     """Write the checksum of every file in a folder, subfolders included, once all of them are on the disk."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    lines = [f"{_checksum(file)}  {file.relative_to(folder).as_posix()}\n" for file in files]
+    lines = [f"{sha256(file)}  {file.relative_to(folder).as_posix()}\n" for file in files]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
     for file in (*files, folder / SUMS):
         to_disk(file)
@@ -34,16 +32,8 @@ def find_damage(folder: Path) -> str | None:
             written, _, name = line.partition("  ")
             if not (folder / name).is_file():
                 return f"{name or repr(line)} is missing"
-            if _checksum(folder / name) != written:
+            if sha256(folder / name) != written:
                 return f"{name} has changed"
     except (OSError, ValueError) as error:
         return f"{SUMS} can't be read: {error}"
     return None if lines else f"{SUMS} is empty"
-
-
-def _checksum(file: Path) -> str:
-    found = hashlib.sha256()
-    with file.open("rb") as opened:
-        while part := opened.read(AT_ONCE):
-            found.update(part)
-    return found.hexdigest()

@@ -22,6 +22,7 @@ try:
 except ImportError:  # Windows has no advisory locks: there, don't write one folder from two processes at once
     fcntl = None  # type: ignore[assignment]
 
+DRAWN = ("env_steps", "labels", "true_return")  # of each round
 FILES = ("config.yaml", "provenance.json", "metrics.csv", "summary.json", "policy.zip", "preferences.db", "asked.json")
 ASKED = "asked.json"
 FOLDERS = ("tensorboard", "checkpoints", "reward_model")
@@ -226,6 +227,9 @@ def read_run(path: str | Path) -> Run:
         summary = json.loads((path / "summary.json").read_text())
         if not is_finished(path):
             raise ValueError("no figures in summary.json")
+        for where, there, names in (("metrics.csv", metrics[:1], DRAWN), ("summary.json", [summary], ("labels",))):
+            if lacking := [name for name in names for figures in there if name not in figures]:
+                raise ValueError(f"{where} has no {lacking[0]}")
         return Run(path, config, summary, metrics)
     except UNREADABLE as error:
         again = f"run it again, or let rlhf-gym resume {shlex.quote(str(path))} write a cut summary.json anew"

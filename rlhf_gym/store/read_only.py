@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.store.schema import SCHEMA_VERSION
 
 
@@ -24,7 +25,14 @@ def _connect(file: Path) -> sqlite3.Connection:
     With a write-ahead log SQLite needs to write beside it, unless it may take it that nobody else writes. Where a log
     is there somebody may, and its own files beside it are, too.
     """
-    how = "mode=ro" if Path(f"{file}-wal").exists() else "immutable=1"
+    log = Path(f"{file}-wal")
+    logged = log.exists() and log.stat().st_size > 0
+    if logged and not Path(f"{file}-shm").exists():
+        raise BadInput(
+            f"{file} has a write-ahead log, which can't be read in a folder that can't be written; copy both it and "
+            f"{log.name} to another one, and use them there"
+        )
+    how = "mode=ro" if logged else "immutable=1"
     connection = sqlite3.connect(f"{file.as_uri()}?{how}", uri=True, check_same_thread=False)
     try:
         if connection.execute("SELECT value FROM rlhf_gym_meta WHERE name = 'schema_version'").fetchone() == ("4",):

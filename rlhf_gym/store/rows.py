@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -31,8 +32,8 @@ def query_to_row(query: Query) -> dict[str, Any]:
         value = getattr(query, name)
         if isinstance(value, str):
             check_text(f"{name} of query {ascii(query.id)}", value)
-        if kind is int and not -(2**63) <= value < 2**63:
-            raise BadInput(f"{name} of query {ascii(query.id)} is {value}; expected a number of at most 64 bits")
+        if kind is int:
+            check_number(f"{name} of query {ascii(query.id)}", value)
     return {name: _plain(getattr(query, name), kind) for name, kind in QUERY_FIELDS.items()}
 
 
@@ -73,6 +74,16 @@ def check_text(name: str, text: str) -> None:
     """
     if "\0" in text or text.encode(errors="replace").decode() != text:
         raise BadInput(f"{name} is {ascii(text)}; expected whole characters other than NUL")
+
+
+def check_number(name: str, number: int) -> None:
+    """Refuse a whole number that not every database holds.
+
+    Raises:
+        BadInput: If it is beyond 64 bits.
+    """
+    if not -(2**63) <= number < 2**63:
+        raise BadInput(f"{name} is {reprlib.repr(number)}; expected a number of at most 64 bits")
 
 
 def row_to_query(row: Row[Any], options: Sequence[Segment]) -> Query:

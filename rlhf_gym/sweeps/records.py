@@ -13,11 +13,15 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """Read all rows, as text; none if there is no such file.
 
     Raises:
-        ValueError: If the file is empty or cut short, or a row doesn't fit the header.
+        ValueError: If the file is empty, damaged or cut short, or a row doesn't fit the header.
     """
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
+    try:
+        with path.open(newline="", encoding="utf-8") as file:  # or a value with "\r\n" would be another one
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}); restore it from a copy, or move it away") from error
     if not text:
         raise ValueError(f"{path} is empty; remove it")
     if not text.endswith("\n"):

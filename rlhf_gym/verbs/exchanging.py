@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.verbs.arguments import OfRun, RunDir, config_of, config_there, spaces_of, store_of
+from rlhf_gym.verbs.arguments import OfRun, RunDir, check_output, config_of, config_there, spaces_of, store_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Export:
         from rlhf_gym.store.exchange import export
 
         config, output = config_there(self.run_dir), self.output or self.run_dir / "export"
+        check_output("output", output, folder=True)
         with store_of(self.run_dir) as store:
             store.check_one_run()
             n = export(store, output, spaces=spaces_of(config, self.run_dir), parquet=not self.no_parquet)
@@ -94,6 +95,8 @@ class Import:
             wanted = wanted_by_run(config.env_id, *spaces_of(config, self.run_dir), config.segment_length)
         there, run = self.run_dir, self.of_run
         with store_of(there, run=run) if there else PreferenceStore(self.store or "", run=run) as store:
+            if store.in_memory:
+                raise BadInput(f"store is {self.store}, which is gone when this ends; use sqlite:///preferences.db")
             store.check_one_run()
             added = add_preferences(preferences, store, wanted)
         print(f"{added.new} preferences are new, {added.known} were there already")

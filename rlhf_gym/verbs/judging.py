@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.registry import make
-from rlhf_gym.verbs.arguments import check_played
+from rlhf_gym.verbs.arguments import check_output, check_played
 
 if TYPE_CHECKING:
     from rlhf_gym.reward_report import RunJudged
@@ -24,6 +23,8 @@ def report_reward(asked: Evaluate) -> None:
 
     if asked.map:
         check_variables(asked.run_dir, *asked.map)  # before episodes are played
+    if asked.map or asked.output:
+        check_output("output", asked.output or asked.run_dir, folder=True)
     run = judge_run(asked.run_dir, n_episodes=asked.n_episodes, seed=asked.seed)
     figures = _drawn(asked, run)
     known = {row.metric for row in ROWS}
@@ -58,9 +59,9 @@ def measured(
     import math
 
     from rlhf_gym.reward_report import judging_of
-    from rlhf_gym.rewards.metrics.metric import measure
+    from rlhf_gym.rewards.metrics.metric import make_metric, measure
     from rlhf_gym.rewards.metrics.quadratic import with_true_function
 
     judged = with_true_function(judging_of(run_dir, config)(episodes))
-    values = {name: measure(make("metric", name, {}), judged) for name in names}
+    values = {name: measure(make_metric(name, {}), judged) for name in names}
     return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -6,7 +6,6 @@ What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it run
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from tyro.conf import Positional, arg
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import check_name
-from rlhf_gym.verbs.arguments import RunDir, check_code, check_played, config_there
+from rlhf_gym.verbs.arguments import RunDir, check_code, check_output, check_played, config_there
 from rlhf_gym.verbs.judging import measured, report_reward
 
 if TYPE_CHECKING:
@@ -107,9 +106,7 @@ class Watch:
 
         output = self.output or self.run_dir / "policy.gif"
         check_format(output)
-        folder = output.parent  # asked of before it plays and draws
-        if self.run_dir.is_dir() and folder.exists() and not os.access(folder, os.W_OK):
-            raise BadInput(f"output is {output}, in a folder that can't be written; name another file by --output")
+        check_output("output", output)
         config, episodes = play_run(self.run_dir, n_episodes=self.n_episodes, seed=self.seed)
         frames = np.concatenate([replay(episode) for episode in episodes])
         clip = write_clip(
@@ -144,6 +141,7 @@ class Plot:
 
         if self.output.suffix not in (".png", ".svg", ".pdf"):
             raise BadInput(f"output is {self.output}; use a name that ends in .png, .svg or .pdf")
+        check_output("output", self.output)
         runs = [read_run(run_dir) for given in self.run_dirs for run_dir in _runs_of(given)]
         learning_curve(runs, self.output, interval=self.interval, seconds=self.seconds)
         print(f"wrote {self.output}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.verbs.arguments import check_code, config_there
+from rlhf_gym.verbs.arguments import check_code, check_output, config_there
 
 if TYPE_CHECKING:
     from rlhf_gym.verbs.exchanging import Export
@@ -26,6 +26,7 @@ def export_policy(asked: Export, path: Path) -> str:
             raise BadInput(f"{name} is of another export and policy is {path}; leave one of them out")
     if path.suffix != ".zip" or path.exists():
         raise BadInput(f"policy is {path}; name a new file that ends in .zip")
+    check_output("policy", path)
     config = config_there(asked.run_dir)
     check_code(config, asked.run_dir, "env_id", "algo")
     sb3 = saved_policy(asked.run_dir, config).sb3

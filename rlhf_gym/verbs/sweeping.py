@@ -12,6 +12,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.verbs.arguments import check_output
 from rlhf_gym.verbs.interrupts import interrupted_by_signals
 
 
@@ -47,6 +48,7 @@ class Sweep:
         from rlhf_gym.sweeps.sweep import reached, sweep
 
         out = self.out or Path("sweeps") / self.file.stem
+        check_output("out", out, folder=True)
         with interrupted_by_signals():
             failed = sweep(
                 self.file,

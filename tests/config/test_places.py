@@ -56,6 +56,7 @@ def test_the_file_of_a_database_url(url: str | None, file: str | None) -> None:
         ("postgresql://h/db?password=it's x&user=ann", "'postgresql://h/db?password=***&user=ann'"),
         ('postgresql://ann:se"cret@h/db?password=a"b', "'postgresql://ann:***@h/db?password=***'"),
         ('{"a": "http://x:1/", "b": "me@x"}', """'{"a": "http://x:1/", "b": "me@x"}'"""),
+        ("postgresql://ann@my:secret@h/db", "'postgresql://ann@my:***@h/db'"),
         ("http://localhost:8000/v1", "http://localhost:8000/v1"),
     ],
 )

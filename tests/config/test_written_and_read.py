@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.config.mappings import read_yaml
 from rlhf_gym.errors import BadInput
 
 
@@ -86,3 +87,12 @@ def test_whole_numbers_may_be_written_as_floats_in_python_too_and_others_not():
     assert [(n, type(n)) for n in (config.total_timesteps, config.labels)] == [(60_000, int), (7, int)]
     with pytest.raises(BadInput, match="total_timesteps is 60000.5; expected int"):
         RLHFConfig(total_timesteps=60_000.5)
+
+
+def test_a_name_that_is_said_twice_is_refused_and_one_laid_over_an_alias_isn_t(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("labels: 5\nseed: 1\nlabels: 9\n")
+    with pytest.raises(BadInput, match=r"settings\.yaml can't be read: line 3 says labels once more; say it once"):
+        read_yaml(file)
+    file.write_text("one: &one {a: 1, b: 2}\nother: {<<: *one, b: 3}\n")
+    assert read_yaml(file)["other"] == {"a": 1, "b": 3}

@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import METRICS, make
 from rlhf_gym.rewards.metrics.correlation import correlation
 from rlhf_gym.rewards.metrics.judged import Judged
-from rlhf_gym.rewards.metrics.metric import measure
+from rlhf_gym.rewards.metrics.metric import make_metric, measure
 from rlhf_gym.rewards.metrics.pair_accuracy import pair_accuracy
 from rlhf_gym.rewards.metrics.spearman import spearman
 from rlhf_gym.segments import Ending, Trajectory
@@ -99,6 +100,17 @@ def test_pair_accuracy_is_that_of_sums_over_segments():
     # Segments of two steps: true sums 1, 3, 5 and 9; learned 1, 3, 5 and 0: three of six pairs are ordered alike.
     learned = [TRUE[0], np.array([0.0, 0.0])]
     assert pair_accuracy(length=2, pairs=20_000)(learned, TRUE) == pytest.approx(0.5, abs=0.02)  # 5 deviations: 0.018
+
+
+def test_rounding_is_no_difference_and_a_learned_tie_counts_half():
+    tenths = [np.full(40, 0.1), np.full(40, 0.1)]
+    assert math.isnan(pair_accuracy()([np.arange(40.0)] * 2, tenths))  # 25 tenths are 2.5, but not to the last digit
+    assert pair_accuracy(length=2)([np.zeros_like(one) for one in TRUE], TRUE) == 0.5
+
+
+def test_what_can_t_be_called_is_no_metric():
+    with pytest.raises(BadInput, match="metric is 'os:getcwd', which gives str; expected a function of the learned"):
+        make_metric("os:getcwd", {})
 
 
 def test_a_number_that_is_not_positive_is_refused():

@@ -144,7 +144,7 @@ def test_a_finished_run_on_a_read_only_medium_is_read_by_every_verb_that_looks(
         assert rlhf.labels == 8
     capsys.readouterr()
     assert cli.main(["watch", str(read_only)]) == 2
-    assert "a folder that can't be written; name another file by --output" in capsys.readouterr().err
+    assert "a folder that can't be written; use another place" in capsys.readouterr().err
     assert cli.main(["train", "--run-dir", str(read_only.parent / "another"), *TINY]) == 2
     assert "can't be made (Read-only file system)" in capsys.readouterr().err
 

@@ -140,6 +140,8 @@ def test_a_directory_that_is_not_there_holds_no_run(tmp_path: Path) -> None:
         ("metrics.csv", "round,env_steps\n1,many\n"),
         ("metrics.csv", "round,env_steps\n1\n"),
         ("metrics.csv", "round,env_steps\n1,2,3\n"),
+        ("metrics.csv", "round,env_steps\n1,2\n"),
+        ("summary.json", '{"a": 1}'),
     ],
 )
 def test_a_damaged_run_is_refused_in_one_line(name: str, content: str, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.batches import AT_ONCE
 from rlhf_gym.store.exchange import Exported, export, import_preferences, read_preferences, read_spaces
+from rlhf_gym.store.exchange.card import Contents, data_card
 from rlhf_gym.store.rows import query_to_row, segment_to_row
 from rlhf_gym.teachers import OracleTeacher
 
@@ -461,6 +462,14 @@ def test_the_data_card_says_what_is_in_the_folder(folder):
     assert "# Preferences over segments of Example-v0" in text
     assert "6 preferences by 2 teachers" in text and "2 left, 2 right, 1 tie, 1 skip" in text
     assert "segments of 5 steps" in text
+
+
+@pytest.mark.parametrize(
+    ("n", "name"), [(999, "n<1K"), (1000, "1K<n<10K"), (200_000, "100K<n<1M"), (5_000_000, "1M<n<10M"), (10**9, "n>1B")]
+)
+def test_the_size_classes_are_the_hub_s(n, name):
+    contents = Contents(n, teachers={"ann"}, options={2}, lengths={5})
+    assert f"- {name}\n" in data_card(contents, "preferences.jsonl")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("datasets") is None, reason="datasets isn't installed")

@@ -251,6 +251,14 @@ def test_version_4_is_read_where_nothing_can_be_written(tmp_path, monkeypatch):
     assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["preferences.db"]
 
 
+def test_a_log_that_nothing_can_be_written_beside_is_named(tmp_path, monkeypatch):
+    for name in ("preferences.db", "preferences.db-wal"):
+        (tmp_path / name).write_bytes(b"not empty")
+    monkeypatch.setattr("rlhf_gym.store.read_only.os.access", lambda *_: False)
+    with pytest.raises(ValueError, match="has a write-ahead log, .* copy both it and preferences.db-wal to another"):
+        PreferenceStore(tmp_path / "preferences.db")
+
+
 def test_files_beside_the_store_are_each_runs_own(stores, url):
     a, b, both = stores
     if url.startswith("postgresql"):

@@ -51,3 +51,14 @@ def test_an_empty_file_is_refused(tmp_path):
     path.write_text("")
     with pytest.raises(ValueError, match="is empty; remove it"):
         read_rows(path)
+
+
+def test_a_value_with_two_characters_at_a_line_s_end_comes_back_as_it_was(tmp_path):
+    append_rows(tmp_path / "rows.csv", [{"a": "one\r\ntwo", "b": "x"}])
+    assert read_rows(tmp_path / "rows.csv") == [{"a": "one\r\ntwo", "b": "x"}]
+
+
+def test_what_is_no_text_is_named(tmp_path):
+    (tmp_path / "rows.csv").write_bytes(b"a,b\n1,\xff\n")
+    with pytest.raises(ValueError, match=r"rows\.csv is damaged \(.*0xff.*\); restore it from a copy"):
+        read_rows(tmp_path / "rows.csv")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.registry import check_is, make
 from rlhf_gym.rewards.metrics.judged import Judged
 from rlhf_gym.segments import Array
 
@@ -15,7 +16,6 @@ OfRewards = Callable[[Sequence[Array], Sequence[Array]], float]
 nothing to tell it from."""
 OfJudged = Callable[[Judged], float]
 """All that is known of the trajectories and both rewards -> a number; likewise."""
-Metric = OfRewards | OfJudged
 
 
 class TooFew(BadInput):
@@ -31,6 +31,17 @@ class TooFew(BadInput):
 
     def __init__(self, metric: str, least: int, what: str, got: int, remedy: str = "play more episodes") -> None:
         super().__init__(f"{metric} needs at least {least} {what} and got {got}; {remedy}")
+
+
+def make_metric(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """Make a metric by its name.
+
+    Raises:
+        BadInput: If there is none, an option isn't its own, or what it gives can't be called.
+    """
+    metric: Callable[..., Any] = make("metric", name, options)
+    check_is("metric", name, metric, Callable, "a function of the learned and the true rewards, or of a Judged")
+    return metric
 
 
 def measure(metric: Callable[..., Any], judged: Judged) -> float:

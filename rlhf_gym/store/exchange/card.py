@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from rlhf_gym.errors import printable
 from rlhf_gym.preferences import Answer, Preference
 
 _CARD = """---
@@ -78,7 +79,7 @@ def data_card(contents: Contents, data_file: str) -> str:
         data_file: Name of the file that `datasets` reads.
     """
     tasks, n = sorted(contents.tasks), contents.n
-    title = f"Preferences over segments{' of ' if tasks else ''}{', '.join(tasks)}"
+    title = printable(f"Preferences over segments{' of ' if tasks else ''}{', '.join(tasks)}")
     front = {
         "pretty_name": title,
         "tags": ["reinforcement-learning", "rlhf", "preferences"],
@@ -99,7 +100,8 @@ def data_card(contents: Contents, data_file: str) -> str:
 
 def _size(n: int) -> str:
     """Name the size class as the Hub does."""
-    below = next(
-        (name for most, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")) if n < most), None
-    )
-    return below or "n>100K"
+    ends = ["1K", "10K", "100K", "1M", "10M", "100M", "1B"]
+    number = sum(n >= 10 ** (3 + i) for i in range(len(ends)))
+    if number == 0:
+        return f"n<{ends[0]}"
+    return f"n>{ends[-1]}" if number == len(ends) else f"{ends[number - 1]}<n<{ends[number]}"

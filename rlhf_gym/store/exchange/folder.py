@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from gymnasium import Space
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.files import move_files
+from rlhf_gym.files import move_files, sha256
 from rlhf_gym.preferences import Preference
 from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store.batches import batches
@@ -63,7 +62,7 @@ def export(store: PreferenceStore, directory: str | Path, *, spaces: Spaces | No
             "format": FORMAT,
             "preferences": contents.n,
             "spaces": described,
-            "sha256": {name: _sha256(written / name) for name in names},
+            "sha256": {name: sha256(written / name) for name in names},
         }
         (written / MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
         move_files(written, directory)
@@ -225,16 +224,8 @@ def _manifest(directory: Path) -> dict[str, Any]:
 
 def _check(file: Path) -> None:
     expected = _manifest(file.parent).get("sha256", {}).get(file.name)
-    if expected is not None and expected != _sha256(file):
+    if expected is not None and expected != sha256(file):
         raise BadInput(
             f"{file} isn't what was exported (its sha256 differs from {MANIFEST}'s); restore it from a copy, or, if "
             f"it was changed on purpose, move it elsewhere"
         )
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as content:
-        while part := content.read(2**20):
-            digest.update(part)
-    return digest.hexdigest()

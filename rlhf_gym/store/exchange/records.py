@@ -19,6 +19,7 @@ from rlhf_gym.kinds import answer_text, check_query, find_kind
 from rlhf_gym.kinds.made import ARRAYS, origin_from_json, origin_to_json
 from rlhf_gym.preferences import QUERY_FIELDS, Preference, Query
 from rlhf_gym.segments import Segment
+from rlhf_gym.store.rows import check_number, check_text
 
 Record = dict[str, Any]
 
@@ -130,10 +131,10 @@ def _check_value(name: str, value: Any) -> None:
     Raises:
         ValueError: Naming it.
     """
-    if isinstance(value, str) and ("\0" in value or value != value.encode(errors="replace").decode()):
-        raise ValueError(f"{name} is {ascii(value)}; expected whole characters other than NUL")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError(f"{name} is {reprlib.repr(value)}; expected a number of at most 64 bits")
+    if isinstance(value, str):
+        check_text(name, value)
+    if isinstance(value, int):
+        check_number(name, value)
     if name in ("shown_at", "answered_at") and value is not None and not math.isfinite(value):
         raise ValueError(f"{name} is {value}; expected seconds since 1970")
 
