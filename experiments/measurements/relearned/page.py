@@ -37,10 +37,10 @@ for as many steps, as by `rlhf-gym relearn DIR`.
 HOW_TO_READ = f"""\
 A part is of what the best PPO on the true reward, or on the goal, gains over an untrained policy, by the runs of the
 same question. Both policies are deterministic, on the same episodes of the unmodified environment: as many as there,
-but others. Interquartile means over the rewards, of fewer than 4 the mean, and lowest to highest. *Learned more* counts the fresh policies that earn
-more of the learned reward than the run's own: one that does, and is worth less, has found what the reward is wrong
-about; one that earns less has failed to learn. Figures are means over the rewards, each on trajectories of
-{JUDGED_ON["all"]}.
+but others. Interquartile means over the rewards, of fewer than 4 the mean, and lowest to highest. *Learned more* counts
+the fresh policies that earn more of the learned reward than the run's own: one that does, and is worth less, has found
+what the reward is wrong about; one that earns less has failed to learn. Figures are means over the rewards, each on
+trajectories of {JUDGED_ON["all"]}.
 Which of them foretells what a fresh policy learns is on the page [foretells](../foretells/README.md).
 """
 

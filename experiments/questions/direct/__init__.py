@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from experiments.harness.asked import listed
 from experiments.harness.settings import Asked, Row, Setting
 from experiments.questions.direct.settings import FAMILIES, LABELS, METHODS, SETTINGS, TESTING, scale
 from experiments.questions.kinds.settings import TASKS
@@ -17,16 +18,30 @@ ASKED: Sequence[Asked] = ()
 
 
 def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
-    """Tell what part of PPO's gain each method reaches."""
+    """Tell what part of PPO's gain a reward model brings, and what the best of the direct methods does."""
     told = []
     for task, where in TASKS.items():
-        for name, (title, _) in METHODS.items():
-            found = {labels: scale(task).part(f"{task}_{name}_{labels}", runs) for labels in LABELS}
-            if parts := [f"{part.middle:.2f} ({labels})" for labels, part in found.items() if part]:
-                told.append(f"{where.title}, {title}: {', '.join(parts)}")
+        parts = {
+            (name, labels): part.middle
+            for name in METHODS
+            for labels in LABELS
+            if (part := scale(task).part(f"{task}_{name}_{labels}", runs))
+        }
+        there = [labels for labels in LABELS if all((name, labels) in parts for name in METHODS)]
+        if there:
+            direct = [max(parts[name, labels] for name in METHODS if name != "reward") for labels in there]
+            told.append(
+                f"{where.title}, with {listed([f'{labels:,}' for labels in there])} labels: "
+                f"{_parts([parts['reward', labels] for labels in there])} by a reward model and PPO, {_parts(direct)} "
+                "by the best of the others."
+            )
     if not told:
         return "The runs for the parts of PPO's gain, or its controls, are still missing."
-    return f"Part of PPO's gain, with labels in brackets. {'; '.join(told)}."
+    return f"Part of PPO's gain. {' '.join(told)}"
+
+
+def _parts(values: Sequence[float]) -> str:
+    return listed([f"{value:.2f}" for value in values]).replace("-", "−")
 
 
 HOW_TO_READ = """\
