@@ -2,7 +2,7 @@
 
     python examples/demonstrations.py [--steps 40000]
 
-On the command line: `rlhf-gym train --reward.source true --run-dir runs/expert`, and then
+On the command line: `rlhf-gym train --reward.source true --labels 0 --run-dir runs/expert`, and then
 `rlhf-gym train --kind demonstration=0.3,comparison=0.7 --demonstrator runs/expert`.
 """
 

@@ -247,7 +247,7 @@ def check_name(setting: str, name: str) -> None:
     """
     if name in TABLES[setting] or name.startswith(GIVEN) or _is_dotted(name):
         return
-    near = difflib.get_close_matches(name, TABLES[setting], n=1)
+    near = difflib.get_close_matches(name.lower(), TABLES[setting], n=1)
     raise BadInput(
         f"{setting} is {name!r}; {f'did you mean {near[0]}? ' if near else ''}expected one of "
         f"{', '.join(TABLES[setting])}, or module:name of your own, such as my_module:thing for my_module.py"

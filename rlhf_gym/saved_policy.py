@@ -25,7 +25,7 @@ def saved_policy(directory: Path, config: RLHFConfig) -> Agent:
         BadInput: If policy.zip is missing, damaged, or of other settings.
     """
     if not (directory / "policy.zip").is_file():
-        raise BadInput(f"{directory} holds no policy.zip; use the directory of a whole run")
+        raise BadInput(f"{directory} holds no policy.zip; use the directory of a finished run: rlhf-gym resume goes on")
     check_layers(config.agent.net_arch, directory / "policy.zip")
     options = {name: value for name, value in LEAST.items() if name in config.agent.options}
     options |= {"buffer_size": 1} if replays(config.algo) else {}

@@ -23,7 +23,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.evaluation import mean_return, play
 from rlhf_gym.flags import read_flags, settings_before_flags
 from rlhf_gym.registry import SCHEMES
-from rlhf_gym.runs import read_run
+from rlhf_gym.runs import read_run, read_so_far
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.exchange import export, read_spaces
 from rlhf_gym.verbs.looking import Evaluate
@@ -174,6 +174,19 @@ def test_plot_draws_many_runs_into_one_picture(say: Say, trained: Path, tmp_path
     assert status == 0 and "curve.png" in out
     with Image.open(tmp_path / "curve.png") as image:
         assert image.width > 400
+
+
+def test_plot_draws_the_rounds_of_a_run_that_still_goes_on(say: Say, trained: Path, tmp_path: Path) -> None:
+    going_on = shutil.copytree(trained, tmp_path / "run")
+    (going_on / "summary.json").unlink()
+    lines = (going_on / "metrics.csv").read_text().splitlines(keepends=True)
+    (going_on / "metrics.csv").write_text("".join(lines[:-1]) + lines[-1][:9])  # the last line is in the making
+    assert say("plot", going_on, "--output", tmp_path / "curve.png")[0] == 0
+    steps = [[row["env_steps"] for row in run.metrics] for run in (read_so_far(going_on), read_run(trained))]
+    assert steps[0] == steps[1][:-1]
+    (going_on / "metrics.csv").unlink()
+    status, _, err = say("plot", going_on, "--output", tmp_path / "curve.png")
+    assert status == 2 and "has done no round yet; wait for one" in err
 
 
 def test_a_flag_goes_before_the_file_the_file_before_the_preset_and_the_preset_before_the_default(
@@ -406,7 +419,7 @@ def test_export_describes_the_spaces_and_goes_into_the_run_directory(say: Say, t
     ("words", "message"),
     [
         ("export nowhere", "nowhere holds no run (config.yaml missing); use"),
-        ("import nowhere --store sqlite://", "nowhere holds no preferences; use a folder that export wrote"),
+        ("import nowhere --store sqlite://", "nowhere isn't there; use a folder that export wrote"),
         ("import nowhere", "use either --run-dir DIR or --store URL"),
         ("import nowhere --run-dir a --store sqlite://", "use either --run-dir DIR or --store URL"),
         (

@@ -79,6 +79,7 @@ def test_a_dotted_name_is_found_in_the_folder_where_the_command_is_started(here)
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("ORACLE", "teacher is 'ORACLE'; did you mean oracle? expected one of oracle, noisy"),
         ("orakle", "teacher is 'orakle'; did you mean oracle? expected one of oracle, noisy, rules, principles, judge"),
         ("my_own_things.noisy", "or module:name of your own, such as my_module:thing for my_module.py"),
         ("my_own_things.py:noisy", "or module:name"),

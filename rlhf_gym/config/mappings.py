@@ -30,8 +30,11 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     try:
         settings = load_yaml(Path(path).read_text(encoding="utf-8"), Loader)
+    except IsADirectoryError as error:
+        raise BadInput(f"{path} is a folder; use a file of settings, such as {Path(path) / 'config.yaml'}") from error
     except (OSError, yaml.YAMLError, *UNREADABLE) as error:  # a date or a number that is none, or no text
-        raise BadInput(f"{path} can't be read: {' '.join(str(error).split())}") from error
+        why = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
+        raise BadInput(f"{path} can't be read: {why}") from error
     if not isinstance(settings, dict):
         raise BadInput(f"{path} holds {type(settings).__name__}; expected settings as `name: value` lines")
     return settings

@@ -122,7 +122,7 @@ class RewardReport:
     def _table(self) -> Iterable[tuple[str, list[str]]]:
         yield "", [source.name for source in self.sources]
         yield "episodes", [str(source.n_episodes) for source in self.sources]
-        yield "true return", [f"{source.true_return_mean:.4g}" for source in self.sources]
+        yield "return by the true reward", [f"{source.true_return_mean:.4g}" for source in self.sources]
         for row in self.rows:
             yield row.title, [str(source.figures[row.key]) for source in self.sources]
 

@@ -15,7 +15,7 @@ from typing import Any, final
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.files import write_text
-from rlhf_gym.runs.metrics import read_rounds
+from rlhf_gym.runs.metrics import metrics_so_far, read_rounds
 
 try:
     import fcntl
@@ -206,9 +206,26 @@ def _not_finished(path: Path, missing: Sequence[str]) -> str:
     if not path.is_dir():
         is_what = "is a file" if path.exists() else "isn't there"
         return f"{path} {is_what}; name a run directory (the --run-dir of a train)"
+    if is_saved(path):
+        return f"{path} is what save left of a run, without its rounds; evaluate or watch it, or use the run's own"
     if "config.yaml" not in missing and "summary.json" in missing:
         return f"the run in {path} isn't finished; go on with it: rlhf-gym resume {shlex.quote(str(path))}"
     return f"{path} holds no finished run ({', '.join(missing)} missing); use the --run-dir of a train"
+
+
+def read_so_far(path: str | Path) -> Run:
+    """Read a run that may still be going on: its settings and rounds; the summary is empty until it has one.
+
+    Raises:
+        BadInput: If the directory holds no run, no round is done, or a file is damaged.
+    """
+    path = Path(path)
+    if is_finished(path) or is_saved(path) or not (path / "config.yaml").is_file():
+        return read_run(path)
+    rounds = metrics_so_far(path)
+    if not rounds:
+        raise BadInput(f"the run in {path} has done no round yet; wait for one, or let rlhf-gym resume go on with it")
+    return Run(path, RLHFConfig.from_run(path / "config.yaml"), {}, rounds)
 
 
 def read_run(path: str | Path) -> Run:

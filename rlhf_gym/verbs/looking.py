@@ -34,7 +34,7 @@ class Evaluate:
     n_episodes: int = 20
     """Episodes to play; with --reward, of each policy."""
     seed: int = 0
-    """The episodes' seeds are drawn from it."""
+    """The episodes' seeds are drawn from it: they are others than those of the run's own summary."""
     metrics: tuple[str, ...] = ()
     """Compare the run's learned reward with the true one (or its goal's) on these episodes: correlation,
     pair_accuracy, epic, ..., or module:name."""
@@ -126,7 +126,7 @@ class Plot:
     """Draw the learning curve of one run or many."""
 
     run_dirs: Annotated[tuple[Path, ...], Positional, arg(metavar="DIR...")]
-    """Run directories, or the folder of a sweep, which is all of its runs."""
+    """Run directories, of runs that still go on, too, or the folder of a sweep, which is all of its finished runs."""
     output: Path = Path("curve.png")
     """File to write; its ending says whether png, svg or pdf."""
     interval: bool = False
@@ -137,12 +137,12 @@ class Plot:
     def run(self) -> None:
         """Draw and write."""
         from rlhf_gym.plots import learning_curve
-        from rlhf_gym.runs import read_run
+        from rlhf_gym.runs import read_so_far
 
         if self.output.suffix not in (".png", ".svg", ".pdf"):
             raise BadInput(f"output is {self.output}; use a name that ends in .png, .svg or .pdf")
         check_output("output", self.output)
-        runs = [read_run(run_dir) for given in self.run_dirs for run_dir in _runs_of(given)]
+        runs = [read_so_far(run_dir) for given in self.run_dirs for run_dir in _runs_of(given)]
         learning_curve(runs, self.output, interval=self.interval, seconds=self.seconds)
         print(f"wrote {self.output}")
 

@@ -37,7 +37,7 @@ class Sweep:
     on: str = "processes"
     """Where to run: processes of this machine; ray, a cluster of this machine alone; or ray://ADDRESS of one."""
     keep_runs: bool = True
-    """Keep run directories, each on the machine where it was made."""
+    """Whether run directories stay, each on the machine where it was made, once their rows are written."""
 
     def run(self) -> None:
         """Run what is missing, and print what each setting reached.

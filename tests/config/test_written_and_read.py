@@ -89,6 +89,13 @@ def test_whole_numbers_may_be_written_as_floats_in_python_too_and_others_not():
         RLHFConfig(total_timesteps=60_000.5)
 
 
+def test_a_folder_and_what_is_not_there_are_told_in_words(tmp_path):
+    with pytest.raises(BadInput, match=r"is a folder; use a file of settings, such as .*config\.yaml$"):
+        read_yaml(tmp_path)
+    with pytest.raises(BadInput, match=r"no\.yaml can't be read: No such file or directory$"):
+        read_yaml(tmp_path / "no.yaml")
+
+
 def test_a_name_that_is_said_twice_is_refused_and_one_laid_over_an_alias_isn_t(tmp_path):
     file = tmp_path / "settings.yaml"
     file.write_text("labels: 5\nseed: 1\nlabels: 9\n")

@@ -128,6 +128,15 @@ def test_who_asks_for_an_unfinished_run_is_told_how_to_finish_it(tmp_path: Path)
         read_run(tmp_path)
 
 
+def test_who_asks_for_what_save_left_is_told_what_can_be_done_with_it(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    for name in ("summary.json", "metrics.csv"):
+        (run / name).unlink()
+    (run / "policy.zip").touch()
+    with pytest.raises(BadInput, match="is what save left of a run, without its rounds; evaluate or watch it"):
+        read_run(tmp_path)
+
+
 def test_a_directory_that_is_not_there_holds_no_run(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="nowhere isn't there; name a run directory"):
         read_run(tmp_path / "nowhere")

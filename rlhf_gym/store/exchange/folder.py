@@ -127,7 +127,8 @@ class Exported(Iterable[Preference]):
         path = Path(path)
         self._file = next((path / name for name in (LINES, PARQUET) if (path / name).exists()), path)
         if not self._file.is_file() or self._file.suffix not in (".jsonl", ".parquet"):
-            raise BadInput(f"{path} holds no preferences; use a folder that export wrote, or a .jsonl or .parquet file")
+            what = "holds no preferences" if path.exists() else "isn't there"
+            raise BadInput(f"{path} {what}; use a folder that export wrote, or a .jsonl or .parquet file")
 
     def __iter__(self) -> Iterator[Preference]:
         _check(self._file)
