@@ -27,16 +27,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import gymnasium
-import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 from gymnasium import spaces
+from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
 from experiments.harness.checkout import figures_from
 from experiments.harness.made import measured_columns, measured_last
 from rlhf_gym import RLHF, RLHFConfig
+from rlhf_gym.plots import COLOURS, INK, dress
 from rlhf_gym.preferences import Answer, Query
 from rlhf_gym.reporting import report_round
 from rlhf_gym.rewards import RewardFit
@@ -269,24 +270,28 @@ def table(rows: Sequence[dict[str, str]]) -> str:
 
 def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
     """Draw seconds above and megabytes below, a column for each number that is changed."""
-    figure, axes = plt.subplots(2, len(SWEEPS), figsize=(17, 6), sharey="row", layout="constrained")
+    figure = Figure(figsize=(17, 6), layout="constrained")
+    axes = figure.subplots(2, len(SWEEPS), sharey="row")
     for column, sweep in zip(axes.T, SWEEPS, strict=True):
         swept, name = of_sweep(rows, sweep), sweep.changed
         for axis, names in zip(column, (PARTS, SIZES), strict=True):
-            for key, text in names.items():
-                axis.plot([row[name] for row in swept], [row[key] for row in swept], marker="o", label=text)
+            for (key, text), colour in zip(names.items(), COLOURS, strict=False):
+                xs, ys = ([row[one] for row in swept] for one in (name, key))
+                axis.plot(xs, ys, color=colour, marker="o", markersize=4, label=text)
+            dress(axis)
             axis.set(xscale="log", yscale="log")
             axis.set_xticks([row[name] for row in swept])
             axis.xaxis.set_major_formatter(EngFormatter(places=0, sep=""))
             axis.minorticks_off()
-            axis.grid(alpha=0.3)
+            axis.grid(color="#e6e6e6", linewidth=0.8)
         column[1].set_xlabel(sweep.what.replace(", ", ",\n"))
     axes[0, 0].set_ylabel("CPU seconds of a round")
     axes[1, 0].set_ylabel("MB")
     for axis in axes[:, -1]:
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, labelcolor=INK)
+    for axis in axes[:, 0]:
+        axis.yaxis.label.set_color(INK)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def page(path: Path) -> str:

@@ -17,13 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import tyro
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from experiments.harness.checkout import figures_from
 from experiments.harness.made import measured_columns, measured_last
 from rlhf_gym import RLHF, RLHFConfig
+from rlhf_gym.plots import COLOURS, INK, dress
 from rlhf_gym.runs.provenance import peak_rss_mb
 from rlhf_gym.sweeps.records import append_rows
 
@@ -100,21 +101,24 @@ def table(rows: Sequence[dict[str, str]]) -> str:
 
 def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
     """Draw steps a second, by environments and by processes."""
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True, layout="constrained")
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
     for axis, name, what in zip(
         axes, ("environments", "processes"), ("environments in one process", "processes at once"), strict=True
     ):
         found = by(rows, name)
-        axis.plot([row[name] for row in found], [row["steps_per_second"] for row in found], marker="o")
+        axis.plot(
+            [row[name] for row in found], [row["steps_per_second"] for row in found], color=COLOURS[0], marker="o"
+        )
+        dress(axis)
         axis.set_xscale("log", base=2)
         axis.set_xticks([row[name] for row in found], [f"{row[name]:.0f}" for row in found])
         axis.minorticks_off()
         axis.set_xlabel(what)
-        axis.set_ylim(bottom=0)
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("steps a second, all together")
+        axis.set_ylim(0, 1.1 * max(float(row["steps_per_second"]) for row in rows))
+        axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    axes[0].set_ylabel("steps a second, all together", color=INK)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def page(path: Path) -> str:

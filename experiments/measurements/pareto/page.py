@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean
 
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from experiments.harness.made import made_with
 from experiments.measurements.pareto.runs import COSTS, GATHERED_AT, LABELS, WEIGHTS
@@ -32,8 +33,9 @@ def draw(rows: Rows, path: Path) -> None:
         ax.plot(efforts, speeds, color=colour, linestyle="-" if paid == "learned" else (0, (5, 2)), label=title)
         for weight, effort, speed in points:
             ax.annotate(
-                f"{weight:g}", (effort, speed), xytext=(5, 4), textcoords="offset points", color=colour, fontsize=9
-            )
+                f"{weight:g}", (effort, speed), xytext=(7, -11), textcoords="offset points", color=colour, fontsize=9,
+                path_effects=[withStroke(linewidth=3, foreground="w")],
+            )  # fmt: skip
     ax.set(xlabel="effort: mean sum of squared actions", ylabel="speed, m/s")
     ax.set_title("HalfCheetah-v5, fast or gentle; numbers: weight of gentleness", loc="left", color=INK, fontsize=10)
     dress(ax)
