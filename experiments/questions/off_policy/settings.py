@@ -30,13 +30,13 @@ def _cartpole(title: str, config: Settings, *, control: bool = True) -> Setting:
 
 CARTPOLE = {
     "cartpole_dqn": _cartpole("50 labels", {"labels": LABELS["cartpole"]}, control=False),
-    "cartpole_dqn_unscaled": _cartpole(
-        "50 labels, the reward not scaled down", {"labels": LABELS["cartpole"], "agent": {"reward_scale": 1.0}}
-    ),
     "cartpole_dqn_true_reward": _cartpole("DQN on the true reward", TRUE),
     "cartpole_dqn_random_answers": _cartpole("50 random answers", random_answers(LABELS["cartpole"])),
     "cartpole_dqn_constant": _cartpole("constant reward +1", constant(1.0)),
     "cartpole_dqn_constant_minus_one": _cartpole("constant reward −1", constant(-1.0)),
+    "cartpole_dqn_unscaled": _cartpole(
+        "50 labels, the reward not scaled down", {"labels": LABELS["cartpole"], "agent": {"reward_scale": 1.0}}
+    ),
 }
 PAID: Mapping[str, tuple[str, Settings]] = {
     "sac": ("100 labels", {"labels": LABELS["mujoco"]}),
