@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
 import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, get_origin
+from textwrap import dedent
+from typing import Any, get_origin, get_type_hints
 
 import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import read_yaml
@@ -165,3 +177,37 @@ def _read_json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInput(f"{text} is no JSON object such as {EXAMPLE}")
     return value
+
+
+@REGISTRY.struct_rule
+def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """Take a dataclass apart as tyro does, but with help of our own: its lines are joined, however indented."""
+    kind = info.type
+    if not dataclasses.is_dataclass(kind):
+        return None
+    types = get_type_hints(kind, include_extras=True)
+    specs = [
+        StructFieldSpec(field.name, types[field.name], _default(field, info.default), partial(_help, kind, field.name))
+        for field in dataclasses.fields(kind)
+    ]
+    return StructConstructorSpec(kind, tuple(specs))
+
+
+def _default(field: dataclasses.Field[Any], instance: Any) -> Any:
+    """Find a field's default: that of the instance, if there is one."""
+    if dataclasses.is_dataclass(instance):
+        return getattr(instance, field.name)
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return tyro.MISSING_NONPROP if field.default is dataclasses.MISSING else field.default
+
+
+def _help(kind: type, name: str) -> str | None:
+    """Read the docstring of a dataclass's field, its lines joined."""
+    for cls in kind.__mro__[:-1]:
+        body = ast.parse(dedent(inspect.getsource(cls))).body[0].body  # type: ignore[attr-defined]
+        for field, after in zip(body, body[1:], strict=False):
+            if isinstance(field, ast.AnnAssign) and field.target.id == name:  # type: ignore[union-attr]
+                said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and after.value.value
+                return " ".join(said.split()) if isinstance(said, str) else None
+    return None

@@ -531,3 +531,11 @@ def test_preferences_are_not_imported_into_memory(say: Say, trained: Path, tmp_p
     assert say("export", trained, "--output", tmp_path / "kept")[0] == 0
     status, _, err = say("import", tmp_path / "kept", "--store", "sqlite://")
     assert status == 2 and "store is sqlite://, which is gone when this ends; use sqlite:///preferences.db" in err
+
+
+def test_help_is_wrapped_where_the_screen_ends(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    status, out, _ = say("train", "--help")
+    lines = [line.strip("│").strip() for line in out.splitlines()]
+    assert status == 0
+    assert "where my_envs.py in this folder calls gymnasium.register: it is imported wherever the" in lines
