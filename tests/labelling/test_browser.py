@@ -185,6 +185,36 @@ def test_undo_takes_back_the_answer_of_its_own_window(tab, store, serving):
     other.close()
 
 
+@pytest.mark.parametrize(
+    ("waits_for", "key", "then"),
+    [
+        ("**/api/answers", "ArrowLeft", "continue_"),
+        ("**/api/next", "ArrowLeft", "continue_"),
+        ("**/api/next", "ArrowLeft", "abort"),
+        ("**/api/undo", "Backspace", "continue_"),
+    ],
+)
+def test_what_is_still_awaited_leaves_a_name_that_is_being_typed_alone(tab, store, serving, waits_for, key, then):
+    store.post(queries(1, first=4))
+    begin(tab, serving(store, labels=1))
+    held = []
+    tab.route(waits_for, lambda route: held.append(route))
+    with tab.expect_request(waits_for):
+        tab.keyboard.press(key)
+    tab.click("#rename")
+    getattr(held[0], then)()
+    tab.wait_for_timeout(500)
+    assert tab.is_visible("#who") and not tab.is_visible("#query") and not tab.is_visible("#rest")
+    tab.unroute(waits_for)
+    tab.fill("#who", "Bob")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#query:visible canvas[data-tick]")
+    bobs = tab.get_attribute("#query", "data-query")
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_selector("text=1 by you")
+    assert store.standing(bobs) == {"Bob": Answer.RIGHT} and set(store.standing("q0")) <= {"Ann"}
+
+
 def test_both_clips_are_in_step_and_move(tab, store, serving):
     begin(tab, serving(store, instructions="Keep the pole up."))
     assert tab.text_content("#instructions") == "Keep the pole up."
