@@ -432,6 +432,15 @@ def test_a_cookie_of_another_token_does_not_open(guarded, room):
     assert guarded.get("/").status_code == 401
 
 
+@pytest.mark.parametrize("other", ['g_state={"i_l":0}', "a=b c", 'x="unclosed', "foo", "p@th=1", "n=\xe9", "=", ""])
+def test_cookies_of_other_applications_lock_nobody_out(guarded, other):
+    own = guarded.get("/?token=s3cret", follow_redirects=False).headers["set-cookie"].split(";")[0]
+    guarded.cookies.clear()
+    for sent in (f"{other}; {own}", f"{own}; {other}"):
+        assert guarded.get("/", headers={"cookie": sent.encode("latin-1")}).status_code == 200
+    assert guarded.get("/", headers={"cookie": other.encode("latin-1")}).status_code == 401
+
+
 def test_whoever_follows_a_link_from_elsewhere_is_asked_again_once(guarded):
     elsewhere = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     answer = guarded.get("/", headers=elsewhere)
