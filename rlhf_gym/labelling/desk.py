@@ -145,6 +145,10 @@ class Desk:
         """
         self._store.record_in_turn(query_id, answer, person=person, shown_at=shown_at)
 
+    def standing(self, person: str, query_id: str) -> Said | None:
+        """Look up what a person's answer to a query is; None if none of theirs stands."""
+        return self._store.standing(query_id).get(person)
+
     def undo(self, person: str, answered: list[str] | None = None, *, opened: float | None = None) -> Query | None:
         """Take back a person's last current answer; the query is theirs again.
 
