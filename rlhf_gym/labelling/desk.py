@@ -26,7 +26,7 @@ class Progress(NamedTuple):
     labels: int | None
     """The budget; None where nobody has set one."""
     waiting: int
-    """Queries that wait for an answer, yours or another person's."""
+    """Queries that wait for an answer, yours or another person's, and can be shown where you are."""
     median_seconds: float | None
     """From seeing a query to answering it, over that person's standing answers; None before the first."""
 
@@ -183,13 +183,13 @@ class Desk:
         self._store.release(person)
 
     def progress(self, person: str) -> Progress:
-        """Count answered and open queries of the kinds shown here, and the answers of one person."""
-        counts, mine = self._store.counts(self.kinds), self._store.counts_of(person)
+        """Count the answers to queries of every kind, as the budget does, and the open ones that are shown here."""
+        mine = self._store.counts_of(person)
         return Progress(
-            answered=counts.labels,
+            answered=self._store.counts().labels,
             by_you=mine.labels,
             labels=self.labels if self.labels is not None else _sum(run.labels for run in self._store.runs()),
-            waiting=counts.open,
+            waiting=self._store.counts(self.kinds).open,
             median_seconds=mine.median_seconds,
         )
 

@@ -165,6 +165,13 @@ def test_progress_counts_labels_and_knows_whose(desk, store):
     assert desk.progress("ann") == Progress(answered=2, by_you=1, labels=5, waiting=3, median_seconds=3)
 
 
+def test_answers_to_kinds_that_are_not_shown_here_count_for_everybody_alike(store, clips):
+    store.post(example_queries(2, seed=1, kind="ranking"))
+    store.record("1-0", Ranking(((2,), (0, 1))), teacher="ann")
+    told = Desk(store, clips).progress("ann")
+    assert (told.answered, told.by_you, told.waiting) == (1, 1, 6)
+
+
 def test_quality_is_that_of_the_standing_answers(desk, store):
     store.record("0-0", Answer.LEFT, teacher="ann", shown_at=10, answered_at=13)
     [ann] = desk.quality().people
