@@ -694,6 +694,35 @@ def test_a_query_that_can_not_be_drawn_says_so_and_can_only_be_skipped(tab, stor
     assert store.standing("q4") == {"Ann": Answer.SKIP} and not tab.is_visible("#notice")
 
 
+def test_queries_of_any_id_are_shown(tab, store, serving):
+    store.drop([f"q{i}" for i in range(4)])
+    ids = ["a/b", "..", "?x#y", "\u00e9" * 400]
+    store.post([replace(query, id=id_) for query, id_ in zip(queries(4), ids, strict=True)])
+    tab.goto(serving(store))
+    tab.fill("#who", "Ann")
+    for id_, key in zip(ids, ["Enter", *["ArrowLeft"] * 3], strict=True):
+        press_for(tab, key, id_)
+    press_for(tab, "Backspace", ids[2])
+    assert [store.standing(id_) for id_ in ids] == [{"Ann": Answer.LEFT}, {"Ann": Answer.LEFT}, {}, {}]
+
+
+def press_for(tab, key, id_):
+    tab.keyboard.press(key)
+    tab.wait_for_selector(f'#query[data-query="{id_}"]:visible canvas[data-tick]')
+
+
+def test_a_query_that_is_given_but_never_found_is_not_asked_for_without_a_pause(tab, store, serving):
+    asked = []
+    unknown = {"status": 404, "json": {"detail": "query 'q0' is not in the store; use another"}}
+    tab.route(re.compile("/api/clips.*q0$"), lambda route: route.fulfill(**unknown))
+    tab.on("request", lambda request: asked.append(request.url) if "/api/next" in request.url else None)
+    tab.goto(serving(store))
+    tab.fill("#who", "Ann")
+    tab.keyboard.press("Enter")
+    tab.wait_for_timeout(2500)
+    assert 1 <= len(asked) <= 4
+
+
 def test_a_link_with_the_token_opens_from_another_site(tab, store, tmp_path):
     with labelling(tmp_path, "--port", "0", "--token") as (address, _), mail(address) as elsewhere:
         assert "?token=" in address

@@ -25,7 +25,7 @@ HEADERS = {
 # A browser keeps a SameSite=Strict cookie back when a link elsewhere led here; asking again from here brings it.
 ASK_AGAIN = '<!doctype html><meta http-equiv="refresh" content="0"><title>rlhf_gym</title>'
 READING = ("GET", "HEAD")
-MOST_BYTES = 64 * 1024  # of a body: no message of the API is half as long
+MOST_BYTES = 64 * 1024  # of a body: the page sends none as long
 BODY_SECONDS = 30.0  # in which a body has to come
 
 

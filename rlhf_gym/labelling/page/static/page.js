@@ -155,7 +155,10 @@ async function show(query) {
   }
   clearTimeout(slow);
   if (mine !== sitting) return;
-  if (refusal && /not in the store/.test(refusal)) return next();
+  if (refusal && /not in the store/.test(refusal)) {
+    await new Promise((resolve) => setTimeout(resolve, 1000)); // or it asks without end where the server gives it again
+    return mine === sitting ? next() : undefined;
+  }
   takeOn(query);
   view("query");
   $("query").classList.toggle("empty", !clip);
@@ -251,12 +254,19 @@ function undo() {
   occupied(takeBack);
 }
 
+// The last ids, as many as a message may hold.
+function lately(ids) {
+  const last = ids.slice(-100);
+  while (last.length > 1 && JSON.stringify(last).length > 15_000) last.shift();
+  return last;
+}
+
 async function takeBack() {
   const mine = sitting;
   face?.end?.();
   clearTimeout(resting);
   const open_seconds = Math.max(0, (Date.now() - opened) / 1000);
-  const told = await insist("api/undo", { who, answered: answered.slice(-100), open_seconds });
+  const told = await insist("api/undo", { who, answered: lately(answered), open_seconds });
   if (mine !== sitting) return;
   standing(told.progress);
   answered.length = told.query ? Math.max(0, answered.lastIndexOf(told.query.id)) : 0; // what came after is no more
