@@ -14,6 +14,7 @@ from rlhf_gym.quality.assessment import assess
 from rlhf_gym.quality.report import QualityReport
 from rlhf_gym.store import Counts, PreferenceStore, StoredRun, UnknownQuery
 from rlhf_gym.store import Taken as Taken  # as the pages know it
+from rlhf_gym.store.answers import OWN
 
 
 class Progress(NamedTuple):
@@ -218,9 +219,14 @@ def _sum(budgets: Iterable[int | None]) -> int | None:
 
 
 def judge(store: PreferenceStore, *, reliability: bool = False) -> QualityReport:
-    """Assess the answers in a store as of one moment; answers that come meanwhile are left out."""
+    """Assess the answers in a store as of one moment; answers that come meanwhile are left out.
+
+    So is what the learned reward answered itself: it is no teacher.
+    """
     history = store.history()
     queries = {preference.query.id: preference.query for preference in store.preferences()}
     # An answer taken back between the two reads is still in the first.
     missing = {given.query_id for given in history if given.answer is not None} - queries.keys()
-    return assess(history, [*queries.values(), *store.queries(sorted(missing))], reliability=reliability)
+    asked = [*queries.values(), *store.queries(sorted(missing))]
+    own = {query.id for query in asked if query.why == OWN}
+    return assess([given for given in history if given.query_id not in own], asked, reliability=reliability)
