@@ -115,7 +115,7 @@ class Page:
         return self._clips[query_id]
 
     def _fetch(self, query_id: str) -> None:
-        clip = json.loads(self.ask(f"/api/clips/{query_id}"))
+        clip = json.loads(self.ask(f"/api/clips?query_id={query_id}"))
         for sheet in [self._lines.submit(self.ask, option["url"]) for option in clip["options"]]:
             sheet.result()
 

@@ -14,6 +14,7 @@ from rlhf_gym.quality.assessment import assess
 from rlhf_gym.quality.report import QualityReport
 from rlhf_gym.store import Counts, PreferenceStore, StoredRun, UnknownQuery
 from rlhf_gym.store import Taken as Taken  # as the pages know it
+from rlhf_gym.store.answers import OWN
 
 
 class Progress(NamedTuple):
@@ -26,7 +27,7 @@ class Progress(NamedTuple):
     labels: int | None
     """The budget; None where nobody has set one."""
     waiting: int
-    """Queries that wait for an answer, yours or another person's."""
+    """Queries that wait for an answer, yours or another person's, and can be shown where you are."""
     median_seconds: float | None
     """From seeing a query to answering it, over that person's standing answers; None before the first."""
 
@@ -145,6 +146,10 @@ class Desk:
         """
         self._store.record_in_turn(query_id, answer, person=person, shown_at=shown_at)
 
+    def standing(self, person: str, query_id: str) -> Said | None:
+        """Look up what a person's answer to a query is; None if none of theirs stands."""
+        return self._store.standing(query_id).get(person)
+
     def undo(self, person: str, answered: list[str] | None = None, *, opened: float | None = None) -> Query | None:
         """Take back a person's last current answer; the query is theirs again.
 
@@ -179,13 +184,13 @@ class Desk:
         self._store.release(person)
 
     def progress(self, person: str) -> Progress:
-        """Count answered and open queries of the kinds shown here, and the answers of one person."""
-        counts, mine = self._store.counts(self.kinds), self._store.counts_of(person)
+        """Count the answers to queries of every kind, as the budget does, and the open ones that are shown here."""
+        mine = self._store.counts_of(person)
         return Progress(
-            answered=counts.labels,
+            answered=self._store.counts().labels,
             by_you=mine.labels,
             labels=self.labels if self.labels is not None else _sum(run.labels for run in self._store.runs()),
-            waiting=counts.open,
+            waiting=self._store.counts(self.kinds).open,
             median_seconds=mine.median_seconds,
         )
 
@@ -214,9 +219,14 @@ def _sum(budgets: Iterable[int | None]) -> int | None:
 
 
 def judge(store: PreferenceStore, *, reliability: bool = False) -> QualityReport:
-    """Assess the answers in a store as of one moment; answers that come meanwhile are left out."""
+    """Assess the answers in a store as of one moment; answers that come meanwhile are left out.
+
+    So is what the learned reward answered itself: it is no teacher.
+    """
     history = store.history()
     queries = {preference.query.id: preference.query for preference in store.preferences()}
     # An answer taken back between the two reads is still in the first.
     missing = {given.query_id for given in history if given.answer is not None} - queries.keys()
-    return assess(history, [*queries.values(), *store.queries(sorted(missing))], reliability=reliability)
+    asked = [*queries.values(), *store.queries(sorted(missing))]
+    own = {query.id for query in asked if query.why == OWN}
+    return assess([given for given in history if given.query_id not in own], asked, reliability=reliability)

@@ -11,6 +11,9 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Answer, Said
 from rlhf_gym.store.schema import ANSWERS, DROPPED, OPTIONS, QUERIES
 
+OWN = "self"
+"""Why a query was asked that the learned reward answered itself: `teachers.OWN`, in a room that can't import it."""
+
 
 class UnknownQuery(BadInput):
     """A query that was never posted."""
@@ -21,16 +24,16 @@ class Taken(BadInput):
 
 
 class Counts(NamedTuple):
-    """Numbers of queries and answers, all as of one moment."""
+    """Numbers of queries and answers, all as of one moment. What the learned reward answers itself is no label."""
 
     asked: int
-    """Queries."""
+    """Queries, those that the reward answered itself among them."""
     labels: int
     """Answers that stand, but for skips."""
     ties: int
     """TIE, among them."""
     skips: int
-    """Current answers that are SKIP; no labels."""
+    """Current answers that are SKIP; no labels, either."""
     dropped: int
     """Queries that were withdrawn and that nobody has answered; `asked` counts them too."""
     open: int
@@ -128,12 +131,12 @@ def _tally() -> Select[Any]:
     given_to = said.where(stands()).group_by(ANSWERS.c.query_id).subquery()
     there, gone = func.coalesce(given_to.c.n, 0), DROPPED.c.query_id.is_not(None)
     is_waiting = (there < QUERIES.c.people) & ~gone
+    is_own = QUERIES.c.why == OWN
+    told = {"labels": given_to.c.n - given_to.c.skips, "ties": given_to.c.ties, "skips": given_to.c.skips}
     all_queries = QUERIES.outerjoin(given_to, given_to.c.query_id == QUERIES.c.id).outerjoin(DROPPED)
     counts: list[Any] = [
         func.count().label("asked"),
-        _sum(given_to.c.n - given_to.c.skips).label("labels"),
-        _sum(given_to.c.ties).label("ties"),
-        _sum(given_to.c.skips).label("skips"),
+        *(_sum(case((is_own, 0), else_=n)).label(name) for name, n in told.items()),
         func.count(case(((there == 0) & gone, 1))).label("dropped"),
         func.count(case((is_waiting, 1))).label("open"),
         _sum(case((is_waiting, QUERIES.c.people - there))).label("awaited"),

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from rlhf_gym.errors import UNREADABLE
 from rlhf_gym.preferences import Answer
-from rlhf_gym.store.answers import Counts, is_open, stands, tally_by_kind
+from rlhf_gym.store.answers import OWN, Counts, is_open, stands, tally_by_kind
 from rlhf_gym.store.packing import Damaged
 from rlhf_gym.store.queries import in_parts
 from rlhf_gym.store.rows import readable
@@ -27,7 +27,7 @@ _ENDS = select(
     select(func.coalesce(func.max(QUERIES.c.number), 0)).scalar_subquery().label("queries"),
     select(func.count()).select_from(DROPPED).scalar_subquery().label("dropped"),
 )
-_ASKED = select(QUERIES.c.number, QUERIES.c.id, QUERIES.c.kind, QUERIES.c.people)
+_ASKED = select(QUERIES.c.number, QUERIES.c.id, QUERIES.c.kind, QUERIES.c.people, QUERIES.c.why)
 _OPEN = select(QUERIES.c.number, QUERIES.c.id).where(is_open()).order_by(QUERIES.c.number)
 _BY = select(ANSWERS).where(stands())
 _ANSWERED = select(ANSWERS.c.query_id)
@@ -148,8 +148,8 @@ class Tally:
             row, was_open = rows[id_], self._is_open(rows[id_])
             counts = self._counts[row.kind]
             if id_ not in asked:  # what is complete counts the same, dropped or not
-                counts.subtract(_counted(row.people, before[id_], dropped=not was_open))
-            told = _counted(row.people, after[id_], dropped=id_ in gone)
+                counts.subtract(_counted(row, before[id_], dropped=not was_open))
+            told = _counted(row, after[id_], dropped=id_ in gone)
             counts.update(told)
             if was_open != bool(told["open"]):
                 self._turn(row)
@@ -173,17 +173,18 @@ class Tally:
             insort(self._open, one)
 
 
-def _counted(people: int, said: Said, *, dropped: bool) -> dict[str, int]:
+def _counted(query: Row[Any], said: Said, *, dropped: bool) -> dict[str, int]:
     """Count one query as :class:`Counts` does."""
-    texts = [row.answer for row in said.values()]
-    skips, missing = texts.count(Answer.SKIP.value), max(0, people - len(texts))
+    missing = max(0, query.people - len(said))
     waits = missing > 0 and not dropped
+    texts = [] if query.why == OWN else [row.answer for row in said.values()]
+    skips = texts.count(Answer.SKIP.value)
     return {
         "asked": 1,
         "labels": len(texts) - skips,
         "ties": texts.count(Answer.TIE.value),
         "skips": skips,
-        "dropped": int(dropped and not texts),
+        "dropped": int(dropped and not said),
         "open": int(waits),
         "awaited": missing if waits else 0,
     }

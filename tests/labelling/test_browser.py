@@ -185,6 +185,36 @@ def test_undo_takes_back_the_answer_of_its_own_window(tab, store, serving):
     other.close()
 
 
+@pytest.mark.parametrize(
+    ("waits_for", "key", "then"),
+    [
+        ("**/api/answers", "ArrowLeft", "continue_"),
+        ("**/api/next", "ArrowLeft", "continue_"),
+        ("**/api/next", "ArrowLeft", "abort"),
+        ("**/api/undo", "Backspace", "continue_"),
+    ],
+)
+def test_what_is_still_awaited_leaves_a_name_that_is_being_typed_alone(tab, store, serving, waits_for, key, then):
+    store.post(queries(1, first=4))
+    begin(tab, serving(store, labels=1))
+    held = []
+    tab.route(waits_for, lambda route: held.append(route))
+    with tab.expect_request(waits_for):
+        tab.keyboard.press(key)
+    tab.click("#rename")
+    getattr(held[0], then)()
+    tab.wait_for_timeout(500)
+    assert tab.is_visible("#who") and not tab.is_visible("#query") and not tab.is_visible("#rest")
+    tab.unroute(waits_for)
+    tab.fill("#who", "Bob")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#query:visible canvas[data-tick]")
+    bobs = tab.get_attribute("#query", "data-query")
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_selector("text=1 by you")
+    assert store.standing(bobs) == {"Bob": Answer.RIGHT} and set(store.standing("q0")) <= {"Ann"}
+
+
 def test_both_clips_are_in_step_and_move(tab, store, serving):
     begin(tab, serving(store, instructions="Keep the pole up."))
     assert tab.text_content("#instructions") == "Keep the pole up."
@@ -662,6 +692,35 @@ def test_a_query_that_can_not_be_drawn_says_so_and_can_only_be_skipped(tab, stor
     tab.keyboard.press("ArrowLeft")
     press(tab, "Space", then="q5")
     assert store.standing("q4") == {"Ann": Answer.SKIP} and not tab.is_visible("#notice")
+
+
+def test_queries_of_any_id_are_shown(tab, store, serving):
+    store.drop([f"q{i}" for i in range(4)])
+    ids = ["a/b", "..", "?x#y", "\u00e9" * 400]
+    store.post([replace(query, id=id_) for query, id_ in zip(queries(4), ids, strict=True)])
+    tab.goto(serving(store))
+    tab.fill("#who", "Ann")
+    for id_, key in zip(ids, ["Enter", *["ArrowLeft"] * 3], strict=True):
+        press_for(tab, key, id_)
+    press_for(tab, "Backspace", ids[2])
+    assert [store.standing(id_) for id_ in ids] == [{"Ann": Answer.LEFT}, {"Ann": Answer.LEFT}, {}, {}]
+
+
+def press_for(tab, key, id_):
+    tab.keyboard.press(key)
+    tab.wait_for_selector(f'#query[data-query="{id_}"]:visible canvas[data-tick]')
+
+
+def test_a_query_that_is_given_but_never_found_is_not_asked_for_without_a_pause(tab, store, serving):
+    asked = []
+    unknown = {"status": 404, "json": {"detail": "query 'q0' is not in the store; use another"}}
+    tab.route(re.compile("/api/clips.*q0$"), lambda route: route.fulfill(**unknown))
+    tab.on("request", lambda request: asked.append(request.url) if "/api/next" in request.url else None)
+    tab.goto(serving(store))
+    tab.fill("#who", "Ann")
+    tab.keyboard.press("Enter")
+    tab.wait_for_timeout(2500)
+    assert 1 <= len(asked) <= 4
 
 
 def test_a_link_with_the_token_opens_from_another_site(tab, store, tmp_path):

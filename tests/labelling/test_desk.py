@@ -1,12 +1,14 @@
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling import Desk, Progress, Taken
-from rlhf_gym.preferences import Answer, Ranking
+from rlhf_gym.preferences import Answer, Preference, Ranking
 from rlhf_gym.store import PreferenceStore, UnknownQuery
+from rlhf_gym.store.answers import OWN
 
 
 class Drawn:
@@ -163,6 +165,22 @@ def test_progress_counts_labels_and_knows_whose(desk, store):
     assert desk.progress("ann") == Progress(answered=3, by_you=2, labels=5, waiting=2, median_seconds=4)
     desk.undo("ann")  # the tie
     assert desk.progress("ann") == Progress(answered=2, by_you=1, labels=5, waiting=3, median_seconds=3)
+
+
+def test_what_the_reward_answered_itself_is_no_label_and_no_person(desk, store):
+    store.add([Preference(replace(query, why=OWN), Answer.TIE, OWN) for query in example_queries(2, seed=1)])
+    store.record("0-0", Answer.LEFT, teacher="ann")
+    told, [(_, counts)] = desk.progress("ann"), desk.progress_by_run()
+    assert (told.answered, told.by_you, told.waiting) == (1, 1, 5)
+    assert (counts.labels, counts.ties) == (1, 0)
+    assert [person.who for person in desk.quality().people] == ["ann"]
+
+
+def test_answers_to_kinds_that_are_not_shown_here_count_for_everybody_alike(store, clips):
+    store.post(example_queries(2, seed=1, kind="ranking"))
+    store.record("1-0", Ranking(((2,), (0, 1))), teacher="ann")
+    told = Desk(store, clips).progress("ann")
+    assert (told.answered, told.by_you, told.waiting) == (1, 1, 6)
 
 
 def test_quality_is_that_of_the_standing_answers(desk, store):

@@ -167,7 +167,7 @@ def test_a_query_tells_its_kind_its_number_of_options_and_its_levels(asks, kind,
     page = asks(kind)
     told = page.post("/api/next", json={"who": "Ann"}).json()["query"]
     assert told == {"id": "1-0", "kind": kind, "options": options, "levels": levels}
-    clip = page.get("/api/clips/1-0").json()
+    clip = page.get("/api/clips?query_id=1-0").json()
     assert len(clip["options"]) == options
     assert all(page.get(option["url"]).headers["content-type"] == "image/jpeg" for option in clip["options"])
     page.post("/api/answers", json={"who": "Ann", "query_id": "1-0", "answer": "skip"})
@@ -227,35 +227,49 @@ def test_every_kind_of_feedback_is_shown_in_the_words_of_the_runs_settings(tmp_p
 
 
 def test_a_clip_tells_how_to_play_it_and_where_its_pictures_are(page):
-    told = page.get("/api/clips/0-0").json()
+    told = page.get("/api/clips?query_id=0-0").json()
     assert (told["width"], told["height"], told["milliseconds"], told["slowdown"]) == (8, 4, 50, 1)
     left, right = told["options"]
-    assert left == {"name": "left", "url": "/api/clips/0-0/left", "columns": 2, "order": [0, 1, 1], "lived": 1}
+    assert left == {"name": "left", "url": "/api/clips/left?query_id=0-0", "columns": 2, "order": [0, 1, 1], "lived": 1}
     picture = page.get(right["url"])
     assert picture.headers["content-type"] == "image/jpeg"
     with Image.open(io.BytesIO(picture.content)) as sheet:
         assert sheet.size == (16, 4) and sheet.getpixel((0, 0)) == (160, 160, 160)
 
 
+@pytest.mark.parametrize(
+    "id_", ["a/b", "..", "%2e%2e", "q?x#y&z", "a\\b", "tab\tid", "two\nlines", "x" * 5000, "é", " ", ""]
+)
+def test_the_page_takes_every_id_that_the_store_takes(page, room, id_):
+    room.store.drop(f"0-{i}" for i in range(6))
+    room.store.post([replace(room.store.query("0-0"), id=id_)])
+    assert page.post("/api/next", json={"who": "Ann"}).json()["query"]["id"] == id_
+    clip = page.get("/api/clips", params={"query_id": id_}).json()
+    assert clip["query_id"] == id_ and page.get(clip["options"][0]["url"]).status_code == 200
+    page.post("/api/answers", json={"who": "Ann", "query_id": id_, "answer": "left"})
+    assert room.store.standing(id_) == {"Ann": Answer.LEFT}
+    assert page.post("/api/undo", json={"who": "Ann", "answered": [id_]}).json()["query"]["id"] == id_
+
+
 def test_a_clip_that_is_not_drawn_yet_is_to_be_asked_for_again(page, room, monkeypatch):
     monkeypatch.setattr(app, "CLIP_SECONDS", 0.1)
     room.clips.late.add("0-0")
-    assert "isn't ready after 0.1 s; ask again" in said(page.get("/api/clips/0-0"), 202)
-    assert "ask again" in said(page.get("/api/clips/0-0/left"), 202)
+    assert "isn't ready after 0.1 s; ask again" in said(page.get("/api/clips?query_id=0-0"), 202)
+    assert "ask again" in said(page.get("/api/clips/left?query_id=0-0"), 202)
 
 
 def test_who_waits_for_a_clip_keeps_the_query(page, room, monkeypatch):
     monkeypatch.setattr(app, "CLIP_SECONDS", 0.1)
     room.clips.late.add("0-0")
     room.store.claim("ann", lease=2.0)
-    said(page.get("/api/clips/0-0"), 202)
+    said(page.get("/api/clips?query_id=0-0"), 202)
     time.sleep(2.1)
     assert room.store.holders("0-0") == {"ann"}
 
 
 def test_a_clip_that_can_not_be_drawn_says_why(page, room):
     room.clips.undrawable.add("0-0")
-    assert said(page.get("/api/clips/0-0"), 409) == "query 0-0 can't be shown: nobody knows how"
+    assert said(page.get("/api/clips?query_id=0-0"), 409) == "query 0-0 can't be shown: nobody knows how"
 
 
 @pytest.fixture
@@ -269,7 +283,7 @@ def test_a_client_is_told_that_a_clip_can_not_be_written_and_the_log_where(room,
     (tmp_path / "no folder").touch()
     with ClipCache(tmp_path / "no folder" / "clips", draw="states") as clips:
         with TestClient(make_app(Desk(room.store, clips)), base_url=HERE) as page:
-            told = said(page.get("/api/clips/0-0"), 409)
+            told = said(page.get("/api/clips?query_id=0-0"), 409)
     assert told == "query 0-0 can't be shown; the server's log says why"
     assert str(tmp_path / "no folder") in caplog.text
 
@@ -280,7 +294,7 @@ def test_why_a_clip_can_not_be_drawn_is_told_unless_it_names_a_file(room, tmp_pa
     one = room.store.query("0-0")
     room.store.post([replace(one, id="far", options=(replace(one.left, origin=Origin(env_id, 0)), one.right))])
     with ClipCache(tmp_path / "clips") as clips, TestClient(make_app(Desk(room.store, clips)), base_url=HERE) as page:
-        why = said(page.get("/api/clips/far"), 409)
+        why = said(page.get("/api/clips?query_id=far"), 409)
     assert why.startswith("query far can't be shown: ") is told
     assert (env_id in why) is told and (env_id in caplog.text) is not told
 
@@ -290,7 +304,7 @@ def test_a_client_is_told_that_a_clip_is_damaged_and_the_log_where(room, tmp_pat
         drawn = clips.wait(room.store.query("0-0"), timeout=600).directory
         (drawn / "clip.json").write_text("{}")
         with TestClient(make_app(Desk(room.store, clips)), base_url=HERE) as page:
-            told = said(page.get("/api/clips/0-0"), 409)
+            told = said(page.get("/api/clips?query_id=0-0"), 409)
     assert told == "the clip of query 0-0 can't be read; the server's log says why"
     assert f"remove {drawn}" in caplog.text
 
@@ -303,20 +317,26 @@ def test_a_client_is_not_told_where_a_damaged_store_is_and_the_log_is(room, tmp_
         connection.execute("UPDATE segments SET arrays = x'746f726e'")
     connection.close()
     with PreferenceStore(file) as store, TestClient(make_app(Desk(store, room.clips)), base_url=HERE) as page:
-        assert "the server's log says why" in said(page.get("/api/clips/0-0"), 500)
+        assert "the server's log says why" in said(page.get("/api/clips?query_id=0-0"), 500)
     assert f"{file} is damaged" in caplog.text
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/clips/none", "/api/clips/none/left", "/api/clips/..%2f..%2fetc%2fpasswd/left", "/api/clips/%00"]
+    "path",
+    [
+        "/api/clips?query_id=none",
+        "/api/clips/left?query_id=none",
+        "/api/clips/left?query_id=..%2f..%2fetc%2fpasswd",
+        "/api/clips?query_id=%00",
+    ],
 )
 def test_only_queries_of_the_store_have_clips(page, path):
     assert page.get(path).status_code in (404, 422)
 
 
 def test_a_clip_has_the_options_of_its_query(page):
-    assert page.get("/api/clips/0-0/middle").status_code == 422
-    assert said(page.get("/api/clips/0-0/c"), 404) == "query '0-0' has no option c; use left, right"
+    assert page.get("/api/clips/middle?query_id=0-0").status_code == 422
+    assert said(page.get("/api/clips/c?query_id=0-0"), 404) == "query '0-0' has no option c; use left, right"
 
 
 def test_an_answer_to_an_unknown_query_is_refused(page):
@@ -370,8 +390,8 @@ def test_the_api_describes_itself(page):
         "/api/answers",
         "/api/undo",
         "/api/progress",
-        "/api/clips/{query_id}",
-        "/api/clips/{query_id}/{option}",
+        "/api/clips",
+        "/api/clips/{option}",
         "/api/games",
         "/api/games/step",
         "/api/games/send",
@@ -383,7 +403,15 @@ def test_the_api_describes_itself(page):
 
 # Who may come in
 
-PATHS = ["/", "/dashboard", "/static/page.js", "/openapi.json", "/api/curve", "/api/clips/0-0/left", "/nowhere"]
+PATHS = [
+    "/",
+    "/dashboard",
+    "/static/page.js",
+    "/openapi.json",
+    "/api/curve",
+    "/api/clips/left?query_id=0-0",
+    "/nowhere",
+]
 
 
 @pytest.fixture
@@ -430,6 +458,15 @@ def test_a_cookie_of_another_token_does_not_open(guarded, room):
         other.get("/?token=other")
         guarded.cookies.update(other.cookies)
     assert guarded.get("/").status_code == 401
+
+
+@pytest.mark.parametrize("other", ['g_state={"i_l":0}', "a=b c", 'x="unclosed', "foo", "p@th=1", "n=\xe9", "=", ""])
+def test_cookies_of_other_applications_lock_nobody_out(guarded, other):
+    own = guarded.get("/?token=s3cret", follow_redirects=False).headers["set-cookie"].split(";")[0]
+    guarded.cookies.clear()
+    for sent in (f"{other}; {own}", f"{own}; {other}"):
+        assert guarded.get("/", headers={"cookie": sent.encode("latin-1")}).status_code == 200
+    assert guarded.get("/", headers={"cookie": other.encode("latin-1")}).status_code == 401
 
 
 def test_whoever_follows_a_link_from_elsewhere_is_asked_again_once(guarded):
@@ -481,7 +518,7 @@ def test_a_body_larger_than_any_message_is_refused_in_one_line(page, path, told)
     assert sent.headers["connection"] == "close"
 
 
-async def ask(app, method, path, receive):
+async def ask(app, method, address, receive):
     """The status with which an app answers a request, whose body comes from `receive`."""
     told = []
 
@@ -489,7 +526,8 @@ async def ask(app, method, path, receive):
         told.append(message)
 
     headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
+    path, _, query = address.partition("?")
+    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": headers}
     await app(scope, receive, send)
     return told[0]["status"]
 
@@ -521,7 +559,7 @@ def test_clips_that_are_waited_for_keep_no_thread_from_answers(room):
         return receive
 
     async def crowd():
-        waiting = [asyncio.ensure_future(ask(page, "GET", f"/api/clips/0-{i % 6}", body())) for i in range(60)]
+        waiting = [asyncio.ensure_future(ask(page, "GET", f"/api/clips?query_id=0-{i % 6}", body())) for i in range(60)]
         await asyncio.sleep(0)
         assert await ask(page, "POST", "/api/answers", body(json.dumps(given))) == 200
         assert not any(one.done() for one in waiting)
@@ -534,7 +572,7 @@ def test_clips_that_are_waited_for_keep_no_thread_from_answers(room):
 
 def test_a_clip_that_was_removed_between_is_to_be_asked_for_again(page, room):
     (room.clips.directory / "left.jpg").unlink()
-    assert "ask again" in said(page.get("/api/clips/0-0/left"), 202)
+    assert "ask again" in said(page.get("/api/clips/left?query_id=0-0"), 202)
 
 
 # Behind a proxy, and in a frame
@@ -552,8 +590,8 @@ def test_a_proxy_may_pass_the_root_path_on_or_leave_it_out(proxied, before):
     assert "<title>Labelling</title>" in proxied.get(f"{before}/").text
     assert proxied.get(f"{before}/static/page.js").status_code == 200
     assert proxied.post(f"{before}/api/next", json={"who": "Ann"}).json()["query"]["id"] == "0-0"
-    left, _ = proxied.get(f"{before}/api/clips/0-0").json()["options"]
-    assert left["url"] == "/label/api/clips/0-0/left" and proxied.get(left["url"]).status_code == 200
+    left, _ = proxied.get(f"{before}/api/clips?query_id=0-0").json()["options"]
+    assert left["url"] == "/label/api/clips/left?query_id=0-0" and proxied.get(left["url"]).status_code == 200
 
 
 def test_the_root_path_without_its_slash_leads_to_the_page(proxied):

@@ -250,9 +250,20 @@ def test_an_answer_is_played_by_requests(page, room):
     assert page.post("/api/games/send", json={**asked, "seconds": 9.0}).json()["by_you"] == 1
     said = room.store.standing("c")["Ann"]
     assert isinstance(said, Shown) and said.segment.actions.tolist() == [0, 1, 0, 1, 0, 1]
-    assert page.post("/api/games/send", json=asked).status_code == 409  # the game is over and gone
     assert page.post("/api/undo", json={"who": "Ann"}).json()["query"]["id"] == "c"
     assert room.store.standing("c") == {}
+    assert page.post("/api/games/send", json=asked).status_code == 409  # the game is over and gone
+
+
+def test_a_played_answer_that_is_sent_again_is_the_same(page, room):
+    asked = {"who": "Ann", "query_id": "c"}
+    page.post("/api/games", json=asked)
+    for at in range(6):
+        page.post("/api/games/step", json={**asked, "at": at, "action": 0})
+    first, again = (page.post("/api/games/send", json=asked) for _ in range(2))
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert len(room.store.history()) == 1
+    assert page.post("/api/games/send", json={**asked, "who": "Bob"}).status_code == 409
 
 
 def test_an_environment_that_hangs_keeps_a_few_seats_and_nobodys_answers(page, room, monkeypatch):

@@ -128,10 +128,11 @@ def look_at_page(address: str) -> bool:
 
 def see_clip(address: str, query_id: str) -> bool:
     """Whether a clip is drawn; both its pictures are loaded then."""
-    clip = HERE.open(f"{address}/api/clips/{query_id}", timeout=60)
+    clip = HERE.open(f"{address}/api/clips?query_id={query_id}", timeout=60)
     if clip.status == 202:  # still being drawn
         return False
-    return all(HERE.open(f"{address}/api/clips/{query_id}/{side}", timeout=60).read(8) for side in ("left", "right"))
+    sheets = (f"{address}/api/clips/{side}?query_id={query_id}" for side in ("left", "right"))
+    return all(HERE.open(sheet, timeout=60).read(8) for sheet in sheets)
 
 
 def ask(address: str, told: dict[str, object]) -> dict[str, dict[str, object]]:

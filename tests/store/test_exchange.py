@@ -19,11 +19,12 @@ from rlhf_gym.arrays import array_from_json, array_to_json
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import choices
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.rewards import Bootstrap, RewardModel, fit_reward_model
 from rlhf_gym.segments import Segment
 from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store import PreferenceStore
+from rlhf_gym.store.answers import OWN
 from rlhf_gym.store.batches import AT_ONCE
 from rlhf_gym.store.exchange import Exported, export, import_preferences, read_preferences, read_spaces
 from rlhf_gym.store.exchange.card import Contents, data_card
@@ -470,6 +471,14 @@ def test_the_data_card_says_what_is_in_the_folder(folder):
 def test_the_size_classes_are_the_hub_s(n, name):
     contents = Contents(n, teachers={"ann"}, options={2}, lengths={5})
     assert f"- {name}\n" in data_card(contents, "preferences.jsonl")
+
+
+def test_the_data_card_tells_the_learned_rewards_own_answers_apart(store, tmp_path):
+    own = [Preference(replace(query, why=OWN), Answer.LEFT, OWN) for query in store.queries(["0-0", "0-1"])]
+    store.add([replace(p, query=replace(p.query, id=f"own-{i}", repeats=None)) for i, p in enumerate(own)])
+    export(store, tmp_path / "export", parquet=False)
+    text = (tmp_path / "export" / "README.md").read_text()
+    assert "6 preferences by 2 teachers, and 2 by the learned reward itself, which are no labels" in text
 
 
 @pytest.mark.skipif(importlib.util.find_spec("datasets") is None, reason="datasets isn't installed")

@@ -2,6 +2,7 @@
 
 import random
 import time
+from dataclasses import replace
 from statistics import median
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.preferences import Answer
 from rlhf_gym.store import PreferenceStore
+from rlhf_gym.store.answers import OWN
+from rlhf_gym.teachers import OWN as TEACHERS_OWN
 
 PEOPLE = ("ann", "bob", "cid")
 
@@ -18,6 +21,7 @@ def do_something(store, rng, asked, step):
     if what < 0.2 or not asked:
         kind = rng.choice(["comparison", "comparison", "rating-3"])
         queries = example_queries(rng.randint(1, 4), seed=step, kind=kind)
+        queries = [replace(query, why=rng.choice([query.why, OWN])) for query in queries]
         store.post(queries, people=rng.choice([1, 1, 2, 3]))
         asked += queries
     elif what < 0.75:
@@ -45,14 +49,20 @@ def test_kept_counts_equal_fresh_ones(where, seed, request, tmp_path):
                     assert kept.counts(kinds) == fresh.counts(kinds)
                 assert kept.open_ids() == fresh.open_ids() == [query.id for query in fresh.pending()]
                 said = fresh.preferences()
-                skips = sum(preference.answer is Answer.SKIP for preference in said)
-                assert (kept.counts().labels, kept.counts().skips) == (len(said) - skips, skips)
+                true = [preference.answer for preference in said if preference.query.why != OWN]
+                skips, ties = true.count(Answer.SKIP), true.count(Answer.TIE)
+                assert kept.counts()[1:4] == (len(true) - skips, ties, skips)
+                assert kept.counts().asked == kept.number_asked() == len(asked)
                 for person in PEOPLE:
                     mine = [preference for preference in said if preference.teacher == person]
                     seconds = [p.answered_at - p.shown_at for p in mine if p.shown_at is not None]
                     labels, middle = kept.counts_of(person)
                     assert labels == sum(preference.answer is not Answer.SKIP for preference in mine)
                     assert middle == (pytest.approx(median(seconds)) if seconds else None)
+
+
+def test_the_learned_rewards_own_answers_are_told_by_the_word_that_teachers_write():
+    assert OWN == TEACHERS_OWN
 
 
 def test_progress_reads_what_is_new_however_many_answers_there_are(tmp_path):

@@ -154,8 +154,9 @@ def _clips(desk: Desk) -> APIRouter:
     routes = APIRouter(tags=["clips"])
     later: dict[int | str, dict[str, Any]] = {202: {"model": Refusal, "description": "Still being drawn: ask again."}}
 
-    @routes.get("/clips/{query_id}", responses=refusals(404, 409) | later)
-    async def clip(query_id: QueryId, request: Request) -> ClipMessage:
+    # An id is no part of a path: it may be "a/b" or "..".
+    @routes.get("/clips", responses=refusals(404, 409) | later)
+    async def clip(query_id: Annotated[QueryId, InAddress()], request: Request) -> ClipMessage:
         """How a query is played, once it is drawn."""
         drawn = await _drawn(desk, query_id)
         return ClipMessage(
@@ -170,8 +171,8 @@ def _clips(desk: Desk) -> APIRouter:
 
     pictures: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The sheet."}}
 
-    @routes.get("/clips/{query_id}/{option}", responses=pictures | refusals(404, 409) | later, response_class=Response)
-    async def sheet(query_id: QueryId, option: OptionName) -> Response:
+    @routes.get("/clips/{option}", responses=pictures | refusals(404, 409) | later, response_class=Response)
+    async def sheet(option: OptionName, query_id: Annotated[QueryId, InAddress()]) -> Response:
         """All pictures of one option in one, row by row."""
         drawn = await _drawn(desk, query_id)
         if option not in drawn.order:
@@ -254,7 +255,7 @@ def _options(query: Query, clip: Clip, root: str) -> list[OptionMessage]:
     return [
         OptionMessage(
             name=name,
-            url=f"{root}/api/clips/{quote(query.id, safe='')}/{name}",
+            url=f"{root}/api/clips/{name}?query_id={quote(query.id, safe='')}",
             columns=clip.columns[name],
             order=clip.order[name],
             lived=last_lived(clip.order[name], segment),

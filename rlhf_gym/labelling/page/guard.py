@@ -6,11 +6,11 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,7 +25,7 @@ HEADERS = {
 # A browser keeps a SameSite=Strict cookie back when a link elsewhere led here; asking again from here brings it.
 ASK_AGAIN = '<!doctype html><meta http-equiv="refresh" content="0"><title>rlhf_gym</title>'
 READING = ("GET", "HEAD")
-MOST_BYTES = 64 * 1024  # of a body: no message of the API is half as long
+MOST_BYTES = 64 * 1024  # of a body: the page sends none as long
 BODY_SECONDS = 30.0  # in which a body has to come
 
 
@@ -113,11 +113,9 @@ class Guard:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._right(bearer.strip()):
             return True
-        try:
-            kept = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return False
-        return kept is not None and self._right(kept.value)
+        # Not SimpleCookie, which knows of none where it dislikes one: another application's of this host.
+        kept = cookie_parser(headers.get("cookie", "")).get(self._cookie)
+        return kept is not None and self._right(kept)
 
     def _right(self, offered: str) -> bool:
         return hmac.compare_digest(offered.encode(errors="replace"), str(self._token).encode())

@@ -11,7 +11,8 @@ Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=60, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+( [^\s\x00-\x1f\x7f-\x9f]+)*$"),
 ]
-QueryId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+# Whatever the store takes: it may hold queries of other tools.
+QueryId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 RunName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.,=+@/-]+$")]
 OptionName = Literal["left", "right", "a", "b", "c", "d", "e", "f", "g", "h"]
 

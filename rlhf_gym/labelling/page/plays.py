@@ -72,11 +72,16 @@ def playing(desk: Desk, games: Games) -> APIRouter:
 
     @routes.post("/send", responses=refusals(404, 409))
     def send(asked: SendMessage) -> ProgressMessage:
-        """Record what was played as the answer: the last steps of it. It is safe when this returns."""
-        segment = games.find(asked.who, asked.query_id).segment()
-        shown_at = None if asked.seconds is None else time.time() - asked.seconds
-        desk.answer(asked.who, asked.query_id, Shown(segment), shown_at)
-        games.end(asked.who)
+        """Record what was played, the last steps of it. It is safe when this returns; sent twice, it counts once."""
+        try:
+            game = games.find(asked.who, asked.query_id)
+        except NoGame:  # it ended as it was sent, and the reply may be lost
+            if not isinstance(desk.standing(asked.who, asked.query_id), Shown):
+                raise
+        else:
+            shown_at = None if asked.seconds is None else time.time() - asked.seconds
+            desk.answer(asked.who, asked.query_id, Shown(game.segment()), shown_at)
+            games.end(asked.who)
         return ProgressMessage(**desk.progress(asked.who)._asdict())
 
     return routes

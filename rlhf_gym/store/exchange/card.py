@@ -10,14 +10,16 @@ import yaml
 
 from rlhf_gym.errors import printable
 from rlhf_gym.preferences import Answer, Preference
+from rlhf_gym.store.answers import OWN
 
 _CARD = """---
 {front}---
 
 # {title}
 
-{n} preferences by {who}. Each puts `options` to a teacher, {options} segments of {length} steps, and its `answer` says
-what the teacher wants more of: {answers}. To a `kind` "comparison" the answer is left (the first of two), right, tie or
+{n} preferences by {who}{own}.
+Each puts `options` to a teacher, {options} segments of {length} steps, and its `answer` says what the teacher wants
+more of: {answers}. To a `kind` "comparison" the answer is left (the first of two), right, tie or
 skip; to a "ranking" it is the numbers of the options from 0, best first, ties as a list within the list, as in
 [2,[0,1]], or skip; to a "rating" the level and how many there are, 1 the worst, as in 4/5; to a "switch_off" after how
 many eighths of the segment it should have been stopped, as in 3/8, and 8/8 is not at all; to a "demonstration" or a
@@ -52,6 +54,7 @@ class Contents:
     """What the card tells of preferences, counted as they are written."""
 
     n: int = 0
+    own: int = 0
     tasks: set[str] = field(default_factory=set)
     teachers: set[str] = field(default_factory=set)
     options: set[int] = field(default_factory=set)
@@ -64,7 +67,10 @@ class Contents:
             query, answer = preference.query, preference.answer
             self.n += 1
             self.tasks |= {option.origin.env_id for option in query.options if option.origin}
-            self.teachers.add(preference.teacher)
+            if query.why == OWN:
+                self.own += 1
+            else:
+                self.teachers.add(preference.teacher)
             self.options.add(len(query.options))
             self.lengths.add(query.options[0].length)
             # Of other kinds than comparisons, hardly two answers are alike.
@@ -78,7 +84,7 @@ def data_card(contents: Contents, data_file: str) -> str:
         contents: Of at least one preference.
         data_file: Name of the file that `datasets` reads.
     """
-    tasks, n = sorted(contents.tasks), contents.n
+    tasks, n, own = sorted(contents.tasks), contents.n, contents.own
     title = printable(f"Preferences over segments{' of ' if tasks else ''}{', '.join(tasks)}")
     front = {
         "pretty_name": title,
@@ -90,7 +96,8 @@ def data_card(contents: Contents, data_file: str) -> str:
     return _CARD.format(
         front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
         title=title,
-        n=n,
+        n=n - own,
+        own=f', and {own} by the learned reward itself, which are no labels: their `why` is "{OWN}"' if own else "",
         who="1 teacher" if len(contents.teachers) == 1 else f"{len(contents.teachers)} teachers",
         length=" or ".join(map(str, sorted(contents.lengths))),
         options=" to ".join(map(str, sorted({min(contents.options), max(contents.options)}))),

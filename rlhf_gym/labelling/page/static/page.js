@@ -20,6 +20,7 @@ let face = null; // how queries like the one in view are answered
 let faceOf = ""; // and which those are
 let shown = null; // the query in view: its id, and since when
 let busy = false; // while an answer is on its way nothing else is taken
+let sitting = 0; // goes up when somebody else may sit here: what was waited for before changes nothing on the page
 let answeredAt = null;
 let done = false; // all labels are there
 let answered = []; // ids of the queries answered in this window
@@ -64,6 +65,7 @@ let lost = false;
 
 // Ask until it is answered: a server that is started again finds every answer that it had taken.
 async function insist(path, body) {
+  const mine = sitting;
   for (;;) {
     try {
       const told = await ask(path, body);
@@ -74,7 +76,7 @@ async function insist(path, body) {
     } catch (error) {
       if (error instanceof Refused && error.status < 500) throw error;
       lost = true;
-      if (done && !(error instanceof Refused)) over();
+      if (mine === sitting && done && !(error instanceof Refused)) over();
       else notice("The connection is lost. Trying again…");
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
@@ -100,12 +102,14 @@ async function forget(keep) {
 
 async function next() {
   clearTimeout(resting);
+  const mine = sitting;
   const told = await insist("api/next", { who });
+  if (mine !== sitting) return;
   instructions = told.instructions;
   standing(told.progress);
   if (told.query === null) return rest();
   await show(told.query);
-  preload([told.query.id, ...told.ahead]);
+  if (mine === sitting) preload([told.query.id, ...told.ahead]);
 }
 
 // One after the other, so that the one wanted first has the line to itself; two ahead would fill a phone's memory.
@@ -133,8 +137,10 @@ function takeOn(query) {
 
 async function show(query) {
   const { id } = query;
+  const mine = sitting;
   let clip = null, refusal = "";
   const slow = setTimeout(() => {
+    if (mine !== sitting) return;
     takeOn(query);
     if (document.body.dataset.view !== "query") view("query");
     $("query").classList.add("empty");
@@ -148,7 +154,11 @@ async function show(query) {
     refusal = error.message;
   }
   clearTimeout(slow);
-  if (refusal && /not in the store/.test(refusal)) return next();
+  if (mine !== sitting) return;
+  if (refusal && /not in the store/.test(refusal)) {
+    await new Promise((resolve) => setTimeout(resolve, 1000)); // or it asks without end where the server gives it again
+    return mine === sitting ? next() : undefined;
+  }
   takeOn(query);
   view("query");
   $("query").classList.toggle("empty", !clip);
@@ -181,11 +191,9 @@ function rest() {
   view("rest");
   $("instructions").textContent = instructions || "Labelling";
   pace("");
-  resting = setTimeout(async () => {
+  resting = setTimeout(() => {
     if (busy) return rest();
-    busy = true; // or an undo could come in between
-    await next().catch(complain);
-    busy = false;
+    occupied(next); // or an undo could come in between
   }, 1000);
 }
 
@@ -200,57 +208,76 @@ function over() {
   $("undo-rest").hidden = true;
 }
 
-async function answer(choice, path = "api/answers") {
-  if (busy || !shown || (!shown.drawn && choice !== "skip")) return;
+// Take nothing else until this is done. Somebody else who sits here meanwhile needn't wait for it.
+async function occupied(doing) {
+  const mine = sitting;
   busy = true;
+  try {
+    await doing();
+  } catch (error) {
+    if (mine === sitting) complain(error);
+  }
+  if (mine === sitting) busy = false;
+}
+
+function answer(choice, path = "api/answers") {
+  if (busy || !shown || (!shown.drawn && choice !== "skip")) return;
+  occupied(() => send(choice, path));
+}
+
+async function send(choice, path) {
+  const mine = sitting;
   face.end?.();
   const { id, since } = shown;
   answeredAt = performance.now();
   const button = [...document.querySelectorAll("[data-answer]")].find((one) => one.dataset.answer === choice);
   (button || document.querySelector(".send"))?.classList.add("chosen");
-  try {
-    const seconds = Math.min(86400, (answeredAt - since) / 1000);
-    const said = path === "api/answers" ? { answer: choice } : {}; // elsewhere the server has it
-    const progress = await insist(path, { who, query_id: id, seconds, ...said }).catch((error) => {
-      if (![404, 409].includes(error.status)) throw error;
-      say("This one was answered meanwhile, by somebody else or in another window.");
-    });
-    if (progress) {
-      standing(progress); // the last answer ends the run, and soon the server
-      answered.push(id);
-    }
-    shown = null;
-    say(choice === "skip" ? "Skipped." : face.said(choice));
-    await next();
-  } catch (error) {
-    complain(error);
+  const seconds = Math.min(86400, (answeredAt - since) / 1000);
+  const said = path === "api/answers" ? { answer: choice } : {}; // elsewhere the server has it
+  const progress = await insist(path, { who, query_id: id, seconds, ...said }).catch((error) => {
+    if (![404, 409].includes(error.status)) throw error;
+    if (mine === sitting) say("This one was answered meanwhile, by somebody else or in another window.");
+  });
+  if (mine !== sitting) return;
+  if (progress) {
+    standing(progress); // the last answer ends the run, and soon the server
+    answered.push(id);
   }
-  busy = false;
+  shown = null;
+  say(choice === "skip" ? "Skipped." : face.said(choice));
+  await next();
 }
 
-async function undo() {
+function undo() {
   if (busy || !who || document.body.dataset.view === "name") return;
   if (shown && shown.drawn && face.takeBack?.()) return; // what isn't sent yet
-  busy = true;
+  occupied(takeBack);
+}
+
+// The last ids, as many as a message may hold.
+function lately(ids) {
+  const last = ids.slice(-100);
+  while (last.length > 1 && JSON.stringify(last).length > 15_000) last.shift();
+  return last;
+}
+
+async function takeBack() {
+  const mine = sitting;
   face?.end?.();
   clearTimeout(resting);
-  try {
-    const open_seconds = Math.max(0, (Date.now() - opened) / 1000);
-    const told = await insist("api/undo", { who, answered: answered.slice(-100), open_seconds });
-    standing(told.progress);
-    answered.length = told.query ? Math.max(0, answered.lastIndexOf(told.query.id)) : 0; // what came after is no more
-    if (told.query === null) {
-      say("There is nothing to undo.");
-      if (!shown) rest();
-    } else {
-      say("Your last answer is taken back. Here it is again.");
-      instructions = told.instructions;
-      await show(told.query);
-    }
-  } catch (error) {
-    complain(error);
+  const open_seconds = Math.max(0, (Date.now() - opened) / 1000);
+  const told = await insist("api/undo", { who, answered: lately(answered), open_seconds });
+  if (mine !== sitting) return;
+  standing(told.progress);
+  answered.length = told.query ? Math.max(0, answered.lastIndexOf(told.query.id)) : 0; // what came after is no more
+  if (told.query === null) {
+    say("There is nothing to undo.");
+    if (!shown) rest();
+  } else {
+    say("Your last answer is taken back. Here it is again.");
+    instructions = told.instructions;
+    await show(told.query);
   }
-  busy = false;
 }
 
 function pressed(paused) {
@@ -263,14 +290,19 @@ function complain(error) {
 }
 
 function begin() {
+  sitting += 1;
+  busy = false;
   answered = [];
   opened = Date.now();
   $("me").textContent = `You are ${who}.`;
   $("rename").hidden = false;
-  next().catch(complain);
+  const mine = sitting;
+  next().catch((error) => mine === sitting && complain(error));
 }
 
 function askName() {
+  sitting += 1;
+  busy = false;
   clearTimeout(resting);
   player.stop();
   face?.end?.();

@@ -9,15 +9,15 @@ export class Player {
 
   // Everything that playing needs; the pictures are decoded here, not when they are first wanted.
   async load(id, ask) {
-    const address = `api/clips/${encodeURIComponent(id)}`; // relative: what a proxy has before it isn't known here
-    const clip = await ask(address);
+    const address = (what) => `${what}?query_id=${encodeURIComponent(id)}`;
+    const clip = await ask(address("api/clips")); // relative: what a proxy has before it isn't known here
     const rows = (option) => Math.ceil((Math.max(...option.order) + 1) / option.columns);
     const pixels = clip.options.reduce((sum, one) => sum + one.columns * rows(one) * clip.width * clip.height, 0);
     const scale = 4 * pixels > MOST_BYTES ? 0.5 : 1; // a picture's sides are multiples of eight
     const options = await Promise.all(clip.options.map(async (option) => {
       const [resizeWidth, resizeHeight] = [option.columns * clip.width * scale, rows(option) * clip.height * scale];
       const size = scale === 1 ? {} : { resizeWidth, resizeHeight, resizeQuality: "medium" };
-      return { ...option, sheet: await createImageBitmap(await ask(`${address}/${option.name}`), size) };
+      return { ...option, sheet: await createImageBitmap(await ask(address(`api/clips/${option.name}`)), size) };
     }));
     const close = () => options.forEach(({ sheet }) => sheet.close());
     const [width, height] = [clip.width * scale, clip.height * scale];
