@@ -110,16 +110,18 @@ def _number(value: float) -> str:
 
 def draw(found: Sequence[Learned]) -> Figure:
     """Draw a dot for each reward: its own run's policy across, the fresh one up."""
-    figure = Figure(figsize=(8.0, 5.4), layout="constrained")
+    figure = Figure(figsize=(8.6, 4.8), layout="constrained")
     ax = figure.subplots()
-    ax.plot([LOWEST, HIGHEST], [LOWEST, HIGHEST], color="#8c8c8c", linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
+    parts = clip([getattr(one, who) for one in found for who in WHO], LOWEST, HIGHEST)
+    ends = (min(0.0, *parts) - 0.05, max(1.0, *parts) + 0.05)
+    ax.plot(ends, ends, color="#8c8c8c", linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
     for edge in (0, 1):
         ax.axhline(edge, color="#e6e6e6", linewidth=0.8, zorder=0)
         ax.axvline(edge, color="#e6e6e6", linewidth=0.8, zorder=0)
     for (task, of), colour in zip(by_task(found).items(), COLOURS + MORE_COLOURS, strict=False):
         own, fresh = (clip([getattr(one, who) for one in of], LOWEST, HIGHEST) for who in WHO)
         ax.plot(own, fresh, "o", color=colour, markersize=6, alpha=0.85, markeredgewidth=0, clip_on=False, label=task)
-    ax.set(xlim=(LOWEST, HIGHEST), ylim=(LOWEST, HIGHEST), aspect="equal")
+    ax.set(xlim=ends, ylim=ends, aspect="equal")
     ax.set_xlabel("the run's own policy", color=INK)
     ax.set_ylabel("a fresh policy, on the same reward frozen", color=INK)
     dress(ax)
