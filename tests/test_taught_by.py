@@ -256,7 +256,7 @@ def test_a_run_that_began_with_preferences_is_resumed_within_its_own_budget(tmp_
 
 
 def test_preferences_that_are_none_or_of_another_environment_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nowhere holds no preferences"):
+    with pytest.raises(ValueError, match="nowhere isn't there; use a folder"):
         RLHF(config(feedback={"preferences": str(tmp_path / "nowhere")}))
     with closing(RLHF(config(tmp_path / "first"))) as first:
         first.learn()
