@@ -16,10 +16,12 @@ class Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Make a mapping; PyYAML's own takes the last of equal names in silence."""
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]  # before `<<` adds others
-        if twice := next((name for i, name in enumerate(names) if name in names[:i] and name != "<<"), None):
-            line = next(key.start_mark.line + 1 for key, _ in reversed(node.value) if key.value == twice)
-            raise yaml.YAMLError(f"line {line} says {twice} once more; say it once")
+        names = set[str]()
+        for key, _ in node.value:  # before `<<` adds others
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in names:
+                    raise yaml.YAMLError(f"line {key.start_mark.line + 1} says {key.value} once more; say it once")
+                names.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
 
