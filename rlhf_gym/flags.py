@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_origin
 
 import tyro
 from tyro.constructors import (
@@ -27,7 +27,7 @@ from tyro.constructors import (
 )
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.config.mappings import read_yaml
+from rlhf_gym.config.mappings import read_yaml, types_of
 from rlhf_gym.config.places import from_home
 from rlhf_gym.errors import BadInput
 from rlhf_gym.option_flags import take_options
@@ -185,7 +185,7 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
     kind = info.type
     if not dataclasses.is_dataclass(kind):
         return None
-    types = get_type_hints(kind, include_extras=True)
+    types = types_of(kind, include_extras=True)
     specs = [
         StructFieldSpec(field.name, types[field.name], _default(field, info.default), partial(_help, kind, field.name))
         for field in dataclasses.fields(kind)

@@ -187,6 +187,9 @@ def test_plot_draws_the_rounds_of_a_run_that_still_goes_on(say: Say, trained: Pa
     (going_on / "metrics.csv").write_text(lines[0])
     status, _, err = say("plot", going_on, "--output", tmp_path / "curve.png")
     assert status == 2 and "has done no round yet; wait for one" in err
+    (going_on / "metrics.csv").write_text("round,env_steps\n0,1536\n")
+    status, _, err = say("plot", going_on, "--output", tmp_path / "curve.png")
+    assert status == 2 and "metrics.csv has no labels; restore it from a copy" in err
 
 
 def test_a_flag_goes_before_the_file_the_file_before_the_preset_and_the_preset_before_the_default(

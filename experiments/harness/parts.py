@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,13 +66,13 @@ class Scale:
         there = [name for name in self.best if self.of(name, runs)]
         return max(there, key=lambda name: interquartile_mean(self.of(name, runs)), default=None)
 
-    def ends(self, runs: Runs) -> tuple[float, float] | None:
-        """Find what counts as 0 and as 1; None where runs are missing, or the better PPO gained nothing."""
+    def placing(self, runs: Runs) -> Callable[[float], float] | None:
+        """Make what turns a return into its part; None where runs are missing, or the better PPO gained nothing."""
         better, floor = self.better(runs), self.of(self.floor, runs)
         if better is None or not floor:
             return None
         zero, one = interquartile_mean(floor), interquartile_mean(self.of(better, runs))
-        return (zero, one) if one > zero else None
+        return (lambda value: (value - zero) / (one - zero)) if one > zero else None
 
     def part(self, setting: str, runs: Runs) -> Part | None:
         """Measure a setting; None where runs are missing, or the better PPO gained nothing."""

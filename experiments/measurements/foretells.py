@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from experiments.harness.older import listed_older
 from experiments.harness.results import Results
 from experiments.harness.settings import Row
 from experiments.measurements.fractions import results_with_rows
-from experiments.measurements.relearned.parts import learned
+from experiments.measurements.relearned.parts import METRICS, learned, task_name
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.sweeps.records import read_rows
 
@@ -37,18 +38,7 @@ KNOWN = {
     "learned_return": "learned return",
 }
 """Figures known without the true reward: columns, and what the page calls them; those of no run are left out."""
-JUDGED = {
-    "all_gap_accuracy": "pair accuracy",
-    "all_calibration_error": "expected calibration error",
-    "all_correlation": "Pearson, per step",
-    "all_spearman": "Spearman, per step",
-    "all_segment_correlation": "Pearson, per segment",
-    "all_segment_spearman": "Spearman, per segment",
-    "all_epic": "EPIC distance",
-    "all_dard": "DARD distance",
-    "all_disagreement": "disagreement beside error",
-    "all_outside_coverage": "share of steps outside coverage",
-}
+JUDGED = {f"all_{metric}": title for metric, title in METRICS.items()}
 """Figures by the true reward, on trajectories of all policies together."""
 FEWEST = 5  # runs of a task: a correlation of fewer says nothing of it
 FEWEST_POOLED = 2  # one run, less its task's mean, is nothing
@@ -97,7 +87,7 @@ class Section:
     figures: Mapping[str, str]
     runs: Sequence[Reached]
 
-    @property
+    @cached_property
     def ranked(self) -> dict[str, tuple[float, float, int, int]]:
         """What :func:`pooled` finds, by column, the strongest rank correlation first; without what no run has."""
         found = {column: got for column in self.figures if (got := pooled(self.runs, column))}
@@ -111,12 +101,11 @@ def runs_with_figures(results: Results) -> Iterator[Reached]:
         setting = results.settings[name]
         config = setting.run_config(setting.seeds[0])
         answered = source_entry(config.reward.source).labels and not teacher_entry(config.teacher).control
-        if answered and setting.scale and (ends := setting.scale.ends(results.runs)):
-            zero, one = ends
-            task = config.env_id + f", {config.feedback.goal}" * (config.feedback.goal is not None)
+        if answered and setting.scale and (part := setting.scale.placing(results.runs)):
+            task = task_name(config.env_id, config.feedback.goal)
             for row in rows:
-                part = (float(row[setting.scale.measure]) - zero) / (one - zero)
-                yield Reached(task, part, _finite({**row, **last.get((name, row["seed"]), {})}, KNOWN))
+                figures = _finite({**row, **last.get((name, row["seed"]), {})}, KNOWN)
+                yield Reached(task, part(float(row[setting.scale.measure])), figures)
 
 
 def sections(results_dir: Path) -> list[Section]:

@@ -225,7 +225,18 @@ def read_so_far(path: str | Path) -> Run:
     rounds = metrics_so_far(path)
     if not rounds:
         raise BadInput(f"the run in {path} has done no round yet; wait for one, or let rlhf-gym resume go on with it")
+    _check_rounds(rounds)
     return Run(path, RLHFConfig.from_run(path / "config.yaml"), {}, rounds)
+
+
+def _check_rounds(rounds: Sequence[Mapping[str, float]]) -> None:
+    """Refuse rounds without the figures that every run's have.
+
+    Raises:
+        BadInput: Naming the first that is missing.
+    """
+    if lacking := [name for name in DRAWN if rounds and name not in rounds[0]]:
+        raise BadInput(f"metrics.csv has no {lacking[0]}; restore it from a copy")
 
 
 def read_run(path: str | Path) -> Run:
@@ -244,9 +255,9 @@ def read_run(path: str | Path) -> Run:
         summary = json.loads((path / "summary.json").read_text())
         if not is_finished(path):
             raise ValueError("no figures in summary.json")
-        for where, there, names in (("metrics.csv", metrics[:1], DRAWN), ("summary.json", [summary], ("labels",))):
-            if lacking := [name for name in names for figures in there if name not in figures]:
-                raise ValueError(f"{where} has no {lacking[0]}")
+        _check_rounds(metrics)
+        if "labels" not in summary:
+            raise ValueError("summary.json has no labels")
         return Run(path, config, summary, metrics)
     except UNREADABLE as error:
         again = f"run it again, or let rlhf-gym resume {shlex.quote(str(path))} write a cut summary.json anew"

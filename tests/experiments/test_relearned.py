@@ -7,8 +7,8 @@ import pytest
 from experiments.harness.older import listed_older
 from experiments.harness.worker import run_setting
 from experiments.measurements.relearned import __main__ as module
-from experiments.measurements.relearned.page import METRICS, answer, by_task, write
-from experiments.measurements.relearned.parts import Learned, learned
+from experiments.measurements.relearned.page import answer, by_task, write
+from experiments.measurements.relearned.parts import METRICS, Learned, learned
 from experiments.measurements.relearned.runs import FRESH, LEARNED, Job, jobs, run
 from experiments.questions import cartpole
 from rlhf_gym.sweeps.records import append_rows, read_rows

@@ -11,20 +11,13 @@ from numpy import clip
 from experiments.harness.made import made_with
 from experiments.harness.older import listed_older
 from experiments.harness.settings import Row
-from experiments.measurements.relearned.parts import Learned, learned
+from experiments.measurements.relearned.parts import METRICS, Learned, learned
 from experiments.measurements.relearned.runs import FRESH, JUDGED_ON
 from rlhf_gym.plots import COLOURS, INK, MORE_COLOURS, SMALL, dress
 from rlhf_gym.stats import interquartile_mean
 
-METRICS = {
-    "gap_accuracy": "pair accuracy",
-    "calibration_error": "ECE",
-    "correlation": "Pearson, per step",
-    "segment_spearman": "Spearman, per segment",
-    "epic": "EPIC",
-    "dard": "DARD",
-}
-"""What the table shows, and what it calls it; `runs.csv` has all that `evaluate --reward` tells."""
+SHOWN = ("gap_accuracy", "calibration_error", "correlation", "segment_spearman", "epic", "dard")
+WHO = ("own", "relearned")
 LOWEST, HIGHEST = -0.5, 1.75  # parts beyond are drawn at the edge
 
 ABOUT = f"""\
@@ -70,9 +63,6 @@ def answer(tasks: Mapping[str, Sequence[Learned]]) -> str:
     )
 
 
-WHO = ("own", "relearned")
-
-
 def _lines(rows: Sequence[Row], tasks: Mapping[str, Sequence[Learned]], older: Mapping[str, str]) -> Iterator[str]:
     yield "<!-- Made by `python -m experiments.measurements.relearned`; what is changed here by hand is lost. -->"
     yield "# What does a fresh policy make of a learned reward?\n"
@@ -82,8 +72,9 @@ def _lines(rows: Sequence[Row], tasks: Mapping[str, Sequence[Learned]], older: M
     if "relearned" in older:
         yield f"**Older than the present code:** {older['relearned']}.\n"
     yield "![Fresh policies beside the runs' own, a dot for each reward](relearned.png)\n"
-    yield f"| task | labels | rewards | the run's own | relearned | learned more | {' | '.join(METRICS.values())} |"
-    yield "|---" * (6 + len(METRICS)) + "|"
+    titles = " | ".join(METRICS[name] for name in SHOWN)
+    yield f"| task | labels | rewards | the run's own | relearned | learned more | {titles} |"
+    yield "|---" * (6 + len(SHOWN)) + "|"
     for task, of in tasks.items():
         parts = [_spread([getattr(one, who) for one in of]) for who in WHO]
         more = sum(float(one.row["relearned_learned_return"]) > float(one.row["own_learned_return"]) for one in of)
@@ -95,7 +86,7 @@ def _lines(rows: Sequence[Row], tasks: Mapping[str, Sequence[Learned]], older: M
 
 
 def _figures(of: Sequence[Learned]) -> Iterator[str]:
-    for metric in METRICS:
+    for metric in SHOWN:
         told = [float(value) for one in of if (value := one.row[f"all_{metric}"])]
         yield _number(sum(told) / len(told)) if told else "–"
 

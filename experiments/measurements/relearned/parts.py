@@ -10,6 +10,20 @@ from pathlib import Path
 from experiments.harness.results import Results, read_results
 from experiments.harness.settings import Row
 
+METRICS = {
+    "gap_accuracy": "pair accuracy",
+    "calibration_error": "expected calibration error",
+    "correlation": "Pearson, per step",
+    "spearman": "Spearman, per step",
+    "segment_correlation": "Pearson, per segment",
+    "segment_spearman": "Spearman, per segment",
+    "epic": "EPIC distance",
+    "dard": "DARD distance",
+    "disagreement": "disagreement beside error",
+    "outside_coverage": "share of steps outside coverage",
+}
+"""Figures by the true reward that pages show, and what they call them; `runs.csv` has all of `evaluate --reward`."""
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -38,7 +52,11 @@ def learned(rows: Sequence[Row], results_dir: Path) -> Iterator[Learned]:
     for row in rows:
         results = of(row["question"])
         scale = results.settings[row["setting"]].scale
-        if scale and (ends := scale.ends(results.runs)):
-            zero, one = ends
-            own, relearned = ((float(row[name]) - zero) / (one - zero) for name in ("own", "relearned"))
-            yield Learned(row["env_id"] + f", {row['goal']}" * bool(row["goal"]), own, relearned, row)
+        if scale and (part := scale.placing(results.runs)):
+            own, relearned = (part(float(row[name])) for name in ("own", "relearned"))
+            yield Learned(task_name(row["env_id"], row["goal"]), own, relearned, row)
+
+
+def task_name(env_id: str, goal: str | None) -> str:
+    """Name a task by its environment, and the goal if it isn't paid by that."""
+    return f"{env_id}, {goal}" if goal else env_id

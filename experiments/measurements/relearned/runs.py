@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,17 +68,10 @@ def jobs(seeds: Sequence[int], only: Sequence[str] = ()) -> list[Job]:
     Raises:
         ValueError: On a name that isn't one of :data:`LEARNED`.
     """
-    known = [name for names in LEARNED.values() for name in names]
+    known = {name: question for question, names in LEARNED.items() for name in names}
     if unknown := [name for name in only if name not in known]:
         raise ValueError(f"only has {unknown[0]}; use some of {', '.join(known)}")
-    return [job for name in only or known for job in _of(name, seeds)]
-
-
-def _of(name: str, seeds: Sequence[int]) -> Iterator[Job]:
-    for question, names in LEARNED.items():
-        if name in names:
-            setting = load(question).SETTINGS[name]
-            yield from (Job(question, name, setting, seed) for seed in seeds)
+    return [Job(known[name], name, load(known[name]).SETTINGS[name], seed) for name in only or known for seed in seeds]
 
 
 def run(job: Job, command: str) -> dict[str, Any]:
