@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import final
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.preferences import Answer, Choice, Preference, Query, Said
+from rlhf_gym.preferences import OWN, Answer, Choice, Preference, Query, Said
 from rlhf_gym.standing import Changes, Standing
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.teachers import OWN, OwnAnswers, People, SelfRewardingTeacher, Teacher
+from rlhf_gym.teachers import OwnAnswers, People, SelfRewardingTeacher, Teacher
 
 Together = Callable[[Sequence[Preference], Sequence[Choice]], list[Choice]]
 """(Every answer, the choices that each implies by itself) -> the choices that they imply together."""
@@ -215,6 +215,10 @@ class Answers:
             raise BadInput(f"queries holds {wrong[0]!r}; give the Query objects that ask returned")
         if len(queries) != len(answers):
             raise BadInput(f"{len(answers)} answers came to {len(queries)} queries; give one answer a query")
+        if not isinstance(teacher, str) and len(teacher) != len(queries):
+            raise BadInput(f"teacher has {len(teacher)} names for {len(queries)} queries; give one, or one a query")
+        if not isinstance(shown_at, int | float | None):
+            raise BadInput(f"shown_at is {shown_at!r}; use seconds since 1970, as time.time() gives them")
         self._until = None
         ids = [query.id for query in queries]
         self.store.record_all(ids, answers, teacher=teacher, shown_at=shown_at, answered_at=time.time())

@@ -284,6 +284,9 @@ def make_plan(config: RLHFConfig, portion: int, budgets: Sequence[Budget] = ()) 
 def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: Goal | None, rng: Streams) -> Method:
     """Make what turns answers into a better policy, with the reward model it fits, or several."""
     learner = make_learner(config, venv, rng)
+    spaces = {"observation_space": venv.observation_space, "action_space": venv.action_space}
+    source = make("reward.source", config.reward.source, config.reward.source_options, **spaces)
+    check_called("reward.source", config.reward.source, source, ("situation",))
     method: Method = make(
         "method",
         config.method,
@@ -291,13 +294,7 @@ def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: 
         agent=agent,
         learner=learner,
         new_learner=partial(make_learner, config, venv, rng),
-        source=make(
-            "reward.source",
-            config.reward.source,
-            config.reward.source_options,
-            observation_space=venv.observation_space,
-            action_space=venv.action_space,
-        ),
+        source=source,
         goal=partial(goal_rewards, goal) if goal else None,
         rng=rng["reward"],
         **pick(config.reward, "label_noise label_smoothing"),

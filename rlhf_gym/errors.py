@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 MOST = 1500
 """Characters of a message."""
 UNREADABLE = (
@@ -31,3 +33,14 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def reason_of(error: BaseException) -> str:
+    """Tell in one line what code of somebody else's raised."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def place_of(error: BaseException, *, but: str = "") -> str:
+    """Name the file and line that an exception comes from; of those outside the file `but`, the innermost."""
+    frame = [each for each in traceback.extract_tb(error.__traceback__) if each.filename != but][-1]
+    return f"{frame.filename}:{frame.lineno}"

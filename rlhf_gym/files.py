@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rlhf_gym.errors import BadInput
+
 
 @contextmanager
 def written_beside(path: str | Path) -> Iterator[Path]:
@@ -56,6 +58,25 @@ def sha256(file: Path) -> str:
         while part := opened.read(2**20):
             found.update(part)
     return found.hexdigest()
+
+
+def check_output(name: str, path: Path, *, folder: bool = False) -> None:
+    """Refuse a place that can't be written, before what is to lie there is made.
+
+    Args:
+        name: Of the argument.
+        path: Of the file, which needn't be there, nor its folder.
+        folder: Whether it is a folder.
+
+    Raises:
+        BadInput: If a file lies where a folder should be, or that can't be written.
+    """
+    place = path.absolute()
+    there = next(one for one in (place / "in it" if folder else place).parents if one.exists())
+    if not there.is_dir():
+        raise BadInput(f"{name} is {path}, and {there} is no folder; use another place")
+    if not os.access(there, os.W_OK):
+        raise BadInput(f"{name} is {path}, in a folder that can't be written; use another place")
 
 
 def to_disk(path: Path) -> None:

@@ -160,6 +160,8 @@ A check is a pair whose better side is obvious: its `Query.value` is above 0 whe
 """
 HELDOUT = "heldout"
 """Reason for asking a query that was drawn uniformly, and whose answer no reward is ever fitted to."""
+OWN = "self"
+"""Reason for a query that the learned reward answered itself; such an answer is no label."""
 
 
 def option_names(options: int) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import BadInput, reason_of
 
 GIVEN = "given:"
 """Marks, in config.yaml, the name of what was handed over as a Python object: a teacher, or a goal."""
@@ -327,7 +327,7 @@ def make(setting: str, name: str, options: Mapping[str, Any], /, **offered: Any)
     if inspect.isabstract(factory):
         lacks = ", ".join(sorted(factory.__abstractmethods__))
         raise BadInput(f"{setting} is {name!r}, a class that doesn't say how to do {lacks}; write what is missing")
-    wanted = _parameters(factory)
+    wanted = _parameters(setting, name, factory)
     return factory(**{key: value for key, value in offered.items() if key in wanted}, **options)
 
 
@@ -344,18 +344,19 @@ def check_options(
         BadInput: Naming the option, with the nearest that there is, or all of them; or what is wanted.
     """
     offered = offered or {}
-    known = [parameter for parameter in _parameters(factory) if parameter not in offered]
+    parameters = _parameters(setting, name, factory)
+    known = [parameter for parameter in parameters if parameter not in offered]
     for option in options:
         if option not in known:
             near = difflib.get_close_matches(option, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
             raise BadInput(f"{setting} {name} has no option {option}; {hint}")
-    annotations = {option: parameter.annotation for option, parameter in _parameters(factory).items()}
+    annotations = {option: parameter.annotation for option, parameter in parameters.items()}
     for option, value in options.items():
         if wanted := _no_number(value, annotations.get(option)):
             raise BadInput(f"{_option(setting, name, option)} is {value!r}; use {wanted}")
     given = {**offered, **options}
-    missing = [p.name for p in _parameters(factory).values() if p.default is p.empty and p.name not in given]
+    missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in given]
     if missing:
         remedy = f"set {' and '.join(_option(setting, name, one) for one in missing)}"
         if name not in TABLES[setting]:
@@ -412,14 +413,19 @@ def _no_number(value: object, annotation: object) -> str:
     return "" if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
 
 
-def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def _parameters(setting: str, name: str, factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     try:
         parameters = inspect.signature(factory).parameters
     except ValueError as error:  # some of Python's own
-        raise BadInput(f"{factory!r} doesn't tell its parameters; name a function or class of your own") from error
+        raise BadInput(
+            f"{setting} is {name!r}, which doesn't tell its parameters; name a function or class of your own"
+        ) from error
     if unnamed := [p.name for p in parameters.values() if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]:
-        raise BadInput(f"{factory!r} takes {', '.join(unnamed)} by place alone; name one whose parameters have names")
+        raise BadInput(
+            f"{setting} is {name!r}, which takes {', '.join(unnamed)} by place alone; name one whose parameters have "
+            "names"
+        )
     return {name: p for name, p in parameters.items() if p.kind in kinds}
 
 
@@ -454,8 +460,7 @@ def _import(target: str, what: str) -> Any:
         remedy = f": pip install 'rlhf-gym[{extra}]'" if extra else ", or start from the folder it lies in"
         raise BadInput(f"{what} but there is no module {error.name!r}; install it{remedy}") from error
     except Exception as error:  # the user's module may raise anything while it is imported
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise BadInput(f"{what} but importing {module_name!r} fails: {reason}; mend the module") from error
+        raise BadInput(f"{what} but importing {module_name!r} fails: {reason_of(error)}; mend the module") from error
     try:
         return operator.attrgetter(attribute)(module)
     except AttributeError as error:

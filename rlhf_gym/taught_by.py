@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +14,14 @@ from rlhf_gym.config.named import get
 from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.errors import UNREADABLE, BadInput
-from rlhf_gym.preferences import Preference
+from rlhf_gym.preferences import OWN, Answer, Preference
 from rlhf_gym.registry import GIVEN, TABLES, dotted_name, load, names_in
 from rlhf_gym.rewards.files import model_digest
 from rlhf_gym.runs import RunDirectory
 from rlhf_gym.runs.strange_files import check_entries
 from rlhf_gym.store.elsewhere import preferences_at
 from rlhf_gym.store.exchange import check_fit, wanted_by_run
-from rlhf_gym.teachers import OWN, Goal, OracleTeacher, RandomTeacher, Teacher, Waiting, load_goal, true_returns
+from rlhf_gym.teachers import Goal, OracleTeacher, RandomTeacher, Teacher, Waiting, load_goal, true_returns
 from rlhf_gym.trust import check_trusted, trust
 
 
@@ -157,4 +158,16 @@ def preferences_before(config: RLHFConfig, venv: VecLearnedReward) -> list[Prefe
         check_fit(found, wanted)
     except BadInput as error:
         raise BadInput(f"feedback.preferences is {place}, which can't be fitted here: {error}") from error
+    if config.method == "objectives" and not config.labels:
+        _check_objectives(config.method_options.get("weights"), found, place)
     return found
+
+
+def _check_objectives(weights: object, found: Sequence[Preference], place: str) -> None:
+    """Refuse objectives that have no answer, where none is to come; what is no weights is told by the method."""
+    by = {preference.teacher for preference in found if preference.answer is not Answer.SKIP}
+    if silent := sorted(str(name) for name in weights if name not in by) if isinstance(weights, Mapping) else []:
+        raise BadInput(
+            f"method_options.weights names {', '.join(silent)}, who answered nothing in {place}, and labels is 0; name "
+            f"some of {', '.join(sorted(by))}"
+        )

@@ -21,12 +21,12 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.methods import Method
 from rlhf_gym.parts import Asked
-from rlhf_gym.preferences import Level, Query, marked, new_mark
+from rlhf_gym.preferences import OWN, Level, Query, marked, new_mark
 from rlhf_gym.queries import count_queries, probabilities_of, sample_candidates
 from rlhf_gym.registry import check_is, kind_shares, make, teacher_entry
 from rlhf_gym.segments import Origin, Trajectory
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.teachers import OWN, Goal, People, Shows, Teacher, Waiting, saying
+from rlhf_gym.teachers import Goal, People, Shows, Teacher, Waiting, saying
 
 PLAYED_MOST = 4  # actions, as many as people have keys for (rlhf_gym.labelling.controls)
 
@@ -202,11 +202,18 @@ def kinds_asked(config: RLHFConfig) -> dict[str, Asked]:
 
 
 def _check_levels(config: RLHFConfig, kinds: Iterable[str]) -> None:
-    """Refuse words for other numbers of levels than ratings have."""
-    words = config.feedback.levels
-    for rated in [find_kind(kind).said([1.0]) for kind in kinds if find_kind(kind).alone] if words else []:
-        if isinstance(rated, Level) and rated.of != len(words):
-            raise BadInput(
-                f"feedback.levels has {len(words)} words and kind is {config.kind}, whose ratings have {rated.of}; use "
-                f"as many words, or kind rating-{len(words)}"
-            )
+    """Refuse words for levels that there aren't, or for another number of them."""
+    if not (words := config.feedback.levels):
+        return
+    best = [find_kind(kind).said([1.0]) for kind in kinds if find_kind(kind).alone]
+    levels = [said.of for said in best if isinstance(said, Level)]
+    if wrong := [n for n in levels if n != len(words)]:
+        raise BadInput(
+            f"feedback.levels has {len(words)} words and kind is {config.kind}, whose ratings have {wrong[0]}; use as "
+            f"many words, or kind rating-{len(words)}"
+        )
+    if not levels:
+        raise BadInput(
+            f"feedback.levels has {len(words)} words and kind is {config.kind}, which has no levels; leave it out, or "
+            f"use kind rating-{len(words)}"
+        )

@@ -7,7 +7,6 @@ in ``$XDG_STATE_HOME/rlhf_gym/trusted`` (``~/.local/state``). Where a file names
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import re
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rlhf_gym.errors import BadInput
+from rlhf_gym.files import sha256
 from rlhf_gym.registry import find_here
 
 VARIABLE = "RLHF_GYM_TRUST"
@@ -100,7 +100,7 @@ def trusting(yes: bool) -> Iterator[None]:
 
 def digest(file: Path) -> str:
     """Name a file by its content."""
-    return f"sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
+    return f"sha256 {sha256(file)}"
 
 
 def _file() -> Path:

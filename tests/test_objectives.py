@@ -115,6 +115,14 @@ def test_a_name_that_nobody_answers_under_is_told_of_once_beside_those_who_did(c
     assert "who answered nothing" not in capsys.readouterr().err
 
 
+def test_a_name_that_nobody_will_ever_answer_under_is_refused(tmp_path):
+    taught(settings().replace(run_dir=str(tmp_path / "run"))).close()
+    config = settings({RIGHT: 1.0, "lefft": 1.0}).replace(labels=0, feedback={"preferences": str(tmp_path / "run")})
+    told = f"names lefft, who answered nothing in .*run, and labels is 0; name some of {LEFT}, {RIGHT}"
+    with pytest.raises(ValueError, match=told):
+        RLHF(config)
+
+
 def test_answers_of_nobody_who_is_named_are_refused():
     rlhf = RLHF(settings({"fast": 1.0}))
     rlhf.collect()

@@ -164,7 +164,7 @@ def test_what_does_not_tell_its_parameters_is_refused() -> None:
 
 
 def test_what_takes_its_arguments_by_place_alone_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"sin> takes x by place alone; name one whose parameters have names"):
+    with pytest.raises(BadInput, match=r"which takes x by place alone; name one whose parameters have names"):
         make("query.scheme", "math:sin", {})
 
 

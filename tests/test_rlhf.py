@@ -376,6 +376,10 @@ def test_as_many_answers_as_queries_are_expected(make: Make) -> None:
     queries = rlhf.ask(2)
     with pytest.raises(ValueError, match="1 answers came to 2 queries"):
         rlhf.tell(queries, [Answer.LEFT])
+    with pytest.raises(ValueError, match="teacher has 1 names for 2 queries; give one, or one a query"):
+        rlhf.tell(queries, [Answer.LEFT, Answer.TIE], teacher=["ann"])
+    with pytest.raises(ValueError, match=r"shown_at is 'noon'; use seconds since 1970, as time.time\(\) gives them"):
+        rlhf.tell(queries, [Answer.LEFT, Answer.TIE], shown_at="noon")  # type: ignore[arg-type]
     assert rlhf.preferences == rlhf.store.preferences() == []
 
 

@@ -19,6 +19,7 @@ from torch.utils.tensorboard import SummaryWriter
 from rlhf_gym.agents.jax_state import in_jax, write_arrays
 from rlhf_gym.agents.state import POLICY, go_on, restore_state, weights, write_state
 from rlhf_gym.agents.unpickled import PACKAGES
+from rlhf_gym.diverging import are_numbers, is_out_of_range
 from rlhf_gym.envs import RewardFunction, VecLearnedReward
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Segment, Trajectory
@@ -96,7 +97,7 @@ class Agent(ABC):
         # The caller writes the log: TensorBoard's thread holds up the next update whenever it is given something.
         try:
             self.sb3.learn(steps, callback, reset_num_timesteps=False, log_interval=None)  # type: ignore[arg-type]
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             self._check_weights(error)
             if is_out_of_range(error):  # a standard deviation has overflowed, and the weights not yet
                 raise self._diverged() from error
@@ -112,7 +113,7 @@ class Agent(ABC):
         if in_jax(type(self.sb3)):
             finite = all(np.isfinite(array).all() for array in weights(self.sb3).values())
         else:
-            finite = all(bool(parameter.isfinite().all()) for parameter in self.sb3.policy.parameters())
+            finite = are_numbers(self.sb3.policy.parameters())
         if not finite:
             raise self._diverged() from error
 
@@ -273,11 +274,6 @@ class _GoingOn(TensorBoardOutputFormat):
     def __init__(self, folder: str | Path, after: int) -> None:
         self.writer = SummaryWriter(str(folder), purge_step=after + 1)
         self._is_closed = False
-
-
-def is_out_of_range(error: ValueError) -> bool:
-    """Whether torch says so of a distribution whose parameters are nan, infinite or 0."""
-    return "Expected parameter" in str(error)
 
 
 def falling(start: float, left: float, least: float = 0.0) -> FloatSchedule:

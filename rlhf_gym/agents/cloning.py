@@ -19,6 +19,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from rlhf_gym.agents.normalisation import NormalizedObservations
+from rlhf_gym.diverging import are_numbers
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Segment, Trajectory
 
@@ -94,7 +95,7 @@ def clone(
             negative_log_likelihood(policy, x[batch], a[batch]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             _hold_std(policy, least_std)
-            if not all(bool(weight.isfinite().all()) for weight in policy.parameters()):
+            if not are_numbers(policy.parameters()):
                 raise BadInput(f"weights became nan or infinite in epoch {epoch}; use learning_rate < {learning_rate}")
         losses.append(_loss(policy, x, a))
         heldouts.append(_loss(policy, *test) if test else math.nan)

@@ -66,11 +66,6 @@ class ActorLikelihood:
             logs = logs - distribution.log_prob(distribution.mode())
         return logs
 
-    @property
-    def finite(self) -> bool:
-        """Whether all of its weights are numbers."""
-        return all(bool(parameter.isfinite().all()) for parameter in self.policy.parameters())
-
     def trained(self) -> list[torch.nn.Parameter]:
         """List what is trained: all but the value network, which gets no gradient, and a fixed standard deviation."""
         named = self.policy.named_parameters()

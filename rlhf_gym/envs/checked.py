@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import reprlib
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Any, final
 
@@ -16,7 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from rlhf_gym.envs import time_limits
 from rlhf_gym.envs.running import go_to_samplers, samplers
 from rlhf_gym.envs.time_limits import TookTooLong, at_most
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import BadInput, place_of, reason_of
 from rlhf_gym.segments import Array
 
 UNSEEDED = (
@@ -186,10 +185,10 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         except TookTooLong as error:
             raise BadInput(
                 f"{self._env_id} takes longer than env.step_seconds, {self._seconds} s, in {self._where}, at "
-                f"{place_of(error)}; mend the environment, or allow it more"
+                f"{place_of(error, but=time_limits.__file__)}; mend the environment, or allow it more"
             ) from error
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = reason_of(error)
             raise BadInput(
                 f"{self._env_id} raised {reason} at {place_of(error)}, in {self._where}; {_remedy(reason)}"
             ) from error
@@ -204,12 +203,6 @@ def _remedy(reason: str) -> str:
             "the environment"
         )
     return "mend the environment"
-
-
-def place_of(error: BaseException) -> str:
-    """Name the file and line that an exception comes from; of a time limit, where its time was up."""
-    frame = [each for each in traceback.extract_tb(error.__traceback__) if each.filename != time_limits.__file__][-1]
-    return f"{frame.filename}:{frame.lineno}"
 
 
 def _fits(came: np.dtype[Any], wanted: np.dtype[Any]) -> bool:

@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from rlhf_gym.envs.recorder import endings
+from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, RewardFunction, Segment, Trajectory
 
 
@@ -166,6 +167,11 @@ class VecLearnedReward(VecEnvWrapper):
             next_observations, terminated = endings(observations, dones, infos)  # type: ignore[arg-type]
             paid = self.reward_function(self._observations, self._actions, next_observations, terminated)  # type: ignore[arg-type]
             rewards = np.array(paid, np.float32)  # a copy: SB3's PPO adds to the array it is given
+            if rewards.shape != dones.shape:
+                raise BadInput(
+                    f"the reward function returned shape {rewards.shape} for {self.num_envs} steps; expected one real "
+                    f"number per step, shape ({self.num_envs},)"
+                )
         rewards = self._scaled(rewards)
         for info, true_reward in zip(infos, true_rewards.tolist(), strict=True):
             info["true_reward"] = true_reward

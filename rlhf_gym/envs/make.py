@@ -13,13 +13,13 @@ import numpy as np
 from gymnasium.envs.registration import find_highest_version, get_env_id, load_env_creator, parse_env_id
 
 from rlhf_gym.envs.allowed import check_spaces
-from rlhf_gym.envs.checked import Checked, place_of
+from rlhf_gym.envs.checked import Checked
 from rlhf_gym.envs.horizon import FixedHorizon
 from rlhf_gym.envs.mujoco_warnings import tidy_warnings
 from rlhf_gym.envs.opengl import told_without_opengl
 from rlhf_gym.envs.registered import class_without_id
 from rlhf_gym.envs.running import Samplers, go_to_samplers, play_again, samplers
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import BadInput, place_of
 from rlhf_gym.generators import go_to, state_of
 from rlhf_gym.registry import find_here
 from rlhf_gym.segments import Origin, Trajectory
@@ -113,6 +113,9 @@ def make_env(
     try:
         if newest := _newest_version(origin.env_id):
             raise BadInput(f"env_id is {origin.env_id!r}, which leaves the version open; use {newest}")
+        if ".py:" in origin.env_id:
+            without = origin.env_id.replace(".py:", ":")
+            raise BadInput(f"env_id is {origin.env_id!r}; a module is named without .py: use {without}")
         with told_without_opengl(origin.env_id):
             creator = _creator(origin.env_id)
         tidy_warnings()

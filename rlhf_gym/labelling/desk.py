@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.labelling.clips import Clip, ClipCache
-from rlhf_gym.preferences import Level, Query, Said
+from rlhf_gym.preferences import OWN, Level, Query, Said
 from rlhf_gym.quality.assessment import assess
 from rlhf_gym.quality.report import QualityReport
 from rlhf_gym.store import Counts, PreferenceStore, StoredRun, UnknownQuery
 from rlhf_gym.store import Taken as Taken  # as the pages know it
-from rlhf_gym.store.answers import OWN
 
 
 class Progress(NamedTuple):

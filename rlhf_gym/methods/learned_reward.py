@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import final
 
 from rlhf_gym.agents import Agent
+from rlhf_gym.errors import BadInput
 from rlhf_gym.methods.method import Lately, Method
 from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards import RewardFit, RewardLearner
-from rlhf_gym.rewards.sources import Goal, Situation, Source
+from rlhf_gym.rewards.sources import Goal, Paid, Situation, Source
 from rlhf_gym.segments import Array
 
 REWARD = "reward_model"
@@ -80,4 +82,9 @@ class LearnedRewardMethod(Method):
 
     def _pay(self, lately: Lately) -> None:
         learned = self.learner.reward_function(self.agent.steps)
-        self.agent.pay(*self._source(Situation(learned, self._goal, *lately)))
+        paid = self._source(Situation(learned, self._goal, *lately))
+        if not isinstance(paid, Paid):
+            raise BadInput(
+                f"reward.source gives {reprlib.repr(paid)}; expected rlhf_gym.rewards.sources.Paid(reward_function)"
+            )
+        self.agent.pay(*paid)

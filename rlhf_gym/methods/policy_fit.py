@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlhf_gym.agents.agent import is_out_of_range
 from rlhf_gym.agents.likelihood import ActorLikelihood
+from rlhf_gym.diverging import are_numbers, is_out_of_range
 from rlhf_gym.errors import BadInput
 from rlhf_gym.methods.contrast import contrastive_loss
 from rlhf_gym.rewards import Dataset, Encoding, accuracy
@@ -178,12 +178,12 @@ class PolicyFit:
                 loss().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 actor.hold_std()
-        except ValueError as error:  # torch's, of a distribution whose parameters are nan
+        except (ValueError, RuntimeError) as error:  # torch's
             if not is_out_of_range(error):
                 raise
             raise self._diverged() from error
         optimizer.zero_grad()  # SB3 saves no gradients, and a copy needs none
-        if not actor.finite:
+        if not are_numbers(actor.policy.parameters()):
             raise self._diverged()
 
     def _diverged(self) -> BadInput:

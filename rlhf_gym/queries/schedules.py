@@ -88,7 +88,10 @@ def spread(schedule: Schedule, labels: int, steps: Array) -> Sequence[int]:
         BadInput: If it doesn't spend the budget, in whole numbers.
     """
     given = schedule(labels, steps)
-    numbers = np.asarray(given)
+    try:
+        numbers = np.asarray(given)
+    except ValueError:  # lists of several lengths in a list
+        numbers = np.array(None)
     if numbers.shape != steps.shape or numbers.dtype.kind not in "iu" or (numbers < 0).any() or numbers.sum() != labels:
         raise BadInput(
             f"query.schedule gave {reprlib.repr(given)} for {labels} labels in {len(steps)} rounds; expected a whole "

@@ -18,7 +18,7 @@ from rlhf_gym.envs.names import action_names, observation_names
 from rlhf_gym.errors import BadInput
 from rlhf_gym.files import sqlite_file
 from rlhf_gym.kinds import choices
-from rlhf_gym.preferences import Answer, Preference
+from rlhf_gym.preferences import OWN, Answer, Preference
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.reward_report.policies import SOURCES, fresh_trajectories
 from rlhf_gym.reward_report.report import ROWS, RewardReport, Row, report_source
@@ -28,7 +28,7 @@ from rlhf_gym.rewards.metrics.quadratic import with_true_function
 from rlhf_gym.runs import read_run
 from rlhf_gym.segments import Origin, Segment, Trajectory
 from rlhf_gym.store import FIRST, PreferenceStore
-from rlhf_gym.teachers import OWN, goal_rewards, load_goal
+from rlhf_gym.teachers import goal_rewards, load_goal
 from rlhf_gym.trust import check_trusted
 
 ALL = "all"

@@ -21,6 +21,7 @@ from rlhf_gym.config.code import code_named
 from rlhf_gym.config.settings import FeedbackConfig
 from rlhf_gym.errors import BadInput
 from rlhf_gym.evaluation import Predict
+from rlhf_gym.files import check_output
 from rlhf_gym.registry import GIVEN
 from rlhf_gym.reporting import evaluate, return_figures
 from rlhf_gym.reward_report.assess import check_learned, no_single_model
@@ -128,12 +129,16 @@ def relearn(
         progress: Whether to show a bar.
 
     Raises:
-        BadInput: If it holds no finished run, or the run didn't learn one reward; if a seed is negative or comes twice.
+        BadInput: If it holds no finished run, or the run didn't learn one reward; if a seed is negative or comes
+            twice, or a place can't be written.
     """
     run = _relearnable(Path(run_dir))
     seeds = _checked(seeds or [seed for seed in range(N_SEEDS + 1) if seed != run.config.seed][:N_SEEDS])
     steps = run.config.total_timesteps if total_timesteps is None else total_timesteps
     configs = [relearning_config(run, seed, steps, Path(out) / f"seed_{seed}" if out else None) for seed in seeds]
+    check_output("run_dir", run.path / FILE)
+    if out:
+        check_output("out", Path(out), folder=True)
     check_trusted(code_named(configs[0]), str(run_dir))
     policy = saved_policy(run.path, run.config).sb3
     model = RewardModel.load(run.path / "reward_model", policy.observation_space, policy.action_space)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlhf_gym.diverging import are_numbers
 from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Choice
 from rlhf_gym.rewards.bootstrap import Bootstrap
@@ -167,7 +168,7 @@ def fit_reward_model(
             l2_sample=max(1, round(l2_sample * fewer)),
             terms=terms_of(more, about),
         )
-        if not all(bool(parameter.isfinite().all()) for parameter in model.ensemble.parameters()):
+        if not are_numbers(model.ensemble.parameters()):
             raise BadInput("weights of the reward networks are nan or infinite after the fit; use a lower reward."
                            "learning_rate, or inputs of another size")  # fmt: skip
         returns, weights = likelihood.returns(some), weights[:, some]

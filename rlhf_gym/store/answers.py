@@ -8,11 +8,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, case, exists, func, select
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.preferences import Answer, Said
+from rlhf_gym.preferences import OWN, Answer, Said
 from rlhf_gym.store.schema import ANSWERS, DROPPED, OPTIONS, QUERIES
-
-OWN = "self"
-"""Why a query was asked that the learned reward answered itself: `teachers.OWN`, in a room that can't import it."""
 
 
 class UnknownQuery(BadInput):

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, final
 from sqlalchemy import Connection, Row, func, select
 
 from rlhf_gym.errors import UNREADABLE
-from rlhf_gym.preferences import Answer
-from rlhf_gym.store.answers import OWN, Counts, is_open, stands, tally_by_kind
+from rlhf_gym.preferences import OWN, Answer
+from rlhf_gym.store.answers import Counts, is_open, stands, tally_by_kind
 from rlhf_gym.store.packing import Damaged
 from rlhf_gym.store.queries import in_parts
 from rlhf_gym.store.rows import readable

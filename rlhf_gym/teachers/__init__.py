@@ -10,14 +10,13 @@ from rlhf_gym.teachers.own_answers import OwnAnswers
 from rlhf_gym.teachers.panel import Panel
 from rlhf_gym.teachers.people import People, Waiting, pause, saying
 from rlhf_gym.teachers.random import RandomTeacher
-from rlhf_gym.teachers.self_rewarding import OWN, SelfRewardingTeacher
+from rlhf_gym.teachers.self_rewarding import SelfRewardingTeacher
 from rlhf_gym.teachers.several import Open, Reply, Several
 from rlhf_gym.teachers.showing import Shows
 from rlhf_gym.teachers.teacher import Teacher
 from rlhf_gym.teachers.values import Values, goal_returns, true_returns
 
 __all__ = [
-    "OWN",
     "Goal",
     "NoisyTeacher",
     "Open",

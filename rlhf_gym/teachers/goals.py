@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rlhf_gym.errors import BadInput
+from rlhf_gym.errors import BadInput, place_of, reason_of
 from rlhf_gym.registry import load
 from rlhf_gym.segments import Array
 
@@ -69,10 +69,18 @@ def goal_rewards(goal: Goal, observations: Array, actions: Array, next_observati
 
     Raises:
         NotFinite: If the goal returns NaN or infinity.
-        BadInput: If the goal returns another shape, or something other than real numbers.
+        BadInput: If the goal returns another shape, or something other than real numbers, or raises an error.
     """
     steps, name = len(actions), getattr(goal, "__name__", repr(goal))
-    rewards = np.asarray(goal(_read_only(observations), _read_only(actions), _read_only(next_observations)))
+    try:
+        rewards = np.asarray(goal(_read_only(observations), _read_only(actions), _read_only(next_observations)))
+    except BadInput:
+        raise
+    except Exception as error:  # a goal of the user's own may raise anything
+        raise BadInput(
+            f"goal {name} raised {reason_of(error)} at {place_of(error)}; expected a function of observations, actions "
+            f"and next observations, each an array of {steps} steps: mend the goal"
+        ) from error
     if rewards.shape != (steps,) or rewards.dtype.kind not in "biuf":
         raise BadInput(
             f"goal {name} returned {rewards.dtype} of shape {rewards.shape} for {steps} steps; "

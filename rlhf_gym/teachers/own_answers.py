@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import final
 
 from rlhf_gym.kinds import choices
-from rlhf_gym.preferences import Choice, Preference, Query
+from rlhf_gym.preferences import OWN, Choice, Preference, Query
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.store.answers import AnswerSince
-from rlhf_gym.teachers.self_rewarding import OWN, SelfRewardingTeacher
+from rlhf_gym.teachers.self_rewarding import SelfRewardingTeacher
 
 
 @final

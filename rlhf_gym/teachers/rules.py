@@ -21,9 +21,10 @@ from rlhf_gym.preferences import Query, Said
 from rlhf_gym.segments import Array, Segment
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers.expressions import Expression
+from rlhf_gym.teachers.goals import finite
 from rlhf_gym.teachers.showing import Shows, answered
 from rlhf_gym.teachers.teacher import Teacher
-from rlhf_gym.teachers.values import LATELY, worths
+from rlhf_gym.teachers.values import LATELY, steps_named, sums, worths
 from rlhf_gym.teachers.variables import Variables, variables_of
 
 COPY = "rules.yaml"
@@ -56,12 +57,16 @@ class Principle:
 
         Of a condition, the share of steps at which it holds; at steps that weren't lived it doesn't. Of a quantity, the
         mean over the lived steps.
+
+        Raises:
+            NotFinite: If the formula gives NaN or infinity.
         """
-        ends = np.cumsum([segment.lived for segment in segments])
-        parts = np.split(self.expression(variables(segments)), ends[:-1])
-        sums = np.array([math.fsum(part.tolist()) for part in parts])  # the order of the steps is nothing to it
+        with steps_named(segments):
+            values = finite(
+                self.expression(variables(segments)), f"principle {self.name!r}, {self.expression.text}, gives"
+            )
         steps = [segment.length if self.condition else max(segment.lived, 1) for segment in segments]
-        return np.asarray(sums / steps)
+        return np.asarray(sums(segments, values) / steps)
 
 
 @final

@@ -10,15 +10,13 @@ from typing import Any, final
 import numpy as np
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, REPEAT, Answer, Preference, Query
+from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, OWN, REPEAT, Answer, Preference, Query
 from rlhf_gym.registry import check_is, make, teacher_entry
 from rlhf_gym.segments import Array
 from rlhf_gym.teachers.people import People
 from rlhf_gym.teachers.several import Open, Reply, Several
 from rlhf_gym.teachers.teacher import Teacher
 
-OWN = "self"
-"""Name that the reward's own answers are kept under; and why their queries were asked."""
 LATELY, LEAST = 50, 10  # answers that the reward foretold: the latest ones that count, and the fewest that tell
 DRAWN = 10  # pairs looked at for each that may be answered
 

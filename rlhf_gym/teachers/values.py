@@ -36,7 +36,7 @@ def true_returns(segments: Sequence[Segment]) -> Array:
     Raises:
         NotFinite: If a reward is NaN or infinite; it names the step.
     """
-    return _sums(segments, _step_rewards(segments, None))
+    return sums(segments, _step_rewards(segments, None))
 
 
 def goal_returns(goal: Goal) -> Values:
@@ -49,7 +49,7 @@ def goal_returns(goal: Goal) -> Values:
         A function that raises NotFinite as :func:`true_returns` does, and ValueError if the goal returns something
         other than one reward per step.
     """
-    return lambda segments: _sums(segments, _step_rewards(segments, goal))
+    return lambda segments: sums(segments, _step_rewards(segments, goal))
 
 
 def recent_returns(goal: Goal | None, gamma: float) -> Values:
@@ -62,7 +62,7 @@ def recent_returns(goal: Goal | None, gamma: float) -> Values:
 
     def returns(segments: Sequence[Segment]) -> Array:
         weights = [gamma ** np.arange(s.length - 1, s.length - 1 - s.lived, -1.0) for s in segments]
-        return _sums(segments, _step_rewards(segments, goal) * np.concatenate(weights))
+        return sums(segments, _step_rewards(segments, goal) * np.concatenate(weights))
 
     return returns
 
@@ -147,7 +147,7 @@ def _name(query: Query, place: int, weighed: int) -> str:
 
 def _step_rewards(segments: Sequence[Segment], goal: Goal | None) -> Array:
     """Collect the rewards of the lived steps of all segments, in a row."""
-    with _steps_named(segments):
+    with steps_named(segments):
         if goal is None:
             return finite(np.concatenate([s.rewards for s in segments]), "the environment gives")
         observations = np.concatenate([segment.observations[:-1] for segment in segments])
@@ -156,14 +156,30 @@ def _step_rewards(segments: Sequence[Segment], goal: Goal | None) -> Array:
         return goal_rewards(goal, observations, actions, next_observations)
 
 
-def _sums(segments: Sequence[Segment], rewards: Array) -> Array:
+def sums(segments: Sequence[Segment], rewards: Array) -> Array:
+    """Sum over the lived steps of each segment, exactly and rounded once; infinite where that is beyond any float.
+
+    Args:
+        segments: N of them, at least one.
+        rewards: Of the lived steps of all, in a row.
+
+    Returns:
+        Shape (N,).
+    """
     ends = np.cumsum([segment.lived for segment in segments])
-    return np.array([math.fsum(part.tolist()) for part in np.split(rewards, ends[:-1])])
+    return np.array([_sum(part.tolist()) for part in np.split(rewards, ends[:-1])])
+
+
+def _sum(numbers: list[float]) -> float:
+    try:
+        return math.fsum(numbers)
+    except OverflowError:
+        return math.inf
 
 
 @contextmanager
-def _steps_named(segments: Sequence[Segment]) -> Iterator[None]:
-    """Name the segment of a bad reward."""
+def steps_named(segments: Sequence[Segment]) -> Iterator[None]:
+    """Name the segment of a number that isn't finite, where those of the lived steps of all are looked at in a row."""
     try:
         yield
     except NotFinite as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,25 +37,6 @@ def config_there(run_dir: Path) -> RLHFConfig:
     if config := config_of(run_dir):
         return config
     raise BadInput(f"{run_dir} holds no run (config.yaml missing); use the --run-dir of a train")
-
-
-def check_output(name: str, path: Path, *, folder: bool = False) -> None:
-    """Refuse a place that can't be written, before what is to lie there is made.
-
-    Args:
-        name: Of the argument.
-        path: Of the file, which needn't be there, nor its folder.
-        folder: Whether it is a folder.
-
-    Raises:
-        BadInput: If a file lies where a folder should be, or that can't be written.
-    """
-    place = path.absolute()
-    there = next(one for one in (place / "in it" if folder else place).parents if one.exists())
-    if not there.is_dir():
-        raise BadInput(f"{name} is {path}, and {there} is no folder; use another place")
-    if not os.access(there, os.W_OK):
-        raise BadInput(f"{name} is {path}, in a folder that can't be written; use another place")
 
 
 def check_code(config: RLHFConfig, run_dir: Path, *settings: str) -> None:

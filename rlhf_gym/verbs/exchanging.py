@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.verbs.arguments import OfRun, RunDir, check_output, config_of, config_there, spaces_of, store_of
+from rlhf_gym.files import check_output
+from rlhf_gym.verbs.arguments import OfRun, RunDir, config_of, config_there, spaces_of, store_of
 
 
 @dataclass(frozen=True)

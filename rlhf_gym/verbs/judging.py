@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.verbs.arguments import check_output, check_played
+from rlhf_gym.files import check_output
+from rlhf_gym.verbs.arguments import check_played
 
 if TYPE_CHECKING:
     from rlhf_gym.reward_report import RunJudged

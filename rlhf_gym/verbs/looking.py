@@ -17,8 +17,9 @@ from tyro.conf import Positional, arg
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.errors import BadInput
+from rlhf_gym.files import check_output
 from rlhf_gym.registry import check_name
-from rlhf_gym.verbs.arguments import RunDir, check_code, check_output, check_played, config_there
+from rlhf_gym.verbs.arguments import RunDir, check_code, check_played, config_there
 from rlhf_gym.verbs.judging import measured, report_reward
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.verbs.arguments import check_code, check_output, config_there
+from rlhf_gym.files import check_output
+from rlhf_gym.verbs.arguments import check_code, config_there
 
 if TYPE_CHECKING:
     from rlhf_gym.verbs.exchanging import Export

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlhf_gym.verbs.arguments import RunDir, check_output
+from rlhf_gym.verbs.arguments import RunDir
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,6 @@ class Relearn:
         """Train, evaluate, write, print."""
         from rlhf_gym.reward_report import relearn
 
-        check_output("run_dir", self.run_dir / "relearned.json")
         found = relearn(
             self.run_dir,
             seeds=self.seeds,

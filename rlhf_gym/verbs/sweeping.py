@@ -12,7 +12,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.verbs.arguments import check_output
+from rlhf_gym.files import check_output
 from rlhf_gym.verbs.interrupts import interrupted_by_signals
 
 

@@ -12,6 +12,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from rlhf_gym.agents import OffPolicyAgent, load_policy
 from rlhf_gym.envs import VecLearnedReward, make_vec_env
+from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.segments import Array, Origin
 
@@ -245,3 +246,8 @@ def test_an_option_that_cannot_be_is_refused_in_one_line(options: dict[str, Any]
     with pytest.raises(ValueError) as raised:
         make_agent(**options)
     assert str(raised.value).startswith(message) and "\n" not in str(raised.value)
+
+
+def test_a_step_that_no_weight_can_make_is_refused_in_one_line() -> None:
+    with pytest.raises(BadInput, match="weights of SAC's policy are nan or infinite.*use a lower learning_rate"):
+        make_agent(learning_rate=1e38).improve(40)

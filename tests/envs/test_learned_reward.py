@@ -203,6 +203,13 @@ def test_the_function_may_be_replaced_between_steps():
     assert venv.step(np.zeros(2, np.int64))[1].tolist() == [4, 4]
 
 
+def test_a_function_that_gives_another_shape_is_refused():
+    venv = several(CASES["CartPole"], lambda observations, *_: np.zeros((len(observations), 1)))
+    venv.reset()
+    with pytest.raises(ValueError, match=r"the reward function returned shape \(2, 1\) for 2 steps; .* shape \(2,\)"):
+        venv.step(np.zeros(2, np.int64))
+
+
 def test_ppo_does_not_change_an_array_that_the_function_keeps():
     kept = np.ones(2)
     venv = several(CASES["CartPole cut short"], lambda *_: kept)

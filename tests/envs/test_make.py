@@ -260,6 +260,10 @@ def test_an_id_without_a_version_is_refused_because_its_meaning_changes_with_gym
     assert refusal("CartPole") == "env_id is 'CartPole', which leaves the version open; use CartPole-v1"
 
 
+def test_a_file_in_place_of_its_module_is_told():
+    assert refusal("dots.py:Dot-v0") == "env_id is 'dots.py:Dot-v0'; a module is named without .py: use dots:Dot-v0"
+
+
 class OneInfo(gymnasium.Env[Any, Any]):
     """Hands out one and the same dict at every step, as gymnasium doesn't forbid."""
 

@@ -252,3 +252,15 @@ def test_a_teacher_shows_only_what_it_thinks_better(made, shown, said):
     query = asked("demonstration" if len(shown) > 1 else "correction", *(segment([worth] * 4) for worth in shown))
     [answer] = OracleTeacher(shows=lambda query: better).answer([query])
     assert answer == (Shown(better) if said == "shown" else Answer.SKIP)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("comparison", "2 words and kind is comparison, which has no levels; leave it out, or use kind rating-2"),
+        ("rating-3", "2 words and kind is rating-3, whose ratings have 3; use as many words, or kind rating-2"),
+    ],
+)
+def test_words_for_levels_that_there_are_not_are_refused(kind, told):
+    with pytest.raises(ValueError, match=f"feedback.levels has {told}"):
+        RLHF(RLHFConfig.for_env("CartPole-v1", labels=4, kind=kind, feedback={"levels": ("bad", "good")}))

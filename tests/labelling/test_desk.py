@@ -6,9 +6,8 @@ import pytest
 
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.labelling import Desk, Progress, Taken
-from rlhf_gym.preferences import Answer, Preference, Ranking
+from rlhf_gym.preferences import OWN, Answer, Preference, Ranking
 from rlhf_gym.store import PreferenceStore, UnknownQuery
-from rlhf_gym.store.answers import OWN
 
 
 class Drawn:

@@ -128,7 +128,18 @@ def test_options_of_christiano_out_of_range_are_refused(options, message):
 
 @pytest.mark.parametrize(
     "given",
-    [None, [0, 0, 0], [5, 0], [2, 2, 2], [6, -1, 0], [2.5, 2.5, 0.0], [5, float("nan"), 0], "abc", [[5], [0], [0]]],
+    [
+        None,
+        [0, 0, 0],
+        [5, 0],
+        [2, 2, 2],
+        [6, -1, 0],
+        [2.5, 2.5, 0.0],
+        [5, float("nan"), 0],
+        "abc",
+        [[5], [0], [0]],
+        [[5], [0, 0]],
+    ],
 )
 def test_a_schedule_that_does_not_spend_its_budget_is_refused(given):
     done = plan(5, total_timesteps=500, warm_up_steps=200, portion=100, rounds=3, schedule=constant())

@@ -163,6 +163,7 @@ def test_what_can_t_be_relearned_is_refused_in_one_line(run_dir, tmp_path, capsy
     assert "total_timesteps is 0; use at least 1" in told(run_dir, "--total-timesteps", 0)
     (run_dir / "relearned.json").write_text("{}")
     assert "relearned.json is damaged" in told(run_dir)
+    assert "config.yaml is no folder; use another place" in told(run_dir, "--out", run_dir / "config.yaml")
     edited(run_dir, reward={"source": "constant"})
     assert "was paid reward.source constant, which isn't learned" in told(run_dir)
     edited(run_dir, reward={"source": "learned"}, method="objectives")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.registry import SOURCES, make
 from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.rewards.sources import Paid, Situation
@@ -19,6 +20,10 @@ def learned(observations, *_):
 
 def goal(observations, actions, next_observations):
     return 2 * next_observations[:, 0]
+
+
+def nothing():
+    return lambda situation: None
 
 
 def pays(name, *, by=None, shift=False, trajectories=(TRAJECTORY,), **options):
@@ -65,3 +70,16 @@ def test_a_normalised_true_reward_has_unit_size_over_what_was_done():
     paid = pays("normalised_true")
     assert (paid.zero, paid.unit) == (0, pytest.approx(12.5**0.5))
     assert pays("normalised_true", by=goal, shift=True).zero == 5  # 2 times 1, 2, 3 and 4
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("os:getcwd", r"gives str; expected a function of \(situation\)"),
+        ("operator:not_", "is 'operator:not_', which takes a by place alone"),
+        (f"{__name__}:{nothing.__name__}", r"gives None; expected rlhf_gym.rewards.sources.Paid\(reward_function\)"),
+    ],
+)
+def test_a_source_of_the_users_own_that_gives_something_else_is_refused(source, told):
+    with pytest.raises(ValueError, match=f"reward.source .*({told})"):
+        RLHF(RLHFConfig.for_env("CartPole-v1", labels=0, reward={"source": source}))

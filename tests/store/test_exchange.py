@@ -19,12 +19,11 @@ from rlhf_gym.arrays import array_from_json, array_to_json
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import choices
-from rlhf_gym.preferences import Answer, Preference, Query
+from rlhf_gym.preferences import OWN, Answer, Preference, Query
 from rlhf_gym.rewards import Bootstrap, RewardModel, fit_reward_model
 from rlhf_gym.segments import Segment
 from rlhf_gym.spaces import space_from_json, space_to_json
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.store.answers import OWN
 from rlhf_gym.store.batches import AT_ONCE
 from rlhf_gym.store.exchange import Exported, export, import_preferences, read_preferences, read_spaces
 from rlhf_gym.store.exchange.card import Contents, data_card

@@ -8,10 +8,8 @@ from statistics import median
 import pytest
 
 from rlhf_gym.contracts import example_queries
-from rlhf_gym.preferences import Answer
+from rlhf_gym.preferences import OWN, Answer
 from rlhf_gym.store import PreferenceStore
-from rlhf_gym.store.answers import OWN
-from rlhf_gym.teachers import OWN as TEACHERS_OWN
 
 PEOPLE = ("ann", "bob", "cid")
 
@@ -59,10 +57,6 @@ def test_kept_counts_equal_fresh_ones(where, seed, request, tmp_path):
                     labels, middle = kept.counts_of(person)
                     assert labels == sum(preference.answer is not Answer.SKIP for preference in mine)
                     assert middle == (pytest.approx(median(seconds)) if seconds else None)
-
-
-def test_the_learned_rewards_own_answers_are_told_by_the_word_that_teachers_write():
-    assert OWN == TEACHERS_OWN
 
 
 def test_progress_reads_what_is_new_however_many_answers_there_are(tmp_path):

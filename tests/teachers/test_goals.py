@@ -1,8 +1,10 @@
+import math
 import sys
 
 import numpy as np
 import pytest
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import GOALS
 from rlhf_gym.teachers import goal_rewards, load_goal
 
@@ -105,3 +107,13 @@ def test_a_goal_cannot_change_what_it_is_shown():
 
     with pytest.raises(ValueError, match="read-only"):
         rewards_of(vandal)
+
+
+def test_what_a_goal_raises_is_told_in_one_line_with_its_place():
+    def broken(observations, actions, next_observations):
+        return observations["x"]
+
+    with pytest.raises(BadInput, match=r"goal broken raised IndexError: only .* at .*test_goals.py:\d+; expect"):
+        rewards_of(broken)
+    with pytest.raises(BadInput, match="goal hypot raised TypeError: .* each an array of 3 steps: mend the goal"):
+        rewards_of(math.hypot)

@@ -244,5 +244,6 @@ def test_segments_of_another_environment_are_refused(rules):
 
 def test_a_quantity_that_is_not_finite_is_told(rules):
     text = UPRIGHT_THEN_NEAR.replace("-abs(cart_position - 1)", "log(cart_position)")
-    with pytest.raises(ValueError, match="values returned -inf for the left segment of query 'q'"):
+    told = r"principle 'near 1', log\(cart_position\), gives -inf for step 0 of the left segment of query 'q'"
+    with pytest.raises(ValueError, match=told):
         rules(text).answer([query(segment([0] * 4, UP), segment([1] * 4, UP))])

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from rlhf_gym.errors import printable
-from rlhf_gym.preferences import Answer, Preference
-from rlhf_gym.store.answers import OWN
+from rlhf_gym.preferences import OWN, Answer, Preference
 
 _CARD = """---
 {front}---
