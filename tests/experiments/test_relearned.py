@@ -7,6 +7,7 @@ import pytest
 from experiments.harness.older import listed_older
 from experiments.harness.worker import run_setting
 from experiments.measurements.relearned import __main__ as module
+from experiments.measurements.relearned.confirm import stands
 from experiments.measurements.relearned.page import answer, by_task, write
 from experiments.measurements.relearned.parts import METRICS, Learned, learned
 from experiments.measurements.relearned.runs import FRESH, LEARNED, Job, jobs, run
@@ -20,7 +21,7 @@ TABLE = RESULTS / "relearned" / "runs.csv"
 def a_row(setting, seed, own, relearned, **more):
     figures = dict.fromkeys((f"all_{metric}" for metric in METRICS), 0.5)
     learned_returns = {"own_learned_return": 1, "relearned_learned_return": 2}
-    made = dict.fromkeys(("machine", "commit", "python", "versions", "date"), "x")
+    made = dict.fromkeys(("machine", "commit", "python", "versions", "command", "date"), "x")
     row = {"question": "mujoco", "setting": setting, "seed": seed, "env_id": "Hopper-v5", "goal": None, "labels": 50}
     return row | {"own": own, "relearned": relearned} | learned_returns | figures | made | more
 
@@ -83,8 +84,25 @@ def test_what_is_there_is_not_done_again_and_a_setting_that_is_none_is_refused(r
     assert "only has hoper_50; use some of pendulum_30" in capsys.readouterr().err
 
 
+def test_a_row_of_older_code_stands_once_one_of_its_setting_came_out_the_same(results, monkeypatch, capsys):
+    table = results / "relearned" / "runs.csv"
+    append_rows(table, [a_row("hopper_50", seed, 60, 35, code="older") for seed in (0, 1)])
+    (first, second), (job, other) = read_rows(table), jobs((0, 1), ("hopper_50",))
+    assert not stands(job, first, table.parent)
+    for reached, told in ((36, "relearned was 35 and is 36 now"), (35, "the same")):
+        monkeypatch.setattr(module, "run", lambda job, _, r=reached: a_row(job.name, job.seed, 60, r, code=job.code))
+        differs = reached != 35
+        assert module.main(seeds=(0,), only=("hopper_50",), confirm=True, results_dir=results) == differs
+        assert f"hopper_50 seed 0: {told}" in capsys.readouterr().out
+        assert stands(other, second, table.parent) is not differs
+    monkeypatch.setattr(module, "run", None)  # nothing is left to be done
+    assert module.main(seeds=(0, 1, 2), only=("hopper_50",), confirm=True, results_dir=results) == 0
+    page = (results / "relearned" / "README.md").read_text()
+    assert "One seed of each setting was run again with the code of commit" in page
+
+
 @pytest.mark.skipif(not TABLE.exists(), reason="not measured yet")
 def test_rows_are_of_the_present_code_or_named_as_older():
-    today = {(job.name, str(job.seed)): job.code for job in jobs(range(10))}
-    fresh = all(row["code"] == today[row["setting"], row["seed"]] for row in read_rows(TABLE))
+    of = {(job.name, str(job.seed)): job for job in jobs(range(10))}
+    fresh = all(stands(of[row["setting"], row["seed"]], row, TABLE.parent) for row in read_rows(TABLE))
     assert fresh is ("relearned" not in listed_older(RESULTS))

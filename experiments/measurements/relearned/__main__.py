@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tyro
 
+from experiments.measurements.relearned.confirm import keep_same, stands
 from experiments.measurements.relearned.page import write
 from experiments.measurements.relearned.runs import jobs, run
 from rlhf_gym.sweeps.records import append_rows, read_rows
@@ -17,6 +18,7 @@ COMMAND = "python -m experiments.measurements.relearned"
 def main(
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
     only: tuple[str, ...] = (),
+    confirm: bool = False,
     results_dir: Path = Path("results"),
 ) -> int:
     """Do the runs that are missing, one after the other, and write figure and page.
@@ -24,6 +26,8 @@ def main(
     Args:
         seeds: Of the runs.
         only: Settings; none is all of them.
+        confirm: Do those again whose rows are of older code, in place of what is missing, and note which come out the
+            same: all rows of that setting and that code stand then. One seed will do.
         results_dir: Folder of results, with the rows of the questions that these settings are of.
     """
     try:
@@ -31,14 +35,21 @@ def main(
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    table = results_dir / "relearned" / "runs.csv"
+    folder = results_dir / "relearned"
+    table, differ = folder / "runs.csv", False
     for job in todo:
-        if not any(job.key.items() <= row.items() for row in read_rows(table)):
-            row = run(job, f"{COMMAND} --only {job.name} --seeds {job.seed}")
+        command = f"{COMMAND} --only {job.name} --seeds {job.seed}{' --confirm' * confirm}"
+        old = next((row for row in read_rows(table) if job.key.items() <= row.items()), None)
+        if old and confirm and not stands(job, old, folder):
+            found = keep_same(job, old, run(job, command), folder)
+            print(f"{job.name} seed {job.seed}: {found or 'the same'}", flush=True)
+            differ |= bool(found)
+        elif not (old or confirm):
+            row = run(job, command)
             append_rows(table, [row])
             print(f"{job.name} seed {job.seed}: {row['own']:.4g}, relearned {row['relearned']:.4g}", flush=True)
     write(read_rows(table), results_dir)
-    return 0
+    return int(differ)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from numpy import clip
 
+from experiments.harness.confirmed import read_confirmed, run_again
 from experiments.harness.made import made_with
 from experiments.harness.older import listed_older
 from experiments.harness.settings import Row
@@ -42,7 +43,7 @@ def write(rows: Sequence[Row], results_dir: Path) -> None:
     """Write the page and the figure."""
     folder, found = results_dir / "relearned", list(learned(rows, results_dir))
     draw(found).savefig(folder / "relearned.png", dpi=150)
-    text = "\n".join(_lines(rows, by_task(found), listed_older(results_dir)))
+    text = "\n".join(_lines(rows, by_task(found), read_confirmed(folder), listed_older(results_dir)))
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
@@ -63,7 +64,12 @@ def answer(tasks: Mapping[str, Sequence[Learned]]) -> str:
     )
 
 
-def _lines(rows: Sequence[Row], tasks: Mapping[str, Sequence[Learned]], older: Mapping[str, str]) -> Iterator[str]:
+def _lines(
+    rows: Sequence[Row],
+    tasks: Mapping[str, Sequence[Learned]],
+    confirmed: Sequence[Row],
+    older: Mapping[str, str],
+) -> Iterator[str]:
     yield "<!-- Made by `python -m experiments.measurements.relearned`; what is changed here by hand is lost. -->"
     yield "# What does a fresh policy make of a learned reward?\n"
     yield f"**{answer(tasks)}**\n"
@@ -81,7 +87,11 @@ def _lines(rows: Sequence[Row], tasks: Mapping[str, Sequence[Learned]], older: M
         cells = [of[0].row["labels"], str(len(of)), *parts, f"{more} of {len(of)}", *_figures(of)]
         yield f"| {task} | {' | '.join(cells)} |"
     yield f"\n## How to read it\n\n{HOW_TO_READ}"
-    yield "## Made with\n\n`runs.csv` has the command of every row.\n"
+    of_setting = {
+        name: [row for row in rows if row["setting"] == name] for name in dict.fromkeys(r["setting"] for r in rows)
+    }
+    again = " ".join(run_again(of_setting, confirmed))
+    yield f"## Made with\n\n`runs.csv` has the command of every row.{f' {again}' * bool(again)}\n"
     yield from made_with(rows)
 
 
