@@ -12,12 +12,11 @@ from rlhf_gym.answers import Answers
 from rlhf_gym.asking import Asking
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.contracts import check_teacher, example_queries
-from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, REPEAT, Answer, Preference
+from rlhf_gym.preferences import CHECK, HELDOUT, MIRRORED, OWN, REPEAT, Answer, Preference
 from rlhf_gym.registry import make
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import (
-    OWN,
     NoisyTeacher,
     OracleTeacher,
     Panel,
