@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 from experiments.harness.controls import TRUE, Settings, random_answers, untrained_policy
 from experiments.harness.parts import Scale
 from experiments.harness.settings import SHORT, Family, Setting, shortened
+from experiments.questions.direct.regret import advantage, regret
 from experiments.questions.kinds.settings import TASKS
 from rlhf_gym.config.mappings import merge
 
@@ -22,6 +24,20 @@ METHODS: Mapping[str, tuple[str, Settings]] = {
     "clone": ("cloning all segments", {"method": "cpl", "method_options": {"steps": 0}}),
 }
 """By name: the title, and what the run has beside its task's settings."""
+LONG: Settings = {"method_options": {"steps": 2000}}
+"""Five times the gradient steps of each fit, which answers that a policy can explain are worth."""
+REGRET = "pendulum"
+ABOUT_REGRET = (
+    ("reward", 500),
+    ("cpl", 5000),
+    ("cpl_unbiased", 500),
+    ("cpl_unbiased", 5000),
+    ("dpo", 500),
+    ("dpo", 5000),
+)
+"""Methods whose teacher compares what actions lose beside the best ones, and how many answers they have."""
+ABOUT_RETURN = (("cpl_unbiased", 5000), ("dpo", 5000))
+"""Methods that fit as long to answers about the return."""
 
 
 def scale(task: str) -> Scale:
@@ -51,9 +67,35 @@ def _settings(task: str) -> dict[str, Setting]:
     return found | {f"{task}_{name}": setting(title, c, control=True) for name, (title, c) in controls.items()}
 
 
-SETTINGS = {name: setting for task in TASKS for name, setting in _settings(task).items()}
+def _of_regret() -> dict[str, Setting]:
+    """On one task, answers that are about regret, as contrastive preference learning takes them."""
+    more: dict[str, Any] = {"measures": {"regret": regret}, "scale": scale(REGRET)}
+    goal = {"feedback": {"goal": f"{advantage.__module__}:{advantage.__name__}"}}
+
+    def setting(method: str, labels: int, about: str, config: Settings) -> Setting:
+        title, by = METHODS[method]
+        parts = ({"labels": labels}, by, LONG if by else {}, config)
+        whole: Settings = reduce(merge, parts, TASKS[REGRET].config)
+        return Setting(f"{labels} answers about {about}, {title}", whole, SEEDS, **more)
+
+    return {
+        f"{REGRET}_{method}_regret_{labels}": setting(method, labels, "regret", goal) for method, labels in ABOUT_REGRET
+    } | {
+        f"{REGRET}_{method}_return_{labels}": setting(method, labels, "the return", {})
+        for method, labels in ABOUT_RETURN
+    }
+
+
+SETTINGS = {name: setting for task in TASKS for name, setting in _settings(task).items()} | _of_regret()
 FAMILIES = {
     task: Family(f"{where.title}, by method and labels", tuple(_settings(task)), (), figure=False)
     for task, where in TASKS.items()
+} | {
+    "regret": Family(
+        f"{TASKS[REGRET].title}, answers about regret, {LONG['method_options']['steps']:,} gradient steps a fit",
+        tuple(_of_regret()),
+        (),
+        figure=False,
+    )
 }
 TESTING = shortened(SETTINGS, ("pendulum_cpl_50", "hold_at_one_dpo_50"), SHORT)
