@@ -1,4 +1,4 @@
-"""Files: whole or not there, as they are written beside their place and then renamed; where they may go; and databases."""
+"""Files: whole or not there, as they are written beside their place and then renamed; places; and databases."""
 
 from __future__ import annotations
 
