@@ -25,7 +25,7 @@ from experiments.harness.results import Results
 from experiments.harness.settings import Row
 from experiments.measurements.fractions import results_with_rows
 from experiments.measurements.relearned.parts import METRICS, learned, task_name
-from rlhf_gym.registry import source_entry, teacher_entry
+from rlhf_gym.registry import is_direct, source_entry, teacher_entry
 from rlhf_gym.sweeps.records import read_rows
 
 KNOWN = {
@@ -100,7 +100,8 @@ def runs_with_figures(results: Results) -> Iterator[Reached]:
     for name, rows in results.runs.items():
         setting = results.settings[name]
         config = setting.run_config(setting.seeds[0])
-        answered = source_entry(config.reward.source).labels and not teacher_entry(config.teacher).control
+        asked = source_entry(config.reward.source).labels and not is_direct(config.method)  # which has no reward model
+        answered = asked and not teacher_entry(config.teacher).control
         if answered and setting.scale and (part := setting.scale.placing(results.runs)):
             task = task_name(config.env_id, config.feedback.goal)
             for row in rows:

@@ -60,6 +60,15 @@ def test_a_run_s_figures_are_those_of_its_last_round_and_its_return_is_a_part_of
     assert list(runs_with_figures(results)) == [Reached("Hopper-v5", 0.5, {"disagreement": 0.25})]
 
 
+def test_methods_without_a_reward_model_have_no_figures_of_one(tmp_path):
+    names = ("reward_50", "cpl_50", "dpo_50", "ppo", "untrained_policy")
+    rows = [{"setting": f"pendulum_{name}", "seed": 0, "true_return_mean": n} for n, name in enumerate(names)]
+    append_rows(tmp_path / "direct" / "runs.csv", rows)
+    append_rows(tmp_path / "direct" / "curves.csv", [{**row, "learned_return": 1} for row in rows])
+    (results,) = results_with_rows(tmp_path)
+    assert [found.figures for found in runs_with_figures(results)] == [{"learned_return": 1.0}]
+
+
 def test_a_judged_reward_stands_beside_its_own_policy_and_beside_the_fresh_one(tmp_path):
     ends = {"hopper_ppo_true_reward": 110, "hopper_untrained_policy": 10}
     rows = [{"setting": setting, "seed": 0, "true_return_mean": value} for setting, value in ends.items()]
