@@ -61,7 +61,7 @@ def test_a_run_s_figures_are_those_of_its_last_round_and_its_return_is_a_part_of
 
 
 def test_methods_without_a_reward_model_have_no_figures_of_one(tmp_path):
-    names = ("reward_50", "cpl_50", "dpo_50", "ppo", "untrained_policy")
+    names = ("untrained_policy", "cpl_50", "dpo_50", "reward_50", "ppo")
     rows = [{"setting": f"pendulum_{name}", "seed": 0, "true_return_mean": n} for n, name in enumerate(names)]
     append_rows(tmp_path / "direct" / "runs.csv", rows)
     append_rows(tmp_path / "direct" / "curves.csv", [{**row, "learned_return": 1} for row in rows])
