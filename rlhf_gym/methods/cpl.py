@@ -28,9 +28,10 @@ def cpl(
 
     A step scores alpha log pi(a|s), which is the advantage for which pi is the best policy that also maximises entropy.
     Answers are taken to be about these advantages, or regret. A teacher who compares sums of rewards answers about the
-    states, too, in which segments happen to begin; with few answers that is most of what is learned, and plain cloning
-    may do better. The paper's setting is a stored set of good and bad segments. On line a bias of 1 got further: 0.5
-    pulls the policy back to what was done all along.
+    states, too, in which segments happen to begin, and that is most of what is learned: on Pendulum nothing comes of
+    5,000 such answers, and much of as many about regret, with 2,000 `steps` (`results/direct`). The paper's setting is
+    a stored set of good and bad segments. On line a bias of 1 got further: 0.5 pulls the policy back to what was done
+    all along.
 
     Args:
         agent: Whose policy is fitted.

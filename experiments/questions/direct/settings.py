@@ -28,12 +28,9 @@ LONG: Settings = {"method_options": {"steps": 2000}}
 """Five times the gradient steps of each fit, which answers that a policy can explain are worth."""
 REGRET = "pendulum"
 ABOUT_REGRET = (
-    ("reward", 500),
+    *(("reward", labels) for labels in (50, 500)),
     ("cpl", 5000),
-    ("cpl_unbiased", 500),
-    ("cpl_unbiased", 5000),
-    ("dpo", 500),
-    ("dpo", 5000),
+    *((method, labels) for method in ("cpl_unbiased", "dpo") for labels in LABELS),
 )
 """Methods whose teacher compares what actions lose beside the best ones, and how many answers they have."""
 ABOUT_RETURN = (("cpl_unbiased", 5000), ("dpo", 5000))
