@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from experiments.harness.asked import listed
 from experiments.harness.settings import Asked, Row, Setting
-from experiments.questions.direct.settings import FAMILIES, LABELS, METHODS, SETTINGS, TESTING, scale
+from experiments.questions.direct.settings import FAMILIES, LABELS, METHODS, REGRET, SETTINGS, TESTING, scale
 from experiments.questions.kinds.settings import TASKS
 
 ASKED: Sequence[Asked] = ()
@@ -37,7 +37,18 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
             )
     if not told:
         return "The runs for the parts of PPO's gain, or its controls, are still missing."
+    about = [found for labels in LABELS if (found := _about_regret(labels, runs))]
+    if len(about) == len(LABELS):
+        told.append(
+            f"{TASKS[REGRET].title}, with as many answers about regret: {_parts(about)} by the best of the others."
+        )
     return f"Part of PPO's gain. {' '.join(told)}"
+
+
+def _about_regret(labels: int, runs: Mapping[str, Sequence[Row]]) -> float | None:
+    """Find what the best of the direct methods does with answers about regret."""
+    names = (f"{REGRET}_{name}_regret_{labels}" for name in METHODS if name != "reward")
+    return max((part.middle for name in names if (part := scale(REGRET).part(name, runs))), default=None)
 
 
 def _parts(values: Sequence[float]) -> str:
