@@ -12,6 +12,8 @@ from experiments.harness.older import listed_older
 from experiments.harness.results import read_results
 from experiments.harness.settings import names
 from experiments.measurements.bench import of_commit
+from experiments.measurements.relearned.page import WHO, by_task
+from experiments.measurements.relearned.parts import learned
 from rlhf_gym.stats import interquartile_mean
 from rlhf_gym.sweeps.records import read_rows
 
@@ -35,6 +37,7 @@ def figures_of_rows():
                 found[f"{name}/{key}" not in older] += figures_of(results, family)
     found["peers" not in older] += figures_of_peers()
     found["bench" not in older] += figures_of_pairs()
+    found["relearned" not in older] += figures_of_relearned()
     return found
 
 
@@ -63,6 +66,12 @@ def figures_of_pairs():
             ratios = sorted(row[ratio] for row in timed if row["env_id"] == task and row[ratio] != "")
             if ratios:
                 yield reached(ratios, median)
+
+
+def figures_of_relearned():
+    rows = read_rows(RESULTS / "relearned" / "runs.csv")
+    for of in by_task(list(learned(rows, RESULTS))).values():
+        yield from (reached([getattr(one, who) for one in of]) for who in WHO)
 
 
 def known_in(texts, rows):
