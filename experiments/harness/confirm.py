@@ -131,16 +131,17 @@ def _differences(
     old: Row, new: Row, figures: Iterable[str], rounds: Sequence[Row], made: Sequence[Row]
 ) -> Iterator[str]:
     """Say which figures differ, one by one: first those of the run, then those of its rounds."""
-    yield from _differing(old, new, figures)
+    yield from differing(old, new, figures)
     if len(rounds) != len(made):
         yield f"its rounds in curves.csv are {len(rounds)} and are {len(made)} now"
     for number, (then, now) in enumerate(zip(rounds, made, strict=False)):
         # A cell is empty where the round is older than its column.
         columns = [column for column, value in then.items() if column not in NOT_COMPARED and value != ""]
-        yield from (f"in round {number}, {found}" for found in _differing(then, now, columns))
+        yield from (f"in round {number}, {found}" for found in differing(then, now, columns))
 
 
-def _differing(old: Row, new: Row, columns: Iterable[str]) -> Iterator[str]:
+def differing(old: Row, new: Row, columns: Iterable[str]) -> Iterator[str]:
+    """Say which of these columns differ, one by one, and by how much."""
     for column in columns:
         then, now = (as_text(row.get(column)) for row in (old, new))
         if not _same(then, now):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from experiments.harness.confirm import differing
 from experiments.harness.confirmed import BESIDE, ROUNDS, keep_confirmed, read_confirmed, standing
 from experiments.harness.fingerprint import CODE
 from experiments.harness.settings import Row
@@ -31,10 +31,8 @@ def keep_same(job: Job, old: Row, new: Row, folder: Path) -> str:
     Returns:
         Which figure is another one now; nothing was noted then. "" where none is.
     """
-    text: dict[str, Any] = {name: as_text(value) for name, value in new.items()}
-    for name in new:
-        if name not in (CODE, *MADE) and old[name] != text[name]:
-            return f"{name} was {old[name] or 'empty'} and is {text[name] or 'empty'} now"
-    found = {"setting": job.name, "seed": str(job.seed), "old_code": old[CODE], "new_code": text[CODE]}
-    keep_confirmed(folder, {**found, **{name: text[name] for name in MADE}, ROUNDS: "", BESIDE: ""})
+    if found := next(differing(old, new, [name for name in new if name not in (CODE, *MADE)]), ""):
+        return found
+    same = {"setting": job.name, "seed": str(job.seed), "old_code": old[CODE], "new_code": new[CODE]}
+    keep_confirmed(folder, {**same, **{name: as_text(new[name]) for name in MADE}, ROUNDS: "", BESIDE: ""})
     return ""

@@ -37,7 +37,7 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
             )
     if not told:
         return "The runs for the parts of PPO's gain, or its controls, are still missing."
-    about = [found for labels in LABELS if (found := _about_regret(labels, runs))]
+    about = [found for labels in LABELS if (found := _about_regret(labels, runs)) is not None]  # 0 is a part, too
     if len(about) == len(LABELS):
         told.append(
             f"{TASKS[REGRET].title}, with as many answers about regret: {_parts(about)} by the best of the others."

@@ -38,7 +38,7 @@ def step(angle: Array, speed: Array, torque: Array) -> Step:
 
 
 def advantage(observations: Array, actions: Array, next_observations: Array) -> Array:
-    """Compute A*(s, a), at most 0 but for the grid's errors: a goal (:data:`rlhf_gym.teachers.goals.Goal`).
+    """Compute A*(s, a), at most 0: a goal (:data:`rlhf_gym.teachers.goals.Goal`).
 
     Args:
         observations: Shape (S, 3).
