@@ -41,12 +41,12 @@ def fit(frames: Array, *, columns: int, rows: int) -> tuple[int, int]:
 
 
 def where_it_moves(frames: Array) -> tuple[slice, slice]:
-    """Find the rows and columns in which pixels change, with a margin; never less than half of either.
+    """Find the rows and columns in which pixels change, with a margin; at least half of either.
 
-    In a terminal pixels are few: still borders are better left out.
+    A terminal has few pixels, so still borders are better left out.
 
     Args:
-        frames: uint8, shape (n, height, width, 3), of everything that is to be cut alike.
+        frames: uint8, shape (n, height, width, 3), of everything that is to be cropped alike.
     """
     moves = np.ptp(frames, axis=0).max(axis=-1) > 40  # compression flickers less than that
     return _stretch(moves.any(axis=1)), _stretch(moves.any(axis=0))
@@ -57,19 +57,20 @@ def _stretch(moves: Array) -> slice:
     if not len(where):
         return slice(0, size)
     first, last = int(where[0]), int(where[-1]) + 1
-    room = max(size // 20, (size // 2 - (last - first) + 1) // 2)
-    return slice(max(0, first - room), min(size, last + room))
+    half = size // 2
+    room = max(size // 20, (half - (last - first) + 1) // 2)
+    return slice(max(0, min(first - room, size - half)), min(size, max(last + room, half)))
 
 
 def _all_colours(pixels: Array) -> Array:
-    """24-bit colours as escape sequences have them, in steps of 8: what looks alike needs no new sequence."""
+    """Write 24-bit colours for escape sequences, rounded to steps of 8 so that similar pixels share a sequence."""
     texts = np.array([str(min(value, 255)) for value in range(264)])[(pixels + 4) // 8 * 8]
     red, green, blue = np.moveaxis(texts.astype(object), -1, 0)
     return np.asarray(red + ";" + green + ";" + blue)
 
 
 def _few_colours(pixels: Array) -> Array:
-    """The nearest of xterm's 256 colours; its first 16 are left out, as every terminal paints them its own way."""
+    """Find the nearest of xterm's 256 colours, except the first 16, which every terminal paints its own way."""
     levels = np.array([0, 95, 135, 175, 215, 255])
     steps = np.abs(pixels[..., None] - levels).argmin(axis=-1)
     grey = np.clip((pixels.mean(axis=-1) - 3) // 10, 0, 23).astype(np.int64)
@@ -79,7 +80,7 @@ def _few_colours(pixels: Array) -> Array:
 
 
 def _line(upper: list[str], lower: list[str], kind: int) -> str:
-    """One line of cells; a run of equal ones needs one sequence."""
+    """Compose one line of cells, with one escape sequence for each run of equal cells."""
     cells = []
     for (ink, paper), run in groupby(zip(upper, lower, strict=True)):
         shape = f"\x1b[48;{kind};{paper}m " if ink == paper else f"\x1b[38;{kind};{ink};48;{kind};{paper}m▀"

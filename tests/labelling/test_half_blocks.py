@@ -76,6 +76,12 @@ def test_what_moves_is_never_cut_off_and_nothing_lies_beyond_the_border():
     assert down.start == across.start == 0 and across.stop == 122 + 200 // 20
 
 
+@pytest.mark.parametrize(("where", "down", "across"), [((0, 0), (0, 50), (0, 100)), ((98, 198), (50, 100), (100, 200))])
+def test_at_an_edge_half_is_left_too(where, down, across):
+    other = where[0], abs(where[1] - 2)  # moves by two columns
+    assert where_it_moves(dot(where, other)) == (slice(*down), slice(*across))
+
+
 def test_a_still_picture_is_shown_whole_and_so_is_one_that_only_flickers():
     still = dot((50, 100), (50, 100))
     flicker = still.copy()
