@@ -16,7 +16,7 @@ ENV_ID = "CartPole-v1"
 
 
 def learn(steps, **settings):
-    """Learn by these settings; the run, and the true return of its policy."""
+    """Learn by these settings; return the run, and the true return of its policy."""
     rlhf = RLHF(RLHFConfig.for_env(ENV_ID, labels=50, total_timesteps=steps, **settings))
     found = rlhf.learn()
     rlhf.close()
@@ -33,7 +33,7 @@ if __name__ == "__main__":
     save_trajectories("expert.safetensors", play(expert.predict, ENV_ID, seed=0, n_episodes=5))
     for kind, demonstrator in (
         ("demonstration=0.3,comparison=0.7", "expert.safetensors"),
-        ("correction", "expert.zip"),  # a recording can't go on from elsewhere
+        ("correction", "expert.zip"),  # needs a policy: a recording can't go on from any state
     ):
         _, true_return = learn(steps, kind=kind, feedback={"demonstrator": demonstrator})
         print(f"50 answers of kind {kind}, shown by {demonstrator}: {true_return:.0f}")

@@ -2,7 +2,7 @@
 
     python examples/offline_from_an_export.py [--export runs/first/export] [--steps 40000]
 
-Without --export, 50 answers about an untrained policy are collected first. On the command line all of it is
+Without --export, 50 answers about an untrained policy are collected first. All of it on the command line:
 `rlhf-gym train --preferences DIR --labels 0`.
 """
 
@@ -23,7 +23,7 @@ ENV_ID = "CartPole-v1"
 
 
 def collect(directory, labels=50):
-    """Ask an oracle about an untrained policy, and export what it says."""
+    """Ask an oracle about an untrained policy, and export its answers."""
     rlhf = RLHF(RLHFConfig.for_env(ENV_ID, labels=labels))
     queries = rlhf.ask(labels)
     rlhf.tell(queries, rlhf.teacher.answer(queries))
@@ -32,7 +32,7 @@ def collect(directory, labels=50):
 
 
 def fit(directory):
-    """Fit a reward model to what was exported."""
+    """Fit a reward model to exported preferences, and return its reward function."""
     preferences = read_preferences(directory)
     model = RewardModel(*read_spaces(directory), ensemble_size=5, inputs="observation", hidden=(32, 32))
     learner = RewardLearner(model, rng=np.random.default_rng(0), l2=1e-3, steps=200, learning_rate=1e-2)

@@ -2,8 +2,8 @@
 
     python examples/offline_from_minari.py [--dataset mujoco/hopper/medium-v0] [--labels 100]
 
-Nothing is played: half of the episodes is asked about, the other half says how good the reward is. Without --dataset,
-some episodes of Pendulum are recorded as one first. To learn a policy on line, too, from queries about a dataset:
+Nothing is played: half of the episodes serve for queries, the other half for testing the reward. Without --dataset,
+some episodes of Pendulum are recorded as one first. To learn a policy online, too, from queries about a dataset:
 `rlhf-gym train --env-id Pendulum-v1 --query.trajectories minari:pendulum/mixed-v0`.
 """
 
@@ -26,7 +26,7 @@ LENGTH, MIXED = 50, "pendulum/mixed-v0"
 
 
 def record(dataset, steps):
-    """Record episodes of Pendulum: half of them swing it up by its energy, the others act at random."""
+    """Record episodes of Pendulum, half of them by an energy controller that swings it up, half by random actions."""
     rng = np.random.default_rng(0)
 
     def swing(observations):
@@ -43,7 +43,7 @@ def record(dataset, steps):
 
 
 def spaces(dataset):
-    """Of observations and actions."""
+    """Get the observation and action spaces of a dataset."""
     known = minari.load_dataset(dataset)
     return known.observation_space, known.action_space
 
@@ -52,7 +52,7 @@ def fit(asked_about, of, labels):
     """Ask about pairs of segments, and fit a reward model to the answers."""
     rng = np.random.default_rng(0)
     queries = sample_candidates(asked_about, length=LENGTH, n=labels, rng=rng).queries()
-    answers = OracleTeacher().answer(queries)  # by the rewards in the dataset; or any other teacher, or people
+    answers = OracleTeacher().answer(queries)  # by the dataset's rewards; other teachers or people work, too
     preferences = [Preference(query, answer) for query, answer in zip(queries, answers, strict=True)]
     learner = RewardLearner(RewardModel(*of), rng=rng, l2=1e-3, steps=300)
     fitted = learner.fit(choices(preferences))

@@ -1,4 +1,4 @@
-"""Teach an environment of one's own a goal that its reward knows nothing of.
+"""Teach a policy, in an environment of one's own, a goal that the environment's reward doesn't express.
 
     python examples/own_environment.py [--steps 40000]
 
@@ -31,7 +31,7 @@ class Dot(gymnasium.Env):
         return self.dot, {}
 
     def step(self, action):
-        """Push; the reward is 0, whatever happens."""
+        """Push the dot; the reward is always 0."""
         speed = self.dot[1] + 0.1 * (2 * action - 1)
         self.dot = np.array([self.dot[0] + 0.1 * speed, speed], np.float32)
         return self.dot, 0.0, False, False, {}
@@ -49,7 +49,7 @@ gymnasium.register("Dot-v0", entry_point=Dot, max_episode_steps=100)
 
 
 def near_zero(observations, actions, next_observations):
-    """Give each step the distance to the middle, negative."""
+    """Reward each step by the negative distance to the middle."""
     return -np.abs(next_observations[:, 0])
 
 

@@ -1,4 +1,4 @@
-"""Learn CartPole from a teacher of one's own, who errs, and see how much it matters.
+"""Learn CartPole from a teacher of one's own who makes mistakes, and see how much they matter.
 
     python examples/own_teacher.py [--steps 30000]
 
@@ -16,13 +16,13 @@ from rlhf_gym.teachers import OracleTeacher, Teacher, goal_returns, true_returns
 
 
 class Noisy(Teacher):
-    """Prefer by the odds exp(beta * return): Boltzmann-rational, as the likelihood of the fit takes teachers to be.
+    """Prefer by the odds exp(beta * return): Boltzmann-rational, as the likelihood of the fit assumes.
 
-    The largest of several numbers, each with Gumbel noise added, is the n-th with probability softmax(numbers)[n];
-    all of them in order are a ranking of Plackett and Luce.
+    If Gumbel noise is added to several numbers, the n-th is the largest with probability softmax(numbers)[n], and their
+    order is a ranking of Plackett and Luce.
     """
 
-    name, kinds = "noisy", ("comparison", "ranking")  # of feedback, that it can give
+    name, kinds = "noisy", ("comparison", "ranking")  # kinds of feedback that it can give
 
     def __init__(self, *, seed, goal=None, beta=1.0):  # the run gives seed and goal; beta is an option
         self.rng, self.beta = np.random.default_rng(seed), beta
@@ -38,7 +38,7 @@ class Noisy(Teacher):
 
 
 def learn(beta, steps):
-    """Learn from 50 answers; the share of them that name the better segment, and the true return."""
+    """Learn from 50 answers; return the share of them that name the better segment, and the true return."""
     teacher = Noisy(seed=0, beta=beta)
     rlhf = RLHF(RLHFConfig.for_env("CartPole-v1", labels=50, total_timesteps=steps), teacher=teacher)
     found = rlhf.learn()

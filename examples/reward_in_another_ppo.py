@@ -27,7 +27,7 @@ def make_envs(reward_model):
 
 
 def collect(envs, obs, actor, critic):
-    """Take ROLLOUT steps in each environment; what an update needs of them, and the last observations."""
+    """Take ROLLOUT steps in each environment; return what an update needs of them, and the last observations."""
     steps = []
     for _ in range(ROLLOUT):
         policy = Categorical(logits=actor(obs))

@@ -2,8 +2,8 @@
 
     python examples/sac_in_my_own_loop.py [--steps 6000]
 
-What lies in the replay buffer was paid by an older reward. `RelabelledReplay` pays every transition anew when it is
-sampled (PEBBLE; Lee et al. 2021). Our own loop does the same: `rlhf-gym train --env-id Pendulum-v1 --algo sac`.
+Transitions in the replay buffer were paid by an older reward. `RelabelledReplay` pays each by the latest reward when it
+is sampled (PEBBLE; Lee et al. 2021). Our own loop does the same: `rlhf-gym train --env-id Pendulum-v1 --algo sac`.
 """
 
 import argparse
@@ -26,7 +26,7 @@ ENV_ID, ROUNDS, LABELS = "Pendulum-v1", 10, 10
 
 
 def train(steps):
-    """Train for so many steps, with ten labels in each of ten rounds."""
+    """Train for `steps` steps in ten rounds, with ten labels after each round but the last."""
     rng, teacher, preferences = np.random.default_rng(0), OracleTeacher(), []
     recorder = make_vec_env(Origin(ENV_ID, 0), n_envs=1, memory_steps=10_000, rng=rng)
     model = RewardModel(recorder.observation_space, recorder.action_space, inputs="observation", hidden=(32, 32))

@@ -24,7 +24,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what takes long (NumPy, torch) when it is first asked for: `rlhf-gym --help` doesn't wait for it."""
+    """Import names that need NumPy or torch at their first use, so that `rlhf-gym --help` doesn't wait for them."""
     if name == "__version__":
         return metadata.version("rlhf-gym")  # setup.cfg's
     if name not in _LATER:

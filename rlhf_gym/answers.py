@@ -22,12 +22,12 @@ Together = Callable[[Sequence[Preference], Sequence[Choice]], list[Choice]]
 
 @dataclass(frozen=True)
 class Done:
-    """Where the answers were in a round that is now done again.
+    """The range of answers known to a round that is now done again.
 
     Args:
-        began: Number of the last answer that was there as it began.
-        read: Number of the last one as it had asked all it was to ask; None if the run was interrupted before.
-        wanted: Labels there were to be by then.
+        began: Number of the last answer when the round began.
+        read: Number of the last answer when it had asked everything; None if the run was interrupted before.
+        wanted: Labels that the round wanted by then.
     """
 
     began: int
@@ -37,16 +37,16 @@ class Done:
 
 @final
 class Answers:
-    """The queries of a run and their answers, all of them through the store, which is the one truth.
+    """The queries of a run and their answers, always read from the store.
 
     Args:
-        store: Where queries are posted and answers kept.
-        teacher: What answers: a program, or people.
+        store: Store of the queries and answers.
+        teacher: The teacher, a program or people.
         before: Labels that the run began with.
-        together: What answers imply together; None is what each implies by itself.
+        together: Computes the choices that answers imply together; None takes those that each implies by itself.
 
     Attributes:
-        fits: How often a reward model was fitted to them.
+        fits: Number of fits of a reward model to the answers.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class Answers:
         self._queries: dict[str, Query] = {}
         self._asked: list[Query] = []
         self._standing = Standing()
-        self._own = OwnAnswers(store)  # what the learned reward says, unasked
+        self._own = OwnAnswers(store)  # the learned reward's own answers
         self._read_to = 0
-        self._until: int | None = None  # number of the last answer that is read; later ones are held back
+        self._until: int | None = None  # number of the last answer to read; later ones are held back
         self._done: Done | None = None  # of a round that is done again
         self._since_fit, self._since_round = Changes(), Changes()
         self.fits, self._closed = 0, False
-        self._fitted_to = self._round_began = 0  # numbers of the last answers then
+        self._fitted_to = self._round_began = 0  # numbers of the last answers at these moments
 
     @property
     def preferences(self) -> list[Preference]:
@@ -78,21 +78,21 @@ class Answers:
 
     @property
     def heldout(self) -> list[Preference]:
-        """Those of them to held-out queries."""
+        """Current answers to held-out queries."""
         self._read()
         return self._standing.heldout
 
     @property
     def new(self) -> list[Preference]:
-        """Those of them that came since the round began, where none of the same person stood then."""
+        """Answers since the round began to queries that the same person had not answered by then."""
         self._read()
         return self._since_round.new(self._standing)
 
     @property
     def choices(self) -> list[Choice]:
-        """The choices that the answers imply, in the same order; an answer that stays keeps its objects.
+        """The choices that the answers imply, in the same order, then those of the learned reward's own answers.
 
-        Those that the learned reward's own answers imply come last.
+        Without `together`, unchanged answers keep their objects (:attr:`Standing.choices`).
         """
         self._read()
         each = self._standing.choices + self._own.choices
@@ -100,7 +100,7 @@ class Answers:
 
     @property
     def own(self) -> list[Preference]:
-        """What the learned reward answers itself (:class:`SelfRewardingTeacher`), SKIP included: no labels."""
+        """The learned reward's own answers (:class:`SelfRewardingTeacher`), SKIP included, which are no labels."""
         self._read()
         return self._own.preferences
 
@@ -118,7 +118,7 @@ class Answers:
 
     @property
     def seconds(self) -> float:
-        """What the current answers cost of a person's time."""
+        """Seconds of a person's time that the current answers cost."""
         self._read()
         return self._standing.seconds
 
@@ -132,7 +132,7 @@ class Answers:
 
     @property
     def asked_here(self) -> list[Query]:
-        """Those of them that the run did not begin with."""
+        """Queries asked so far that the run did not begin with."""
         if not self.before:
             return self.asked
         labels = [p.query.id for p in self.preferences if p.answer is not Answer.SKIP]
@@ -147,42 +147,42 @@ class Answers:
         return [self._queries[id_] for id_ in ids]
 
     def begin_round(self, done: Done | None = None) -> None:
-        """Let :attr:`new` be what comes from now on, or, if the round is done again, what came since it first began.
+        """Begin a round: :attr:`new` counts from now, or, if the round is done again, from its first beginning.
 
         Args:
-            done: Where the answers were when it was done before: those that came once it had asked are held back till
+            done: Range of the answers when the round was done before; answers after it had asked are held back until
                 the next round. None if it wasn't done, or that isn't known.
         """
         self._until = done.began if done else None
         self._read()
         self._since_round, self._round_began, self._done = Changes(), self._read_to, done
-        # What people said meanwhile, or took back, counts at once: no run of theirs is ever the same again.
+        # What people answered or took back meanwhile counts at once, since a run with people can't be repeated anyway.
         self._until = done.read if done and not self.people else None
 
     def hold_back(self, done: Done | None) -> None:
-        """Hold back what came after the beginning of a round that is to be done again; None holds nothing back."""
+        """Hold back answers since a round to be done again began, except people's; None holds nothing back."""
         self._until = done.began if done and not self.people else None
 
     @property
     def had_wanted(self) -> int | None:
-        """Labels that the round wanted when it was done before, while later ones are held back; None otherwise."""
+        """Labels that the round wanted when it was done before, while later answers are held back; None otherwise."""
         return self._done.wanted if self._done and self._until is not None else None
 
     @property
     def state(self) -> dict[str, int]:
-        """Numbers of the last answers that were there at the last fit, as this round began, and now."""
+        """Numbers of the last answers at the last fit, at the beginning of this round, and now."""
         self._read()
         return {"fitted": self._fitted_to, "began": self._round_began, "read": self._read_to}
 
     def restore(self, *, fitted: int) -> None:
-        """Go on after a fit to the answers up to this number, 0 for none: later ones are new to the next."""
+        """Go on after a fit to the answers up to number `fitted`, 0 for none; later ones are new to the next fit."""
         self._until = fitted
         self._read()
         self._since_fit, self._fitted_to = Changes(), fitted
         self._until = None
 
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
-        """Put queries up for answering; nothing is held back any more."""
+        """Post queries to be answered; no answer is held back any more."""
         self._until = None
         self.store.post(queries, people=people)
         self._know(queries)
@@ -195,16 +195,17 @@ class Answers:
         teacher: str | Sequence[str] | None = None,
         shown_at: float | None = None,
     ) -> None:
-        """Keep answers that were given here and now; nothing is held back any more.
+        """Record answers in the store; no answer is held back any more.
 
         Args:
-            queries: What was asked.
-            answers: One for each.
-            teacher: Who answered, or who gave each; None is the run's own teacher.
-            shown_at: When the queries were shown, seconds since 1970; None where nobody looked.
+            queries: The queries that were answered.
+            answers: One answer per query.
+            teacher: Name of the teacher, or one name per answer; None is the run's own teacher.
+            shown_at: When the queries were shown, seconds since 1970; None if nobody looked at them.
 
         Raises:
-            BadInput: If there are not as many answers as queries, one is none to its query, or something else came.
+            BadInput: If the numbers of answers and queries differ, an answer doesn't fit its query, or an argument has
+                the wrong type.
         """
         teacher = teacher or self.teacher.name
         for name, given in (("queries", queries), ("answers", answers), ("teacher", teacher)):
@@ -225,12 +226,12 @@ class Answers:
 
     @property
     def changed(self) -> int:
-        """Number of those fitted to that are new, or were taken back, since the last :meth:`fitted`."""
+        """Number of answers to fit to that are new, changed or taken back since the last :meth:`fitted`."""
         self._read()
         return self._since_fit.fitted_to(self._standing)
 
     def by_query(self) -> defaultdict[str, list[str]]:
-        """List who has answered each query, by its id."""
+        """List the names of those who have answered each query, by its id."""
         self._read()
         found: defaultdict[str, list[str]] = defaultdict(list)
         for query_id, who in self._standing:
@@ -238,18 +239,18 @@ class Answers:
         return found
 
     def renew_own(self, teacher: SelfRewardingTeacher) -> None:
-        """Have the learned reward judge anew what it is sure of."""
+        """Have the learned reward renew its own answers (:class:`OwnAnswers`)."""
         self._know(self._own.renew(teacher, self.preferences, fitted=self.fits > 0))
 
     def fitted(self) -> None:
-        """Note that the reward model was fitted to the answers read so far; meanwhile others may have come."""
+        """Note that the reward model was fitted to the answers read so far; any later ones are new."""
         self._since_fit, self._fitted_to = Changes(), self._read_to
         self.fits += 1
 
     def close(self) -> None:
         """Close the store; answers read so far stay known. Harmless if done twice."""
         if not self._closed:
-            with suppress(Exception):  # closing does not fail: the place may be gone already
+            with suppress(Exception):  # the store's place may be gone already
                 self._read()
             self._closed = True
             self.store.close()

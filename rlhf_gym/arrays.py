@@ -1,4 +1,4 @@
-"""Arrays as JSON that says their dtype and shape, and back, bit for bit."""
+"""Conversion of arrays to JSON with their dtype and shape, and back, bit for bit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from rlhf_gym.segments import Array
 
-# JSON has no word for these. Any other NaN, of which there are millions, is spelt as its bits: "0x7fc00001".
+# JSON has no word for these. Any other NaN, of which there are millions, is written as its bits: "0x7fc00001".
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DTYPES = {
     name: np.dtype(name)
@@ -22,9 +22,9 @@ _FITTING = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float, str)}  # w
 
 
 def array_to_json(array: Array) -> dict[str, Any]:
-    """Turn an array into `dtype`, `shape` and `values`, nested lists of them.
+    """Turn an array into a mapping of `dtype`, `shape` and `values`, which are nested lists.
 
-    A float is written as the double it equals, which reads back as the same float. What isn't finite is a text.
+    A float is written as the double it equals, which reads back as the same float. NaN and infinities are texts.
     """
     values = array.astype(object)
     if array.dtype.kind == "f":
@@ -38,7 +38,7 @@ def array_from_json(content: Any) -> Array:
 
     Raises:
         ValueError: If values don't fill the shape, or don't fit the dtype.
-        KeyError: If something is missing.
+        KeyError: If one of the three is missing.
     """
     shape, values, dtype = content["shape"], content["values"], _DTYPES.get(content["dtype"])
     if dtype is None:
@@ -65,7 +65,7 @@ def _flatten(values: Any, shape: Any) -> list[Any]:
 
 
 def _numbers(values: list[Any], dtype: np.dtype[Any]) -> Array:
-    """Turn values of the dtype's own kind into an array of it; floats are rounded to it."""
+    """Make an array of values that suit its dtype; floats are rounded to it."""
     try:
         if dtype.kind == "f":
             with np.errstate(over="raise"):

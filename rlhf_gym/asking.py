@@ -1,4 +1,4 @@
-"""How a run comes by its answers: how many queries are still to be asked, and the teacher, waited for or had answer."""
+"""How a run gets its answers: count the queries still to ask, and have the teacher answer, or wait for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Answer, Query, Said
 from rlhf_gym.teachers import Open, People, SelfRewardingTeacher, Several
 
-TRIES = 10  # for a teacher who isn't a person, and skips
+TRIES = 10  # of a teacher who isn't a person and skips
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Meanwhile:
     """How the run goes on while people think.
 
     Args:
-        outstanding: Queries that may be open.
-        refit: New answers after which the reward model is fitted again; as many are waited for before the first fit.
+        outstanding: Most queries that may be open while the run goes on.
+        refit: New answers after which the reward model is fitted again; also waited for before the first fit.
         stale_steps: Environment steps of learning after which an open query is withdrawn.
     """
 
@@ -37,10 +37,10 @@ class Asking:
     """What a run still has to ask, and when its teacher answers.
 
     Args:
-        answers: So far.
-        budget: Labels there will be, besides those that were there before.
-        people_per_query: People who answer each query; each answer is a label. Several teachers who aren't people know
-            themselves how many of them do.
+        answers: Answers so far.
+        budget: Labels of the run, besides those that it began with.
+        people_per_query: People who answer each query; each answer is a label. A :class:`Several` teacher has a number
+            of its own.
         meanwhile: How to go on while people think; None waits for them.
     """
 
@@ -55,28 +55,28 @@ class Asking:
         self._meanwhile = meanwhile if self._people else None
 
     def missing(self, wanted: int, *, last: bool, step: int) -> Iterator[tuple[int, int]]:
-        """Say how many queries to ask, again and again, until enough are answered; the caller posts them.
+        """Yield numbers of queries to ask until enough are answered; the caller posts them.
 
-        Between two things that are missing, the teacher answers: people are waited for, unless the run goes on
-        meanwhile and this isn't the last round that asks. A skipped query is asked for again: of people as often as it
-        takes, of any other teacher ten times.
+        Between yields the teacher answers. People are waited for, unless the run goes on meanwhile and this isn't the
+        last round that asks. A skipped query is replaced by another: for people as often as it takes, for any other
+        teacher ten times.
 
         Args:
-            wanted: Labels there shall be besides those from before, or a few more where several people answer each
+            wanted: Labels to have, besides those that the run began with; a few more where several people answer each
                 query.
             last: Whether no later round asks.
             step: Environment steps that the policy has learned from.
 
         Yields:
-            Numbers of queries, and of people who are to answer each.
+            Number of queries, and number of people to answer each.
 
         Raises:
-            BadInput: If nothing but skips ever came, or people can't reach the store, which is in memory.
+            BadInput: If every answer was a skip, or people can't reach the store, because it is in memory.
         """
         if (before := self.answers.had_wanted) is not None:
-            if wanted <= before:  # it has asked, and was answered
+            if wanted <= before:  # it asked before, and has its answers
                 return
-            self.answers.hold_back(None)  # it shall ask for more than then
+            self.answers.hold_back(None)  # it has to ask for more than before
         if self._people and self._store.in_memory:
             raise BadInput(f"teacher is {self._teacher.name}, who answers through a store; set run_dir or store")
         if self._meanwhile and self._people and not last:
@@ -93,7 +93,7 @@ class Asking:
                 self._people.wait()
             elif Answer.SKIP in self._have_answered():
                 skipped += 1
-            elif not any(self._unasked(wanted)):  # fewer were asked than could have been, where one hangs on another
+            elif not any(self._unasked(wanted)):  # else the scheme asked fewer, because it needs answers first
                 break
         if skipped == TRIES and last and 0 < (got := self.answers.labels - self.answers.before) < wanted:
             print(f"{got} of {wanted} labels: teacher {self._teacher.name} skipped the others", file=sys.stderr)
@@ -106,7 +106,7 @@ class Asking:
 
     @property
     def enough_new(self) -> bool:
-        """Whether enough answers are new, or taken back, since the last fit for fitting again."""
+        """Whether enough answers are new, changed or taken back since the last fit for another one."""
         enough = self._meanwhile.refit if self._meanwhile and self.answers.fits else 1
         return bool(self.answers.choices) and self.answers.changed >= enough
 
@@ -120,7 +120,7 @@ class Asking:
         return said
 
     def _have_several_answer(self, teachers: Several, waiting: Sequence[Query]) -> Sequence[Said]:
-        """Have several teachers answer, and keep what each says under their name."""
+        """Have several teachers answer, and record each one's answers under its name."""
         by = self.answers.by_query()
         wanted = [self._store.wanted(query.id) - len(by[query.id]) if self._each > 1 else 1 for query in waiting]
         replies = teachers.replies([Open(q, n, by[q.id]) for q, n in zip(waiting, wanted, strict=True)])
@@ -146,7 +146,7 @@ class Asking:
             people.wait_for(how.refit - (self.answers.labels - answered))
 
     def _too_few(self, wanted: int, how: Meanwhile) -> bool:
-        """Tell whether to wait for an answer because a scheme that hangs on it couldn't ask all that was wanted."""
+        """Return whether to wait for an answer because the scheme needs it to ask all that is wanted."""
         unasked = sum(n for n, _ in self._unasked(wanted))
         if not unasked:
             return False
@@ -155,7 +155,7 @@ class Asking:
         return self.answers.labels < how.refit
 
     def _unasked(self, wanted: int) -> Iterator[tuple[int, int]]:
-        """Count the queries still to be asked; the last one of fewer people where the budget runs out."""
+        """Count the queries still to ask; the last one goes to fewer people if the budget runs out."""
         whole = min(self._budget, math.ceil(wanted / self._each) * self._each)
         missing = max(0, self.answers.before + whole - self._given_or_awaited())
         for n, people in ((missing // self._each, self._each), (1, missing % self._each)):
@@ -163,8 +163,8 @@ class Asking:
                 yield n, people
 
     def _given_or_awaited(self) -> int:
-        if not self._people:  # and what the reward answers itself is no label, whatever the store counts
+        if not self._people:  # the learned reward's own answers are no labels, though the store counts them
             awaited = len(self._store.open_ids()) if self._each == 1 else self._store.counts().awaited
             return self.answers.labels + awaited
-        counts = self._store.counts()  # of one moment, while people answer and undo
+        counts = self._store.counts()  # both of the same moment, since people answer and undo
         return counts.labels + counts.awaited

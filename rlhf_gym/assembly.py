@@ -1,4 +1,4 @@
-"""From settings to the parts of a run."""
+"""Makes the parts of a run from its settings."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ def assemble(
     loaded: bool = False,
     trust: bool = False,
 ) -> Parts:
-    """Make the parts of a run; nothing is left behind where one of them can't be made.
+    """Make the parts of a run; nothing is left behind if one of them can't be made.
 
     Args:
         config: All settings.
         teacher: The teacher; None makes the one that the settings name.
-        goal: The teacher's reward function; likewise.
-        waiting: Called again and again while answers are missing that people are to give; None says once how to.
+        goal: The teacher's reward function; None takes the one that the settings name.
+        waiting: Called repeatedly while answers of people are missing; None prints once how to give them.
         resume: Whether the run directory holds the run already.
-        loaded: Whether the settings are those of a run that was saved.
-        trust: Whether code that the settings of a run that is there name may run, whoever made it.
+        loaded: Whether the settings are those of a saved run.
+        trust: Whether code named by the settings of an existing run may run, whoever made it.
 
     Raises:
-        BadInput: On settings that don't fit the environment, names that nothing has, or objects of other types.
+        BadInput: On settings that don't fit the environment, unknown names, or objects of the wrong type.
     """
     check_given(config, teacher, goal, waiting)
     if not resume:
@@ -86,17 +86,17 @@ def assemble(
     budgets = budgets_of(config, finished) if resume else []
     parts = make_plan(config, agent.portion, budgets)
     explore_steps = whole_portions(config.agent.explore_steps, agent.portion)
-    agent.learn_for(explore_steps + sum(part.steps for part in parts))  # steps that are only shown teach it nothing
+    agent.learn_for(explore_steps + sum(part.steps for part in parts))  # it doesn't learn from shown steps
     scheme, kinds = make_scheme(config), kinds_asked(config)
     recorded = recordings(config)
-    begun = resume and (Path(config.run_dir or "") / "provenance.json").exists()  # or it was killed at its start
+    begun = resume and (Path(config.run_dir or "") / "provenance.json").exists()  # False if killed at its start
     earlier = [] if begun or loaded else preferences_before(config, venv)
-    if earlier:  # ids are drawn from the streams, and another run with this seed has drawn these
+    if earlier:  # else the ids of its queries would be those of another run with this seed
         rng = {**rng, "queries": random_streams(config.seed, 0, len(earlier))["queries"]}
     started: dict[str, Any] = {}
     if not (finished or loaded):  # else the agent's policy and reference are read back
         started = start_agent(config, agent, lambda: earlier or preferences_before(config, venv), rng=base["start"])
-    method = make_method(config, agent, venv, goal, base)  # which may set what a start brings along
+    method = make_method(config, agent, venv, goal, base)  # after the start, whose std it may set
     run = RunDirectory(config.run_dir, resume=resume, further=len(budgets) > 1) if config.run_dir else None
     before = labels_before(run) if run and begun else sum(p.answer is not Answer.SKIP for p in earlier)
     try:
@@ -106,7 +106,7 @@ def assemble(
         store.train_alone()
         store.describe(run_in_store(config))
         store.add(earlier)
-        if run and not begun:  # after all that a beginning has
+        if run and not begun:  # last, because it marks the run as begun
             began = {"labels_before": before, **started, **began_with(run, config)}
             run.write_json("provenance.json", provenance(own=own_names(config)) | began)
         recorders = [recorder, *([shown.recorder] if shown else [])]
@@ -116,7 +116,7 @@ def assemble(
         check_kinds(config, teacher, venv.action_space)
         together = scheme.choices if isinstance(scheme, Insertion) else None
         answers = Answers(store, teacher, before=before, together=together)
-        if not resume:  # or where it goes on isn't known yet
+        if not resume:  # a resumed run doesn't know yet where it goes on
             agent.log_to(run / "tensorboard" if run else None)
     except BaseException:
         if store:
@@ -146,27 +146,27 @@ def assemble(
         budgets=budgets,
     )
     if recorded:
-        method.begin(made.lately())  # where there is a warm-up, that is done after it
+        method.begin(made.lately())  # with a warm-up, this is done after it
     return made
 
 
 def random_streams(*seed: int) -> Streams:
-    """Make one generator for each part, all from one seed: a part's draws don't change the others'."""
+    """Make one generator per part from one seed, so that a part's draws don't change the others'."""
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     return {name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)}
 
 
 def streams_from(seed: int, base: Streams, finished: int, asked: int) -> Streams:
-    """Make the generators of a run that is resumed, before it is known where each of them was.
+    """Make the generators of a resumed run, before their saved states are restored.
 
-    Ids of queries come from their stream, which is therefore keyed by how many were asked. So are all that a checkpoint
-    of an earlier version doesn't hold, or the same episodes would be played again. Without any checkpoint they are.
+    Query ids are drawn from the queries' stream, so it is keyed by the number of queries asked. So are the streams that
+    a checkpoint of an earlier version lacks, or the same episodes would be played again. Without a checkpoint they are.
 
     Args:
-        seed: Of the run.
-        base: The generators of the whole run; the method's are among them.
+        seed: Seed of the run.
+        base: The run's generators at its start, the method's included.
         finished: Rounds before the last checkpoint.
-        asked: Queries in the store.
+        asked: Number of queries in the store.
     """
     keyed = random_streams(seed, finished, asked)
     names = ("envs", "agent", "queries", "teacher", "shown") if finished else ("queries",)
@@ -179,7 +179,7 @@ def pick(group: object, names: str) -> dict[str, Any]:
 
 
 def make_recorder(config: RLHFConfig, rng: np.random.Generator) -> Recorder:
-    """Make the environments, below what records them.
+    """Make the environments and their recorder.
 
     Raises:
         BadInput: If episodes have no limit, or none is as long as a segment.
@@ -204,7 +204,7 @@ def make_recorder(config: RLHFConfig, rng: np.random.Generator) -> Recorder:
 
 
 def make_shown(config: RLHFConfig, agent: Agent, rng: np.random.Generator) -> ShownSteps | None:
-    """Make the environments whose steps are played to be shown; None where there are to be none.
+    """Make the environments whose steps are only played to be shown; None without such steps.
 
     Raises:
         BadInput: If the agent's exploration noise can't be scaled.
@@ -213,14 +213,14 @@ def make_shown(config: RLHFConfig, agent: Agent, rng: np.random.Generator) -> Sh
     if not memory:
         return None
     nothing = np.zeros((len(levels), *(agent.sb3.observation_space.shape or ())), np.float32)
-    agent.act(nothing, np.array(levels, np.float32), rng=rng)  # or it would be refused after the warm-up
+    agent.act(nothing, np.array(levels, np.float32), rng=rng)  # refuses the agent now, not after the warm-up
     n_envs, seconds = len(levels), config.env.step_seconds
     recorder = make_vec_env(origin_of(config), n_envs=n_envs, memory_steps=memory, rng=rng, step_seconds=seconds)
     return ShownSteps(recorder, levels)
 
 
 def _shown_memory(config: RLHFConfig) -> int:
-    """Count the steps played to be shown that are remembered; 0 where nothing is asked."""
+    """Count the remembered steps that are only played to be shown; 0 if nothing is asked."""
     asks = config.labels and source_entry(config.reward.source).labels
     return round(config.query.shown * config.query.memory_steps) if asks else 0
 
@@ -240,7 +240,7 @@ def make_policy(config: RLHFConfig, venv: VecLearnedReward, rng: np.random.Gener
 
 
 def closeness_of(config: RLHFConfig) -> Closeness | None:
-    """Say how close the policy stays to a reference; None where there is none."""
+    """Read from the settings how close the policy stays to a reference; None without one."""
     settings = config.agent
     return None if settings.reference is None else Closeness(settings.kl, settings.kl_target, settings.kl_gain)
 
@@ -250,8 +250,8 @@ def make_plan(config: RLHFConfig, portion: int, budgets: Sequence[Budget] = ()) 
 
     Args:
         config: All settings.
-        portion: Steps that its agent trains in portions of.
-        budgets: One after the other, of a run that went on with a larger one; none is that of the settings.
+        portion: Steps that its agent trains for at a time.
+        budgets: Successive budgets of a run that went on with a larger one; if empty, that of the settings.
     """
     schedule = make("query.schedule", config.query.schedule, config.query.schedule_options)
     check_called("query.schedule", config.query.schedule, schedule, ("labels", "steps"))
@@ -282,7 +282,7 @@ def make_plan(config: RLHFConfig, portion: int, budgets: Sequence[Budget] = ()) 
 
 
 def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: Goal | None, rng: Streams) -> Method:
-    """Make what turns answers into a better policy, with the reward model it fits, or several."""
+    """Make the method that turns answers into a better policy, with the reward models that it fits."""
     learner = make_learner(config, venv, rng)
     spaces = {"observation_space": venv.observation_space, "action_space": venv.action_space}
     source = make("reward.source", config.reward.source, config.reward.source_options, **spaces)
@@ -304,7 +304,7 @@ def make_method(config: RLHFConfig, agent: Agent, venv: VecLearnedReward, goal: 
 
 
 def make_learner(config: RLHFConfig, venv: VecLearnedReward, rng: Streams) -> RewardLearner:
-    """Make a reward model and its fits."""
+    """Make a reward model and its learner."""
     model = RewardModel(
         venv.observation_space,
         venv.action_space,
@@ -348,7 +348,7 @@ def make_scheme(config: RLHFConfig) -> Scheme | Insertion | None:
 
 
 def make_asking(config: RLHFConfig, answers: Answers, parts: list[Part]) -> Asking:
-    """Make what comes by the answers that the settings want."""
+    """Make the part that asks for answers, as the settings say."""
     feedback = config.feedback
     per_round = sum(part.steps for part in parts) / len(parts)
     meanwhile = Meanwhile(feedback.outstanding, feedback.refit_answers, feedback.stale_rounds * per_round)
@@ -365,7 +365,7 @@ def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> Pre
 
     Args:
         config: All settings.
-        finished_rounds: Of a run that is resumed; None where it begins, so that nothing of it may be there.
+        finished_rounds: Rounds that a resumed run has finished; None for a new run, of which nothing may be there.
 
     Raises:
         BadInput: If a new run's store holds queries of a run of its name, or a resumed run's holds none.
@@ -375,7 +375,7 @@ def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> Pre
     place = config.feedback.store or Path(config.run_dir or "").absolute() / "preferences.db"
     store = PreferenceStore(place, lasting=teacher_entry(config.teacher).people, run=run_in_store(config))
     if finished_rounds is None:
-        store.train_alone()  # before looking: of two who begin at once, one finds it empty
+        store.train_alone()  # before counting, so that only one of two runs begun at once finds it empty
     asked = store.counts().asked
     wrong = ""
     if finished_rounds is None and asked:

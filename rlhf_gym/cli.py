@@ -17,7 +17,7 @@ from rlhf_gym.flags import read_flags, settings_before_flags
 from rlhf_gym.trust import trusting
 from rlhf_gym.verbs import VERBS, Train
 
-NOBODY_READS = 128 + 13  # as shells say that a closed pipe ended a program
+NOBODY_READS = 128 + 13  # the status in shells of a program ended by a closed pipe
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -27,12 +27,11 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Words of the command line; None takes this process's.
 
     Returns:
-        Exit status: 0, 2 on bad input (one line on stderr says which), 130 when interrupted, 128 and its number
-        when ended by another signal, 141 where nobody reads what is printed.
+        Exit status: 0, 2 on bad input (one line on stderr says which), 130 when interrupted, 128 plus the signal's
+        number when ended by another signal, 141 if stdout is a closed pipe.
 
     Raises:
-        Exception: A mistake of ours, of a library or of the user's own code: that is no bad input, and its traceback
-            is needed.
+        Exception: On a bug in this package, a library or the user's own code, whose traceback is needed.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # where the locale lacks a character, a question mark is printed
         sys.stdout.reconfigure(errors="replace")
@@ -51,7 +50,7 @@ def _run(args: Sequence[str]) -> int:
         return _complain(str(stop) or "interrupted", getattr(stop, "status", 130))
     except (OSError, ImportError) as error:
         if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "rlhf_gym":
-            raise  # a mistake of ours, as no package is missing
+            raise  # a bug, since no package is missing
         if isinstance(error, BrokenPipeError) and (_nobody_reads() or _is_closed(sys.stdout)):
             return NOBODY_READS
         return _complain(str(error), 2)
@@ -94,7 +93,7 @@ def _usage() -> str:
 
 
 def _nobody_reads() -> bool:
-    """Whether what is left to print goes into a closed pipe, as with `| head`; it goes nowhere then."""
+    """Return whether stdout is a closed pipe, as with `| head`; what is left to print is then discarded."""
     try:
         if sys.stdout:
             sys.stdout.flush()
@@ -105,7 +104,7 @@ def _nobody_reads() -> bool:
 
 
 def _is_closed(stream: TextIO | None) -> bool:
-    """Whether a stream is a pipe that nobody reads from any more."""
+    """Return whether a stream is a pipe whose reading end is closed."""
     if stream is None or not hasattr(select, "poll"):
         return False
     try:

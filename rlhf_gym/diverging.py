@@ -1,4 +1,4 @@
-"""How a training that has diverged shows: weights that are no numbers, and what torch then says."""
+"""Signs of a training that has diverged: weights that aren't finite, and the errors that torch raises."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def are_numbers(parameters: Iterable[Tensor]) -> bool:
 
 
 def is_out_of_range(error: Exception) -> bool:
-    """Test whether torch says so of a distribution's parameters (nan, infinite or 0), or of an optimizer's step."""
+    """Test whether torch's error is about a distribution's parameters (nan, infinite or 0) or an optimizer's step."""
     return "Expected parameter" in str(error) or "without overflow" in str(error)

@@ -16,7 +16,7 @@ from rlhf_gym.segments import Array, Ending, Origin, Trajectory
 from rlhf_gym.teachers import Goal, goal_rewards
 
 Predict = Callable[[Array], tuple[Array, Any]]
-"""A batch of observations (n, *obs) -> actions (n, *act) and a state that isn't used, as `PPO.predict` answers."""
+"""A batch of observations (n, *obs) -> actions (n, *act) and a state that isn't used, as `PPO.predict` returns them."""
 
 
 def play(
@@ -35,15 +35,15 @@ def play(
     Args:
         predict: The policy.
         env_id: Gymnasium id.
-        seed: The episodes' seeds are drawn from it.
-        n_episodes: How many.
+        seed: Seed from which the episodes' seeds are drawn.
+        n_episodes: Number of episodes.
         env_kwargs: Keyword arguments of the environment.
         fixed_horizon: Play for exactly this many steps; None is the unmodified environment.
         n_envs: Environments open at a time; None opens one for each episode, or as many as can be made.
-        step_seconds: Longest that a reset or a step of one may take; None waits for ever.
+        step_seconds: Most seconds that a reset or a step of an environment may take; None waits for ever.
 
     Returns:
-        One trajectory an episode, with true rewards.
+        One trajectory per episode, with true rewards.
 
     Raises:
         BadInput: On an environment that can't be made, or breaks its contract.
@@ -121,7 +121,7 @@ def mean_return(trajectories: Sequence[Trajectory]) -> float:
 
 
 def goal_return(goal: Goal, trajectories: Sequence[Trajectory]) -> float:
-    """Average over the episodes the sum of a goal's rewards, in the goal's own unit.
+    """Average the sum of a goal's rewards over the episodes, in the goal's own unit.
 
     Raises:
         BadInput: If the goal gives something other than one finite number per step.

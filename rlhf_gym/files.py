@@ -1,4 +1,4 @@
-"""Files: whole or not there, as they are written beside their place and then renamed; places; and databases."""
+"""Files that are written whole or not at all, checks of output places, and paths of SQLite files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rlhf_gym.errors import BadInput
 
 @contextmanager
 def written_beside(path: str | Path) -> Iterator[Path]:
-    """Give a name beside `path` to write to; the file then takes its place at once, on the disk too.
+    """Yield a name beside `path` to write to, and then replace `path` by it in one step, on the disk too.
 
-    Whatever interrupts the writing, a full disk or a power cut included, `path` is as it was before.
+    If anything interrupts the writing, a full disk or a power cut included, `path` stays as it was.
     """
     path = Path(path)
     new = path.with_name(f".{path.name}.new")
@@ -37,7 +37,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def move_files(source: Path, place: Path) -> None:
-    """Move every file of a folder, in its subfolders too, to where it belongs in another; then remove the folder."""
+    """Move every file of a folder and its subfolders to the same place in another; then remove the folder."""
     files = [path for path in sorted(source.rglob("*")) if path.is_file()]
     for file in files:
         to_disk(file)
@@ -52,7 +52,7 @@ def move_files(source: Path, place: Path) -> None:
 
 
 def sha256(file: Path) -> str:
-    """Compute a file's checksum, in hexadecimal digits, a megabyte of it in memory at a time."""
+    """Compute a file's SHA-256 in hexadecimal digits, reading a megabyte at a time."""
     found = hashlib.sha256()
     with file.open("rb") as opened:
         while part := opened.read(2**20):
@@ -61,15 +61,15 @@ def sha256(file: Path) -> str:
 
 
 def check_output(name: str, path: Path, *, folder: bool = False) -> None:
-    """Refuse a place that can't be written, before what is to lie there is made.
+    """Refuse an output place that can't be written, before the output is made.
 
     Args:
-        name: Of the argument.
-        path: Of the file, which needn't be there, nor its folder.
-        folder: Whether it is a folder.
+        name: Name of the argument.
+        path: Path of the output; neither it nor its folder need exist.
+        folder: Whether the output is a folder.
 
     Raises:
-        BadInput: If a file lies where a folder should be, or that can't be written.
+        BadInput: If a file is where a folder should be, or the folder can't be written.
     """
     place = path.absolute()
     there = next(one for one in (place / "in it" if folder else place).parents if one.exists())
@@ -80,7 +80,7 @@ def check_output(name: str, path: Path, *, folder: bool = False) -> None:
 
 
 def to_disk(path: Path) -> None:
-    """Wait until a file or the names in a folder would outlast a power cut, where the system can say so."""
+    """Flush a file, or the names in a folder, so that they outlast a power cut, where the system can do so."""
     try:
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -93,8 +93,8 @@ def to_disk(path: Path) -> None:
 
 
 def sqlite_file(url: str | None) -> str | None:
-    """Find the path of the SQLite file in a database URL, None of any other database."""
-    from sqlalchemy import make_url  # here, for it takes long, and only stores need it
+    """Find the path of the SQLite file in a database URL; None for any other database."""
+    from sqlalchemy import make_url  # slow to import, and only stores need it
     from sqlalchemy.exc import ArgumentError
 
     try:

@@ -37,13 +37,13 @@ EXAMPLE = '{"gravity": 5}'
 
 
 def read_flags(kind: type, args: Sequence[str], *, prog: str, **options: Any) -> Any:
-    """Make an instance of a dataclass, its fields taken from flags.
+    """Make an instance of a dataclass from flags.
 
     Args:
         kind: The dataclass.
         args: Words of the command line.
-        prog: What was called, for help and errors.
-        **options: As `tyro.cli` takes them.
+        prog: Name of the command, for help and errors.
+        **options: Further arguments of `tyro.cli`.
 
     Raises:
         BadInput: On an unknown flag, or a value that doesn't fit; the message is one line.
@@ -74,13 +74,13 @@ def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig
     Args:
         args: Words of the command line; of them only ``--env-id``, ``--config``, names from the registry and their
             options count here.
-        prog: What was called, for errors.
+        prog: Name of the command, for errors.
 
     Returns:
         The settings, the file they come from, if any, and the words that are still to be read.
 
     Raises:
-        BadInput: If the file can't be read, or its settings don't hold.
+        BadInput: If the file can't be read, or a setting is invalid.
     """
     left, named = take_options(args)
     first, _ = read_flags(_First, left, prog=prog, return_unknown_args=True, add_help=False)
@@ -96,12 +96,12 @@ def _unbox(box: str, args: Sequence[str]) -> str:
     plain = re.sub(r"\x1b\[[\d;]*m|[│╭╮╰╯]", " ", box)
     _title, message, hints, *_ = [*re.split("[─-]{5,}", plain), "", ""]
     message = " ".join(message.partition("Got errors:")[0].split()).rstrip(".")
-    message = re.sub(r"^Error parsing (?:[A-Z]\w+: )?", "", message)  # flags keep their name, dataclasses don't
+    message = re.sub(r"^Error parsing (?:[A-Z]\w+: )?", "", message)  # drops a dataclass's name, keeps a flag's
     message = re.sub(r": (?:invalid literal for int|could not convert string to float).*: (?='.*'$)", " is ", message)
     message = re.sub(r": (?:no type matching|Could not find).* (?:from|arguments:) \[['\"](.*)['\"]\]$", _is, message)
     message = re.sub(r"invalid choice (.*) for argument '(--\S+)'\. Expected one of \((.*)\)", _none_of, message)
-    found = re.finditer(r"^( +)--.*(?:\n\1[^ -].*)*", hints, re.MULTILINE)  # a long one goes on, indented alike
-    helps = "Argument helptext" in hints  # which is broken between words, and a list of names anywhere
+    found = re.finditer(r"^( +)--.*(?:\n\1[^ -].*)*", hints, re.MULTILINE)  # a long one continues with equal indent
+    helps = "Argument helptext" in hints  # help breaks between words, a list of names anywhere
     flags = [(" " if helps else "").join(map(str.strip, flag[0].splitlines())) for flag in found]
     if helps:
         explained = (re.sub(r"^(--\S+ (?:\{.*?\}\|\{.*?\}|\[\S+ \[.*?\]\]|\S+)) ", r"\1: ", flag) for flag in flags)
@@ -120,7 +120,7 @@ def _is(came: re.Match[str]) -> str:
 
 
 def _none_of(choice: re.Match[str]) -> str:
-    """Say in one order what tyro has of a choice; a setting's None is the last."""
+    """Rewrite tyro's message about an invalid choice, with the choices sorted and None last."""
     known = sorted(re.findall("'([^']*)'", choice[3]), key=lambda name: (name == "None", name))
     return f"{choice[2]} is {choice[1]}; expected one of {', '.join(known)}"
 
@@ -128,7 +128,7 @@ def _none_of(choice: re.Match[str]) -> str:
 def _one_word(
     metavar: str, read: Callable[[str], Any], fits: Callable[[Any], bool], write: Callable[[Any], str] = str
 ) -> PrimitiveConstructorSpec[Any]:
-    """Say how values are read from one word of the command line, told from others, and shown as defaults."""
+    """Make a spec of values that are one word: how to read them, recognise them, and show them as defaults."""
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar=metavar,
@@ -181,7 +181,7 @@ def _read_json_object(text: str) -> dict[str, Any]:
 
 @REGISTRY.struct_rule
 def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Take a dataclass apart as tyro does, but with help of our own: its lines are joined, however indented."""
+    """Split a dataclass into fields as tyro does, but with help of our own, whose lines are joined."""
     kind = info.type
     if not dataclasses.is_dataclass(kind):
         return None

@@ -1,4 +1,4 @@
-"""Random generators as JSON values: where each of them is, and back there."""
+"""Random generators as JSON values: their states are saved and restored."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 
 def state_of(rng: np.random.Generator) -> dict[str, Any]:
-    """Say where a generator is, and how many others were spawned from it."""
+    """Return a generator's state, and the number of generators spawned from it."""
     return {"state": _plain(rng.bit_generator.state), "spawned": _spawned(rng)}
 
 
 def go_to(rng: np.random.Generator, saved: Mapping[str, Any]) -> None:
-    """Put a generator, in place, where :func:`state_of` says.
+    """Restore in place a generator's state from :func:`state_of`.
 
-    What it spawns next goes on where it left off if both were made from one seed.
+    If both were made from one seed, it next spawns what the saved generator would have.
 
     Raises:
         KeyError: If the state is of another kind of generator.
@@ -29,8 +29,8 @@ def go_to(rng: np.random.Generator, saved: Mapping[str, Any]) -> None:
 
 
 def global_states() -> dict[str, Any]:
-    """Say where the global generators of Python, NumPy and torch are, which Stable-Baselines3 draws from."""
-    import torch  # long to import, and drawing a clip needs none of it
+    """Return the states of Python's, NumPy's and torch's global generators, which Stable-Baselines3 draws from."""
+    import torch  # slow to import, and not needed to draw a clip
 
     version, internal, following = random.getstate()
     return {
@@ -41,7 +41,7 @@ def global_states() -> dict[str, Any]:
 
 
 def go_to_global(saved: Mapping[str, Any]) -> None:
-    """Put the global generators where :func:`global_states` says.
+    """Restore the global generators' states from :func:`global_states`.
 
     Raises:
         KeyError: If one is missing.

@@ -1,4 +1,4 @@
-"""Observations that are images: which are, how their axes lie, and whether they are seen by convolutions."""
+"""Image observations: which spaces have them, the order of their axes, and whether convolutions see them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from rlhf_gym.errors import BadInput
 Images = Literal["cnn", "flat"]
 """How images are seen: by convolutions, or as one long vector of numbers."""
 LEAST = 36
-"""Pixels a side from which they are seen by convolutions where nobody says: the least for Stable-Baselines3's."""
+"""Pixels a side from which images are seen by convolutions by default: the least for Stable-Baselines3's."""
 
 
 class Picture(NamedTuple):
-    """How the axes of an image lie."""
+    """Sizes and order of an image's axes."""
 
     channels: int
     height: int
     width: int
     first: bool
-    """Whether channels come before height and width, and not after them."""
+    """Whether the channels come before height and width, not after."""
 
 
 def picture_of(space: spaces.Space[Any]) -> Picture | None:
     """Read an image's axes off its space; None if it is no image.
 
-    An image is what Stable-Baselines3 takes for one (`is_image_space`): uint8 from 0 to 255 with three axes, of which
-    the smallest is the channels', frames of a stack included. Its package is long to import, so it isn't asked.
+    An image is what Stable-Baselines3 takes for one (`is_image_space`): uint8 from 0 to 255 with three axes. Channels,
+    stacked frames included, are the first axis if it is the smallest, else the last. SB3 is too slow to import here.
     """
     if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
         return None
@@ -43,13 +43,13 @@ def convolved(setting: str, wanted: Images | None, space: spaces.Space[Any], *, 
     """Decide whether observations are seen by convolutions.
 
     Args:
-        setting: Whose value is wanted, for the message.
-        wanted: None is `cnn` for images of at least 36 pixels a side, and `flat` for all else.
-        space: Of observations.
-        least: Pixels a side that there have to be.
+        setting: Name of the setting, for the message.
+        wanted: Its value; None is `cnn` for images of at least 36 pixels a side, and `flat` for all else.
+        space: Space of the observations.
+        least: Least pixels a side that `cnn` takes.
 
     Returns:
-        The image's axes; None where they are flat.
+        The image's axes; None if observations are flat.
 
     Raises:
         BadInput: If `cnn` is wanted of something else than an image, or of one that is too small.

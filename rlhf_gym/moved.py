@@ -1,4 +1,4 @@
-"""Names of an earlier version: found where they are now, with a warning that says what to write."""
+"""Names of an earlier version, found in their new modules, with a warning that says what to write."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 def moved(module: str, now_in: Mapping[str, str]) -> Callable[[str], Any]:
-    """Make the `__getattr__` of a module whose names are elsewhere now.
+    """Make the `__getattr__` of a module whose names have moved.
 
     Args:
-        module: Its name.
-        now_in: By name, the module that has it now.
+        module: Name of the module.
+        now_in: The module that has each name now.
     """
 
     def find(name: str) -> Any:
@@ -26,7 +26,7 @@ def moved(module: str, now_in: Mapping[str, str]) -> Callable[[str], Any]:
 
 
 def warn_of(earlier: str, today: str) -> None:
-    """Warn whoever called the caller that a name goes with the next version."""
+    """Warn the caller's caller that the next version drops a name."""
     warnings.warn(
         f"{earlier} is {today} now; write that, as the next version won't know {earlier}",
         DeprecationWarning,

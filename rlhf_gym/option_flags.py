@@ -1,4 +1,4 @@
-"""Flags that tyro doesn't know: one option of what a setting names, and flags of earlier versions."""
+"""Flags that tyro doesn't know: single options of the part that a setting names, and flags of earlier versions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def take_options(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         args: The words.
 
     Returns:
-        The words that are left, today's flags among them, and the settings that they and what was taken name, nested.
+        The words that are left, earlier flags renamed, and nested settings: options taken and names they belong to.
 
     Raises:
         BadInput: If an option has no value.

@@ -42,10 +42,10 @@ Streams = dict[str, np.random.Generator]
 
 
 class Asked(NamedTuple):
-    """How much a kind of feedback is asked."""
+    """Share and number of options of the queries of a kind."""
 
     share: float
-    """Of the queries, from 0 to 1."""
+    """Share of the queries, from 0 to 1."""
     options: int
     """Segments of each query."""
 
@@ -55,26 +55,26 @@ class Parts:
     """The parts of a run.
 
     Args:
-        config: All settings, which name what was handed over as Python objects.
+        config: All settings, which also name the Python objects that were handed over.
         goal: The teacher's reward function; None where that is the environment's own.
-        recorder: The environments, and what happened in them lately.
-        shown: Steps played to be shown alone; None without any.
-        venv: The same as `recorder`, paid by the method.
+        recorder: The environments, with their latest steps recorded.
+        shown: Plays the steps that are only shown; None without any.
+        venv: The environments of `recorder`, paid by the method.
         method: Turns answers into a better policy.
-        plan: What each round is to do.
+        plan: Plan of each round.
         scheme: Chooses queries among candidates, or makes them; None is uniform.
-        kinds: What is asked: of each kind its share of the queries, and how many options they have.
+        kinds: Share of the queries, and number of their options, by kind of feedback.
         run: The run directory; None keeps everything in memory.
-        answers: What was asked and answered.
-        asking: How further answers are come by.
+        answers: Queries and answers so far.
+        asking: Asks for further answers.
         finished: Rounds that an interrupted run had finished.
         rng: A generator for each part.
-        evaluation_seed: Of the episodes that the policy is evaluated in.
+        evaluation_seed: Seed of the evaluation's episodes.
         recorded: Trajectories recorded elsewhere, which queries are cut from; empty where they are the policy's own.
         explore_steps: Environment steps in which the agent explores before the first query.
-        budgets: One after the other, of a run that went on with a larger one.
-        mark: Behind the ids of queries.
-        before: Those asked before, and still there to be drawn.
+        budgets: Successive budgets of a run that went on with a larger one.
+        mark: The run's mark, which its query ids end with.
+        before: Tracks the queries asked before that could be drawn again.
     """
 
     config: RLHFConfig
@@ -100,25 +100,25 @@ class Parts:
 
     @property
     def recorders(self) -> list[Recorder]:
-        """Of the steps learned from, and of those played to be shown if there are any."""
+        """Recorders of the steps learned from, and of those only shown, if there are any."""
         return [self.recorder, *([self.shown.recorder] if self.shown else [])]
 
     @property
     def env_steps(self) -> int:
-        """Environment steps so far, all of them."""
+        """Environment steps so far, those only shown included."""
         return sum(recorder.steps for recorder in self.recorders)
 
     def collect(self) -> list[Trajectory]:
         """Collect the trajectories to cut queries from: recorded ones if there are any, or else the latest.
 
-        First do the warm-up, explore, and play what is to be shown, unless that was done.
+        If not done yet, first do the warm-up, explore, and play the steps to be shown.
         """
         if self.config.warm_up_steps and not self.recorder.steps:
             observations = self.venv.reset()
             while self.recorder.steps < self.config.warm_up_steps:
                 actions, _ = self.method.agent.predict(observations, deterministic=False)  # type: ignore[arg-type]
                 observations = self.venv.step(actions)[0]
-            self.venv.pop_episodes()  # nothing learned was paid in them, so no round reports them
+            self.venv.pop_episodes()  # no learned reward was paid in them, so no round reports them
             self.method.begin(self.lately())
         if self.explore_steps and not self.method.agent.steps:
             self._explore()
@@ -130,7 +130,7 @@ class Parts:
         return [trajectory for recorder in self.recorders for trajectory in recorder.trajectories()]
 
     def _explore(self) -> None:
-        """Let the agent explore; afterwards it is paid what it was before."""
+        """Let the agent explore, then restore the reward that it was paid before."""
         paid = self.venv.reward_function, self.venv.zero, self.venv.unit
         explore(self.method.agent, self.recorder.trajectories, steps=self.explore_steps)
         self.method.agent.pay(*paid)
@@ -138,15 +138,15 @@ class Parts:
         self.method.begin(self.lately())
 
     def _part_now(self) -> Part:
-        """Find the latest round that begins where the agent is."""
+        """Find the latest round that has begun by the agent's current step."""
         begins = np.cumsum([self.explore_steps, *(part.steps for part in self.plan[:-1])])
         return self.plan[int(np.searchsorted(begins, self.method.agent.steps, side="right")) - 1]
 
     def lately(self) -> Lately:
         """Collect the latest trajectories learned from, and whether rewards may be shifted.
 
-        Before the first there are those recorded elsewhere; a loaded run has its queries alone. Where an episode has
-        terminated, the reward's sign says whether living is good, and must be kept.
+        Before the policy has any, take those recorded elsewhere, or, in a loaded run, the segments of its queries. If
+        an episode has terminated, rewards must not be shifted, because their sign says whether living is good.
         """
         auto = self.config.reward.shift != "never"
         if self.recorder.steps:
@@ -156,12 +156,12 @@ class Parts:
         return Lately(seen, auto and not any(segment.terminated for segment in seen))
 
     def choose(self, n: int) -> list[Query]:
-        """Choose the next `n` queries, planned repeats, checks and held-out ones among them.
+        """Choose the next `n` queries, repeats, checks and held-out ones included.
 
         A scheme that has to wait for answers may choose fewer.
 
         Raises:
-            BadInput: If fewer can be asked, or `n` is no whole number from 0.
+            BadInput: If fewer can be asked, or `n` is no whole number of at least 0.
         """
         if not isinstance(n, Integral) or n < 0:
             raise BadInput(f"n is {n!r}; use a whole number of queries, at least 0")
@@ -220,12 +220,12 @@ class Parts:
 
     @property
     def _judged(self) -> tuple[str, int]:
-        """Pick the kind of held-out queries, whose options are judged against each other, and their number."""
+        """Pick a kind for held-out queries whose options are compared, and its number of options."""
         judged = [kind for kind, asked in self.kinds.items() if asked.options > 1 and not find_kind(kind).made]
         return (judged[0], self.kinds[judged[0]].options) if judged else ("comparison", 2)
 
     def _kinds_due(self, asked: Sequence[Query], n: int) -> dict[str, int]:
-        """Part the next `n` queries among the kinds, so that each comes to its share of all."""
+        """Divide the next `n` queries among the kinds, so that each has its share of all queries."""
         if len(self.kinds) == 1:
             return dict.fromkeys(self.kinds, n) if n else {}
         here = Counter(query.kind for query in asked if query.why not in (REPEAT, MIRRORED, CHECK, HELDOUT))
@@ -237,24 +237,24 @@ class Parts:
 
     @contextmanager
     def discarded_if_empty(self) -> Iterator[None]:
-        """Empty the directory for another try if the run fails in its first round, and nobody gave it their time."""
+        """Empty the run directory if the run fails in its first round, unless people have answered its queries."""
         try:
             yield
         except Exception:
             if self.run and self._cost_nobody():
-                with suppress(Exception):  # of an environment that has failed
+                with suppress(Exception):  # an environment that has failed may not close
                     self.close()
                 self.run.discard()
             raise
 
     def _cost_nobody(self) -> bool:
-        """Test whether nothing was asked yet, or all of it can be asked again for nothing."""
+        """Test whether nothing was asked yet, or its answers cost nothing to get again."""
         if isinstance(self.answers.teacher, OracleTeacher | NoisyTeacher | RandomTeacher):
-            if self.config.feedback.store is None:  # one elsewhere isn't emptied
+            if self.config.feedback.store is None:  # a store elsewhere isn't emptied
                 return True
         try:
-            return not self.answers.store.counts().asked  # people may have given answers that were not read yet
-        except Exception:  # it can't be reached
+            return not self.answers.store.counts().asked  # counts answers of people that were not read yet, too
+        except Exception:  # the store can't be reached
             return False
 
     def close(self) -> None:

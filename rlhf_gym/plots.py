@@ -1,6 +1,6 @@
 """Figures, drawn from plain tables: rows of `setting, seed, env_steps, labels, true_return, ...`.
 
-Matplotlib's objects only, no pyplot: nothing is shown, and nobody's global state is touched.
+They use Matplotlib's objects, not pyplot: nothing is shown, and no global state is changed.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ def learning_curve(
 ) -> Figure:
     """Draw true returns while learning, or the goal's where all runs have the same one, against steps and labels.
 
-    Runs of the same settings, but for their seeds and steps, become one line, the interquartile mean over them; the
-    band reaches from the lowest run to the highest. A reward paid without labels is a level in the right panel.
+    Runs that differ only in seeds and steps become one line, their interquartile mean, with a band from the lowest run
+    to the highest. In the right panel, a reward that needs no labels is a horizontal line.
 
     Args:
         runs: As :func:`rlhf_gym.runs.read_run` gives them; their steps may differ.
         output: File to write, its format by its ending (png, svg, pdf); None writes nothing.
         interval: Draw the mean with its 95 % confidence interval instead.
-        seconds: Draw them against seconds of a teacher's time instead of labels, which kinds of feedback differ in.
+        seconds: Draw returns against seconds of a teacher's time instead of labels, to compare kinds of feedback.
 
     Raises:
         BadInput: If there are no runs, none has finished an episode, or one is too old to know the seconds.
@@ -105,7 +105,7 @@ def learning_curve(
 
 
 def _judged(runs: Sequence[Run]) -> tuple[str, str]:
-    """Find what runs are judged by: the column, and its name."""
+    """Choose the column of returns that runs are compared by, and its name."""
     goals = {run.config.feedback.goal for run in runs}
     known = all(any(math.isfinite(row.get("goal_return", math.nan)) for row in run.metrics) for run in runs)
     return ("goal_return", GOAL) if None not in goals and len(goals) == 1 and known else ("true_return", RETURN)
@@ -128,10 +128,10 @@ def result_figure(
         runs: A row per run: `setting, seed` and a column per panel.
         lines: The settings to draw, in order; those without rows are left out.
         panels: What to draw beside the curves.
-        y: What the curves show; None leaves them out, where the return says nothing of what was taught.
+        y: Name of what the curves show; None leaves them out, if the return says nothing about what was taught.
         title: What the figure is about, written above it; empty leaves it out.
-        evaluated: Whose final figures the panels show, written above the first; the curves are of the policy that still
-            explores.
+        evaluated: The policy whose final figures the panels show, written above the first; the curves are of the policy
+            while it explores.
 
     Raises:
         BadInput: If there are rows for none of the settings.
@@ -139,7 +139,7 @@ def result_figure(
     runs = [row for row in runs if row["setting"] in lines]
     lines = {name: line for name, line in lines.items() if any(row["setting"] == name for row in runs)}
     height = max(3.5, 2.0 + 0.36 * len(lines)) if y else 1.7 + 0.36 * len(lines)
-    # One width, however many panels: pages scale pictures to their own, and text has to stay the same size.
+    # One width for any number of panels, because pages scale pictures and text has to stay the same size.
     figure = Figure(figsize=(10, height), layout="constrained")
     widths = [1.5] * (y is not None) + [1.0] * len(panels)
     axes = list(figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0])
@@ -170,7 +170,7 @@ def draw_curves(
 
     With `interval`, the mean and its 95 % confidence interval (:func:`rlhf_gym.stats.mean_interval`).
 
-    Against labels, or the seconds they take, a setting that asked for none is drawn as the level it ended at.
+    Against labels, or the seconds they take, a setting without any is a horizontal line at its final value.
 
     Raises:
         BadInput: If there is nothing to draw.
@@ -230,7 +230,7 @@ def over_seeds(curves: Sequence[Curve]) -> tuple[NDArray[np.float64], NDArray[np
     first point a curve keeps its first value.
 
     Args:
-        curves: Rising x and their y, for each of n seeds.
+        curves: Ascending x and their y, for each of n seeds.
 
     Returns:
         The grid, shape (k,), and the curves on it, shape (n, k).
@@ -242,7 +242,7 @@ def over_seeds(curves: Sequence[Curve]) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _curves(rows: Rows, x: str, y: str) -> list[Curve]:
-    """Read one curve per seed; of several rows with the same x the last counts, and rows without a y are left out."""
+    """Read one curve per seed; the last of several rows with the same x counts, and rows without y are left out."""
     seeds: dict[Any, dict[float, float]] = {}
     for row in rows:
         if row[y] != "" and math.isfinite(float(row[y])):
@@ -254,7 +254,7 @@ INTERQUARTILE = mean_name(ENOUGH)
 
 
 def _styles(lines: Mapping[str, Line]) -> list[dict[str, Any]]:
-    """Colour, dashes and width of each line, given out in order."""
+    """Assign colour, dashes and width to each line, in order."""
     muted = cycle({"color": colour, "linestyle": d, "linewidth": 1.4} for colour, d in zip(MUTED, DASHES, strict=True))
     looks = ({"linestyle": d, "color": colour} for d in ("-", LONG_DASHES) for colour in COLOURS + MORE_COLOURS)
     strong = cycle({**look, "linewidth": 2.2} for look in looks)

@@ -36,7 +36,7 @@ class Answer(Enum):
 
 @dataclass(frozen=True)
 class Ranking:
-    """The options of a query in order, as a teacher puts them.
+    """A teacher's ranking of a query's options.
 
     Args:
         groups: Numbers of the options, the best group first; those of one group are tied, and kept ascending.
@@ -64,7 +64,7 @@ class Ranking:
 
     @property
     def options(self) -> int:
-        """How many options are ranked: K."""
+        """Number of ranked options, K."""
         return sum(map(len, self.groups))
 
 
@@ -74,7 +74,7 @@ class Level:
 
     Args:
         level: From 1, the worst, to `of`.
-        of: How many levels there are.
+        of: Number of levels.
 
     Raises:
         ValueError: If there is no such level.
@@ -98,8 +98,8 @@ class Stop:
     """When a segment should have been switched off.
 
     Args:
-        after: Parts of it that were still to be lived, from 1; all of them is not at all.
-        of: How many equal parts it is taken to have.
+        after: Number of parts to live before the switch-off, from 1; `of` means that it isn't switched off.
+        of: Number of equal parts that the segment is divided into.
 
     Raises:
         ValueError: If there is no such part.
@@ -122,10 +122,10 @@ class Stop:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A segment that the teacher made, and which is better than what was shown.
+    """A segment that the teacher made, and which is better than those shown.
 
     Args:
-        segment: What was done.
+        segment: The teacher's segment.
     """
 
     segment: Segment
@@ -147,7 +147,7 @@ Said = Answer | Ranking | Level | Stop | Shown
 
 
 def content(*segments: Segment) -> list[object]:
-    """Bring all that segments hold to a form that `==` compares bit for bit."""
+    """Convert all content of segments to values that `==` compares bit for bit."""
     arrays = [a for s in segments for a in (s.observations, s.actions, s.rewards, s.earlier_actions)]
     return [(s.length, s.terminated, s.origin) for s in segments] + [(a.dtype, a.shape, a.tobytes()) for a in arrays]
 
@@ -155,8 +155,8 @@ def content(*segments: Segment) -> list[object]:
 REPEAT, MIRRORED, CHECK = "repeat", "mirrored", "check"
 """Reasons for asking (`Query.why`) that are about the teacher and not about the reward.
 
-A repeat names in `Query.repeats` the query that it asks again; so does a mirrored one, whose options come in reverse.
-A check is a pair whose better side is obvious: its `Query.value` is above 0 where that is the left one.
+A repeat names in `Query.repeats` the query that it asks again; so does a mirrored one, whose options are reversed.
+A check is a pair whose better side is obvious: the left one if its `Query.value` is above 0.
 """
 HELDOUT = "heldout"
 """Reason for asking a query that was drawn uniformly, and whose answer no reward is ever fitted to."""
@@ -165,23 +165,23 @@ OWN = "self"
 
 
 def option_names(options: int) -> tuple[str, ...]:
-    """Name the options of a query by place: left and right, or letters where they aren't two."""
+    """Name the options of a query by place: left and right, or letters if there aren't two."""
     return ("left", "right") if options == 2 else tuple(ascii_lowercase[:options])
 
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """Segments put to a teacher, and the reason.
+    """Segments that a teacher is asked about, and why.
 
     Args:
         options: K segments of the same nominal length; a comparison has two, left and right.
         id: Unique name: drawn from the run's own random numbers, and with the run's mark (:func:`marked`).
         kind: Which kind of answer is wanted (:mod:`rlhf_gym.kinds`).
-        why: Name of the query scheme that chose it.
-        value: How much the scheme wanted it (its unit is the scheme's own; 0 for uniform).
-        policy_step: Environment steps that the policy which made the segments had been trained for.
-        reward_version: How often the reward model had been fitted when the query was chosen.
-        repeats: Id of the query that is asked again here, on purpose; None if this is no repeat.
+        why: Name of the query scheme that chose it, or another reason, such as REPEAT.
+        value: The scheme's value of it, in the scheme's own unit; 0 for uniform.
+        policy_step: Environment steps that the policy had been trained for when the query was chosen.
+        reward_version: Number of fits of the reward model when the query was chosen.
+        repeats: Id of the query that this one repeats on purpose; None if it is no repeat.
 
     Raises:
         ValueError: If there are no options, or they differ in nominal length.
@@ -206,7 +206,7 @@ class Query:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the options are called, by place: left and right, or letters where they aren't two."""
+        """Names of the options by place: left and right, or letters if there aren't two."""
         return option_names(len(self.options))
 
     @property
@@ -230,15 +230,14 @@ MARK = "@"
 
 
 def new_mark() -> str:
-    """Make a mark that tells a run from every other, from no random numbers of the run's own."""
+    """Make a unique mark for a run, without drawing from the run's own random numbers."""
     return secrets.token_hex(6)
 
 
 def marked(query: Query, mark: str) -> Query:
-    """Put a run's mark behind a query's id, unless there is one.
+    """Append a run's mark to a query's id, unless it has one.
 
-    Ids are drawn from the run's random numbers, which another run with its seed draws too: marked, the answers of both
-    can be put together.
+    Runs with the same seed draw the same ids, so their answers can be combined only if ids are marked.
     """
     return query if MARK in query.id else replace(query, id=f"{query.id}{MARK}{mark}")
 
@@ -253,10 +252,10 @@ class Preference:
     """A query with its answer, as the store keeps it.
 
     Args:
-        query: What was asked.
-        answer: What was said.
-        teacher: Who said it.
-        shown_at: When the query was shown, seconds since 1970; None where nobody looked.
+        query: The query.
+        answer: Its answer.
+        teacher: Name of the teacher who gave it.
+        shown_at: When the query was shown, seconds since 1970; None if nobody looked at it.
         answered_at: When the answer came, likewise.
     """
 
@@ -272,12 +271,12 @@ class Choice:
     """One Boltzmann choice among segments, to which rewards are fitted (Jeon, Milli & Dragan 2020).
 
     Args:
-        options: What could have been chosen, K segments.
-        target: Probability with which each was, shape (K,), summing to 1: (1, 0), or (0.5, 0.5) for a tie.
-        group: Choices of one group are held out, and weighted by the bootstrap, together: the query's id.
-        weight: How much it counts, in choices.
-        teacher: Who made it; "" where that isn't known.
-        sided: Whether the first option was seen on the left, so that a pull to that side may have chosen it.
+        options: The K segments to choose from.
+        target: Probability that each was chosen, shape (K,), summing to 1: (1, 0), or (0.5, 0.5) for a tie.
+        group: The query's id, as a rule; choices of one group are held out, and weighted by the bootstrap, together.
+        weight: Weight in the likelihood, 1 for a whole choice.
+        teacher: Name of the teacher who made it; "" if unknown.
+        sided: Whether the first option was shown on the left, so that a side bias may have affected the choice.
     """
 
     options: tuple[Segment, ...]

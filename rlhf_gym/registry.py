@@ -1,7 +1,7 @@
-"""Every name that a setting can take, as "module:attribute", imported when it is used: the table of contents.
+"""Every name that a setting can take, as "module:attribute", which is imported when it is used.
 
 A dotted name of the same form may replace any registered one. It names a factory, which is called with the
-setting's `options`, and with whichever of the values that the loop offers it has a parameter for.
+setting's `options`, and with those of the loop's values that it has a parameter for.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 from rlhf_gym.errors import BadInput, reason_of
 
 GIVEN = "given:"
-"""Marks, in config.yaml, the name of what was handed over as a Python object: a teacher, or a goal."""
+"""Prefix in config.yaml of the name of a teacher or goal that was handed over as a Python object."""
 
 EXTRAS = {"sb3_contrib": "learners", "sbx": "learners"}
-"""Modules that dotted names are often of, and the extra that installs them."""
+"""Modules that dotted names are often from, and the extra that installs each."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class TeacherEntry(Entry):
     """A teacher's line."""
 
     title: str = ""
-    """What figures call its answers; "" for plain labels."""
+    """Name of its answers in figures; "" for plain labels."""
     control: bool = False
-    """Whether it is there for comparison."""
+    """Whether it is a control, there for comparison."""
     people: bool = False
     """Whether people answer, through the store."""
     face: str = ""
-    """What the run itself puts before them: "terminal", where it waits, or "page"; "" is left to them."""
+    """What the run itself opens for people: "terminal", where it waits, or "page"; "" opens nothing."""
 
     @property
     def waits(self) -> bool:
@@ -58,19 +58,19 @@ class SourceEntry(Entry):
     """A reward source's line."""
 
     title: str
-    """What figures call it; may show the source's options, as in "constant reward {value:+g}"."""
+    """Its name in figures; may contain the source's options, as in "constant reward {value:+g}"."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Those the title shows where nobody set them."""
+    """Defaults of the options in the title."""
     labels: bool = False
     """Whether labels are asked for."""
     warm_up: bool = False
     """Whether steps of the untrained policy are needed before any policy update."""
     true: bool = False
-    """Whether the true reward, or the goal, is what is paid."""
+    """Whether it pays the true reward, or the goal's."""
 
     @property
     def control(self) -> bool:
-        """Whether it is there for comparison."""
+        """Whether it is a control, there for comparison."""
         return not self.labels
 
     def titled(self, options: Mapping[str, Any]) -> str:
@@ -83,7 +83,7 @@ class AgentEntry(Entry):
     """An algorithm's line."""
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Options where neither preset nor user sets them; what is left out is Stable-Baselines3's own."""
+    """Options that hold if neither preset nor user sets them; the others are Stable-Baselines3's own."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class MethodEntry(Entry):
     """A method's line."""
 
     direct: bool = False
-    """Whether it fits the policy itself to the answers: there is no ensemble then, and nothing is paid."""
+    """Whether it fits the policy itself to the answers, without an ensemble, and without paying a reward."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class SchemeEntry(Entry):
     """A query scheme's line."""
 
     ensemble: bool = False
-    """Whether it looks at what the members of an ensemble disagree about."""
+    """Whether it uses the disagreement of an ensemble's members."""
 
 
 TEACHERS = {
@@ -214,7 +214,7 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
 }
 """Tables by the setting that takes their names."""
 CALLED_WITH = {"feedback.goal": ("observations", "actions", "next_observations")}
-"""What the objects of some tables are called with, by place, in place of options."""
+"""Positional arguments that the objects of some tables take, instead of options."""
 
 
 def teacher_entry(name: str) -> TeacherEntry:
@@ -223,18 +223,18 @@ def teacher_entry(name: str) -> TeacherEntry:
 
 
 def source_entry(name: str) -> SourceEntry:
-    """Look a reward source up by its name; the user's own are controls that ask for nothing."""
+    """Look a reward source up by its name; the user's own are controls that ask for no labels."""
     return SOURCES.get(name, SourceEntry(name, name, warm_up=True))
 
 
 def is_direct(method: str) -> bool:
-    """Test whether a method fits the policy itself to the answers; the user's own are not taken to."""
+    """Test whether a method fits the policy itself to the answers; False for the user's own."""
     entry = METHODS.get(method)
     return isinstance(entry, MethodEntry) and entry.direct
 
 
 def needs_ensemble(scheme: str) -> bool:
-    """Test whether a query scheme looks at what members disagree about; the user's own are not taken to."""
+    """Test whether a query scheme uses the members' disagreement; False for the user's own."""
     entry = SCHEMES.get(scheme)
     return isinstance(entry, SchemeEntry) and entry.ensemble
 
@@ -258,7 +258,7 @@ def kind_shares(kinds: str) -> dict[str, float]:
     """Read the kinds that are asked, each with its share of the queries: "ranking", or "comparison=0.7,ranking=0.3".
 
     Raises:
-        BadInput: If one comes twice or has no share, or shares aren't above 0 and 1 together.
+        BadInput: If a kind comes twice or has no share, a share isn't above 0, or they don't sum to 1.
     """
     if not {"=", ","} & set(kinds):
         return {kinds: 1.0}
@@ -279,7 +279,7 @@ def kind_shares(kinds: str) -> dict[str, float]:
 
 
 def names_in(setting: str, value: str | Mapping[str, Any]) -> list[str]:
-    """List the names in a setting's value: one, but for a mix of kinds, and for options by name."""
+    """List the names in a setting's value: one, except in a mix of kinds, and in options by name."""
     if isinstance(value, Mapping):
         return list(value)
     return list(kind_shares(value)) if setting == "kind" else [value]
@@ -315,7 +315,7 @@ def make(setting: str, name: str, options: Mapping[str, Any], /, **offered: Any)
         setting: A key of `TABLES`.
         name: As :func:`load` takes it.
         options: The user's arguments.
-        **offered: The loop's; a factory gets those that its signature names.
+        **offered: The loop's values; a factory gets those that its signature names.
 
     Raises:
         BadInput: As :func:`load`, or if an option isn't one of the factory's.
@@ -338,10 +338,10 @@ def check_options(
     options: Mapping[str, Any],
     offered: Mapping[str, Any] | None = None,
 ) -> None:
-    """Refuse options that a factory doesn't take, what is no number where it wants one, and too few.
+    """Refuse options that a factory doesn't take, values that aren't the number it wants, and missing options.
 
     Raises:
-        BadInput: Naming the option, with the nearest that there is, or all of them; or what is wanted.
+        BadInput: Naming the option, with the nearest known one, or all of them, or the values that it takes.
     """
     offered = offered or {}
     parameters = _parameters(setting, name, factory)
@@ -375,7 +375,7 @@ def check_is(setting: str, name: str, thing: Any, wanted: Any, what: str) -> Non
 
 
 def check_called(setting: str, name: str, thing: Any, arguments: Sequence[str]) -> None:
-    """Refuse what a factory gave where it is no function of these arguments, by place.
+    """Refuse a factory's result that isn't a function of these positional arguments.
 
     Raises:
         BadInput: Saying what is wanted.
@@ -399,12 +399,12 @@ def find_here() -> None:
 
 
 def _option(setting: str, name: str, option: str) -> str:
-    """Say where in the settings an option stands."""
+    """Return an option's dotted name in the settings."""
     return f"{setting}.{name}.{option}" if setting == "reward.more" else f"{setting}_options.{option}"
 
 
 def _no_number(value: object, annotation: object) -> str:
-    """Say what is wanted where a parameter is annotated as a number, or one and None, and the value is none."""
+    """Name the number that a parameter's annotation wants if the value isn't one; "" if nothing is wrong."""
     wanted = {part.strip() for part in (getattr(annotation, "__name__", None) or str(annotation)).split("|")}
     if not wanted <= {"int", "float", "None"} or not wanted & {"int", "float"} or (value is None and "None" in wanted):
         return ""
@@ -417,7 +417,7 @@ def _parameters(setting: str, name: str, factory: Callable[..., Any]) -> dict[st
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     try:
         parameters = inspect.signature(factory).parameters
-    except ValueError as error:  # some of Python's own
+    except ValueError as error:  # some builtins
         raise BadInput(
             f"{setting} is {name!r}, which doesn't tell its parameters; name a function or class of your own"
         ) from error
@@ -430,12 +430,12 @@ def _parameters(setting: str, name: str, factory: Callable[..., Any]) -> dict[st
 
 
 def _check_takes(function: Any, arguments: Sequence[str], what: str) -> None:
-    """Refuse a function that can't be called with these arguments by place; what can't be called is told elsewhere."""
+    """Refuse a function that can't take these positional arguments; what isn't callable is refused elsewhere."""
     if not callable(function):
         return
     try:
         inspect.signature(function).bind(*arguments)
-    except ValueError:  # some of Python's own don't tell
+    except ValueError:  # some builtins have no signature
         return
     except TypeError as error:
         raise BadInput(
@@ -450,7 +450,7 @@ def _is_dotted(name: str) -> bool:
 
 
 def _import(target: str, what: str) -> Any:
-    """Import the attribute of a module, or say in one line why there is none."""
+    """Import the attribute of a module, or raise an error that says in one line why that fails."""
     module_name, _, attribute = target.partition(":")
     find_here()
     try:

@@ -28,18 +28,18 @@ from rlhf_gym.runs.provenance import peak_rss_mb
 from rlhf_gym.segments import Ending, Trajectory
 from rlhf_gym.teachers import Goal
 
-FIGURES_MOST = 1024  # queries, evenly spread: more would cost time and change the figure by less than chance
+FIGURES_MOST = 1024  # queries, evenly spread; more would cost time and change the figure by less than chance
 
 
 def report_round(parts: Parts, number: int, fit: RewardFit | None, watch: Stopwatch) -> Round:
-    """Sum up a round, in ``metrics.csv`` and TensorBoard too where there is a run directory.
+    """Compute a round's figures, and write them to ``metrics.csv`` and TensorBoard if there is a run directory.
 
-    A fit that is worse than the one before is said on stderr.
+    A fit that is worse than the one before is reported on stderr.
 
     Args:
-        parts: Of the run.
-        number: Of the round.
-        fit: Of the reward model in this round, if there was one.
+        parts: Parts of the run.
+        number: Number of the round.
+        fit: Fit of the reward model in this round, if there was one.
         watch: Wall time so far.
     """
     answers = parts.answers
@@ -72,7 +72,7 @@ def summary(parts: Parts, fit: RewardFit | None, watch: Stopwatch) -> dict[str, 
     with watch.timing("evaluation"):
         try:
             episodes = evaluate(parts.method.agent.predict, config, seed=parts.evaluation_seed)
-        except NoEnvironment:  # a simulator may have as many seats as there are training environments
+        except NoEnvironment:  # a simulator may allow no more environments than training has open
             for recorder in parts.recorders:
                 recorder.close()
             episodes = evaluate(parts.method.agent.predict, config, seed=parts.evaluation_seed)
@@ -86,7 +86,7 @@ def summary(parts: Parts, fit: RewardFit | None, watch: Stopwatch) -> dict[str, 
         "asked": answers.answered,
         "total_timesteps": parts.env_steps,
         **return_figures(episodes, parts.goal),
-        # JSON knows no nan, which it is where nothing was held out.
+        # JSON has no nan, which the accuracy is if nothing was held out.
         "reward_accuracy_heldout": accuracy if math.isfinite(accuracy) else None,
         **time_figures(watch.seconds, watch.parts, parts.env_steps),
         "peak_rss_mb": peak_rss_mb(),
@@ -104,11 +104,11 @@ def episode_figures(episodes: Sequence[Sequence[float]]) -> dict[str, float]:
 
 
 def answer_figures(preferences: Sequence[Preference], step_scores: StepScores) -> dict[str, float]:
-    """Measure how unsure the reward model and the teacher were about the queries; nan if there were none.
+    """Compute the members' mean disagreement about the queries, and the share of ties; nan without queries.
 
     Args:
-        preferences: What was asked, and answered.
-        step_scores: What each member of the reward model gives a step.
+        preferences: Queries with their answers.
+        step_scores: Scores steps by each member of the reward model.
     """
     if not preferences:
         return {"disagreement": math.nan, "tie_rate": math.nan}

@@ -1,4 +1,4 @@
-"""What a run goes on from besides its method and its recorders, so that it equals one that was never interrupted."""
+"""The state of a run besides its method and recorders, so that a resumed run equals one never interrupted."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from rlhf_gym.runs.directory import ASKED
 from rlhf_gym.segments import Array
 
 REST = "rest.json"
-ASKING = ("queries", "teacher", "shows")  # streams that are drawn from while it is asked and answered
+ASKING = ("queries", "teacher", "shows")  # streams that asking and answering draw from
 FIGURES = [field.name for field in fields(RewardFit) if field.name not in ("left_out", "sureness")]
 
 
 @final
 class Resuming:
-    """Generators, running episodes, the teacher, and which answers were known: in a checkpoint, and between two.
+    """Saves and restores generators, running episodes, the teacher and the answers known, also between checkpoints.
 
-    What was asked and answered since the last checkpoint is in the store. Queries must not be drawn once more there,
-    and the teacher is to go on where they left off, so their state is written whenever something was asked. Rounds that
-    are done again meet the answers that they met before, so which these were is written, too.
+    Queries and answers since the last checkpoint are in the store. The same queries must not be drawn again, and the
+    teacher has to go on where it left off, so their states are written whenever something was asked. A round that is
+    done again has to see the answers that it saw before, so their numbers are written, too.
 
     Args:
-        parts: Of the run.
+        parts: Parts of the run.
 
     Attributes:
         fit: The last fit of the method; None before the first.
-        round: The number of the one that goes on.
+        round: Number of the current round.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -48,7 +48,7 @@ class Resuming:
         self._checkpoints: deque[int] = deque(maxlen=parts.config.keep_checkpoints)
 
     def write(self, folder: Path) -> None:
-        """Write all into the folder of a checkpoint."""
+        """Write the state into the folder of a checkpoint."""
         parts = self._parts
         streams = {name: state_of(rng) for name, rng in parts.rng.items() if name not in ASKING}
         found = {
@@ -66,11 +66,11 @@ class Resuming:
         self._checkpoints.append(self.round)
 
     def restore(self, folder: Path, same: Sequence[Array]) -> None:
-        """Restore all from the folder of a checkpoint, and go on with the episodes that were running.
+        """Restore the state from the folder of a checkpoint, and go on with the episodes that were running.
 
         Args:
-            folder: Of an earlier version's checkpoint, nothing is restored.
-            same: Whether the episodes of each recorder go on, bool, shape (n_envs,) each.
+            folder: The checkpoint's folder; nothing is restored from an earlier version's.
+            same: Whether each running episode goes on, one array per recorder, bool, shape (n_envs,).
         """
         if not (folder / REST).exists():
             return
@@ -94,7 +94,7 @@ class Resuming:
         parts.answers.restore(fitted=found["answers"]["fitted"])
         self._done[self.round] = Done(found["answers"]["read"])
         self._saved = found
-        go_to_global(found["global"])  # last, for playing episodes again may draw from them
+        go_to_global(found["global"])  # last, because replaying episodes may draw from them
 
     def begin_round(self, number: int) -> None:
         """Begin a round, or do it again with the answers that it had."""
@@ -102,10 +102,10 @@ class Resuming:
         self._parts.answers.begin_round(self._done.get(number))
 
     def end_asking(self, wanted: int) -> None:
-        """Write down that the round has asked all it was to ask, and where asking and answering are.
+        """Note that the round has asked everything, with the states of asking and answering.
 
         Args:
-            wanted: Labels there were to be by then.
+            wanted: Labels that the round wanted by then.
         """
         if self._parts.run:
             state = self._parts.answers.state
@@ -113,12 +113,12 @@ class Resuming:
             self.note()
 
     def note(self, further: int = 0) -> None:
-        """Write down where asking and answering are, if that changed.
+        """Write the states of asking and answering, if they changed.
 
-        The note before is kept, too, as this one holds only once the queries are in the store.
+        The note before is kept, too, because this one holds only once the queries are in the store.
 
         Args:
-            further: Queries that are about to be posted.
+            further: Number of queries that are about to be posted.
         """
         if self._parts.run is None:
             return
@@ -133,10 +133,10 @@ class Resuming:
         new.replace(place)
 
     def catch_up(self) -> None:
-        """Go on asking and answering after the last query in the store, once a checkpoint, if any, is restored.
+        """Restore asking and answering as of the last query in the store, after a checkpoint, if any, is restored.
 
-        Where no note is about that query, as in a run of an earlier version, further ones are drawn from a stream that
-        is keyed by their number (:func:`rlhf_gym.assembly.streams_from`).
+        If no note is about that query, as in a run of an earlier version, further ones are drawn from a stream that is
+        keyed by the number of queries (:func:`rlhf_gym.assembly.streams_from`).
         """
         self._notes, answers, rng = self._read_notes(), self._parts.answers, self._parts.rng
         states = [*self._notes[::-1], *([self._saved] if self._saved else [])]
@@ -163,7 +163,7 @@ class Resuming:
         return {"asked": asked, "streams": streams, "teacher": answers.teacher.save_state()}
 
     def _read_notes(self) -> list[dict[str, Any]]:
-        """Read what :meth:`note` wrote; none where it isn't there, or not whole, as after a power cut."""
+        """Read the notes that :meth:`note` wrote; empty if they are missing or damaged, as after a power cut."""
         try:
             found = json.loads((Path(str(self._parts.config.run_dir)) / ASKED).read_text())
             whole = isinstance(found, list) and all(type(note["asked"]) is int and "teacher" in note for note in found)
@@ -173,7 +173,7 @@ class Resuming:
 
 
 def _rounds(written: Any) -> dict[int, Done]:
-    """Read which answers rounds had; nothing where that isn't known, or no numbers are there."""
+    """Read the range of answers that each round had; empty if it is missing or malformed."""
     if not isinstance(written, list) or not all(isinstance(one, list) and len(one) == 4 for one in written):
         return {}
     if any(type(n) is not int or n < 0 for number, began, read, wanted in written for n in (number, began, wanted)):

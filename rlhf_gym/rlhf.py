@@ -29,8 +29,8 @@ class RLHF:
     Args:
         config: All settings.
         **given: Python objects in place of what the settings name: `teacher`; `goal`, the teacher's reward function;
-            `waiting`, called again and again while answers are missing that people are to give; for `resume` and
-            `load`, `trust`: run code that somebody else's directory names (:mod:`rlhf_gym.trust`).
+            `waiting`, called repeatedly while answers of people are missing; for `resume` and `load`, `trust`: run code
+            that somebody else's directory names (:mod:`rlhf_gym.trust`).
 
     Raises:
         BadInput: On settings that don't fit the environment, a `run_dir` that already holds a run, or a store that
@@ -61,26 +61,25 @@ class RLHF:
     ) -> RLHF:
         """Go on with a run that was interrupted, after its last checkpoint, with every answer given so far.
 
-        It equals one that was never interrupted, bit for bit: policy, reward model, what was recorded, every generator
-        and a synthetic teacher go on as they were, running episodes are played again to where they were, and a round
-        that is done again meets the answers that it had: till then `preferences` are those, and the store has all. Not
-        so what is a Python object and draws by itself (:meth:`Teacher.save_state`), nor an environment whose episodes
-        depend on more than seed and actions: it begins another episode, and says so. Without a checkpoint the run
-        begins again, with the answers.
+        The run equals one that was never interrupted, bit for bit: policy, reward model, recorded steps, generators and
+        a synthetic teacher go on as they were, running episodes are replayed, and a round that is done again sees the
+        answers that it had (until then `preferences` holds only those, the store all). Exceptions are Python objects
+        that draw random numbers of their own (:meth:`Teacher.save_state`), and environments whose episodes depend on
+        more than seed and actions: the latter begin other episodes, and say so. Without a checkpoint the run begins
+        again, with the answers.
 
-        With a larger budget a finished run goes on, too. Rounds that are done stay; further ones, about as long, spend
-        what is left (:func:`rlhf_gym.queries.further.plan_further`), and a rate that falls linearly then falls to 0 at
-        the new end.
+        With a larger budget a finished run goes on, too. Finished rounds stay; further ones, about as long, spend the
+        rest (:func:`rlhf_gym.queries.further.plan_further`), and linearly falling rates reach 0 at the new end.
 
         Args:
-            directory: Of the run.
-            labels: New budget, those that were given included; None leaves it as it is.
-            total_timesteps: Likewise.
-            **given: What was given to the run that was interrupted.
+            directory: Directory of the run.
+            labels: New budget of labels, those given so far included; None leaves it as it is.
+            total_timesteps: New budget of environment steps, likewise.
+            **given: Python objects that were given to the interrupted run.
 
         Raises:
-            BadInput: If it holds no unfinished run, what it holds is damaged, what taught the run is missing, a setting
-                has changed that a run can't go on with, or a budget is smaller than what is done.
+            BadInput: If the directory holds no unfinished run, a file in it is damaged, its teacher or goal is missing,
+                a setting has changed that a run can't go on with, or a budget is smaller than what is done.
         """
         config = run_to_resume(directory, labels=labels, total_timesteps=total_timesteps)
         rlhf = cls(config, resume=True, **given)
@@ -101,7 +100,7 @@ class RLHF:
         """Read a run as :meth:`save` or :meth:`learn` left it, to predict with, look into, and fit further in memory.
 
         Raises:
-            BadInput: If the directory doesn't hold one, its database is damaged, or what taught the run is missing.
+            BadInput: If the directory holds no run, its database is damaged, or its teacher or goal is missing.
         """
         saved = SavedRun(Path(directory))
         rlhf = cls(saved.config(), loaded=True, **given)
@@ -138,7 +137,7 @@ class RLHF:
                 bar.set_postfix(done.headline)
                 bar.update(done.env_steps - bar.n)
         if self.run:
-            self.save(self.run.path)  # before what may fail
+            self.save(self.run.path)  # before the evaluation, which may fail
         found = self.evaluate()
         if self.run:
             self.run.write_json("summary.json", found)
@@ -149,12 +148,12 @@ class RLHF:
         return self._parts.collect()
 
     def ask(self, n: int, people: int = 1) -> list[Query]:
-        """Choose `n` queries, or fewer if one hangs on another's answer, and post them, for this many people each.
+        """Choose `n` queries, or fewer if the scheme needs answers first, and post each for `people` people.
 
         Raises:
-            BadInput: If `n` is no whole number from 0, or fewer queries can be asked.
+            BadInput: If `n` is no whole number of at least 0, or fewer queries can be asked.
         """
-        self._rest.note()  # a teacher may have answered since the last one, and skipped, so that more are asked
+        self._rest.note()  # the teacher may have answered since the last note, with skips that call for more
         queries = self._parts.choose(n)
         self._rest.note(further=len(queries))
         self.answers.post(queries, people=people)

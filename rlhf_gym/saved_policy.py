@@ -1,4 +1,4 @@
-"""The policy of a run's directory, made from the run's settings: of policy.zip, nothing is unpickled."""
+"""The policy of a run directory, made from the run's settings without unpickling anything in policy.zip."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import VecLearnedReward
 from rlhf_gym.errors import BadInput
 
-LEAST = {"n_steps": 2, "batch_size": 2}  # of what it would learn with, which it won't
+LEAST = {"n_steps": 2, "batch_size": 2}  # the least allowed, since it won't learn
 
 
 def saved_policy(directory: Path, config: RLHFConfig) -> Agent:
     """Read a run's policy, to predict with; its environment is closed again.
 
     Args:
-        directory: The run's.
+        directory: The run directory.
         config: Its settings, whose environment and algorithm are code that may run (:mod:`rlhf_gym.trust`).
 
     Raises:

@@ -27,7 +27,7 @@ class Ending(Enum):
 
     TERMINATED = "terminated"  # the environment's own end: an absorbing state that pays nothing follows
     TRUNCATED = "truncated"  # a time limit: what would have followed is unknown
-    UNFINISHED = "unfinished"  # the episode was still running when it was looked at
+    UNFINISHED = "unfinished"  # the episode was still running when it was recorded
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Trajectory:
         origin: How to start the episode again; None if it can't be.
 
     Raises:
-        BadInput: If the lengths don't belong together.
+        BadInput: If the lengths don't match.
     """
 
     observations: Array
@@ -141,7 +141,7 @@ class Segment:
         origin: How to start the episode again; None if it can't be.
 
     Raises:
-        BadInput: If the lengths don't belong together.
+        BadInput: If the lengths don't match.
     """
 
     observations: Array
@@ -220,9 +220,8 @@ def count_windows(trajectories: Sequence[Trajectory], length: int) -> Array:
 
     A window never crosses from one episode into the next. Before a termination it may start anywhere, so that endings
     are seen as often as they happen. Before a truncation it must fit, except that an episode which is shorter than
-    `length` as a whole gives one window of its own length instead of being dropped. A stretch in which nothing moves
-    any more gives one window and not one for each of its steps, or an absorbing state would be most of what is asked
-    about.
+    `length` as a whole gives one window of its own length instead of being dropped. A final stretch in which
+    nothing moves gives one window, not one for each of its steps, or most queries would be about absorbing states.
 
     Raises:
         BadInput: If no segment can be cut at all.
@@ -238,7 +237,7 @@ def count_windows(trajectories: Sequence[Trajectory], length: int) -> Array:
 
 
 def cut_windows(trajectories: Sequence[Trajectory], counts: Array, numbers: Array, length: int) -> list[Segment]:
-    """Cut the segments with the given numbers, all windows of all trajectories being numbered in a row."""
+    """Cut the segments with the given numbers, which count all windows of all trajectories."""
     ends = np.cumsum(counts)
     episodes = np.searchsorted(ends, numbers, side="right")
     starts = numbers - (ends[episodes] - counts[episodes])

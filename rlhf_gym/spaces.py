@@ -12,7 +12,7 @@ from rlhf_gym.arrays import array_from_json, array_to_json
 from rlhf_gym.errors import UNREADABLE, BadInput
 
 MOST_ACTIONS = 1_000_000
-"""Of a Discrete that is read: as many numbers are made of it."""
+"""Most actions of a Discrete that is read, because an array of that size is made from it."""
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def space_from_json(content: Mapping[str, Any]) -> spaces.Space[Any]:
     """Make the space that :func:`space_to_json` was given.
 
     Raises:
-        BadInput: If it is no such description.
+        BadInput: If the description is malformed.
     """
     try:
         if content["type"] == "Discrete":

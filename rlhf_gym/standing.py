@@ -1,4 +1,4 @@
-"""The answers that stand, and what they come to, kept as they are read: a round doesn't count them all anew."""
+"""The current answers and their totals, updated as answers are read, so that no round counts them all again."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rlhf_gym.kinds import Told, seconds
 from rlhf_gym.preferences import HELDOUT, Answer, Choice, Preference, Said
 
 Key = tuple[str, str]
-"""Of an answer: the query's id, and who gave it."""
+"""Key of an answer: the query's id, and the name of who gave it."""
 
 
 @final
 class Standing:
-    """The last answer of everybody to every query, in order of answering.
+    """The last answer of each teacher to each query, in order of answering.
 
     Attributes:
-        labels: How many there are; a skip is no label.
-        seconds: What they cost of a person's time.
+        labels: Number of answers; a skip is no label.
+        seconds: Seconds of a person's time that they cost.
     """
 
     def __init__(self) -> None:
@@ -37,17 +37,20 @@ class Standing:
 
     @property
     def preferences(self) -> list[Preference]:
-        """All of them, SKIP included."""
+        """All current answers, SKIP included."""
         return list(self._given.values())
 
     @property
     def heldout(self) -> list[Preference]:
-        """Those to held-out queries, SKIP included."""
+        """Current answers to held-out queries, SKIP included."""
         return list(self._heldout.values())
 
     @property
     def choices(self) -> list[Choice]:
-        """The choices that they imply by themselves; an answer that stays keeps its objects."""
+        """The choices that each answer implies by itself.
+
+        Objects stay the same until an answer is taken back on which others' choices may depend.
+        """
         return list(chain.from_iterable(self._choices.values()))
 
     def get(self, key: Key) -> Preference | None:
@@ -55,14 +58,14 @@ class Standing:
         return self._given.get(key)
 
     def said(self, key: Key) -> Said | None:
-        """Look up what is fitted to; None for nothing, a skip, or a held-out query's."""
+        """Look up an answer to fit to; None for no answer, a skip, or a held-out query's."""
         preference = self._given.get(key)
         if preference is None or preference.answer is Answer.SKIP or preference.query.why == HELDOUT:
             return None
         return preference.answer
 
     def replace(self, key: Key, preference: Preference | None) -> None:
-        """Put an answer in the place of the one before, if there was one; None takes that back."""
+        """Set the answer of a key, in place of the one before, if any; None takes that back."""
         self._take_back(key)
         if preference is not None:
             self._given[key], self._choices[key] = preference, self._told.add(preference)
@@ -71,7 +74,7 @@ class Standing:
             self._count(preference, 1)
 
     def _take_back(self, key: Key) -> None:
-        """Forget an answer, if there is one, and what others told that were held against it."""
+        """Forget an answer, if there is one, and recompute all choices if others may depend on it."""
         gone = self._given.pop(key, None)
         if gone is None:
             return
@@ -89,21 +92,21 @@ class Standing:
 
 @final
 class Changes:
-    """Which answers have changed since some moment, and what stood there then, the latest change last."""
+    """The answers changed since some moment, with what they were then, the latest change last."""
 
     def __init__(self) -> None:
         self._before: dict[Key, tuple[bool, Said | None]] = {}
 
     def note(self, key: Key, standing: Standing) -> None:
-        """Keep what stands there, before it changes."""
+        """Keep the answer of a key before it changes."""
         before = self._before.pop(key, None) or (standing.get(key) is not None, standing.said(key))
         self._before[key] = before
 
     def new(self, standing: Standing) -> list[Preference]:
-        """Answers where none stood then."""
+        """List the answers of keys that had none then."""
         now = (standing.get(key) for key, (there, _) in self._before.items() if not there)
         return [preference for preference in now if preference is not None]
 
     def fitted_to(self, standing: Standing) -> int:
-        """Count the answers that are fitted to, where another one was or none, or that were and aren't any more."""
+        """Count the answers to fit to that are new, changed or taken back since then."""
         return sum(standing.said(key) != said for key, (_, said) in self._before.items())

@@ -1,4 +1,4 @@
-"""From settings to the policy that a run starts with, and the one that it stays close to."""
+"""Makes from settings the policy that a run starts with, and the one that it stays close to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rlhf_gym.segments import Ending, Origin, Segment, Trajectory
 from rlhf_gym.teaching import origin_of
 
 START, BEST = "start", "best"
-PLAYED_STEPS = 10_000  # of a policy that is cloned, where nobody says
+PLAYED_STEPS = 10_000  # default number of steps that a policy plays to be cloned
 
 
 def start_agent(
@@ -36,7 +36,7 @@ def start_agent(
     Args:
         config: All settings.
         agent: Untrained.
-        preferences: Reads those that the run begins with.
+        preferences: Reads the preferences that the run begins with.
         rng: Draws episodes, actions and minibatches; global random states stay as they are.
 
     Returns:
@@ -66,7 +66,7 @@ def start_agent(
 
 @dataclass(frozen=True)
 class _Take:
-    """Takes a policy over from where a setting says."""
+    """Takes over a policy from the place that a setting names."""
 
     origin: Origin
     options: StartOptions
@@ -74,7 +74,7 @@ class _Take:
     rng: np.random.Generator
 
     def __call__(self, place: str, policy: Any, setting: str) -> dict[str, Any]:
-        """Copy the weights of `place`, or clone what is there; says what was done."""
+        """Copy the weights of the policy at `place`, or clone what is there; return what was done."""
         whose, limits = f"{setting} {place}", self.options
         with closing(make_env(self.origin)) as env:
             here = env.observation_space, env.action_space
@@ -96,7 +96,7 @@ class _Take:
         return {"cloned": place, **figures, "loss": cloned.losses[cloned.kept]}
 
     def played(self, actor: Actor) -> list[Trajectory]:
-        """Let a policy play whole episodes, as many as are wanted."""
+        """Let a policy play whole episodes until there are enough to clone."""
         limits, episodes = self.options, list[Trajectory]()
         steps = limits.steps or (PLAYED_STEPS if limits.episodes is None else None)
         with closing(make_env(self.origin)) as env:
@@ -106,13 +106,13 @@ class _Take:
         return episodes
 
     def act(self, actor: Actor) -> Callable[[Any], Any]:
-        """Make what gives its action for an observation."""
+        """Make a function from an observation to the policy's action."""
         return lambda observation: actor.predict(observation, deterministic=self.options.deterministic)[0]
 
 
 @contextmanager
 def _said(what: str) -> Iterator[None]:
-    """Say beforehand, of a refusal, what was to be done."""
+    """Prefix the message of a BadInput by what was to be done."""
     try:
         yield
     except BadInput as error:
@@ -126,7 +126,7 @@ def _enough(episodes: Sequence[Trajectory], wanted: int | None, steps: int | Non
 def first(
     segments: Sequence[Trajectory | Segment], episodes: int | None, steps: int | None
 ) -> Sequence[Trajectory | Segment]:
-    """Take the first trajectories or segments, at most so many, and of them at most so many steps; None is all."""
+    """Take the first trajectories or segments, at most `episodes` of them and `steps` steps in all; None is all."""
     kept: list[Trajectory | Segment] = []
     left = sum(len(segment.actions) for segment in segments) if steps is None else steps
     for segment in segments[:episodes]:
@@ -145,8 +145,8 @@ def better_segments(preferences: Sequence[Preference], *, setting: str) -> list[
     """Find the segments that were chosen more often than they would have been at random.
 
     Args:
-        preferences: Of any kind.
-        setting: The setting that asks.
+        preferences: Preferences of any kind.
+        setting: The setting that asks for them, for the message.
 
     Raises:
         BadInput: If there are none.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Numbers = Sequence[float] | NDArray[np.floating]
 ENOUGH = 4
-"""Seeds from which an interquartile mean leaves any out; of fewer it is the mean."""
+"""Least number of seeds of which an interquartile mean leaves any out; of fewer it is the mean."""
 
 
 def mean_name(n: int) -> str:
@@ -31,7 +31,7 @@ def interquartile_mean(values: Numbers) -> float:
     Raises:
         ValueError: If there are no values, or one is NaN or infinite.
     """
-    from scipy.stats import trim_mean  # long to import, and a run of its own needs none of it
+    from scipy.stats import trim_mean  # slow to import, and a single run doesn't need it
 
     return float(trim_mean(_checked("values", values), 0.25))
 
@@ -41,11 +41,11 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Compute a percentile bootstrap interval of the interquartile mean over seeds.
 
-    Read it with care for few seeds: from 5 it is narrower than the name of its confidence promises.
+    Read it with care for few seeds: with 5, it is narrower than its confidence promises.
 
     Args:
         values: One number per seed, shape (n,), in any unit.
-        seed: Of the resampling; the same seed gives the same interval.
+        seed: Seed of the resampling; the same seed gives the same interval.
         confidence: Share of resampled means inside the interval, between 0 and 1.
         n_resamples: Samples drawn with replacement, each of n values.
 
@@ -67,11 +67,11 @@ def mean_interval(
     """Compute a confidence interval of the mean over seeds, by Student's t (Student 1908); wide for few seeds.
 
     Args:
-        values: For each of n seeds k numbers, shape (n, k).
+        values: k numbers for each of n seeds, shape (n, k).
         confidence: Between 0 and 1.
 
     Returns:
-        Lower and upper ends, shape (k,); both the value where there is one seed.
+        Lower and upper ends, shape (k,); both are the value if there is one seed.
     """
     from scipy.stats import t as student_t
 
@@ -83,12 +83,12 @@ def mean_interval(
 
 
 def fraction_reached(ours: Numbers, theirs: Numbers, *, floor: Numbers = (0.0,)) -> float:
-    """Compute the ratio of interquartile means, ours to theirs, both counted from the floor's.
+    """Compute the ratio of interquartile means, ours to theirs, each less the floor's.
 
     Args:
         ours: One number per seed, shape (n,), in any unit.
         theirs: One number per seed, shape (m,), in the same unit.
-        floor: What counts as nothing, shape (k,); needed where theirs are negative.
+        floor: Numbers that count as nothing, shape (k,); needed where theirs are negative.
 
     Returns:
         1 where both are the same, 0 at the floor, negative below it.
@@ -116,14 +116,14 @@ def fraction_interval(
     Args:
         ours: One number per seed, shape (n,), in any unit.
         theirs: One number per seed, shape (m,), in the same unit.
-        floor: What counts as nothing, shape (k,).
-        seed: Of the resampling; the same seed gives the same interval.
+        floor: Numbers that count as nothing, shape (k,).
+        seed: Seed of the resampling; the same seed gives the same interval.
         confidence: Share of resampled fractions inside the interval, between 0 and 1.
         n_resamples: Samples drawn with replacement.
 
     Returns:
-        Lower and upper end. The upper one is infinite where theirs falls to the floor in more resamples than lie
-        above the interval.
+        Lower and upper end. The upper one is infinite if theirs falls to the floor in more resamples than lie above
+        the interval.
 
     Raises:
         ValueError: If any is empty or holds NaN or infinity, or confidence isn't between 0 and 1.
@@ -144,7 +144,7 @@ def difference_interval(
     Args:
         ours: One number per seed, shape (n,), in any unit.
         theirs: One number per seed, shape (m,), in the same unit.
-        seed: Of the resampling; the same seed gives the same interval.
+        seed: Seed of the resampling; the same seed gives the same interval.
         confidence: Share of resampled differences inside the interval, between 0 and 1.
         n_resamples: Samples drawn with replacement.
 

@@ -1,4 +1,4 @@
-"""What a run is taught by: the teacher and the goal, by name, and the answers that it begins with."""
+"""What a run learns from: the teacher and the goal, by name, and the answers that it begins with."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rlhf_gym.trust import check_trusted, trust
 
 
 def check_given(config: RLHFConfig, teacher: Teacher | None, goal: Goal | None, waiting: Waiting | None) -> None:
-    """Refuse Python objects of other types than they are to be of.
+    """Refuse Python objects of the wrong type.
 
     Raises:
         BadInput: Naming the argument, what came and what is wanted.
@@ -50,18 +50,18 @@ def check_given(config: RLHFConfig, teacher: Teacher | None, goal: Goal | None, 
 def name_given(
     config: RLHFConfig, teacher: Teacher | None, goal: Goal | None, *, fixed: bool, trusted: bool = False
 ) -> tuple[RLHFConfig, Goal | None]:
-    """Collect the settings that name the teacher and the goal, and the goal itself.
+    """Return the settings with the names of the given teacher and goal, and the goal itself.
 
     Args:
         config: All settings.
-        teacher: As it was given.
+        teacher: The teacher that was given as a Python object, if any.
         goal: Likewise.
-        fixed: Whether the settings are those of a run that is there, and not the user's own words.
+        fixed: Whether the settings are those of an existing run, and not the user's own words.
         trusted: Whether code that such settings name may run.
 
     Raises:
-        BadInput: If a run that is resumed was taught by others, what it was taught by can't be found, or it names code
-            that this user never ran.
+        BadInput: If an existing run had another teacher or goal, one of them can't be found, or it names code that this
+            user never ran.
     """
     named_here = code_named(config)
     if fixed and not trusted:
@@ -84,7 +84,7 @@ def name_given(
                 f"{setting} of the run is {was} and {name} was given; a run goes on with what it was taught by"
             )
     if teacher is None and config.teacher.startswith(GIVEN):
-        load("teacher", config.teacher)  # which says what to do
+        load("teacher", config.teacher)  # raises an error that says what to do
     if named and not fixed:
         feedback = replace(config.feedback, goal=named.get("feedback.goal", config.feedback.goal))
         config = replace(config, teacher=named.get("teacher", config.teacher), feedback=feedback)
@@ -94,7 +94,7 @@ def name_given(
 
 
 def with_frozen_model(config: RLHFConfig) -> RLHFConfig:
-    """Note which model the frozen reward of a run that begins is, so that it goes on with no other."""
+    """Note the digest of a new run's frozen reward model, so that the run goes on with no other."""
     options = config.reward.source_options
     if config.reward.source != "frozen" or "path" not in options:
         return config
@@ -102,14 +102,14 @@ def with_frozen_model(config: RLHFConfig) -> RLHFConfig:
 
 
 def _is_registered(teacher: Teacher) -> bool:
-    """Whether the settings can make such a teacher again."""
+    """Return whether the settings can make such a teacher again."""
     if isinstance(teacher, OracleTeacher):
         return teacher.goal is not None or teacher.values is true_returns
     return isinstance(teacher, RandomTeacher)
 
 
 def goal_name(goal: Goal) -> str:
-    """Name a goal as it is found again, or say in the name that it has to be handed over."""
+    """Return the dotted name of a goal, or one that says that it has to be handed over."""
     name = dotted_name(goal)
     return name if name else f"{GIVEN}{getattr(goal, '__name__', type(goal).__name__)}"
 
@@ -150,7 +150,7 @@ def preferences_before(config: RLHFConfig, venv: VecLearnedReward) -> list[Prefe
         return []
     place = url_without_password(config.feedback.preferences)
     found = preferences_at(config.feedback.preferences)
-    found = [p for p in found if p.query.why != OWN]  # what another reward thought of itself is no answer to this one
+    found = [p for p in found if p.query.why != OWN]  # another reward's own answers are none to this one
     if not found:
         raise BadInput(f"feedback.preferences is {place}, where nothing was answered; use another run or export")
     wanted = wanted_by_run(config.env_id, venv.observation_space, venv.action_space, config.segment_length)
@@ -164,7 +164,7 @@ def preferences_before(config: RLHFConfig, venv: VecLearnedReward) -> list[Prefe
 
 
 def _check_objectives(weights: object, found: Sequence[Preference], place: str) -> None:
-    """Refuse objectives that have no answer, where none is to come; what is no weights is told by the method."""
+    """Refuse objectives without any answer if none is to come; malformed weights are left to the method."""
     by = {preference.teacher for preference in found if preference.answer is not Answer.SKIP}
     if silent := sorted(str(name) for name in weights if name not in by) if isinstance(weights, Mapping) else []:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""From settings to who teaches, by which kinds of feedback, and what they show."""
+"""Makes from settings the teacher, its kinds of feedback, and what it shows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLAYED_MOST = 4  # actions, as many as people have keys for (rlhf_gym.labelling.
 
 
 def origin_of(config: RLHFConfig) -> Origin:
-    """Say which environment it is; the seed is to be replaced."""
+    """Return the origin of a run's episodes; its seed is to be replaced."""
     return Origin(config.env_id, 0, config.env_kwargs, config.env.fixed_horizon)
 
 
@@ -46,12 +46,12 @@ def make_teacher(
     shows_rng: np.random.Generator | None = None,
     **offered: Any,
 ) -> Teacher:
-    """Make the teacher that the settings name; those who have teachers under them hand on what is offered."""
+    """Make the teacher that the settings name; a teacher made of others passes on what is offered."""
     offered |= {
         "goal": goal,
         "store": store,
         "waiting": waiting or saying(how_to_answer(config)),
-        # A child of it, so that nothing else is drawn otherwise than without anything to show.
+        # A child of it, so that shows don't change what else is drawn.
         "shows": make_shows(config, shows_rng or rng.spawn(1)[0]),
         "seed": int(rng.integers(2**31)) if not teacher_entry(config.teacher).people else 0,
         "name": config.teacher,
@@ -64,7 +64,7 @@ def make_teacher(
 
 
 def how_to_answer(config: RLHFConfig) -> str:
-    """Say by which command people give the answers that a run waits for."""
+    """Tell people by which command they give the answers that a run waits for."""
     web = " --web" if teacher_entry(config.teacher).face == "page" else ""
     place, store = "DIR", ""
     if config.run_dir is not None:
@@ -76,7 +76,7 @@ def how_to_answer(config: RLHFConfig) -> str:
 
 
 def make_shows(config: RLHFConfig, rng: np.random.Generator) -> Shows | None:
-    """Make what the teacher shows; None where the settings name no demonstrator.
+    """Make the source of what the teacher shows; None if the settings name no demonstrator.
 
     Raises:
         BadInput: If the demonstrator isn't there, doesn't fit the environment, or is never asked.
@@ -106,7 +106,7 @@ def recordings(config: RLHFConfig) -> list[Trajectory]:
     """Load the trajectories that queries are cut from; empty where these are the policy's own.
 
     Raises:
-        BadInput: If they aren't there, don't fit the environment, or can't be gone on with where a correction asks it.
+        BadInput: If they are missing, don't fit the environment, or can't be continued though a correction needs it.
     """
     if (place := config.query.trajectories) is None:
         return []
@@ -128,12 +128,12 @@ def offer_learned(
     *,
     recorded: Sequence[Trajectory] = (),
 ) -> dict[str, Any]:
-    """Offer a teacher what the method has learned, and comparisons of what queries are about.
+    """Offer a teacher the learned reward's probabilities, and a function that draws comparisons for it to answer.
 
     Args:
         config: All settings.
         method: Scores steps.
-        recorders: What the policy did lately.
+        recorders: Recorders of the policy's latest steps.
         rng: Draws the comparisons.
         recorded: Trajectories that queries are cut from instead.
     """
@@ -187,7 +187,7 @@ def kinds_asked(config: RLHFConfig) -> dict[str, Asked]:
     """Find out which kinds of feedback are asked, how often, and how many segments their queries show.
 
     Raises:
-        BadInput: If none of them allows that many, or levels have other names than the rating has levels.
+        BadInput: If no kind allows `query.options` segments, or `feedback.levels` doesn't fit the rating.
     """
     shares, wanted = kind_shares(config.kind), config.query.options
     allowed = {name: find_kind(name).options for name in shares}
@@ -202,7 +202,7 @@ def kinds_asked(config: RLHFConfig) -> dict[str, Asked]:
 
 
 def _check_levels(config: RLHFConfig, kinds: Iterable[str]) -> None:
-    """Refuse words for levels that there aren't, or for another number of them."""
+    """Refuse names of levels if no kind has levels, or has another number of them."""
     if not (words := config.feedback.levels):
         return
     best = [find_kind(kind).said([1.0]) for kind in kinds if find_kind(kind).alone]

@@ -1,4 +1,4 @@
-"""What runs are called beside each other: by their labels and what taught them, and by what else they differ in."""
+"""Titles of runs in one figure: their labels and teacher, and the other settings in which they differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rlhf_gym.config import RLHFConfig
 
 NAMED_FIRST = ("teacher", "kind", "query.scheme", "query.schedule", "reward.network", "algo", "method")
-"""Settings whose unusual values tell enough without their name."""
+"""Settings whose unusual values are clear without the setting's name."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Line:
 
     Args:
         title: Its name in the figure.
-        control: Whether it is there for comparison: muted and dashed.
+        control: Whether it is a control, drawn muted and dashed.
     """
 
     title: str
@@ -62,7 +62,7 @@ def _of(config: RLHFConfig) -> Line:
 
 
 def _differences(configs: Sequence[RLHFConfig]) -> list[list[str]]:
-    """Write down the settings in which some runs differ, with each run's value."""
+    """List for each run its values of the settings in which some runs differ."""
     from rlhf_gym.runs.budget import MAY_CHANGE, flat
 
     settings = [flat(config) for config in configs]

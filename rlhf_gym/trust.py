@@ -1,8 +1,8 @@
-"""Whose code runs: a run directory, an export or a database from somebody else runs none until this user says so.
+"""Trust in code: what somebody else's run directory, export or database names doesn't run until this user allows it.
 
-What a user names on the command line or in Python is theirs, and is kept by name, with the file where the module lies,
-in ``$XDG_STATE_HOME/rlhf_gym/trusted`` (``~/.local/state``). Where a file names code, only what stands there is run;
-``--trust``, ``trust=True`` or ``RLHF_GYM_TRUST=1`` runs the rest, and keeps it too.
+Code that a user names on the command line or in Python is trusted. Its name and the file of its module are kept in
+``$XDG_STATE_HOME/rlhf_gym/trusted`` (``~/.local/state``). Of the code that a file names, only what is listed there is
+run; ``--trust``, ``trust=True`` or ``RLHF_GYM_TRUST=1`` runs the rest, and adds it to the list.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from rlhf_gym.registry import find_here
 VARIABLE = "RLHF_GYM_TRUST"
 NOWHERE = "nowhere"
 _IN_A_MODULE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w./-]*")
-_known: set[str] = set()  # of this process, where the state can't be written
+_known: set[str] = set()  # trusted in this process, in case the list can't be written
 
 
 def trust(names: Iterable[str]) -> None:
-    """Let these be run by this user from now on.
+    """Trust code for this user from now on.
 
     Args:
-        names: As a file names code: `module:attribute`, the URL of a database, or :func:`digest` of a file.
+        names: Names as files have them: `module:attribute`, the URL of a database, or :func:`digest` of a file.
     """
     new = [line for line in dict.fromkeys(map(_placed, names)) if line not in _kept()]
     _known.update(new)
     if new:
-        with suppress(OSError):  # a home that can't be written: this process knows, and others ask again
+        with suppress(OSError):  # the home can't be written: later processes ask again
             _file().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with _file().open("a", encoding="utf-8") as file:
                 file.write("".join(f"{line}\n" for line in new))
 
 
 def is_trusted(name: str) -> bool:
-    """Test whether this user runs what goes by this name, where it lies now; a module that isn't there can't run."""
+    """Test whether this user trusts a name at its module's present place; a missing module can't run, so it passes."""
     if os.environ.get(VARIABLE) == "1":
         trust([name])
         return True
@@ -50,11 +50,11 @@ def is_trusted(name: str) -> bool:
 
 
 def check_trusted(named: Mapping[str, str], whose: str) -> None:
-    """Refuse to run code that a file names and this user never did.
+    """Refuse to run code that a file names and that this user doesn't trust.
 
     Args:
         named: The names, by the settings that have them.
-        whose: The file.
+        whose: The file, for the message.
 
     Raises:
         BadInput: Showing what would be run.
@@ -68,12 +68,12 @@ def check_trusted(named: Mapping[str, str], whose: str) -> None:
 
 
 def check_import(setting: str, name: str, whose: str) -> None:
-    """Refuse to import a module that a file names and this user never did; one that is imported runs nothing anew.
+    """Refuse to import a module that a file names and this user doesn't trust, unless it is imported already.
 
     Args:
-        setting: What has the name.
+        setting: The setting that has the name.
         name: `module:attribute` or `module:Id`; other names are let through.
-        whose: The file, or what was read.
+        whose: The file, or what was read, for the message.
 
     Raises:
         BadInput: Showing what would be run.
@@ -85,7 +85,7 @@ def check_import(setting: str, name: str, whose: str) -> None:
 
 @contextmanager
 def trusting(yes: bool) -> Iterator[None]:
-    """Run whatever files name, in here and in processes started in here, if `yes`."""
+    """Trust whatever files name, in this context and in processes started in it, if `yes`."""
     before = os.environ.get(VARIABLE)
     if yes:
         os.environ[VARIABLE] = "1"
@@ -99,7 +99,7 @@ def trusting(yes: bool) -> Iterator[None]:
 
 
 def digest(file: Path) -> str:
-    """Name a file by its content."""
+    """Name a file by the SHA-256 of its content."""
     return f"sha256 {sha256(file)}"
 
 
@@ -116,7 +116,7 @@ def _kept() -> set[str]:
 
 
 def _placed(name: str) -> str:
-    """The name with where its module lies, so that another module of the same name is another."""
+    """Prefix a name by the place of its module, so that another module of the same name isn't taken for it."""
     place = f"{_place(re.split('[.:]', name)[0])} " if _IN_A_MODULE.fullmatch(name) and "//" not in name else ""
     return f"{place}{name}".replace("\n", " ")
 

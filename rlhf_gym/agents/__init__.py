@@ -1,4 +1,4 @@
-"""Agents: what learns the policy."""
+"""Agents, which learn the policy."""
 
 from rlhf_gym.agents.actor import Actor, load_actor
 from rlhf_gym.agents.agent import Agent

@@ -1,4 +1,4 @@
-"""The policy alone, out of a file that any algorithm of SB3 wrote."""
+"""Load the policy alone from a file that any algorithm of SB3 wrote."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.trust import digest, is_trusted
 
 Actor = BasePolicy
-"""A policy alone: it predicts, and has the spaces that it was learned in."""
+"""A policy without its algorithm, which predicts and has the spaces it was trained with."""
 SETTINGS = ("policy_class", "policy_kwargs", "observation_space", "action_space", "use_sde")
 
 
 def load_actor(path: str | Path, *, trust: bool = False) -> Actor:
-    """Load a policy to predict with, without knowing by which algorithm it was learned.
+    """Load a policy to predict with, whichever algorithm trained it.
 
-    Nothing that the file's pickles name is run but classes of Stable-Baselines3, torch, Gymnasium and this package; a
-    file that holds others needs `trust`, unless a run of this user wrote it.
+    Only classes of Stable-Baselines3, torch, Gymnasium and this package are unpickled; a file that names others needs
+    `trust`, unless a run of this user wrote it.
 
     Args:
-        path: A policy.zip of a run, or what SB3's `save` wrote. What normalised the observations outside of the policy
-            (VecNormalize) is in neither.
-        trust: Run whatever its pickled parts name: only where you know whose they are.
+        path: A policy.zip of a run, or a file of SB3's `save`. Neither holds the statistics of a VecNormalize outside
+            the policy.
+        trust: Whether to run whatever its pickled parts name; only for files that you trust.
 
     Returns:
-        The policy, on the CPU, with the spaces that it was learned in.
+        The policy, on the CPU, with the spaces it was trained with.
 
     Raises:
         BadInput: If the file is missing, damaged, holds no policy, or needs `trust`.
@@ -55,14 +55,14 @@ def load_actor(path: str | Path, *, trust: bool = False) -> Actor:
 
 
 def _whole(path: Path, strange: Strange, *, trust: bool) -> BasePolicy:
-    """Let SB3 unpickle all of it."""
+    """Let SB3 unpickle the whole file, if it is trusted."""
     if not (trust or is_trusted(digest(path))):
         raise BadInput(
             f"{path} holds code beside the policy, {strange}, which would be run; if you know whose it is, say --trust "
             "(in Python RLHF_GYM_TRUST=1)"
         )
     settings, parameters, _ = load_from_zip_file(path, device="cpu")
-    whole = (settings or {}).get("policy")  # SBX's file has it as it is, its weights included
+    whole = (settings or {}).get("policy")  # SBX's file pickles the policy with its weights
     return whole if isinstance(whole, BasePolicy) else _policy(settings or {}, parameters)
 
 
@@ -70,7 +70,7 @@ def _policy(settings: dict[str, Any], parameters: dict[str, Any]) -> BasePolicy:
     """Make the policy as the algorithm's own `_setup_model` does."""
     weights = parameters["policy"]
     kind, options = settings["policy_class"], dict(settings["policy_kwargs"])
-    if issubclass(kind, ActorCriticPolicy):  # SB3's off-policy algorithms keep it among the options
+    if issubclass(kind, ActorCriticPolicy):  # SB3's off-policy algorithms have it in policy_kwargs
         options["use_sde"] = settings["use_sde"]
     policy: BasePolicy = kind(settings["observation_space"], settings["action_space"], lambda _: 0.0, **options)
     policy.load_state_dict(weights)

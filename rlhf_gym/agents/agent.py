@@ -1,4 +1,4 @@
-"""The agent: what the loop needs of a learner of policies."""
+"""The interface of an agent, which learns a policy by a Stable-Baselines3 algorithm."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from rlhf_gym.segments import Array, Segment, Trajectory
 from rlhf_gym.trust import digest, trust
 
 Schedule = Literal["constant", "linear"]
-REPLAY_SETTINGS = ("replay_buffer_class", "replay_buffer_kwargs")  # ours: policy.zip loads with SB3 alone
+REPLAY_SETTINGS = ("replay_buffer_class", "replay_buffer_kwargs")  # excluded, so that SB3 alone can load policy.zip
 
 
 class Agent(ABC):
     """An unmodified Stable-Baselines3 algorithm, trained in portions.
 
     Args:
-        sb3: The algorithm, made with a number as its learning rate.
-        total_timesteps: Environment steps of all portions together, at most; what makes no whole portion is left out.
-        schedule: Of the learning rate; `linear` takes it to 0 over `total_timesteps`.
+        sb3: The algorithm, whose learning rate must be a number.
+        total_timesteps: Environment steps of training in total, rounded down to a whole number of portions.
+        schedule: Schedule of the learning rate; `linear` lowers it towards 0 over `total_timesteps`.
 
     Attributes:
         sb3: The algorithm.
@@ -48,26 +48,26 @@ class Agent(ABC):
         self.log_to(None)
 
     def learn_for(self, total_timesteps: int) -> None:
-        """Let schedules end after so many environment steps of learning, of all portions together, at most."""
+        """Let schedules end after `total_timesteps` environment steps in total, rounded down to whole portions."""
         self._total = total_timesteps // self.portion * self.portion
         self._least = 0.5 * self.portion / max(self._total, self.portion) if self._schedule == "linear" else 0.0
 
     @property
     @abstractmethod
     def portion(self) -> int:
-        """Environment steps, of all environments together, between two updates; it trains for multiples of them."""
+        """Environment steps between two updates, summed over all environments; training runs for multiples of it."""
 
     @property
     def generators(self) -> dict[str, np.random.Generator]:
-        """Generators of its own, beside those that SB3 draws from; by itself, an agent has none."""
+        """Random generators of the agent itself, besides those of SB3; none by default."""
         return {}
 
     @property
     def seen_space(self) -> spaces.Space[Any]:
-        """What its environments observe, as segments keep it: SB3 puts the channels of images first for its policy.
+        """Observation space of its environments, as segments store it (SB3's policies have image channels first).
 
         Raises:
-            BadInput: If no VecLearnedReward lies among the agent's environments.
+            BadInput: If no VecLearnedReward wraps the agent's environments.
         """
         return self._payer().observation_space
 
@@ -77,15 +77,15 @@ class Agent(ABC):
         return self.sb3.num_timesteps
 
     def improve(self, steps: int) -> None:
-        """Train on for `steps` environment steps.
+        """Train for `steps` more environment steps.
 
-        SB3 measures a schedule's progress by the end of the current call, so that one which falls to 0 over the whole
-        run would saw-tooth to 0 in every portion. A linear schedule is therefore cut to the value it has where this
-        call ends. SB3 sets a rate once a rollout has ended, at which the last one's would be 0 and all its steps in
-        vain: the last update has the value from the middle of its own.
+        SB3 measures a schedule's progress relative to the end of the current call of `learn`, so a linear schedule
+        would fall to 0 in every portion. The schedule given to SB3 therefore ends at the value that the whole run's
+        schedule has at the end of this call. SB3 sets the rate after a rollout, which would be 0 for the run's last
+        update; that update uses the value at the middle of its portion instead.
 
         Raises:
-            BadInput: If `steps` is not a multiple of `portion`, or the policy's weights are no numbers any more.
+            BadInput: If `steps` is not a multiple of `portion`, or the policy's weights have become nan or infinite.
         """
         if steps < 1 or steps % self.portion:
             name = type(self.sb3).__name__
@@ -94,21 +94,21 @@ class Agent(ABC):
         left = 1 - end / max(self._total, self.portion) if self._schedule == "linear" else 1.0
         self.sb3.lr_schedule = falling(self._learning_rate, left, self._least)
         callback = self._prepare(end, left)
-        # The caller writes the log: TensorBoard's thread holds up the next update whenever it is given something.
+        # The caller writes the log, because TensorBoard's thread delays the next update after each write.
         try:
             self.sb3.learn(steps, callback, reset_num_timesteps=False, log_interval=None)  # type: ignore[arg-type]
         except (ValueError, RuntimeError) as error:
             self._check_weights(error)
-            if is_out_of_range(error):  # a standard deviation has overflowed, and the weights not yet
+            if is_out_of_range(error):  # a standard deviation overflowed before the weights did
                 raise self._diverged() from error
             raise
         self._check_weights()
 
     def _check_weights(self, error: Exception | None = None) -> None:
-        """Refuse to go on with a policy whose weights are nan or infinite: it has learned nothing, and never will.
+        """Refuse to train on with nan or infinite weights, from which a policy can't recover.
 
         Raises:
-            BadInput: If they are.
+            BadInput: If a weight is nan or infinite.
         """
         if in_jax(type(self.sb3)):
             finite = all(np.isfinite(array).all() for array in weights(self.sb3).values())
@@ -126,14 +126,14 @@ class Agent(ABC):
 
     @abstractmethod
     def _prepare(self, end: int, left: float) -> BaseCallback | None:
-        """Cut the algorithm's further schedules before it trains.
+        """Set the algorithm's other schedules for the coming call of `learn`.
 
         Args:
             end: Environment steps when the training ends.
-            left: Share of its start that a falling schedule then has.
+            left: Share of its initial value that a falling schedule then has.
 
         Returns:
-            What SB3 calls while it trains.
+            Callback for `learn`, or None.
         """
 
     def predict(self, observations: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
@@ -144,7 +144,7 @@ class Agent(ABC):
             deterministic: Whether to act without exploring.
 
         Returns:
-            Actions, shape (*act) or (n, *act), and a state that isn't used.
+            Actions, shape (*act) or (n, *act), and a recurrent state, which isn't used.
         """
         return self.sb3.predict(observations, deterministic=deterministic)
 
@@ -154,8 +154,8 @@ class Agent(ABC):
 
         Args:
             observations: Shape (n, *obs).
-            noise: A factor of the noise for each, shape (n,): 0 acts without exploring, 1 is the policy's own.
-            rng: Source of the noise; what SB3 draws doesn't change.
+            noise: Factor of each observation's noise, shape (n,): 0 acts without exploring, 1 is the policy's own.
+            rng: Source of the noise; SB3's generators aren't used.
 
         Returns:
             Actions in the action space, shape (n, *act).
@@ -167,36 +167,36 @@ class Agent(ABC):
     def pay(self, reward_function: RewardFunction | None, zero: float = 0.0, unit: float = 1.0) -> None:
         """Pay (reward - zero) / unit from the next step on.
 
-        Call it between two calls of :meth:`improve`: no advantage may mix two rewards.
+        Call it only between calls of :meth:`improve`, so that no advantage mixes two rewards.
 
         Args:
-            reward_function: Gives the reward; None is the environment's own.
-            zero: Subtracted from it.
-            unit: Then it is divided by this.
+            reward_function: Computes the reward; None pays the environment's own.
+            zero: Subtracted from the reward.
+            unit: Divides the difference.
 
         Raises:
-            BadInput: If no VecLearnedReward lies among the agent's environments.
+            BadInput: If no VecLearnedReward wraps the agent's environments.
         """
         payer = self._payer()
         payer.reward_function, payer.zero, payer.unit = reward_function, zero, unit
 
     def reward_changed(self, trajectories: Sequence[Trajectory | Segment]) -> None:
-        """Adapt to the reward function, which has just been replaced by a new fit's; by itself, an agent needn't.
+        """Adapt to a newly fitted reward function; does nothing by default.
 
         Args:
-            trajectories: The policy's latest ones.
+            trajectories: The policy's latest trajectories.
         """
         return None
 
     def pop_figures(self) -> dict[str, float]:
-        """Give figures of what it did since the last call, for a round's report; by itself, an agent has none."""
+        """Return the agent's figures since the last call, for a round's report; none by default."""
         return {}
 
     def reset_critic(self) -> None:
-        """Begin its value function anew, as it was of another reward; the policy stays as far as it is no part of it.
+        """Reinitialise the value function, learned from another reward, and keep the policy unless (DQN) both are one.
 
         Raises:
-            BadInput: If it has none.
+            BadInput: If the algorithm has no value function.
         """
         raise BadInput(f"agent.explore_steps is set and {type(self.sb3).__name__} has no value function; use 0")
 
@@ -208,9 +208,9 @@ class Agent(ABC):
         return payer
 
     def save(self, path: str | Path) -> None:
-        """Write the policy as SB3's own file, which its class's `load` reads; beside it, the arrays of one in JAX."""
+        """Write the policy as SB3's own file, for its class's `load`; arrays of one in JAX go into a file beside it."""
         self._write(path)
-        if type(self.sb3).__module__.partition(".")[0] not in PACKAGES:  # its classes are in the file
+        if type(self.sb3).__module__.partition(".")[0] not in PACKAGES:  # the file pickles its classes
             trust([digest(Path(path))])
 
     def _write(self, path: str | Path) -> None:
@@ -219,14 +219,14 @@ class Agent(ABC):
             write_arrays(self.sb3, Path(path).parent)
 
     def save_state(self, folder: Path) -> None:
-        """Write what :meth:`restore` and :meth:`go_on` go on from: policy, optimizers, counters, generators."""
+        """Write what :meth:`restore` and :meth:`go_on` need: policy, optimizers, counters, generators."""
         self._write(folder / POLICY)
         write_state(self.sb3, folder, self.generators)
 
     def restore(self, folder: Path) -> None:
-        """Take up what :meth:`save_state` wrote, in place; with `policy.zip` alone, what that holds.
+        """Restore in place what :meth:`save_state` wrote, or what `policy.zip` holds if only that is there.
 
-        Episodes begin anew, unless :meth:`go_on` follows. Reward function and log stay as they are.
+        Episodes start over unless :meth:`go_on` follows. The reward function and the log don't change.
 
         Raises:
             BadInput: If a file is missing, damaged or of another algorithm.
@@ -234,19 +234,19 @@ class Agent(ABC):
         restore_state(self.sb3, folder)
 
     def go_on(self, folder: Path, observations: Array, same: Array) -> None:
-        """Go on with the episodes that were running when :meth:`save_state` wrote a folder, restored from it.
+        """Continue the episodes that were running at :meth:`save_state`; call :meth:`restore` first.
 
         Args:
-            folder: Where it was written.
-            observations: The latest of each environment, shape (n_envs, *obs).
-            same: Whether each environment has that episode under way, bool, shape (n_envs,), or else begins another.
+            folder: The folder that it wrote.
+            observations: The latest observation of each environment, shape (n_envs, *obs).
+            same: Whether each environment continues that episode, bool, shape (n_envs,); the others begin a new one.
         """
         go_on(self.sb3, folder, self.generators, observations, same)
 
     def log_to(self, folder: str | Path | None, *, after: int | None = None) -> None:
         """Log to a TensorBoard file in a folder from now on; None logs nothing.
 
-        What files already there say of steps `after` the given one no longer counts, as it will be written again.
+        TensorBoard then ignores earlier files' entries for steps greater than `after`, which will be written again.
         """
         writers: list[KVWriter] = [TensorBoardOutputFormat(str(folder))] if folder and after is None else []
         if folder and after is not None:
@@ -254,7 +254,7 @@ class Agent(ABC):
         self.sb3.set_logger(Logger(None, writers))
 
     def log(self, figures: Mapping[str, float], step: int) -> None:
-        """Write figures under their names, with the means of the last episodes that SB3 itself would write."""
+        """Write figures under their names, with the mean return and length of the latest episodes, as SB3 would."""
         for name, value in figures.items():
             self.sb3.logger.record(name, value)
         for name, key in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
@@ -269,7 +269,7 @@ class Agent(ABC):
 
 @final
 class _GoingOn(TensorBoardOutputFormat):
-    """A further file of a log, which takes the place of what earlier ones say of the steps after one."""
+    """A further TensorBoard file, which replaces the entries of earlier files after a given step."""
 
     def __init__(self, folder: str | Path, after: int) -> None:
         self.writer = SummaryWriter(str(folder), purge_step=after + 1)
@@ -277,7 +277,7 @@ class _GoingOn(TensorBoardOutputFormat):
 
 
 def falling(start: float, left: float, least: float = 0.0) -> FloatSchedule:
-    """Make a schedule that falls from `start` to its share `left` over one call of `learn`, but not below `least`."""
+    """Make a schedule that falls from `start` to `left * start` at the end of `learn`, or at least `least * start`."""
     if left >= least:
         return FloatSchedule(LinearSchedule(start, start * left, 1.0))
     return FloatSchedule(LinearSchedule(start, start * least, (1 - least) / (1 - left)))

@@ -1,4 +1,4 @@
-"""Size of a policy.zip, before it is read: what it unpacks to is no more than what it weighs."""
+"""Check the size of a policy.zip before it is read, so that a small file can't unpack to a huge one."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from zipfile import ZipFile
 from rlhf_gym.errors import BadInput
 
 SPARE = 1_000_000
-"""Bytes that text may unpack to; arrays, which are the rest, are stored as they are."""
+"""Bytes by which the contents may exceed the file, for compressed text; arrays are stored uncompressed."""
 
 
 def check_unpacked_size(path: str | Path) -> None:
-    """Refuse an archive that unpacks to much more than it is, in itself or in the archives of its weights.
+    """Refuse an archive that unpacks to much more than its size, itself or in the archives of its weights.
 
     Raises:
         BadInput: Saying how much.
-        OSError: If it isn't there.
+        OSError: If the file is missing.
         BadZipFile: If it, or one of the weights, is no archive.
     """
     with ZipFile(path) as archive:
@@ -29,7 +29,7 @@ def check_unpacked_size(path: str | Path) -> None:
 
 
 def check_layers(net_arch: Any, path: str | Path) -> None:
-    """Refuse layers whose weights alone would be more than the file that is said to hold them.
+    """Refuse layers that have more weights than the file has bytes.
 
     Args:
         net_arch: Hidden units, as SB3 takes them: a list of numbers, or lists by name.

@@ -1,6 +1,6 @@
-"""Behaviour cloning: a policy is fitted to what somebody did (Pomerleau 1991).
+"""Behaviour cloning: fit a policy to recorded actions (Pomerleau 1991).
 
-Maximum likelihood, -mean log pi(a|s), of a policy that PPO, A2C or another actor-critic algorithm of SB3 made.
+Minimises -mean log pi(a|s) of a policy of PPO, A2C or another actor-critic algorithm of SB3.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from rlhf_gym.segments import Array, Segment, Trajectory
 
 @dataclass(frozen=True)
 class Cloned:
-    """What cloning came to.
+    """The result of cloning.
 
     Args:
-        losses: Mean -log pi(a|s) of the pairs fitted to: before, and after each epoch.
-        losses_heldout: Likewise of those held out; nan where none were.
-        kept: Epochs after which the weights that were kept had been reached; 0 are those before.
-        pairs: Observations with an action that were fitted to.
-        pairs_heldout: Those held out.
+        losses: Mean -log pi(a|s) over the training pairs, before training and after each epoch.
+        losses_heldout: The same over the held-out pairs; nan if there are none.
+        kept: Epoch whose weights were kept; 0 is before training.
+        pairs: Number of (observation, action) pairs trained on.
+        pairs_heldout: Number of pairs held out.
     """
 
     losses: tuple[float, ...]
@@ -55,11 +55,11 @@ def clone(
     patience: int = 10,
     least_std: float = 0.1,
 ) -> Cloned:
-    """Fit a policy to actions, in place.
+    """Fit a policy to recorded actions, in place.
 
     The weights of the epoch with the smallest held-out loss are kept. Nothing is drawn from the global random
-    generators, and the value function and the optimizer of the algorithm stay as they are. A policy that normalises
-    its observations first takes its statistics from those fitted to, unless it has some.
+    generators, and the value function and the algorithm's optimizer don't change. A policy that normalises its
+    observations first takes its statistics from the training pairs, unless it has some.
 
     Args:
         policy: An ActorCriticPolicy, such as `PPO(...).policy`.
@@ -67,15 +67,16 @@ def clone(
         rng: Draws what is held out, and the minibatches.
         epochs: Passes over the pairs, at most.
         batch_size: Pairs in each gradient step.
-        learning_rate: Of Adam.
-        heldout: Share held out: of the trajectories, or of single steps where there are too few; 0 fits to all and
-            keeps the last epoch's weights.
-        patience: Epochs without a smaller held-out loss after which it stops.
-        least_std: A Gaussian's standard deviation isn't fitted below this, in units of the actions: a policy that
-            repeats what it was shown to the last digit no longer explores.
+        learning_rate: Learning rate of Adam.
+        heldout: Share of the trajectories held out, or of the steps if there are too few trajectories; 0 trains on all
+            and keeps the last epoch's weights.
+        patience: Number of epochs without a smaller held-out loss after which training stops.
+        least_std: Lower bound of a Gaussian's standard deviation, in units of the actions; with a smaller one, the
+            policy would hardly explore any more.
 
     Raises:
-        BadInput: If the policy is another one, there is nothing to fit to, or a number is out of its range.
+        BadInput: If the policy isn't an ActorCriticPolicy, there is nothing to fit, a number is out of range, or
+            weights become nan or infinite.
     """
     check_clonable(policy)
     _check(heldout, epochs=epochs, batch_size=batch_size, patience=patience)
@@ -113,18 +114,18 @@ def negative_log_likelihood(policy: ActorCriticPolicy, observations: Tensor, act
     """Compute the mean -log pi(a|s), differentiable.
 
     Args:
-        policy: Of SB3.
+        policy: A policy of SB3.
         observations: Shape (S, *obs).
-        actions: Shape (S,) where they are discrete, else (S, D).
+        actions: Shape (S,) if they are discrete, else (S, D).
     """
     return -policy.get_distribution(observations).log_prob(actions).mean()
 
 
 def check_clonable(policy: Any) -> None:
-    """Refuse a policy that nothing can be cloned into.
+    """Refuse a policy that can't be trained by cloning.
 
     Raises:
-        BadInput: If it is none of SB3's PPO, A2C or another actor-critic algorithm.
+        BadInput: If it isn't a policy of PPO, A2C or another actor-critic algorithm of SB3.
     """
     if not isinstance(policy, ActorCriticPolicy):
         raise BadInput(
@@ -146,7 +147,7 @@ Pairs = list[tuple[Array, Array]]
 
 
 def _part(trajectories: Sequence[Trajectory | Segment], share: float, rng: np.random.Generator) -> tuple[Pairs, Pairs]:
-    """Part trajectories into those to fit to and those held out; steps of a trajectory are much alike."""
+    """Split trajectories into training and held-out ones; single steps, which are much alike, only if there are few."""
     pairs: Pairs = [(t.observations[:-1], t.actions) for t in trajectories]
     if pairs and len(pairs) * share < 1:
         pairs = [

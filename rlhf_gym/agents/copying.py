@@ -1,4 +1,4 @@
-"""Weights of one policy taken over by another, where both are the same function of them."""
+"""Copy a policy's weights to another one of the same architecture."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 from stable_baselines3.common.policies import BasePolicy
 
 NO_PART = ("observation_space", "action_space", "lr_schedule", "ortho_init", "log_std_init", "net_arch")
-"""What a policy is made with, and its weights or its spaces say better."""
+"""Constructor parameters that aren't compared, because weights and spaces are, or because they only affect training."""
 
 
 def copy_weights(source: BasePolicy, policy: BasePolicy) -> bool:
-    """Copy all weights, statistics of observations included, if class, spaces and layers are exactly the same.
+    """Copy all weights and observation statistics if class, action space, observation shape and layers are the same.
 
     Args:
-        source: Not changed.
-        policy: Becomes the same function; optimizers stay as they are.
+        source: Policy to copy from.
+        policy: Policy to copy to; its optimizer doesn't change.
 
     Returns:
-        Whether they were the same, so that it was done.
+        Whether they were the same, and the weights were copied.
     """
     if type(source) is not type(policy) or source.action_space != policy.action_space:
         return False
@@ -34,6 +34,6 @@ def copy_weights(source: BasePolicy, policy: BasePolicy) -> bool:
 
 
 def _made_with(policy: BasePolicy) -> dict[str, Any]:
-    """Collect what it was made with, as far as that has a part in what it does."""
+    """Collect the constructor parameters that affect a policy's outputs."""
     made = policy._get_constructor_parameters()
     return {k: v for k, v in made.items() if k not in NO_PART and not k.startswith("optimizer")}

@@ -18,7 +18,7 @@ WARM_UP_EPOCHS, WARM_UP_BATCH = 5, 512
 
 
 class Paid(NamedTuple):
-    """A trajectory as the new reward function pays it."""
+    """A trajectory with the rewards of the new reward function."""
 
     observations: Array
     """Shape (L + 1, *obs)."""
@@ -33,8 +33,8 @@ def check_critic(sb3: OnPolicyAlgorithm, *, setting: str = "critic_after_fit", i
 
     Args:
         sb3: The algorithm.
-        setting: What would change the network.
-        instead: The setting's value that doesn't.
+        setting: Name of the setting that would change the network.
+        instead: Value of the setting that doesn't.
 
     Raises:
         BadInput: Saying what to set.
@@ -45,10 +45,10 @@ def check_critic(sb3: OnPolicyAlgorithm, *, setting: str = "critic_after_fit", i
 
 
 def rescale(sb3: OnPolicyAlgorithm, paid: Sequence[Paid], rng: np.random.Generator) -> None:
-    """Change the value function V to the a V + b that fits the new rewards best (PopArt; van Hasselt et al. 2016).
+    """Rescale the value function V to the a V + b that best fits the new rewards (PopArt; van Hasselt et al. 2016).
 
     Args:
-        sb3: Its value network's last layer is changed.
+        sb3: The algorithm; the last layer of its value network is changed.
         paid: The latest trajectories.
         rng: Not used.
     """
@@ -60,7 +60,7 @@ def rescale(sb3: OnPolicyAlgorithm, paid: Sequence[Paid], rng: np.random.Generat
 
 
 def reset(sb3: OnPolicyAlgorithm, paid: Sequence[Paid], rng: np.random.Generator) -> None:
-    """Initialise the value network anew, as SB3 did, and forget its optimizer's moments; see :func:`rescale`."""
+    """Reinitialise the value network as SB3 does, and clear its optimizer's moments; see :func:`rescale`."""
     policy: Any = sb3.policy
     for module, gain in ((policy.mlp_extractor.value_net, np.sqrt(2)), (policy.value_net, 1.0)):
         for layer in module.modules():
@@ -74,7 +74,7 @@ def warm_up(sb3: OnPolicyAlgorithm, paid: Sequence[Paid], rng: np.random.Generat
     """Rescale the value function, then regress it for some epochs on the new reward's lambda-returns.
 
     Args:
-        sb3: Its value network is trained, at its learning rate.
+        sb3: The algorithm; its value network is trained at the algorithm's learning rate.
         paid: The latest trajectories.
         rng: Source of the batches.
     """
@@ -98,9 +98,9 @@ CHANGES: Mapping[CriticAfterFit, Change] = {"rescale": rescale, "reset": reset, 
 
 
 def affine(values: Sequence[Array], paid: Sequence[Paid], gamma: float) -> tuple[float, float]:
-    """Find a and b so that a V + b is, by least squares, the discounted return from each step on.
+    """Fit a and b by least squares so that a V + b is the discounted return from each step on.
 
-    Beyond the end of a trajectory that wasn't terminated, the return is a V + b of its last observation.
+    A trajectory that wasn't terminated is bootstrapped with a V + b of its last observation.
 
     Args:
         values: V of each trajectory's observations, shape (L + 1,) each.
@@ -128,8 +128,8 @@ def lambda_returns(values: Sequence[Array], paid: Sequence[Paid], gamma: float, 
 
 
 def _backwards(terms: Array, decay: float) -> Array:
-    """Sum the terms from each step on, decaying."""
-    from scipy.signal import lfilter  # long to import, and most runs need none of it
+    """Compute the discounted sum of the terms from each step on."""
+    from scipy.signal import lfilter  # slow to import, and most runs don't need it
 
     return np.asarray(lfilter([1.0], [1.0, -decay], terms[::-1])[::-1])
 

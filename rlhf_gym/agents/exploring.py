@@ -21,7 +21,7 @@ IN_JAX = "has networks of JAX, whose noise isn't scaled; use an algorithm of Sta
 
 @torch.no_grad()
 def act_on_policy(sb3: OnPolicyAlgorithm, observations: Array, noise: Array, rng: np.random.Generator) -> Array:
-    """Sample a Gaussian whose standard deviation, or a softmax whose temperature, is multiplied by the factor.
+    """Sample actions with a Gaussian's standard deviation, or a softmax's temperature, multiplied by a factor.
 
     Args:
         sb3: The algorithm.
@@ -33,7 +33,7 @@ def act_on_policy(sb3: OnPolicyAlgorithm, observations: Array, noise: Array, rng
         Actions in the action space, as SB3 clips them, shape (n, *act).
 
     Raises:
-        BadInput: If the policy's distribution is neither.
+        BadInput: If the policy has another distribution, or networks of JAX.
     """
     if in_jax(type(sb3)):
         raise _unscalable(sb3, IN_JAX)
@@ -53,11 +53,11 @@ def act_on_policy(sb3: OnPolicyAlgorithm, observations: Array, noise: Array, rng
 
 @torch.no_grad()
 def act_off_policy(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, rng: np.random.Generator) -> Array:
-    """Act with as much of the algorithm's own exploration as the factor says, at random before `learning_starts`.
+    """Choose actions with the algorithm's own exploration multiplied by a factor.
 
-    DQN's epsilon is multiplied, at most to 1; so is the standard deviation of SAC's Gaussian before it is squashed, or
-    where the policy is deterministic (TD3), that of its Gaussian `action_noise`. Arguments are those of
-    :func:`act_on_policy`.
+    The factor multiplies DQN's epsilon (up to 1), the standard deviation of SAC's Gaussian before squashing, or the
+    Gaussian `action_noise` of a deterministic policy (TD3). Before `learning_starts`, actions with a factor above 0 are
+    uniformly random. Arguments are those of :func:`act_on_policy`.
 
     Raises:
         BadInput: If the algorithm explores in none of these ways.
@@ -79,7 +79,7 @@ def act_off_policy(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, r
 
 
 def _scaled(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, rng: np.random.Generator) -> Array:
-    """Actions scaled to [-1, 1]."""
+    """Choose actions scaled to [-1, 1]."""
     if in_jax(type(sb3)):
         raise _unscalable(sb3, IN_JAX)
     policy: Any = sb3.policy
@@ -100,7 +100,7 @@ def _scaled(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, rng: np.
 
 
 def _of_one(noise: object) -> object:
-    """The noise of one environment: of several, SB3 makes a vector of the same where it begins to learn."""
+    """Return the noise of a single environment, which SB3 wraps in a vector when it starts to learn in several."""
     return noise.base_noise if isinstance(noise, VectorizedActionNoise) else noise
 
 

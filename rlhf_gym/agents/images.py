@@ -1,4 +1,4 @@
-"""Images as a policy has them: Stable-Baselines3 puts their channels first, and divides them by 255."""
+"""Image observations of policies, for which Stable-Baselines3 puts channels first and divides by 255."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rlhf_gym.segments import Array
 
 
 def are_images(space: spaces.Space[Any]) -> bool:
-    """Whether Stable-Baselines3 takes observations for images: uint8 from 0 to 255 with 3 axes, one of channels."""
+    """Test whether Stable-Baselines3 treats observations as images: uint8 from 0 to 255, 3 axes, one for channels."""
     return is_image_space(space)
 
 
 def channels_first(observations: Any, space: spaces.Space[Any]) -> Any:
-    """Put the channels of images first where the policy's space has them there, and theirs are last.
+    """Move the channels of images first if the policy's space has them first and the observations last.
 
     Args:
-        observations: Array or tensor, shape (S, *obs), as the environment gives them or as the policy has them.
-        space: The policy's own.
+        observations: Array or tensor, shape (S, *obs), in the environment's layout or the policy's.
+        space: The policy's observation space.
     """
     shape, given = tuple(space.shape or ()), tuple(observations.shape[1:])
     if given == shape or not are_images(space) or given != (*shape[1:], shape[0]):
@@ -31,7 +31,7 @@ def channels_first(observations: Any, space: spaces.Space[Any]) -> Any:
 
 
 def channels_last(observations: Array, space: spaces.Space[Any]) -> Array:
-    """Undo :func:`channels_first`: put the channels of images last where the environment's space has them there."""
+    """Undo :func:`channels_first`: move the channels of images last if the environment's space has them there."""
     shape = space.shape or ()
     if are_images(space) and observations.shape[1:] != shape:
         return np.moveaxis(observations, 1, -1)

@@ -1,4 +1,4 @@
-"""SBX's algorithms, Stable-Baselines3 in JAX: weights, optimizers and keys as plain arrays, taken up in place."""
+"""Save and restore weights, optimizers and random keys of SBX's algorithms (Stable-Baselines3 in JAX) as arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def in_jax(sb3_class: type[BaseAlgorithm]) -> bool:
 
 
 def arrays(sb3: BaseAlgorithm) -> dict[str, Array]:
-    """List every array that such an algorithm goes on from, by where it lies.
+    """Collect the arrays of an SBX algorithm's train states and random keys, by their path.
 
     Returns:
         Arrays of any shape under names such as ``policy.actor_state.params['params']['Dense_0']['kernel']``.
@@ -36,12 +36,12 @@ def arrays(sb3: BaseAlgorithm) -> dict[str, Array]:
 
 
 def write_arrays(sb3: BaseAlgorithm, folder: Path) -> None:
-    """Write all of them; SBX itself has them only in the pickled part of its policy.zip."""
+    """Write these :func:`arrays` to a file; SBX itself has them only in the pickled part of its policy.zip."""
     save_file(arrays(sb3), folder / WEIGHTS)
 
 
 def restore_arrays(sb3: BaseAlgorithm, folder: Path) -> None:
-    """Take up what :func:`write_arrays` wrote, in place.
+    """Restore in place what :func:`write_arrays` wrote.
 
     Raises:
         OSError: If the file is missing.
@@ -59,7 +59,7 @@ def restore_arrays(sb3: BaseAlgorithm, folder: Path) -> None:
 
 
 def _like(leaf: Any, saved: dict[str, Array], name: str) -> Any:
-    """Make what was saved the same kind of leaf: an array, or one of Python's numbers."""
+    """Convert a saved array to the type of a leaf: an array of JAX, or one of Python's numbers."""
     import jax.numpy as jnp
 
     array = saved[name]

@@ -1,4 +1,4 @@
-"""How likely a policy makes actions, with gradients: for methods that train an on-policy agent's policy themselves."""
+"""Differentiable likelihood of actions, for methods that train an on-policy agent's policy themselves."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from rlhf_gym.segments import Array
 
 Std = float | Literal["learned"] | None
 KNOWN: tuple[type, ...] = (CategoricalDistribution, DiagGaussianDistribution)
-STD_LEAST, STD_MOST = 0.05, 1.0  # where it is learned, as shares of half the action's range
+STD_LEAST, STD_MOST = 0.05, 1.0  # bounds of a learned one, as shares of half the action's range
 
 
 @final
 class ActorLikelihood:
-    """The log-probability that an agent's policy gives actions, whose gradients train it.
+    """Log-probability of actions under an agent's policy, whose gradients train it.
 
-    The standard deviation of a Gaussian is fixed unless it is to be learned: a likelihood alone would make it as small
-    as it can, and the policy would stop exploring. Fixed, it has no part in what is compared, so that log pi stands for
+    A Gaussian's standard deviation is fixed unless `std` is "learned", because the likelihood alone would shrink it
+    until the policy stops exploring. With a fixed one, its constant is left out, so that log pi is
     -|a - mean|² / (2 std²), the squared error of Hejna et al. 2024 (their deterministic actors).
 
     Args:
-        policy: Changed in place.
-        std: Of each continuous action: a number, in the action's units; "learned"; None is the policy's own.
+        policy: Policy to train, in place.
+        std: Standard deviation of each continuous action: a number, in the action's units; "learned"; or None, which
+            keeps the policy's own.
 
     Raises:
-        BadInput: If a number isn't above 0, or other things than numbers and "learned" are given.
+        BadInput: If `std` is neither a number above 0, "learned" nor None.
     """
 
     def __init__(self, policy: ActorCriticPolicy, *, std: Std = None) -> None:
@@ -51,11 +52,11 @@ class ActorLikelihood:
             policy.log_std.data.fill_(float(np.log(cast(float, std))))
 
     def __call__(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Compute log pi(a|s), less its value at the most likely action where that depends on a fixed std alone.
+        """Compute log pi(a|s), minus its value at the most likely action for a Gaussian with a fixed std.
 
         Args:
             observations: Shape (S, *obs).
-            actions: Numbers of discrete actions, shape (S,), or continuous ones, flattened, shape (S, A).
+            actions: Indices of discrete actions, shape (S,), or flattened continuous actions, shape (S, A).
 
         Returns:
             Shape (S,).
@@ -67,13 +68,13 @@ class ActorLikelihood:
         return logs
 
     def trained(self) -> list[torch.nn.Parameter]:
-        """List what is trained: all but the value network, which gets no gradient, and a fixed standard deviation."""
+        """List the parameters to train: all but a fixed standard deviation; the value network gets no gradient."""
         named = self.policy.named_parameters()
         return [value for name, value in named if name != "log_std" or self._std == "learned"]
 
     @torch.no_grad()
     def hold_std(self) -> None:
-        """Keep a learned standard deviation within bounds: too small, it stops exploring, and likelihoods diverge."""
+        """Clamp a learned standard deviation; too small a one would stop exploration, and likelihoods would diverge."""
         if not (self._gaussian and self._std == "learned"):
             return
         box = cast(spaces.Box, self.policy.action_space)
@@ -84,12 +85,12 @@ class ActorLikelihood:
 
     @property
     def has_statistics(self) -> bool:
-        """Whether observations are normalised, and by the statistics of some already."""
+        """Whether the policy normalises observations and already has statistics."""
         extractor = self.policy.features_extractor
         return isinstance(extractor, NormalizedObservations) and bool(extractor.count.item())
 
     def normalise(self, observations: Array) -> None:
-        """Take the statistics that normalise observations from these, shape (S, *obs); without any, do nothing."""
+        """Replace the normalisation statistics by those of observations, shape (S, *obs), if the policy normalises."""
         extractor = self.policy.features_extractor
         if isinstance(extractor, NormalizedObservations):
             extractor.count.zero_()
@@ -102,15 +103,15 @@ class ActorLikelihood:
         return copied
 
     def become(self, other: ActorLikelihood) -> None:
-        """Take over another one's weights."""
+        """Load the weights of another policy."""
         self.policy.load_state_dict(other.policy.state_dict())
 
     def weights(self) -> dict[str, Tensor]:
-        """Collect its weights, each in memory of its own, as safetensors wants them."""
+        """Copy the weights, each to its own memory, as safetensors requires."""
         return {name: value.detach().clone().contiguous() for name, value in self.policy.state_dict().items()}
 
     def restore(self, weights: Mapping[str, Tensor]) -> None:
-        """Take up what :meth:`weights` gave.
+        """Load what :meth:`weights` returned.
 
         Raises:
             RuntimeError: If they are another network's.
@@ -119,19 +120,20 @@ class ActorLikelihood:
 
 
 def actor_of(agent: Agent, *, method: str, std: Std) -> ActorLikelihood:
-    """Take hold of an agent's policy.
+    """Return the likelihood of an agent's policy.
 
     Args:
-        agent: Whose policy is to be trained.
-        method: Who asks, for the message.
+        agent: Agent whose policy is to be trained.
+        method: Name of the method, for the error message.
         std: As :class:`ActorLikelihood` takes it.
 
     Raises:
-        BadInput: If it is no plain policy of an on-policy algorithm, which gives each action a probability.
+        BadInput: If it isn't a plain softmax or Gaussian policy of an on-policy algorithm, or `std` is given and
+            actions are discrete.
     """
     sb3 = agent.sb3
     policy = sb3.policy
-    plain = isinstance(policy, ActorCriticPolicy) and not hasattr(policy, "lstm_actor")  # of a recurrent one
+    plain = isinstance(policy, ActorCriticPolicy) and not hasattr(policy, "lstm_actor")  # a recurrent one
     acts = type(getattr(policy, "action_dist", None))
     if not (isinstance(sb3, OnPolicyAlgorithm) and plain and acts in KNOWN):
         raise BadInput(
@@ -147,16 +149,16 @@ def actor_of(agent: Agent, *, method: str, std: Std) -> ActorLikelihood:
 
 
 def play_on(agent: Agent, steps: int) -> None:
-    """Play an on-policy agent's policy, exploring, for some environment steps: its rollouts without their updates.
+    """Collect an on-policy agent's rollouts, exploring, without updating the policy.
 
-    Steps, episodes' figures and what is recorded below go on as they do where it learns.
+    Step counts, episode figures and recordings go on as in training.
 
     Args:
-        agent: As :func:`actor_of` allows it.
-        steps: Of all environments together, a multiple of the agent's portion.
+        agent: An agent that :func:`actor_of` accepts.
+        steps: Environment steps in total, a multiple of the agent's portion.
 
     Raises:
-        BadInput: If it is no such multiple.
+        BadInput: If `steps` is no such multiple.
     """
     if steps < 1 or steps % agent.portion:
         raise BadInput(f"steps is {steps} but the policy is played in {agent.portion} steps; use a multiple of them")

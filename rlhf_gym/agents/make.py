@@ -41,28 +41,28 @@ def make_agent(
     closeness: Closeness | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Agent:
-    """Make the agent that learns by an algorithm of SB3.
+    """Make the agent for an algorithm of SB3.
 
     Args:
         algo: A registered name, or `module:Class` of an OnPolicyAlgorithm or OffPolicyAlgorithm.
-        venv: What it learns in, the learned reward included.
-        seed: Of its weights and actions.
-        total_timesteps: Environment steps of all portions together.
-        schedule: Of the learning rate and, where the algorithm has one, the clip range.
-        net_arch: Hidden units of the networks; None is the algorithm's own choice.
-        images: Whether observations that are images are seen by SB3's CnnPolicy, or `flat` by its MlpPolicy; None is
-            `cnn` for those of at least 36 pixels a side, where the algorithm has one and nothing else normalises them.
-        normalize_observations: Have an on-policy algorithm's policy normalise what it is given; None does, but for
-            SBX's and for images, which SB3 divides by 255.
-        normalize_rewards: Have an on-policy algorithm divide its rewards by the size of the return.
-        return_statistics: What happens to that size where the reward function has changed.
-        critic_after_fit: What happens to an on-policy algorithm's value function there.
-        closeness: How close an on-policy algorithm's policy stays to a reference; None has none.
+        venv: The environments it learns in, wrapped in the learned reward.
+        seed: Seed of its weights and actions.
+        total_timesteps: Environment steps of training in total.
+        schedule: Schedule of the learning rate and, if the algorithm has one, the clip range.
+        net_arch: Hidden units of the networks; None is the algorithm's default, or no hidden layer after convolutions.
+        images: Whether image observations go to SB3's CnnPolicy (`cnn`) or its MlpPolicy (`flat`); None is `cnn` for
+            images of at least 36 pixels a side if the algorithm has one and `normalize_observations` isn't on.
+        normalize_observations: Whether an on-policy algorithm's policy normalises its observations; None does so,
+            except for SBX's algorithms and for images, which SB3 divides by 255.
+        normalize_rewards: Whether an on-policy algorithm divides its rewards by the standard deviation of the return.
+        return_statistics: What happens to that standard deviation when the reward function changes.
+        critic_after_fit: What then happens to an on-policy algorithm's value function.
+        closeness: How close an on-policy algorithm's policy stays to a reference; None uses no reference.
         options: SB3's own keywords.
 
     Raises:
-        BadInput: On a name that isn't there, a class that is no such algorithm, an option it doesn't take, or actions
-            it can't take.
+        BadInput: On an unknown name, a class that is no such algorithm, an option it doesn't take, or actions it can't
+            take.
     """
     sb3_class = load_algorithm(algo)
     check_observations(venv)
@@ -73,11 +73,11 @@ def make_agent(
     arguments: dict[str, Any] = {"seed": seed, "total_timesteps": total_timesteps, "schedule": schedule}
     policy = _policy(sb3_class, venv, images, normalized=bool(normalize_observations))
     arguments |= {"options": options, "policy": policy}
-    if net_arch is not None or policy == CNN:  # SB3's convolutions lead to one layer
+    if net_arch is not None or policy == CNN:  # SB3 puts no hidden layer after its convolutions
         arguments |= {"net_arch": net_arch or ()}
     if issubclass(sb3_class, OnPolicyAlgorithm):
         normalizes = normalize_observations
-        if normalizes is None:  # images are divided by 255 as it is
+        if normalizes is None:  # SB3 divides images by 255
             normalizes = not (in_jax(sb3_class) or are_images(venv.observation_space))
         arguments |= {"normalize_observations": normalizes}
         arguments |= {"normalize_rewards": normalize_rewards, "return_statistics": return_statistics}
@@ -101,7 +101,7 @@ def _policy(sb3_class: type[BaseAlgorithm], venv: VecEnv, images: Images | None,
     """Choose SB3's CnnPolicy or MlpPolicy.
 
     Raises:
-        BadInput: If a CnnPolicy is wanted that can't be.
+        BadInput: If `images` asks for a CnnPolicy that can't be used.
     """
     picture = convolved("agent.images", images, venv.observation_space, least=LEAST)
     able = CNN in sb3_class.policy_aliases and not in_jax(sb3_class)
@@ -115,7 +115,7 @@ def load_policy(path: str | Path, algo: str = "ppo") -> BaseAlgorithm:
     """Load a policy to predict with.
 
     Args:
-        path: A policy.zip, whose pickled parts are run: use only one whose origin you know.
+        path: A policy.zip; its pickled parts are executed, so use only one that you trust.
         algo: The name of its algorithm.
 
     Raises:
@@ -133,12 +133,12 @@ def load_policy(path: str | Path, algo: str = "ppo") -> BaseAlgorithm:
 
 
 def replays(algo: str) -> bool:
-    """Test whether an algorithm learns from what it keeps in a replay buffer."""
+    """Test whether an algorithm learns from a replay buffer."""
     return issubclass(load_algorithm(algo), OffPolicyAlgorithm)
 
 
 def load_algorithm(algo: str) -> type[BaseAlgorithm]:
-    """Load the SB3 class of a name.
+    """Load the SB3 class for a name.
 
     Raises:
         BadInput: If it is neither registered nor a `module:Class` that is an SB3 algorithm.

@@ -20,11 +20,11 @@ CLIP = 10.0  # standard deviations, as SB3's VecNormalize
 
 @final
 class NormalizedObservations(BaseFeaturesExtractor):
-    """Features extractor: observations minus their running mean, divided by their running standard deviation.
+    """Features extractor that subtracts the running mean of observations and divides by the standard deviation.
 
-    What VecNormalize does, moved from the environment into the policy: environments, recorder and reward model see
+    This moves what VecNormalize does from the environment into the policy: environments, recorder and reward model see
     raw observations, and the statistics are saved and loaded as part of the policy. They change only in
-    :meth:`update`, so that PPO's update uses the statistics of the rollout it trains on.
+    :meth:`update`, so that PPO's update uses the statistics with which its rollout was collected.
 
     Args:
         observation_space: Box of any shape; observations are flattened.
@@ -41,13 +41,13 @@ class NormalizedObservations(BaseFeaturesExtractor):
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Shape (S, *obs) to (S, D), clipped to 10 standard deviations."""
+        """Normalise observations, shape (S, *obs), to features, shape (S, D), clipped to 10 standard deviations."""
         centred = observations.flatten(start_dim=1) - self.mean
         return (centred * torch.rsqrt(self.variance + 1e-8)).clamp(-CLIP, CLIP)
 
     @torch.no_grad()
     def update(self, observations: Array) -> None:
-        """Take these observations, shape (S, *obs), into the statistics of all so far (Chan et al. 1979)."""
+        """Update the statistics with observations, shape (S, *obs) (Chan et al. 1979)."""
         seen_by_policy = channels_first(observations, self._observation_space)
         batch = np.asarray(seen_by_policy, np.float64).reshape(len(observations), -1)
         seen, new = self.count.item(), len(batch)
@@ -56,13 +56,13 @@ class NormalizedObservations(BaseFeaturesExtractor):
         apart = batch.mean(axis=0) - mean
         variance += share * (batch.var(axis=0) - variance) + share * (1 - share) * apart**2
         self.mean.copy_(torch.from_numpy(mean + share * apart))
-        self.variance.copy_(torch.from_numpy(np.minimum(variance, np.finfo(np.float32).max)))  # inf less inf is nan
+        self.variance.copy_(torch.from_numpy(np.minimum(variance, np.finfo(np.float32).max)))  # inf - inf is nan
         self.count += new
 
 
 @final
 class UpdateStatistics(BaseCallback):
-    """Take each rollout's observations into the statistics once PPO has trained on it."""
+    """Update the statistics with each rollout's observations after PPO has trained on it."""
 
     _seen: Array | None = None
 

@@ -30,23 +30,23 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
 WITH_ADAM = (SAC, TD3, DQN)
-OPTIMIZER = {"fused": True}  # Adam as SB3 has it; fused, its step takes a third of the time
+OPTIMIZER = {"fused": True}  # SB3 uses Adam; fused, its step takes a third of the time
 STEP = (TrainFrequencyUnit.STEP.value, TrainFrequencyUnit.STEP)
 RESERVED_HERE = {**RESERVED, "n_steps": "rewards are relabelled one step at a time"}
 
 
 @final
 class OffPolicyAgent(Agent):
-    """An off-policy algorithm of SB3 whose replayed rewards are always today's, on the CPU.
+    """An off-policy algorithm of SB3 on the CPU, whose replayed rewards are those of the current reward function.
 
     Args:
         sb3_class: SAC, TD3, DQN or any other OffPolicyAlgorithm.
-        venv: What it learns in, the learned reward included.
-        seed: As for :class:`OnPolicyAgent`; random actions of the action space are drawn from it too.
-        total_timesteps: Environment steps of all portions together; exploration that decays does so over them.
-        schedule: Of the learning rate.
-        policy: SB3's name of its networks: a multi-layer perceptron, or convolutions that see images.
-        net_arch: Hidden units of the networks; None is the algorithm's own choice.
+        venv: The environments it learns in, wrapped in the learned reward.
+        seed: As for :class:`OnPolicyAgent`; it also seeds random actions of the action space.
+        total_timesteps: Environment steps of training in total, over which exploration decays.
+        schedule: Schedule of the learning rate.
+        policy: SB3's name of the policy: MlpPolicy, or CnnPolicy for images.
+        net_arch: Hidden units of the networks; None is the algorithm's default.
         options: SB3's own keywords; `action_noise` may be a number, the standard deviation of Gaussian noise on actions
             scaled to [-1, 1].
 
@@ -86,7 +86,7 @@ class OffPolicyAgent(Agent):
                 f"option buffer_size is {size}, for which there is no memory: {error}; set agent.options.buffer_size "
                 f"smaller, such as {min(size, total_timesteps)}, the steps that the run fills"
             ) from error
-        sb3.action_space.seed(seed)  # SB3 does so only where it seeds the environments too
+        sb3.action_space.seed(seed)  # SB3 does so only when it seeds the environments too
         super().__init__(sb3, total_timesteps=total_timesteps, schedule=schedule)
         if isinstance(venv, VecLearnedReward):
             self.pay(venv.reward_function)
@@ -111,7 +111,7 @@ class OffPolicyAgent(Agent):
         return None
 
     def predict(self, observations: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
-        """As :meth:`Agent.predict`; exploring, it acts at random until `learning_starts`, as SB3 does."""
+        """See :meth:`Agent.predict`; exploring actions are random until `learning_starts`, as in SB3."""
         if deterministic or self.steps >= self.sb3.learning_starts:
             return super().predict(observations, deterministic=deterministic)
         space = self.sb3.action_space
@@ -120,19 +120,19 @@ class OffPolicyAgent(Agent):
         return np.array([space.sample() for _ in observations]), None
 
     def act(self, observations: Array, noise: Array, *, rng: np.random.Generator) -> Array:
-        """See :meth:`Agent.act`; at random until `learning_starts`, where the factor is above 0."""
+        """See :meth:`Agent.act`; until `learning_starts`, actions with a factor above 0 are random."""
         return act_off_policy(self.sb3, observations, noise, rng)
 
     def pay(self, reward_function: RewardFunction | None, zero: float = 0.0, unit: float = 1.0) -> None:
-        """Pay as :meth:`Agent.pay`, and for every transition sampled again, the true reward too."""
+        """See :meth:`Agent.pay`; transitions from the replay buffer are paid the same, true rewards included."""
         super().pay(reward_function, zero, unit)
         self.replay.given = self._payer().given
         self.replay.reward_function = reward_function and self._scaled(reward_function)
 
     def _scaled(self, reward_function: RewardFunction) -> RewardFunction:
-        """Make of a reward function what the environments pay by it."""
+        """Wrap a reward function so that it returns what the environments pay."""
         payer = self._payer()
-        space = payer.observation_space  # of which SB3 may have put images' channels elsewhere
+        space = payer.observation_space  # SB3 may have moved images' channels
 
         def reward(observations: Array, actions: Array, after: Array, terminated: Array) -> Array:
             seen = channels_last(observations, space), actions, channels_last(after, space), terminated
@@ -145,18 +145,18 @@ class OffPolicyAgent(Agent):
         reset_q(self.sb3)
 
     def save_state(self, folder: Path) -> None:
-        """As :meth:`Agent.save_state`, with the replay buffer."""
+        """See :meth:`Agent.save_state`; also writes the replay buffer."""
         super().save_state(folder)
         write_replay(self.replay, folder)
 
     def restore(self, folder: Path) -> None:
-        """As :meth:`Agent.restore`, with the replay buffer, which is empty where only `policy.zip` is left."""
+        """See :meth:`Agent.restore`; also restores the replay buffer, or empties it if it wasn't saved."""
         super().restore(folder)
         restore_replay(self.replay, folder)
 
 
 def _default_size(sb3_class: type[OffPolicyAlgorithm]) -> int:
-    """Find how many steps an algorithm's replay buffer keeps if nobody says; one that takes any keyword has SB3's."""
+    """Return an algorithm's default `buffer_size`, or SB3's if its constructor doesn't name one."""
     named = (
         signature(sb3_class).parameters.get("buffer_size") or signature(OffPolicyAlgorithm).parameters["buffer_size"]
     )
@@ -164,10 +164,10 @@ def _default_size(sb3_class: type[OffPolicyAlgorithm]) -> int:
 
 
 def _read(settings: dict[str, Any], venv: VecEnv) -> None:
-    """Make SB3's objects of what YAML can hold.
+    """Convert options that YAML can hold to SB3's objects, in place.
 
     Raises:
-        BadInput: If one is none of what it may be, or it would train once an episode.
+        BadInput: If `action_noise` or `train_freq` isn't valid, or `train_freq` counts episodes.
     """
     noise, frequency = settings.get("action_noise"), settings.get("train_freq")
     number = isinstance(noise, int | float) and not isinstance(noise, bool) and 0 <= noise < np.inf

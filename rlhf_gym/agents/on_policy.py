@@ -33,7 +33,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Segment, Trajectory
 
 GAMMA = 0.99  # SB3's default of every on-policy algorithm
-OPTIMIZER = {"eps": 1e-5, "fused": True}  # Adam as SB3 has it; fused, its step takes a third of the time
+OPTIMIZER = {"eps": 1e-5, "fused": True}  # SB3's settings of Adam; fused, its step takes a third of the time
 
 
 @final
@@ -42,30 +42,30 @@ class OnPolicyAgent(Agent):
 
     Args:
         sb3_class: PPO, A2C or any other OnPolicyAlgorithm.
-        venv: What it learns in, the learned reward included.
-        seed: Of its weights and actions. SB3 draws them from the global generators of NumPy, Python and torch, which
-            are seeded here; the environments are not, as their episodes have seeds of their own.
-        total_timesteps: Environment steps of all portions together.
-        schedule: Of the learning rate and, where the algorithm has one, the clip range.
-        policy: SB3's name of its networks: a multi-layer perceptron, or convolutions that see images.
+        venv: The environments it learns in, wrapped in the learned reward.
+        seed: Seed of its weights and actions. SB3 draws them from the global generators of NumPy, Python and torch,
+            which are seeded here; the environments are not, because each episode has its own seed.
+        total_timesteps: Environment steps of training in total.
+        schedule: Schedule of the learning rate and, if the algorithm has one, the clip range.
+        policy: SB3's name of the policy: MlpPolicy, or CnnPolicy for images.
         net_arch: Hidden units of policy and value networks.
-        normalize_observations: Have the policy normalise what it is given (:class:`NormalizedObservations`).
-        normalize_rewards: Have SB3's VecNormalize divide rewards by the standard deviation of the discounted return.
-        return_statistics: Whether that goes on from the old reward's returns where the reward function has changed, or
-            starts again from the new one's of the latest trajectories.
-        critic_after_fit: What then happens to the value function: it is kept, rescaled, reset or warmed up
+        normalize_observations: Whether the policy normalises its observations (:class:`NormalizedObservations`).
+        normalize_rewards: Whether SB3's VecNormalize divides rewards by the discounted return's standard deviation.
+        return_statistics: Whether these statistics are kept when the reward function changes, or restarted from the new
+            reward's returns on the latest trajectories.
+        critic_after_fit: Whether the value function is then kept, rescaled, reset or warmed up
             (:mod:`rlhf_gym.agents.critic`); the policy stays.
-        closeness: How close to stay to a reference policy, which is the one it starts with until `reference` takes
-            another's weights; None has no reference.
-        options: SB3's own keywords, and `log_std_init`, the log standard deviation of continuous actions at the start.
+        closeness: How close to stay to a reference policy, which is a copy of the initial one until `reference`
+            restores other weights; None uses no reference.
+        options: SB3's own keywords, and `log_std_init`, the initial log standard deviation of continuous actions.
 
     Attributes:
-        reference: The policy to stay close to, and what straying from it costs; None without one.
+        reference: The reference policy and the cost of diverging from it; None without one.
 
     Raises:
-        BadInput: On an option the algorithm doesn't take, environments it can't act in, statistics that are not there,
-            or an algorithm without a value network where that is to change, or whose divergence from a reference isn't
-            known.
+        BadInput: On an option the algorithm doesn't take, environments it can't act in, return statistics to restart
+            without `normalize_rewards`, a value function to change in an algorithm without one, or a policy whose
+            divergence from a reference can't be computed exactly.
     """
 
     sb3: OnPolicyAlgorithm
@@ -102,7 +102,7 @@ class OnPolicyAgent(Agent):
                 )
             policy_kwargs["features_extractor_class"] = NormalizedObservations
             if are_images(venv.observation_space):
-                policy_kwargs["normalize_images"] = False  # once is enough: the statistics are those of raw ones
+                policy_kwargs["normalize_images"] = False  # the statistics are of images not divided by 255
         if normalize_rewards:
             venv = VecNormalize(venv, norm_obs=False, gamma=settings.get("gamma", GAMMA))
         elif return_statistics == "restart":
@@ -117,7 +117,7 @@ class OnPolicyAgent(Agent):
         if closeness is not None:
             check_algorithm(sb3)
             self.reference = Reference(sb3.policy, closeness)
-        # SBX's PPO keeps the number under SB3's name.
+        # The schedule is SB3's clip_range or SBX's clip_range_schedule, whose clip_range is a number.
         names = [name for name in ("clip_range", "clip_range_schedule") if callable(getattr(sb3, name, None))]
         self._clip_ranges = {name: float(getattr(sb3, name)(1.0)) for name in names}
 
@@ -128,7 +128,7 @@ class OnPolicyAgent(Agent):
 
     @property
     def generators(self) -> dict[str, np.random.Generator]:
-        """See :attr:`Agent.generators`: of what happens to the value function after a fit."""
+        """See :attr:`Agent.generators`: the one that changes of the value function draw from."""
         return {"critic": self._rng}
 
     def act(self, observations: Array, noise: Array, *, rng: np.random.Generator) -> Array:
@@ -136,7 +136,7 @@ class OnPolicyAgent(Agent):
         return act_on_policy(self.sb3, observations, noise, rng)
 
     def reward_changed(self, trajectories: Sequence[Trajectory | Segment]) -> None:
-        """See :meth:`Agent.reward_changed`: statistics of returns and value function, as the settings say."""
+        """See :meth:`Agent.reward_changed`: restart return statistics and change the value function, as set."""
         if not trajectories or not (self._change or self._restart):
             return
         rewards, statistics = self._payer().pay_again(trajectories), self.sb3.get_vec_normalize_env()
@@ -149,7 +149,7 @@ class OnPolicyAgent(Agent):
             self._change(self.sb3, paid, self._rng)
 
     def reset_critic(self) -> None:
-        """See :meth:`Agent.reset_critic`; statistics of returns begin anew, too.
+        """See :meth:`Agent.reset_critic`; return statistics are reset too.
 
         Raises:
             BadInput: If the policy has no value network of its own.
@@ -161,12 +161,12 @@ class OnPolicyAgent(Agent):
             statistics.returns[:] = 0
 
     def save(self, path: str | Path) -> None:
-        """See :meth:`Agent.save`; beside it, the statistics by which rewards are divided, and the reference."""
+        """See :meth:`Agent.save`; also writes the return statistics and the reference beside it."""
         super().save(path)
         self._save_beside(Path(path).parent)
 
     def save_state(self, folder: Path) -> None:
-        """See :meth:`Agent.save_state`; with the same beside it."""
+        """See :meth:`Agent.save_state`; also writes the return statistics and the reference."""
         super().save_state(folder)
         self._save_beside(folder)
 
@@ -177,7 +177,7 @@ class OnPolicyAgent(Agent):
             self.reference.save(folder)
 
     def restore(self, folder: Path) -> None:
-        """See :meth:`Agent.restore`; statistics of returns included, where they were saved, and the reference."""
+        """See :meth:`Agent.restore`; also restores the reference and, if they were saved, the return statistics."""
         super().restore(folder)
         if (statistics := self.sb3.get_vec_normalize_env()) is not None:
             restore_statistics(statistics, folder)
@@ -185,7 +185,7 @@ class OnPolicyAgent(Agent):
             self.reference.restore(folder)
 
     def pop_figures(self) -> dict[str, float]:
-        """See :meth:`Agent.pop_figures`: how far from its reference it was, and what that costs."""
+        """See :meth:`Agent.pop_figures`: the mean divergence from the reference, and beta."""
         return self.reference.pop_figures() if self.reference else {}
 
     def _prepare(self, end: int, left: float) -> BaseCallback | None:

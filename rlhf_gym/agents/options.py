@@ -1,4 +1,4 @@
-"""Options of an algorithm: SB3's own keywords, checked before it is made."""
+"""Check an algorithm's options, which are SB3's own keywords, before it is made."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def check_options(
 
     Args:
         sb3_class: The algorithm.
-        options: By name.
-        also: Names taken beside the algorithm's own.
+        options: Options by name.
+        also: Further names that are allowed.
         reserved: Names that the agent sets, with the reason.
 
     Raises:
-        BadInput: Naming the option, and the nearest one that there is.
+        BadInput: Naming the option, and the allowed one closest to it.
     """
     parameters = inspect.signature(sb3_class).parameters
     known = [name for name in (*parameters, *also) if name not in reserved]
@@ -66,7 +66,7 @@ def check_options(
 
 
 def check_observations(venv: VecEnv) -> None:
-    """Refuse observations that are no one array.
+    """Refuse observations that aren't a single array.
 
     Raises:
         BadInput: On a Dict or Tuple space.
@@ -79,7 +79,7 @@ def check_observations(venv: VecEnv) -> None:
 
 
 def takes_actions(sb3_class: type[BaseAlgorithm], venv: VecEnv) -> bool:
-    """Test whether an algorithm can act in environments; SB3 asserts it where it is made."""
+    """Test whether an algorithm can act in environments, which SB3 asserts in its constructor."""
     check_policy(sb3_class)
     try:
         sb3_class("MlpPolicy", venv, device="cpu", _init_setup_model=False)  # type: ignore[call-arg]
@@ -89,10 +89,10 @@ def takes_actions(sb3_class: type[BaseAlgorithm], venv: VecEnv) -> bool:
 
 
 def check_policy(sb3_class: type[BaseAlgorithm]) -> None:
-    """Refuse an algorithm that knows no multi-layer perceptron, such as one with a recurrent policy, or masks actions.
+    """Refuse an algorithm that masks actions, or has no MlpPolicy, such as one with a recurrent policy.
 
     Raises:
-        BadInput: Naming the policies that it knows.
+        BadInput: Saying which, and naming the policies that it has.
     """
     if "use_masking" in inspect.signature(sb3_class.learn).parameters:
         raise BadInput(
@@ -108,13 +108,13 @@ def check_policy(sb3_class: type[BaseAlgorithm]) -> None:
 
 
 def build(sb3_class: type[Algorithm], venv: VecEnv, *, policy: str = MLP, **settings: Any) -> Algorithm:
-    """Make an algorithm on the CPU, from the present global random state.
+    """Make an algorithm on the CPU, initialised from the current global random state.
 
     Args:
         sb3_class: The algorithm.
-        venv: What it learns in.
-        policy: SB3's name of its networks.
-        **settings: Its own keywords.
+        venv: The environments it learns in.
+        policy: SB3's name of the policy.
+        **settings: The algorithm's own keywords.
 
     Raises:
         BadInput: If it can't act in the environments, or refuses a setting.

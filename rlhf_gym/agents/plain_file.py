@@ -1,4 +1,4 @@
-"""A policy's file that Stable-Baselines3 reads where this package isn't installed."""
+"""Write a policy's file that Stable-Baselines3 can read without this package."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from rlhf_gym.agents.normalisation import NormalizedObservations
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
-CONSTANT = 1e-6  # standard deviations below this share of the mean are rounding, as float32 has it
-CHECKED, AT_MOST = 256, 1e-2  # observations compared, and the difference of outputs that rounding may make
+CONSTANT = 1e-6  # a standard deviation below this share of the mean is float32 rounding
+CHECKED, AT_MOST = 256, 1e-2  # observations compared, and the largest difference of outputs allowed
 
 
 def write_plain(sb3: BaseAlgorithm, path: str | Path) -> bool:
-    """Write an algorithm so that its class's own `load` needs no other package; its policy changes in place.
+    """Write an algorithm so that its class's own `load` needs no other package.
 
-    Where observations are normalised in the policy, that is taken into the weights of the first layers: W (x - m) / s
-    + b is (W / s) x + (b - W m / s). Coordinates that have never changed get no weight, and the optimizer begins anew.
+    A policy that normalises observations is first replaced by one whose first layers absorb it: W (x - m) / s + b is
+    (W / s) x + (b - W m / s). Coordinates that have never changed get weight 0, and the optimizer's state is reset.
 
     Args:
         sb3: The algorithm.
         path: File to write.
 
     Returns:
-        Whether observations were normalised: what lies beyond 10 standard deviations is then no longer clipped.
+        Whether observations were normalised; values beyond 10 standard deviations are then no longer clipped.
 
     Raises:
-        BadInput: If float32 can't hold such weights, or the first layers are no linear ones.
+        BadInput: If float32 can't hold such weights precisely enough, or the first layers aren't linear.
     """
     policy: Any = sb3.policy
     extractor = getattr(policy, "features_extractor", None)
@@ -62,7 +62,7 @@ def _linear(extractor: NormalizedObservations) -> tuple[Array, Array]:
 
 
 def _first_layers(policy: Any) -> list[nn.Linear]:
-    """Find the layers of policy and value network that are given the features."""
+    """Find the first layers of the policy and value networks."""
     parts = policy.mlp_extractor
     layers = [
         network[0] if len(network) else head
@@ -82,7 +82,7 @@ def _take_in(layer: nn.Linear, scale: Array, shift: Array) -> None:
 
 @torch.no_grad()
 def _check_same(policy: Any, plain: Any, extractor: NormalizedObservations) -> None:
-    """Refuse where both give different actions or values for observations such as were seen."""
+    """Refuse a plain policy whose actions or values differ for observations like those seen."""
     noise = torch.from_numpy(np.random.default_rng(0).uniform(-3, 3, (CHECKED, extractor.features_dim))).float()
     seen = (extractor.mean + noise * extractor.variance.sqrt()).reshape(-1, *policy.observation_space.shape)
     apart = max((_outputs(policy, seen) - _outputs(plain, seen)).abs().max().item(), 0.0)

@@ -1,4 +1,4 @@
-"""The Q-functions of an off-policy algorithm, which can begin anew."""
+"""Reinitialise the Q-functions of an off-policy algorithm."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import nn
 
 from rlhf_gym.errors import BadInput
 
-NAMES = ("critic", "q_net", "quantile_net")  # of SAC, TD3 and their like; of DQN; of QR-DQN
+NAMES = ("critic", "q_net", "quantile_net")  # SAC, TD3 and their like; DQN; QR-DQN
 
 
 def reset_q(sb3: OffPolicyAlgorithm) -> None:
-    """Initialise the Q-networks anew, as torch does, with their targets, and forget their optimizer's moments.
+    """Reinitialise the Q-networks and their targets as torch does, and clear their optimizer's moments.
 
-    An actor is left as it is; DQN's Q-network is its policy, too, which begins anew with it.
+    An actor doesn't change; DQN's Q-network is also its policy, which is reset with it.
 
     Raises:
-        BadInput: If the algorithm keeps its Q-networks elsewhere.
+        BadInput: If the algorithm keeps no Q-network under a known name.
     """
     policy: Any = sb3.policy
     names = [name for name in NAMES if isinstance(getattr(policy, name, None), nn.Module)]

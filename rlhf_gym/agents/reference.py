@@ -1,4 +1,4 @@
-"""A reference policy to stay close to: how far another one is from it, in nats, and what a nat costs."""
+"""A reference policy that the learning policy stays close to, and the cost of diverging from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.segments import Array
 
 FILE, BETA = "reference.safetensors", "beta"
-FIRST_BETA = 0.1  # of an adapted one, where nobody says
+FIRST_BETA = 0.1  # initial value of an adapted beta, by default
 ERROR_MOST = 0.2  # Ziegler et al. 2019, section 2.2
 
 
@@ -31,9 +31,9 @@ class Closeness:
     """How close to its reference a policy stays.
 
     Args:
-        beta: Reward that a nat costs; where there is a target, that at the start, 0.1 for 0.
-        target: Mean divergence of a step, in nats, towards which beta is adapted; None leaves beta as it is.
-        gain: How fast: K_beta of Ziegler et al. 2019, section 2.2.
+        beta: Cost of a nat, in units of reward; with a target, its initial value, where 0 means 0.1.
+        target: Mean divergence per step, in nats, that beta is adapted to reach; None keeps beta constant.
+        gain: Rate of the adaptation, K_beta of Ziegler et al. 2019, section 2.2.
     """
 
     beta: float = 0.0
@@ -48,18 +48,18 @@ class Closeness:
 
 @final
 class Reference:
-    """A frozen copy of a policy, and what it costs the one that learns to act otherwise.
+    """A frozen copy of a policy, and the cost of diverging from it.
 
     Args:
-        policy: Copied as it is.
+        policy: Policy to copy.
         closeness: How close to stay.
 
     Attributes:
         policy: The copy.
-        beta: Reward that a nat costs now.
+        beta: Current cost of a nat, in units of reward.
 
     Raises:
-        BadInput: If the divergence of such policies isn't known exactly.
+        BadInput: If the divergence between such policies can't be computed exactly.
     """
 
     def __init__(self, policy: ActorCriticPolicy, closeness: Closeness) -> None:
@@ -73,9 +73,9 @@ class Reference:
         """Compare a policy with the reference.
 
         Args:
-            policy: Of the same spaces.
+            policy: A policy with the same spaces.
             observations: Shape (S, *obs).
-            actions: As a rollout buffer holds them, shape (S, D), D = 1 where they are discrete.
+            actions: As a rollout buffer holds them, shape (S, D), with D = 1 for discrete actions.
 
         Returns:
             KL(policy || reference) in nats and log policy(a|s) - log reference(a|s), shape (S,) each.
@@ -89,16 +89,16 @@ class Reference:
         return nats.numpy(), (ours.log_prob(a) - theirs.log_prob(a)).numpy()
 
     def adapt(self, nats: float) -> None:
-        """Take in a rollout's mean divergence; with a target, change beta in proportion to how far it is off.
+        """Record a rollout's mean divergence and, with a target, adapt beta in proportion to the relative error.
 
-        beta <- beta (1 + K e), with e = (KL - target) / target held within 0.2 (Ziegler et al. 2019, section 2.2).
+        beta <- beta (1 + K e), with e = (KL - target) / target clipped to ±0.2 (Ziegler et al. 2019, section 2.2).
         """
         self._seen.append(nats)
         if (target := self.closeness.target) is not None:
             self.beta *= 1 + self.closeness.gain * min(max((nats - target) / target, -ERROR_MOST), ERROR_MOST)
 
     def pop_figures(self) -> dict[str, float]:
-        """Give the mean divergence of the rollouts since the last call, nan without any, and beta."""
+        """Return beta, and the mean divergence of the rollouts since the last call, nan if there were none."""
         seen, self._seen = self._seen, []
         return {"reference_kl": float(np.mean(seen)) if seen else math.nan, "kl_beta": self.beta}
 
@@ -108,7 +108,7 @@ class Reference:
         save_file(weights, folder / FILE, metadata={BETA: repr(self.beta)})
 
     def restore(self, folder: Path) -> None:
-        """Take up what :meth:`save` wrote.
+        """Restore what :meth:`save` wrote.
 
         Raises:
             BadInput: If the file is missing, damaged, or of a policy with other layers.
@@ -125,7 +125,7 @@ class Reference:
 
 
 def check_algorithm(sb3: OnPolicyAlgorithm) -> None:
-    """Refuse an algorithm whose rollouts can't be charged.
+    """Refuse an algorithm whose rollouts can't be penalised for diverging from a reference.
 
     Raises:
         BadInput: Saying what to use.

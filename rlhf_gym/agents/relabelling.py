@@ -1,4 +1,4 @@
-"""A replay buffer whose rewards are those of the reward function in force when they are sampled."""
+"""A replay buffer that computes rewards by the current reward function whenever it is sampled."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from rlhf_gym.segments import Array
 
 @final
 class RelabelledReplay(ReplayBuffer):
-    """Pay every sampled transition anew (PEBBLE; Lee et al. 2021, algorithm 2).
+    """Recompute the reward of every sampled transition (PEBBLE; Lee et al. 2021, algorithm 2).
 
     For any off-policy algorithm of SB3, unmodified::
 
         sac = SAC("MlpPolicy", venv, replay_buffer_class=RelabelledReplay, replay_buffer_kwargs={"reward_function": f})
         sac.replay_buffer.reward_function = g  # from the next gradient step on
 
-    SB3's `save` pickles `replay_buffer_kwargs`, and so `f`; set it afterwards where it shouldn't be saved.
+    SB3's `save` pickles `replay_buffer_kwargs`, including `f`; to avoid that, set `reward_function` afterwards.
 
     Args:
         *args: As SB3's ReplayBuffer takes them.
         reward_function: Called with observations (S, *obs), actions (S, *act) as the environment takes them, next
-            observations (S, *obs) and terminated (S,); None leaves the rewards as they were stored: the environment's
-            own where a wrapper of ours tells them, else what was paid.
+            observations (S, *obs) and terminated (S,); None keeps the stored rewards: the environment's own if a
+            wrapper of ours reports them, else those that were paid.
         **kwargs: As SB3's ReplayBuffer takes them.
 
     Attributes:
         reward_function: May be replaced at any time.
-        given: What is made of the environments' own rewards where there is no reward function; None leaves them.
+        given: Transforms the stored rewards if there is no reward function; None keeps them.
 
     Raises:
-        BadInput: If terminations are not kept apart from time limits.
+        BadInput: If `handle_timeout_termination` is False.
     """
 
     def __init__(self, *args: Any, reward_function: RewardFunction | None = None, **kwargs: Any) -> None:
@@ -55,7 +55,7 @@ class RelabelledReplay(ReplayBuffer):
     def add(
         self, obs: Array, next_obs: Array, action: Array, reward: Array, done: Array, infos: list[dict[str, Any]]
     ) -> None:
-        """As SB3's, but the true reward is kept, where it is told: what was paid is computed anew."""
+        """Store transitions as SB3 does, but with the true rewards if `infos` have them; paid ones are recomputed."""
         true = [info.get("true_reward") for info in infos]
         super().add(obs, next_obs, action, reward if None in true else np.array(true), done, infos)
 
@@ -80,12 +80,12 @@ class RelabelledReplay(ReplayBuffer):
             _array(samples.observations).reshape(shape),
             self._unscale(_array(samples.actions)),
             _array(samples.next_observations).reshape(shape),
-            _array(samples.dones).reshape(-1) > 0,  # SB3 has taken the time limits out
+            _array(samples.dones).reshape(-1) > 0,  # SB3 has cleared those at time limits
         )
         return np.array(rewards, np.float32).reshape(-1, 1)
 
     def _unscale(self, actions: Array) -> Array:
-        """Scale actions back to the environment's own; SB3 stores those of a Box scaled to [-1, 1]."""
+        """Scale actions back to the action space; SB3 stores those of a Box scaled to [-1, 1]."""
         actions = actions.reshape(-1, *(self.action_space.shape or ()))
         if not isinstance(self.action_space, spaces.Box):
             return actions

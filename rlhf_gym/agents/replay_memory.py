@@ -1,4 +1,4 @@
-"""Whether a replay buffer fits in memory: SB3 only warns, and the run dies when the buffer has filled up."""
+"""Check that a replay buffer fits in memory; SB3 only warns, and the run would die as the buffer fills up."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def bytes_per_step(venv: VecEnv) -> int:
-    """Count what SB3's ReplayBuffer keeps of one step of one environment: both observations, action, reward, flags.
+    """Count the bytes SB3's ReplayBuffer keeps of one environment's step: both observations, action, reward, flags.
 
-    SB3 keeps actions in single precision where the space has double.
+    SB3 stores float64 actions as float32.
     """
     observation = _bytes(venv.observation_space)
     action = _bytes(venv.action_space)
@@ -33,9 +33,9 @@ def check_replay_fits(venv: VecEnv, buffer_size: int, *, total_timesteps: int, a
 
     Args:
         venv: The environments whose steps it keeps.
-        buffer_size: Its size, in steps of all environments together.
-        total_timesteps: Steps of the run; of a buffer that never fills up, the rest is never touched.
-        available: Bytes that can be had; None isn't known, and nothing is refused.
+        buffer_size: Size of the buffer, in steps of all environments together.
+        total_timesteps: Steps of the run; the buffer's memory beyond them is never touched.
+        available: Bytes of memory available; None is unknown, and nothing is refused.
 
     Raises:
         BadInput: Saying how much it needs, and what to set.
@@ -51,22 +51,22 @@ def check_replay_fits(venv: VecEnv, buffer_size: int, *, total_timesteps: int, a
 
 
 def available_memory() -> int | None:
-    """Find how many more bytes this process can have, by the machine and by its control group; None if unknown."""
+    """Return the bytes still available to this process, by the machine and its control groups; None if unknown."""
     found = [*_of_machine(Path("/proc/meminfo")), *_of_groups(CGROUPS, Path("/proc/self/cgroup"))]
     return min(found, default=None)
 
 
 def _of_machine(meminfo: Path) -> Iterator[int]:
-    """Read Linux's estimate of what can be had without swapping."""
+    """Read Linux's estimate of the memory available without swapping, in bytes."""
     for line in _lines(meminfo):
         if line.startswith("MemAvailable:"):
             yield int(line.split()[1]) * 1024
 
 
 def _of_groups(root: Path, membership: Path) -> Iterator[int]:
-    """Read what each of the process's control groups has left: of version 2, or of version 1's `memory`.
+    """Read the bytes that each of the process's control groups has left, in version 2 or version 1's `memory`.
 
-    A group may hold its own limit or a parent's; files that could be dropped from memory count as free.
+    Limits may be set on a group or its parents; cached files that could be dropped count as free.
     """
     for line in _lines(membership):
         _, controllers, place = line.split(":", 2)

@@ -1,4 +1,4 @@
-"""Running statistics of the discounted return, by which SB3's VecNormalize divides rewards: kept in JSON, restarted."""
+"""Write, restore and restart the running return statistics by which SB3's VecNormalize divides rewards."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ RETURNS = "return_statistics.json"
 
 
 def write_statistics(venv: VecNormalize, folder: Path) -> None:
-    """Write mean, variance and count; running returns are episodes' (:mod:`rlhf_gym.agents.state`)."""
+    """Write mean, variance and count; :mod:`rlhf_gym.agents.state` writes the running returns of episodes."""
     found = {name: float(getattr(venv.ret_rms, name)) for name in ("mean", "var", "count")}
     (folder / RETURNS).write_text(json.dumps(found) + "\n")
 
 
 def restore_statistics(venv: VecNormalize, folder: Path) -> None:
-    """Restore in place what :func:`write_statistics` wrote; without its file, they stay.
+    """Restore in place what :func:`write_statistics` wrote; without its file, nothing changes.
 
     Raises:
         BadInput: If the file is damaged.
@@ -42,13 +42,13 @@ def restore_statistics(venv: VecNormalize, folder: Path) -> None:
 
 
 def restart_statistics(venv: VecNormalize, rewards: Sequence[Array]) -> None:
-    """Forget the old reward's returns, and take in the new one's of the latest trajectories.
+    """Restart the statistics from the new reward's returns on the latest trajectories.
 
     Args:
-        venv: Changed in place; the running returns are taken to be 0.
-        rewards: Of each trajectory, not normalised, shape (L,) each.
+        venv: Changed in place; the running returns are set to 0.
+        rewards: Rewards of each trajectory, not normalised, shape (L,) each.
     """
-    from scipy.signal import lfilter  # long to import, and most runs need none of it
+    from scipy.signal import lfilter  # slow to import, and most runs don't need it
 
     venv.ret_rms = RunningMeanStd(shape=())
     venv.returns = np.zeros(venv.num_envs)

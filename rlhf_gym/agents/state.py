@@ -1,4 +1,4 @@
-"""An algorithm's state: written to a folder, taken up in place."""
+"""Write an algorithm's state to a folder, and restore it in place."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DAMAGED = (
 
 
 def write_state(sb3: BaseAlgorithm, folder: Path, generators: Mapping[str, np.random.Generator]) -> None:
-    """Write what policy.zip lacks or holds as a pickle only: latest episodes' figures, running ones, generators."""
+    """Write what policy.zip lacks or only pickles: the latest episodes' figures, running episodes, generators."""
     (folder / EPISODES).write_text(json.dumps(list(sb3.ep_info_buffer or ()), default=float))
     sampler, statistics = sb3.action_space._np_random, sb3.get_vec_normalize_env()
     running = {
@@ -56,7 +56,7 @@ def weights(sb3: BaseAlgorithm) -> dict[str, Array]:
 
 
 def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
-    """Take up weights, optimizers, counters and latest episodes; nothing is unpickled.
+    """Restore weights, optimizers, counters and the latest episodes' figures; nothing is unpickled.
 
     Raises:
         BadInput: If policy.zip is missing, damaged or of another algorithm.
@@ -67,7 +67,7 @@ def restore_state(sb3: BaseAlgorithm, folder: Path) -> None:
         counters = _counters(sb3, folder / POLICY)
         sb3.set_parameters(parameters, device=sb3.device)
         for name, tensor in (tensors or {}).items():
-            if tensor is not None:  # SAC's, where the entropy coefficient is fixed
+            if tensor is not None:  # it is None in SAC with a fixed entropy coefficient
                 attrgetter(name)(sb3).data.copy_(tensor)
         if in_jax(type(sb3)):
             restore_arrays(sb3, folder)
@@ -91,14 +91,14 @@ def go_on(
     observations: Array,
     same: Array,
 ) -> None:
-    """Let the next training go on with running episodes, in place of a reset, where one was under way.
+    """Let the next training continue episodes that were running, if any, instead of a reset.
 
     Args:
         sb3: The algorithm, restored from the same folder.
-        folder: Where :func:`write_state` wrote.
-        generators: Of the agent, which go on from where they were.
-        observations: The latest, shape (n_envs, *obs).
-        same: Whether each episode goes on, bool, shape (n_envs,), or else has just begun.
+        folder: The folder that :func:`write_state` wrote to.
+        generators: The agent's generators, whose states are restored.
+        observations: The latest observations, shape (n_envs, *obs).
+        same: Whether each episode continues, bool, shape (n_envs,); the others have just begun.
     """
     running = json.loads((folder / RUNNING).read_text())
     if running["begun"]:
@@ -114,7 +114,7 @@ def go_on(
 
 
 def _counters(sb3: BaseAlgorithm, path: Path) -> dict[str, Any]:
-    """Collect the algorithm's plain numbers that are not its settings; older checkpoints hold them here too."""
+    """Read an algorithm's counters, its numbers that aren't settings, from policy.zip, of older checkpoints too."""
     with ZipFile(path) as archive:
         saved = json.loads(archive.read("data"))
     settings = {*inspect.signature(type(sb3)).parameters, "n_envs"}

@@ -1,11 +1,11 @@
-"""PPO and A2C, charged for straying from a reference policy.
+"""Penalise PPO and A2C for diverging from a reference policy.
 
-The agent maximises the sum of r - beta KL(pi || pi_ref) (Ziegler et al. 2019, equation 2). The divergence is exact, and
-subtracted from the rewards. But of the step itself it says nothing about one action rather than another, so that alone
-it would only lead to states where both policies agree. What pulls the policy towards the reference in a state is the
-gradient of the divergence there, E[grad log pi(a|s) log pi(a|s) / pi_ref(a|s)]; the advantage of the action taken is
-therefore less by beta times its log-ratio's distance from the mean, which is the divergence. Ziegler et al. subtract
-the log-ratio alone: it has the same mean, and in later steps noise.
+The agent maximises the sum of r - beta KL(pi || pi_ref) (Ziegler et al. 2019, equation 2). The exact divergence is
+subtracted from the rewards. It is the same for every action in a state, so by itself it would only lead to states where
+both policies agree. What pulls the policy towards the reference in a state is the gradient of the divergence there,
+E[grad log pi(a|s) log(pi(a|s) / pi_ref(a|s))]. The advantage of the action taken is therefore reduced by beta times the
+difference between its log-ratio and the divergence, which is the log-ratio's mean. Ziegler et al. subtract the
+log-ratio from the rewards instead, which has the same mean but adds noise from later steps.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from rlhf_gym.agents.reference import Reference
 
 @final
 class StayClose(BaseCallback):
-    """Charge each rollout of PPO or A2C for straying from a reference, before the algorithm trains on it.
+    """Penalise each rollout of PPO or A2C for diverging from a reference, before the algorithm trains on it.
 
-    SB3 has computed returns and advantages by then, and has added the value of what a time limit cut off to the
-    rewards; these stay, and returns and advantages are computed again.
+    By then SB3 has computed returns and advantages, and has added bootstrapped values at time limits to the rewards.
+    These values stay; returns and advantages are recomputed.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -45,9 +45,9 @@ def charge(buffer: RolloutBuffer, policy: ActorCriticPolicy, reference: Referenc
     """Subtract beta KL from a rollout's rewards, and adapt beta.
 
     Args:
-        buffer: Full; rewards, returns and advantages are changed.
-        policy: The one that played it.
-        reference: The other.
+        buffer: A full buffer, whose rewards, returns and advantages are changed.
+        policy: The policy that collected it.
+        reference: The reference policy, whose beta is adapted.
         last: `values` and `dones` after the last step, as SB3's `collect_rollouts` has them.
     """
     shape = buffer.rewards.shape
@@ -56,5 +56,5 @@ def charge(buffer: RolloutBuffer, policy: ActorCriticPolicy, reference: Referenc
     beta = np.float32(reference.beta)
     buffer.rewards -= beta * nats
     buffer.compute_returns_and_advantage(last_values=last["values"], dones=last["dones"])
-    buffer.advantages -= beta * (ratios - nats)  # of mean 0: the returns, which are the critic's targets, have none
+    buffer.advantages -= beta * (ratios - nats)  # mean 0, so the returns (the critic's targets) omit it
     reference.adapt(float(nats.mean()))

@@ -1,4 +1,4 @@
-"""What policy.zip holds as a pickle, taken out of it without running anything that it names."""
+"""Read the pickled settings of a policy.zip without running any code that they name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import nn, optim
 
 PACKAGES = ("stable_baselines3", "sb3_contrib", "gymnasium", "torch", "rlhf_gym")
 CLASSES = (Space, BasePolicy, BaseFeaturesExtractor, nn.Module, optim.Optimizer)
-"""Classes of these packages, of these kinds, do nothing when they are made but be there."""
+"""Classes of `PACKAGES` derived from these are allowed, as making one has no side effects."""
 NUMPY = {
     "numpy": ("dtype", "ndarray"),
     **dict.fromkeys(("numpy.core.multiarray", "numpy._core.multiarray"), ("_reconstruct", "scalar")),
@@ -30,22 +30,22 @@ NUMPY = {
     "numpy.random.bit_generator": ("__pyx_unpickle_SeedSequence", "SeedSequence"),
     "collections": ("OrderedDict",),
 }
-"""What arrays, numbers and generators are made of in a pickle."""
+"""Names in a pickle of arrays, numbers and random generators, by module."""
 
 
 class Strange(pickle.UnpicklingError):
-    """A pickle that names something else, which would run."""
+    """A pickle names something else, which could run code."""
 
 
-# Python's own: in the one that is written in C, 9 bytes can ask for 64 GB.
+# The unpickler in Python, because 9 bytes can make the one in C allocate 64 GB.
 class _Unpickler(pickle._Unpickler):
-    """Finds those classes and functions alone."""
+    """Unpickle only these classes and functions."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Find what a pickle names.
+        """Return the class or function that a pickle names.
 
         Raises:
-            Strange: If it isn't among those above.
+            Strange: If it isn't allowed.
         """
         if name in NUMPY.get(module, ()):
             return getattr(importlib.import_module(module), name)
@@ -60,12 +60,12 @@ def settings_in(path: str | Path, wanted: Iterable[str]) -> dict[str, Any]:
     """Read some of an algorithm's settings from its policy.zip.
 
     Args:
-        path: What Stable-Baselines3's `save` wrote.
-        wanted: Names of settings; those that aren't there are left out.
+        path: File of Stable-Baselines3's `save`.
+        wanted: Names of settings; missing ones are left out.
 
     Raises:
-        Strange: If one of them is made of code that isn't Stable-Baselines3's, torch's, Gymnasium's, or ours.
-        ValueError: If it is damaged; other errors of damaged pickles, too.
+        Strange: If one of them names code that isn't Stable-Baselines3's, torch's, Gymnasium's, or ours.
+        ValueError: If the file is damaged; damaged pickles may raise other errors too.
     """
     with ZipFile(path) as archive:
         held = json.loads(archive.read("data"))

@@ -1,4 +1,4 @@
-"""Bounds of settings, written beside their fields, and settings that don't go together."""
+"""Bounds of settings, written beside their fields, and checks of settings that don't go together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rlhf_gym.registry import SCHEMES, needs_ensemble, source_entry, teacher_ent
 
 @dataclass(frozen=True)
 class AtLeast:
-    """A bound of a number, or of each number of a tuple; None passes."""
+    """A lower bound of a number, or of each number of a tuple; None passes."""
 
     least: int
 
@@ -64,15 +64,15 @@ AGENT_OPTIONS: Final[Mapping[str, AtLeast | _Fraction | _Positive | None]] = {
     **dict.fromkeys(("target_entropy", "log_std_init")),  # any number
     **WHOLE_NUMBERS,
 }
-"""Bounds of numbers among Stable-Baselines3's own parameters, which it doesn't check itself."""
+"""Bounds of Stable-Baselines3's numeric parameters, which it doesn't check itself."""
 
 
 ALONE = "one member has nobody to disagree with"
-KL_GAIN_MOST = 5  # an error of at most 0.2 times this is the whole of kl (rlhf_gym.agents.reference)
+KL_GAIN_MOST = 5  # from here on, errors of up to 0.2 could take kl to 0 (rlhf_gym.agents.reference)
 
 
 def with_whole_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Take 3e5 for a whole number where Stable-Baselines3 wants one: it fails at a float in its first update."""
+    """Convert 3e5 to a whole number where Stable-Baselines3 wants one, because a float fails in its first update."""
     return {
         name: int(value) if name in WHOLE_NUMBERS and isinstance(value, float) and value.is_integer() else value
         for name, value in options.items()
@@ -160,7 +160,7 @@ def _check_steps(config: Any) -> None:
 
 
 def _is_word(name: str, value: Any) -> bool:
-    """Whether SB3 takes a value for no number: SAC's auto or auto_0.1, and -1 gradient steps."""
+    """Return whether a value has a special meaning in SB3: SAC's auto or auto_0.1, and -1 gradient steps."""
     if name == "ent_coef" and isinstance(value, str):
         return value == "auto" or (value.startswith("auto_") and _is_positive(value.removeprefix("auto_")))
     if name == "target_entropy":
@@ -176,7 +176,7 @@ def _is_positive(text: str) -> bool:
 
 
 def _check_reference(agent: Any) -> None:
-    """Refuse a policy to stay close to without a price, a price without a policy, and a start that isn't there."""
+    """Refuse a reference without a cost, a cost without a reference, impossible kl settings, and a missing start."""
     costs = bool(agent.kl) or agent.kl_target is not None
     if agent.reference is not None and not costs:
         raise BadInput(
@@ -201,7 +201,7 @@ def _check_reference(agent: Any) -> None:
 
 
 def _check_direct(config: Any) -> None:
-    """Refuse what a method that learns no reward has no use for; how a reward would be fitted is left as it is."""
+    """Refuse settings that a method without a learned reward can't use; settings of the reward's fit are ignored."""
     reward, feedback, scheme = config.reward, config.feedback, config.query.scheme
     kl, critic = config.agent.reference is not None, config.agent.critic_after_fit
     able = ", ".join(name for name in SCHEMES if not needs_ensemble(name))
@@ -218,7 +218,7 @@ def _check_direct(config: Any) -> None:
 
 
 def _check_members(config: Any) -> None:
-    """Refuse what is about the members' disagreement where there is one, and about networks where there are none."""
+    """Refuse settings that need several members where there is one, and settings of networks where there are none."""
     reward = config.reward
     if not source_entry(reward.source).labels:
         return

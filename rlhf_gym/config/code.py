@@ -1,4 +1,4 @@
-"""Names of code among settings: what is imported, called or connected to because a file says so."""
+"""Names of code in settings: modules and addresses that are imported, called or connected to because a file says so."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rlhf_gym.registry import GIVEN
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)*:[^\W\d][\w.]*")
 WORDS = ("feedback.instructions", "feedback.levels", "run_dir")
-"""Settings that nothing is imported by, whatever they say."""
+"""Settings whose text is never imported."""
 
 
 def code_named(config: RLHFConfig, *settings: str) -> dict[str, str]:
-    """Collect what settings name that isn't of this package: modules, a database, a model's address.
+    """Collect the code outside this package that settings name: modules, a database, a model's address.
 
     Args:
         config: All settings.
-        *settings: Those that are asked for, with their options; none is all.
+        *settings: Settings to look at, with their options; without any, all.
 
     Returns:
-        Each name by its setting; those of options by theirs, such as `teacher_options.each.0.teacher`.
+        Names by setting; for options by their full path, such as `teacher_options.each.0.teacher`.
     """
     named = dict(_dotted(asdict(config), ""))
     if ":" in config.env_id:
@@ -32,13 +32,13 @@ def code_named(config: RLHFConfig, *settings: str) -> dict[str, str]:
     for name, place in (("store", config.feedback.store), ("preferences", config.feedback.preferences)):
         if place and (name == "store" or "://" in place):
             named[f"feedback.{name}"] = url_without_password(place)
-    if url := config.teacher_options.get("url"):  # is sent the key of a model's provider
+    if url := config.teacher_options.get("url"):  # receives the key of a model's provider
         named["teacher_options.url"] = str(url)
     return {name: value for name, value in named.items() if not settings or name.startswith(settings)}
 
 
 def _dotted(value: Any, setting: str) -> Iterator[tuple[str, str]]:
-    """Find `module:attribute` in any text, as values and as names of values: the user's own parts may have options."""
+    """Find `module:attribute` in any text, keys included, since the user's own parts may have any options."""
     if setting in WORDS:
         return
     if isinstance(value, Mapping):

@@ -17,22 +17,22 @@ RENAMED = {
     "reward.constant": "reward.source_options.value",
     **{f"agent.{name}": f"agent.options.{name}" for name in PPO},
 }
-"""By the earlier name."""
+"""Current names of settings by their earlier ones."""
 BELONGS_TO = {
     "query.first_fraction": ("query.schedule", "christiano", "christiano"),
     "query.halving_steps": ("query.schedule", "christiano", "christiano"),
     "reward.constant": ("reward.source", "constant", "learned"),
 }
-"""Earlier names that were set whether or not they were used: the setting, the value they belong to, its default."""
+"""Earlier names that were written even if unused: the setting, the value of it that uses them, and its default."""
 RENAMED_VALUES: dict[tuple[str, str, Any], str] = {("reward", "source", "true_scaled"): "normalised_true"}
 
 
 def renamed(settings: Mapping[str, Any], over: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Rename settings to today's names, nested as they are; unknown ones are left for others to refuse.
+    """Rename nested settings to their current names; unknown ones are kept, to be refused later.
 
     Args:
-        settings: Under any version's names.
-        over: What they will be laid over, under today's names.
+        settings: Nested settings, under any version's names.
+        over: Settings that they will be laid over, under current names.
     """
     new: dict[str, Any] = {
         name: dict(value) if isinstance(value, Mapping) and name != "env_kwargs" else value
@@ -53,10 +53,10 @@ def renamed(settings: Mapping[str, Any], over: Mapping[str, Any] | None = None) 
 
 
 def as_written(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete a run's settings with what its version did where later ones have a choice: images were flat.
+    """Complete a run's settings with the fixed behaviour of versions that lacked a setting: images were flat.
 
     Args:
-        settings: All of a run's, nested.
+        settings: All settings of the run, nested.
     """
     kept = dict(settings)
     for group in ("reward", "agent"):
@@ -72,7 +72,7 @@ def _is_used(earlier: str, *settings: Mapping[str, Any]) -> bool:
 
 
 def put(settings: dict[str, Any], path: list[str], value: Any, *, over: bool = False) -> None:
-    """Set a value at a path of names, unless there is one that it isn't to be put over."""
+    """Set a value at a path of names; replace an existing one only if `over`."""
     *groups, name = path
     for group in groups:
         inner = settings.get(group)

@@ -18,7 +18,7 @@ from rlhf_gym.config.yaml_limits import load_yaml
 from rlhf_gym.config.yaml_text import Loader
 from rlhf_gym.errors import UNREADABLE, BadInput
 
-# Evaluating annotations is most of what a configuration costs.
+# Cached, because evaluating annotations takes most of the time of making a configuration.
 types_of: Callable[..., dict[str, Any]] = cache(get_type_hints)
 
 
@@ -26,13 +26,13 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a mapping from a YAML file.
 
     Raises:
-        BadInput: If there is no such file, or it holds something else.
+        BadInput: If the file can't be read, or holds no mapping.
     """
     try:
         settings = load_yaml(Path(path).read_text(encoding="utf-8"), Loader)
     except IsADirectoryError as error:
         raise BadInput(f"{path} is a folder; use a file of settings, such as {Path(path) / 'config.yaml'}") from error
-    except (OSError, yaml.YAMLError, *UNREADABLE) as error:  # a date or a number that is none, or no text
+    except (OSError, yaml.YAMLError, *UNREADABLE) as error:  # also for an invalid date or number, or no text
         why = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
         raise BadInput(f"{path} can't be read: {why}") from error
     if not isinstance(settings, dict):
@@ -41,7 +41,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `changes` over `settings`, groups merged name by name; `env_kwargs` is one value, and so are no options."""
+    """Lay `changes` over `settings`, merging groups by name; `env_kwargs` and empty options replace the old value."""
     merged = dict(settings)
     for name, value in changes.items():
         if is_dataclass(value) and not isinstance(value, type):
@@ -53,8 +53,8 @@ def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def unknown_name(name: str, known: list[str], prefix: str = "") -> str:
-    """Tell of a misspelt setting in one line, with the nearest known name or all of them."""
-    name = name if len(name) < 100 else f"{name[:97]}..."  # what is near to a long one takes long to find
+    """Describe an unknown setting in one line, with the nearest known name or all of them."""
+    name = name if len(name) < 100 else f"{name[:97]}..."  # finding near names is slow for long ones
     near = difflib.get_close_matches(name, known, n=1)
     return f"unknown setting {prefix}{name}; " + (
         f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(known)}"
@@ -67,7 +67,7 @@ def build(cls: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
     Args:
         cls: The dataclass.
         settings: Values of its fields, nested as they are.
-        prefix: Of names in error messages.
+        prefix: Prefix of names in error messages.
 
     Raises:
         BadInput: On an unknown name (with a suggestion) or a value of the wrong type.
@@ -84,7 +84,7 @@ def build(cls: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
 
 
 def convert(value: Any, wanted: Any, name: str) -> Any:
-    """Convert `value` to the annotated type, or raise a ValueError that says what was expected."""
+    """Convert `value` to the annotated type, or raise a BadInput that says what was expected."""
     if is_dataclass(wanted):
         return value if isinstance(value, wanted) else build(wanted, value, name + ".")  # type: ignore[arg-type]
     value = _number(value)
@@ -121,9 +121,9 @@ def convert(value: Any, wanted: Any, name: str) -> Any:
 
 
 def check_types(config: Any, prefix: str = "") -> None:
-    """Check every field's value against its annotation and the bounds in it: Python takes anything for a field.
+    """Check every field's value against its annotation and the bounds in it, which Python doesn't do.
 
-    What is converted, such as 1e6 steps to a whole number, is converted in place.
+    Values that need converting, such as 1e6 steps to a whole number, are converted in place.
     """
     for name, wanted in types_of(type(config), include_extras=True).items():
         value = getattr(config, name)
@@ -137,7 +137,7 @@ def check_types(config: Any, prefix: str = "") -> None:
 
 
 def plain(value: Any) -> Any:
-    """Turn a value's tuples into lists, NumPy's numbers into Python's, and paths into text: YAML has none of them."""
+    """Turn a value's tuples into lists, NumPy's numbers into Python's, and paths into text, since YAML lacks them."""
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -146,7 +146,7 @@ def plain(value: Any) -> Any:
 
 
 def _as_float(value: float) -> float:
-    """Convert a number; one that is too large is infinite."""
+    """Convert a number to a float; one that is too large becomes infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -154,16 +154,16 @@ def _as_float(value: float) -> float:
 
 
 def _number(value: Any) -> Any:
-    """Turn NumPy's number into Python's, of the same value; anything else stays."""
+    """Turn a NumPy scalar into the Python number that it equals; return anything else unchanged."""
     is_numpys = type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
     return value.item() if is_numpys else value
 
 
 def keepable(value: Any, name: str) -> Any:
-    """Give back a plain value, or refuse one that isn't the same after it was written and read: as YAML, and as JSON.
+    """Return a plain value, or refuse one that changes when it is written as YAML or JSON and read back.
 
     Raises:
-        BadInput: Naming what is in the way.
+        BadInput: Naming the part that can't be written.
     """
     if isinstance(value, dict):
         for key, item in value.items():

@@ -1,4 +1,4 @@
-"""Settings that take a name from the registry, and the options that belong to what is named."""
+"""Settings that take a name from the registry, and the options of the parts that they name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTIONS_OF = {
     "method": "method_options",
     "agent.start": "agent.start_options",
 }
-"""Where the options of what a setting names are."""
+"""The setting with the options of the part that each setting names."""
 DEFAULTS = {
     "teacher": "oracle",
     "query.scheme": "disagreement",
@@ -29,7 +29,7 @@ DEFAULTS = {
     "method": "learned_reward",
     "agent.start": None,
 }
-"""What a setting names where nobody says; the fields' own defaults, which a test compares."""
+"""The default name of each setting, the same as the field's own default, which a test compares."""
 BY_NAME = ("reward.more",)
 """Settings that take any number of names, each with its options."""
 
@@ -46,7 +46,7 @@ class Named:
         return TABLES[self.setting]
 
     def check(self, name: str, value: Any) -> None:
-        """Refuse a name that nothing has; None passes.
+        """Refuse an unknown name; None passes.
 
         Raises:
             BadInput: With the nearest registered name.
@@ -66,7 +66,7 @@ def without_foreign_options(settings: Mapping[str, Any], changes: Mapping[str, A
 
 
 def get(settings: Any, dotted: str) -> Any:
-    """Get the value at a dotted name, of nested mappings or of an RLHFConfig; None if it isn't set."""
+    """Get the value at a dotted name in nested mappings or an RLHFConfig; None if it isn't set."""
     value = settings
     for part in dotted.split("."):
         value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)

@@ -1,4 +1,4 @@
-"""Passwords in database URLs: kept out of every file, and handed on to processes of our own."""
+"""Passwords in database URLs: kept out of every file, and passed on to our own processes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ IN_QUERY = ("password", "sslpassword")
 
 
 def url_without_password(url: str) -> str:
-    """Remove the password from a database URL; text that is no URL is left as it is."""
-    from sqlalchemy import URL, make_url  # here, for it takes long, and only stores need it
+    """Remove the password from a database URL; return text that is no URL unchanged."""
+    from sqlalchemy import URL, make_url  # slow to import, and only stores need it
     from sqlalchemy.exc import ArgumentError
 
     try:
@@ -24,22 +24,22 @@ def url_without_password(url: str) -> str:
 
 
 def command_without_passwords(words: Sequence[str]) -> str:
-    """Join the words of a command line, passwords in their URLs blotted out."""
+    """Join the words of a command line, with the passwords in their URLs masked."""
     return shlex.join(_blotted(word) for word in words)
 
 
 def _blotted(word: str) -> str:
-    end = '"' if word[:1] in "{[" else ""  # in JSON, where a URL ends
+    end = '"' if word[:1] in "{[" else ""  # in JSON, a quote ends a URL
     word = re.sub(rf"(://[^:/{end}]*):[^@{end}]*@", r"\1:***@", word)
     return re.sub(rf"([?&](?:ssl)?password=)[^&{end}]*", r"\1***", word)
 
 
 def password_variable(url: str | None) -> dict[str, str]:
-    """Put a URL's password into libpq's environment variable; empty if it has none."""
+    """Return libpq's environment variable with a URL's password; empty if it has none."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
-    with suppress(ArgumentError):  # what is no URL is refused where it is opened
+    with suppress(ArgumentError):  # a bad URL is refused where it is opened
         found = make_url(url or "sqlite://")
         if password := found.password or found.query.get("password"):
             return {"PGPASSWORD": str(password)}

@@ -1,4 +1,4 @@
-"""Places in settings that don't hang on the working folder."""
+"""Paths in settings, made independent of the working folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATHS = (
 )
 """Settings that may name a file or folder; other text in them is a name."""
 WORDS = {"agent.start": ("best",), "agent.reference": ("start", "best")}
-"""What means something else in them, whatever files there are."""
+"""Words in these settings that never name a file or folder."""
 
 
 def absolute_store(url: str | None, folder: Path) -> str | None:
@@ -30,7 +30,7 @@ def absolute_store(url: str | None, folder: Path) -> str | None:
 
 
 def lost_store(url: str | None) -> Path | None:
-    """Find where the SQLite file of a URL with a relative path would be; None if it is there, or the path is whole."""
+    """Find where the missing SQLite file of a URL with a relative path should be; None for any other URL."""
     path = _relative_file(url)
     return None if path is None or Path(path).exists() else Path.cwd() / path
 
@@ -41,21 +41,21 @@ def _relative_file(url: str | None) -> str | None:
 
 
 def with_home(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Write out ``~/`` in nested settings."""
+    """Expand ``~/`` in the paths of nested settings."""
     return _with_places(settings, ("run_dir", *PATHS), lambda _, place: from_home(place))
 
 
 def from_home(place: str) -> str:
-    """Write out ``~/`` in a path, which no shell does in a file, nor after an equals sign."""
+    """Expand ``~/`` in a path, since shells don't do so in files or after an equals sign."""
     return str(Path(place).expanduser()) if place.startswith("~/") else place
 
 
 def absolute_paths(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Complete relative paths in nested settings where a folder has what they name.
+    """Complete relative paths in nested settings if they exist in a folder.
 
     Args:
-        settings: Nested; they stay as they are.
-        folder: Where paths begin.
+        settings: Nested settings, which are copied.
+        folder: The folder that paths are relative to.
     """
 
     def whole(setting: str, place: str) -> str:
@@ -68,7 +68,7 @@ def absolute_paths(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def _with_places(
     settings: Mapping[str, Any], names: Sequence[str], change: Callable[[str, str], str]
 ) -> dict[str, Any]:
-    """Copy nested settings, each place in them changed by a function of its setting and of itself."""
+    """Copy nested settings, replacing each place by `change(setting, place)`."""
     changed = dict(settings)
     for setting in names:
         *groups, name = setting.split(".")

@@ -1,4 +1,4 @@
-"""RLHFConfig: every setting of a run, the essentials at the top, the rest grouped by room.
+"""RLHFConfig: every setting of a run, the essentials at the top, the rest in groups.
 
 Precedence: default < preset of the environment < its preset of the algorithm < YAML file < flag.
 """
@@ -29,7 +29,7 @@ Options = dict[str, Any]
 
 
 def _one_of(setting: str) -> Any:
-    """Show a setting on the command line that takes a registered or a dotted name."""
+    """List in --help the names that a setting takes, registered or dotted."""
     return arg(metavar="|".join([*Named(setting).names, "MODULE:NAME"]))
 
 
@@ -41,13 +41,13 @@ class EnvConfig:
     """How the environment is run."""
 
     fixed_horizon: Annotated[int | None, AtLeast1] = None
-    """Play every episode for exactly this many steps while learning: a failure ends nothing. MuJoCo's bodies lie there
-    (made with `terminate_when_unhealthy` False, unless `env_kwargs` say otherwise); elsewhere the observation freezes
-    and pays nothing, and a `feedback.goal` judges it like any other. None keeps the environment's own terminations.
-    Which to choose: rlhf_gym/envs/HORIZON.md."""
+    """Play every episode for exactly this many steps while learning, past any failure. MuJoCo's bodies go on lying
+    (made with `terminate_when_unhealthy` False, unless `env_kwargs` say otherwise); elsewhere the observation freezes,
+    the environment pays 0, and a `feedback.goal` rates the frozen observation like any other. None keeps the
+    environment's own terminations. Which to choose: rlhf_gym/envs/HORIZON.md."""
     step_seconds: Annotated[float | None, AtLeast0] = None
-    """Longest that a reset or a step of the environment may take; a run then ends, and can be resumed. None waits for
-    ever. It is honoured on POSIX systems, as soon as the environment's code is in Python."""
+    """Most seconds that a reset or a step of the environment may take; then the run ends, and can be resumed. None
+    waits for ever. Works on POSIX systems in the main thread, as soon as the environment's code returns to Python."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class QueryConfig:
     """The scheme's own parameters; disagreement_coverage and entropy_coverage: `pool`, candidates for each query that
     are kept by their value (5); value_disagreement: `gamma` (0.99); outside_coverage: `share` of the queries from
     outside (0.5), and `border`, a quantile of how far asked options are from each other (0.95); insertion: `lists` that
-    are put in order side by side (4), after how many `comparisons` one takes no new segment (25), and what they `weigh`
-    in the fit, as much as their answers or as all their pairs (answers)."""
+    are sorted side by side (4), `comparisons` after which a list takes no new segment (25), and `weigh`, whether a list
+    counts as much as its `answers` or as all its `pairs` (answers)."""
     options: Annotated[int | None, AtLeast(2)] = None
     """Segments that a query shows; None takes the fewest that the kind of feedback allows, and so does a kind in a mix
     that doesn't allow this number."""
@@ -84,28 +84,29 @@ class QueryConfig:
     """Cut queries from these recorded trajectories, and none from the policy's own: `minari:ID`, a Minari dataset on
     this machine, or a file of `rlhf_gym.envs.save_trajectories`. There is no warm-up then."""
     shown: Annotated[float, Fraction] = 0.0
-    """Share of the run's environment steps that are played to be shown, with other exploration noise than the policy's
-    own and in environments of their own; nothing is learned from them. They have the same share of `memory_steps`, and
-    of a run whose rounds are longer than that, as many are played as are remembered."""
+    """Share of the run's environment steps that are only played to be shown, in separate environments and with other
+    exploration noise than the policy's own; the policy doesn't learn from them. They have the same share of
+    `memory_steps`, and are in all at most `rounds` times that share."""
     noise_levels: Annotated[tuple[float, ...], AtLeast0] = (0.0, 2.0)
     """Factors of the policy's exploration noise in the steps played to be shown, one environment each: 0 is the
     deterministic policy, 1 the one that learns."""
     repeats: Annotated[float, Fraction] = 0.0
-    """Share of the queries that were answered before and are asked again, every second one mirrored: for people, whose
-    consistency and side bias `rlhf-gym quality` then knows. They count as labels."""
+    """Share of the queries that repeat an answered one, every second one mirrored, so that `rlhf-gym quality` can
+    measure people's consistency and side bias. They count as labels."""
     checks: Annotated[float, Fraction] = 0.0
-    """Share of the queries whose answer is obvious to the reward model, to see whether people attend; likewise."""
+    """Share of the queries whose answer is obvious to the reward model, to test people's attention. They count as
+    labels."""
     heldout: Annotated[float, Fraction] = 0.0
     """Share of the queries that are drawn uniformly, whatever the scheme, and never fitted to: an unbiased held-out
     set, whose figures are `reward_accuracy_uniform` and `reward_loss_uniform`. They count as labels."""
     terminated: Annotated[float, Fraction] = 0.0
-    """Share of the queries in which an option runs into a termination, at least, as far as there are such segments; 0
-    takes them as they come."""
+    """Least share of the queries with an option that runs into a termination, as far as there are such segments; 0 sets
+    no such share."""
 
 
 @dataclass(frozen=True)
 class FeedbackConfig:
-    """By what goal the teacher answers, and where answers are kept."""
+    """The goal by which the teacher answers, and where answers are kept."""
 
     goal: Annotated[str | None, Named("feedback.goal")] = None
     """The teacher's reward function in place of the environment's: a built-in one by name
@@ -121,24 +122,23 @@ class FeedbackConfig:
     run: Annotated[str | None, arg(aliases=["--run"])] = None
     """Name of this run in its store, which no other run there has; None makes one up from the run directory's name."""
     demonstrator: Annotated[str | None, arg(aliases=["--demonstrator"])] = None
-    """What a synthetic teacher shows as a demonstration, or goes on with in a correction: a run directory or a policy's
-    file, which plays; or, for demonstrations, trajectories: `minari:ID`, or a file of
-    `rlhf_gym.envs.save_trajectories`."""
+    """Source of a synthetic teacher's demonstrations and corrections: a run directory or a policy's file, whose policy
+    plays; or, for demonstrations alone, trajectories: `minari:ID`, or a file of `rlhf_gym.envs.save_trajectories`."""
     instructions: Annotated[str, arg(aliases=["--instructions"])] = ""
     """What people are to look for, in your words; shown above every query."""
     draw: Annotated[Literal["auto", "replay", "states"], arg(aliases=["--draw"])] = "auto"
-    """What people are shown: the environment, drawn (replay); plots of its observations (states); or (auto) those where
-    it can't be drawn or doesn't replay."""
+    """What people are shown: a rendered replay of the environment (replay); plots of its observations (states); or the
+    replay, and plots where the environment can't be rendered or replayed (auto)."""
     levels: tuple[str, ...] = ()
-    """What the levels of a rating are called, the worst first, in your words, as many as it has; none is by number."""
+    """Names of all levels of a rating, the worst first, in your words; without any, levels have numbers."""
     async_labels: Annotated[bool, arg(aliases=["--async-labels"])] = False
     """Go on learning while people think, instead of waiting for all answers of a round."""
     people_per_query: Annotated[int, AtLeast1, arg(aliases=["--people-per-query"])] = 1
     """People who answer each query, so that their agreement is known; each answer is a label. For teacher web or
     store."""
     reliability: bool = False
-    """Weigh each person's answers by how reliable they are, learned with the reward: a coin's count for nothing, and
-    those of somebody who wants the opposite are turned round."""
+    """Weigh each person's answers by their reliability, which is learned with the reward: random answers count for
+    nothing, and those of a person who prefers the opposite are reversed."""
     outstanding: Annotated[int, AtLeast0] = 10
     """With async_labels, wait while more queries than this are unanswered."""
     refit_answers: Annotated[int, AtLeast1] = 5
@@ -158,12 +158,12 @@ class RewardConfig:
     source_options: Options = field(default_factory=dict)
     """The source's own parameters; constant: `value` (1); frozen: `path`, a run directory."""
     linear: Literal["linear", "quadratic", "absolute"] | None = None
-    """A Bayesian part, linear in features, which the networks then complete: `linear` in the inputs, `quadratic` in
-    their squares and the action's effort, too, and `absolute` in their magnitudes as well. Few answers say much if the
-    reward has this form, which MuJoCo's have."""
+    """A Bayesian part, linear in features, whose errors the networks then correct: `linear` in the inputs, `quadratic`
+    also in the state's squares and the action's effort, `absolute` also in the state's magnitudes. Few answers suffice
+    if the reward has this form, as MuJoCo's have."""
     ensemble_size: Annotated[int, AtLeast0] = 3
     """Networks in the ensemble (Christiano et al. 2017); 0 leaves them out, where there is a linear part. One
-    by itself has nobody to disagree with: queries are then drawn at random."""
+    by itself can't disagree, so queries are then drawn at random."""
     network: Annotated[str, Named("reward.network"), _one_of("reward.network")] = "mlp"
     """Each network: a function of the number of inputs that returns a torch module."""
     network_options: Options = field(default_factory=dict)
@@ -172,11 +172,11 @@ class RewardConfig:
     """How observations that are images (uint8 from 0 to 255, three axes) are seen: `cnn`, by three convolutional layers
     before the mlp, divided by 255; `flat`, as any numbers. None is `cnn` for images of at least 36 pixels a side."""
     inputs: Literal["observation", "observation_action", "transition"] = "observation_action"
-    """What is seen: s, (s, a), or (s, a, s')."""
+    """Inputs of the reward model: s, (s, a), or (s, a, s')."""
     observe: str | None = None
-    """Coordinates of the observation that are seen, counted from 0, such as "0:27" or "0,3,5:9"; None is all."""
+    """Coordinates of the observation in the inputs, counted from 0, such as "0:27" or "0,3,5:9"; None is all."""
     clip: Annotated[float | None, AtLeast0] = None
-    """Hold standardised inputs within this many standard deviations; None doesn't."""
+    """Clip standardised inputs to this many standard deviations; None doesn't clip."""
     learning_rate: Annotated[float, AtLeast0] = 3e-3
     """Adam's step size."""
     adam_epsilon: Annotated[float, AtLeast0] = 1e-8
@@ -189,7 +189,7 @@ class RewardConfig:
     """Weight decay at the start, as the share by which weights shrink in a gradient step; it follows the held-out
     loss."""
     l2_sample: Annotated[int, AtLeast1] = 128
-    """Choices, drawn anew each time, that steer the weight decay: fewer cost less and steer less surely."""
+    """Choices, drawn each time, by whose held-out loss the weight decay is adapted; fewer are faster but noisier."""
     label_noise: Annotated[float, Fraction] = 0.0
     """Share of answers the likelihood takes to be random. Christiano et al. 2017 take 0.1, for people; with an
     errorless teacher it only slows learning from the answers the model gets wrong."""
@@ -199,19 +199,19 @@ class RewardConfig:
     bootstrap: Literal["poisson", "folds"] = "poisson"
     """Which answers each network is fitted to: random weights, a third of which are 0, or all but one fold of three."""
     calibrate: bool = False
-    """Weigh linear part and networks by what they foretell of answers they weren't fitted to; of networks alone, find
-    their temperature."""
+    """Weigh the linear part and the networks by how well they predict answers that they weren't fitted to; for networks
+    alone, this finds their temperature."""
     pessimism: Annotated[float, AtLeast0] = 0.0
-    """Pay the members' mean less this many of their standard deviations."""
+    """Pay the members' mean minus this many of their standard deviations."""
     more: Annotated[Options, Named("reward.more")] = field(default_factory=dict)
     """More from the same labels, each by its name with its parameters, such as '{"crops": {}}'; one by one, as
     --reward.more.pseudo-labels.threshold 0.99. crops: in each gradient step other parts of the segments; pseudo_labels:
     the model's own answers where it is sure; self_supervised: hidden layers learn what happens next, too;
     disagreement_bonus: what members disagree about is paid on top (rlhf_gym/rewards/more)."""
     shift: Literal["living", "auto", "never"] = "auto"
-    """Subtract the mean reward. `auto` does where no episode has ever terminated, and only there. `living` does so,
-    too, and elsewhere pays the average step what living is worth, by answers to queries whose options lived for
-    different times; where there is a linear part, that has it as a feature, and both do the same."""
+    """Subtract the mean reward: `auto` only as long as no episode has ever terminated. `living` does so, too, and after
+    that sets the mean reward to the worth of living a step, estimated from answers to queries whose options lived for
+    different times; with a linear part, which has living as a feature, it equals `auto`."""
 
 
 @dataclass(frozen=True)
@@ -233,13 +233,13 @@ class AgentConfig:
     """Divide what an on-policy algorithm is paid by the running standard deviation of its discounted return, whatever
     the reward: Stable-Baselines3's VecNormalize."""
     reward_scale: Annotated[float, Positive] = 1.0
-    """Multiply all that the algorithm is paid by this. A Q-network learns best where Q is about 1 to 10, and not in the
-    hundreds, to which 1 a step adds up; SAC weighs the reward against its entropy by it (Haarnoja et al. 2018)."""
+    """Factor on every reward that the algorithm is paid. A Q-network learns best if Q is about 1 to 10, not in the
+    hundreds as with 1 per step; in SAC the factor weighs reward against entropy (Haarnoja et al. 2018)."""
     return_statistics: Literal["keep", "restart"] = "keep"
-    """What becomes of that standard deviation after a new fit of the reward: `restart` computes it from what the new
-    reward pays for the latest steps."""
+    """What happens to the standard deviation of `normalize_rewards` after a new fit of the reward: `restart` computes
+    it from what the new reward pays for the latest steps."""
     critic_after_fit: Literal["keep", "rescale", "reset", "warm_up"] = "keep"
-    """What becomes of the value function of PPO or A2C after a new fit of the reward: `rescale` fits a V + b to the new
+    """What happens to the value function of PPO or A2C after a new fit of the reward: `rescale` fits a V + b to the new
     reward's returns (after PopArt, van Hasselt et al. 2016), `reset` initialises it anew, `warm_up` rescales it and
     then regresses it on the new reward's lambda-returns; each on the latest steps, the policy left as it is."""
     schedule: Literal["constant", "linear"] = "constant"
@@ -250,25 +250,26 @@ class AgentConfig:
     `rlhf_gym.envs.save_trajectories`); or `best`: the better segments of `feedback.preferences`, cloned. None is
     untrained."""
     start_options: Options = field(default_factory=dict)
-    """How `start` and `reference` are taken over: `episodes` and `steps` to clone, at most; `copy` (True), else weights
-    aren't; `deterministic` (False), of a policy that plays; of the fit: `epochs` (100), `batch_size` (64),
-    `learning_rate` (1e-3), `heldout` (0.1), `patience` (10), and `least_std` (0.1) of continuous actions."""
+    """How `start` and `reference` are taken over: `episodes` and `steps` to clone, at most; `copy` (True), whether
+    weights may be copied; `deterministic` (False), whether a policy plays without exploring; for the fit: `epochs`
+    (100), `batch_size` (64), `learning_rate` (1e-3), `heldout` (0.1), `patience` (10), and `least_std` (0.1) of
+    continuous actions."""
     reference: str | None = None
     """The policy to stay close to: `start`, or another one, named in the same ways."""
     kl: Annotated[float, AtLeast0] = 0.0
-    """What that is worth: beta, subtracted from the reward for each nat by which the policy diverges from the reference
-    in a step, KL(pi || reference); with `normalize_rewards` from the normalised one. PPO and A2C alone."""
+    """Cost of straying from the reference: beta, subtracted from the reward for each nat by which the policy diverges
+    from it in a step, KL(pi || reference); with `normalize_rewards`, from the normalised reward. PPO and A2C alone."""
     kl_target: Annotated[float | None, AtLeast0] = None
     """Mean divergence of a step, in nats, towards which beta is adapted after every rollout (Ziegler et al. 2019);
     `kl` is then beta at the start, or 0.1."""
     kl_gain: Annotated[float, AtLeast0] = 1.0
-    """How fast beta is adapted: 1 is up to 20 % a rollout. Ziegler et al. have 0.1, for runs of thousands."""
+    """How fast beta is adapted: 1 is up to 20 % per rollout. Ziegler et al. use 0.1, for thousands of rollouts."""
     explore_steps: Annotated[int, AtLeast0] = 0
     """Environment steps between warm-up and first query, in whole portions, in which the agent learns to reach states
     unlike those of before (unsupervised pre-training of PEBBLE, Lee et al. 2021); they count as steps of the run, and
-    its value function begins anew after them."""
+    its value function is reset after them."""
     torch_threads: Annotated[int, AtLeast1] = 1
-    """Threads of torch; networks this small want one."""
+    """Threads of torch; one is fastest for networks this small."""
     options: Options = field(default_factory=dict)
     """The algorithm's own parameters, by Stable-Baselines3's names: learning_rate, gamma, n_steps, ..."""
 
@@ -280,7 +281,7 @@ class EvaluationConfig:
     n_episodes: Annotated[int, AtLeast1] = 20
     """Episodes of the deterministic policy on the unmodified environment."""
     n_envs: Annotated[int | None, AtLeast1] = None
-    """Environments open at a time, for a simulator of few seats or much memory; those of training are open, too. None
+    """Environments open at a time, besides those of training, for a simulator with few licences or much memory. None
     opens one for each episode, or as many as can be made."""
 
 
@@ -289,7 +290,7 @@ class RLHFConfig:
     """All settings of a run.
 
     Raises:
-        BadInput: On a value out of its range, or a name that nothing has; the message names the setting.
+        BadInput: On a value out of its range, or an unknown name; the message names the setting.
     """
 
     env_id: str = "CartPole-v1"
@@ -305,12 +306,12 @@ class RLHFConfig:
     segment_length: Annotated[int, AtLeast1] = 50
     """Steps of a segment."""
     seed: Annotated[int, AtLeast0] = 0
-    """The one seed that everything random descends from."""
+    """Seed of all random numbers of the run."""
     run_dir: str | None = None
     """Directory of the run's files; None keeps everything in memory, except on the command line, where it takes a
     directory under runs/ that is named after the settings."""
     keep_checkpoints: Annotated[int, AtLeast1] = 2
-    """Checkpoints kept in the run directory, the latest ones: `resume` passes over one that is damaged."""
+    """Number of latest checkpoints kept in the run directory; `resume` skips one that is damaged."""
     teacher: Annotated[str, Named("teacher"), _one_of("teacher")] = "oracle"
     """The teacher; `random` is a control. People answer at this terminal, on a page in the browser, or (`store`)
     wherever a person runs `rlhf-gym label` on the run directory or the store."""
@@ -328,7 +329,7 @@ class RLHFConfig:
     (0.5); dpo: `beta` (0.1); both: gradient `steps` of each fit (400; 0 is cloning alone) after `clone_steps` (200),
     `batch_size` (32), `learning_rate` (1e-3), and `std` of continuous actions: a number, or learned."""
     algo: Annotated[str, Named("algo"), _one_of("algo")] = "ppo"
-    """Who learns the policy: any Stable-Baselines3 algorithm."""
+    """The algorithm that learns the policy: any Stable-Baselines3 algorithm."""
     env: EnvConfig = field(default_factory=EnvConfig)
     query: QueryConfig = field(default_factory=QueryConfig)
     feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
@@ -362,7 +363,7 @@ class RLHFConfig:
         """Take the preset of an environment (or plain defaults), with some settings replaced.
 
         Args:
-            env_id: Gymnasium id; with another algorithm than PPO, such as ``algo="sac"``, its preset of that.
+            env_id: Gymnasium id; with an algorithm other than PPO, such as ``algo="sac"``, its preset for that one.
             **settings: Top-level settings, or a mapping for a group: ``query={"rounds": 5}``.
         """
         return cls.over_preset({"env_id": env_id, **settings})
@@ -373,7 +374,7 @@ class RLHFConfig:
 
         Args:
             settings: Nested.
-            algo: The algorithm, if it isn't theirs; options that they have for another one are dropped.
+            algo: The algorithm, if not the settings' own; options that they have for another one are dropped.
         """
         settings = settings if algo is None else _laid_over(settings, {"algo": algo})
         return cls.from_dict(_laid_over(preset(settings.get("env_id", cls.env_id), settings.get("algo")), settings))
@@ -389,24 +390,24 @@ class RLHFConfig:
         return config
 
     def replace(self, **settings: Any) -> RLHFConfig:
-        """Copy with some settings replaced; a group takes a mapping of what to replace in it."""
+        """Copy with some settings replaced; a group takes a mapping of its settings to replace."""
         return type(self).from_dict(_laid_over(asdict(self), settings))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> RLHFConfig:
-        """Read a file as :meth:`to_yaml` writes it; what it leaves out keeps the preset of its environment."""
+        """Read a file as :meth:`to_yaml` writes it; settings that it leaves out come from its environment's preset."""
         return cls.over_preset(read_yaml(path))
 
     @classmethod
     def from_run(cls, path: str | Path) -> RLHFConfig:
-        """Read the `config.yaml` of a run directory, which says all; what an earlier version left out has its default.
+        """Read the complete `config.yaml` of a run directory; settings that its version lacked have their defaults.
 
-        No preset is laid under it, which a run that was begun in Python needn't have had.
+        No preset is laid under it, because a run begun in Python may have had none.
         """
         return cls.from_dict(as_written(read_yaml(path)))
 
     def to_yaml(self, path: str | Path) -> None:
-        """Write every setting, but no password: a database's URL is written without the one it has.
+        """Write every setting, but no password: database URLs are written without theirs.
 
         Raises:
             BadInput: On an option that can't be written, such as a Python object.

@@ -13,7 +13,7 @@ class StartOptions:
     """How a policy is taken over (`agent.start_options`), where its weights aren't copied as they are."""
 
     episodes: Annotated[int | None, AtLeast(1)] = None
-    """Trajectories to clone, at most: of those recorded the first ones, or so many a policy plays."""
+    """Trajectories to clone, at most: the first recorded ones, or this number that a policy plays."""
     steps: Annotated[int | None, AtLeast(1)] = None
     """Steps to clone, at most; None is all of those recorded, and 10,000 of a policy that plays without `episodes`."""
     copy: bool = True
@@ -21,7 +21,7 @@ class StartOptions:
     deterministic: bool = False
     """Whether a policy that plays does so without exploring."""
     epochs: Annotated[int, AtLeast(1)] = 100
-    """As :func:`rlhf_gym.agents.clone` takes it, and so are the others."""
+    """Passed to :func:`rlhf_gym.agents.clone`, like the options below."""
     batch_size: Annotated[int, AtLeast(1)] = 64
     learning_rate: Annotated[float, AtLeast(0)] = 1e-3
     heldout: Annotated[float, Fraction] = 0.1

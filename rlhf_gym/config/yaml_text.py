@@ -1,4 +1,4 @@
-"""Settings as YAML text: numbers as people write them, and nothing that would be read back as something else."""
+"""Settings as YAML text: numbers are read as people write them, and every value reads back as it was written."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import yaml
 
-# YAML 1.1, as PyYAML reads it, takes 3e-4 and 1e6 for texts; YAML 1.2 and everybody else for numbers.
+# In YAML 1.1, which PyYAML follows, 3e-4 and 1e6 are texts; in YAML 1.2 they are numbers.
 _NUMBER = re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$|^[-+]?\.[0-9][0-9_]*[eE][-+]?[0-9]+$")
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe one, which also reads numbers with an exponent but no point, and refuses a name said twice."""
+    """PyYAML's safe loader, which also reads numbers with an exponent but no point, and refuses duplicate names."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Make a mapping; PyYAML's own takes the last of equal names in silence."""
+        """Make a mapping, and refuse duplicate names, of which PyYAML silently takes the last."""
         names = set[str]()
         for key, _ in node.value:  # before `<<` adds others
             if isinstance(key, yaml.ScalarNode) and key.value != "<<":
@@ -26,7 +26,7 @@ class Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's safe one, which quotes texts that the loader would take for such numbers."""
+    """PyYAML's safe dumper, which quotes texts that the loader would read as such numbers."""
 
 
 for kind in (Loader, _Dumper):
@@ -34,7 +34,7 @@ for kind in (Loader, _Dumper):
 
 
 def dump(settings: Any) -> str:
-    """Write plain values as YAML, in their order, which :class:`Loader` reads back equal.
+    """Write plain values as YAML, in their order; :class:`Loader` reads them back equal.
 
     Raises:
         yaml.YAMLError: On a value that is no number, text, None, list or mapping.

@@ -1,6 +1,6 @@
-"""What every kind of feedback, teacher, store, query scheme, network and agent must do, as suites to run over your own.
+"""Contracts of kinds of feedback, teachers, stores, query schemes, networks and agents, as tests for your own.
 
-A rule is a function named by what it demands; it raises AssertionError where that isn't met. Run them all with
+A rule is a function named after what it demands; it raises AssertionError if that isn't met. Run them all with
 :func:`check_kind`, :func:`check_teacher`, :func:`check_store`, :func:`check_scheme`, :func:`check_network` and
 :func:`check_agent`, or one by one::
 

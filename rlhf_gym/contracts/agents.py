@@ -19,19 +19,19 @@ from rlhf_gym.envs import VecLearnedReward, make_vec_env
 from rlhf_gym.segments import Array, Origin
 
 MakeAgent = Callable[[int], Agent]
-"""Returns the agent of a seed, untrained, in VecLearnedReward environments that are the same each time."""
+"""Makes the untrained agent of a seed, in VecLearnedReward environments that are the same each time."""
 
 N_ENVS = 2
 LEARNS_WITHIN = 200  # environment steps; SB3's off-policy algorithms collect 100 first
 
 
 def check_agent(algo: str, *, normalize_rewards: bool = False, **options: Any) -> None:
-    """Hold an algorithm against every one of AGENT_RULES, on CartPole or, if it can't, on Pendulum.
+    """Check an algorithm against all AGENT_RULES, on CartPole, or on Pendulum if it can't act there.
 
     Args:
         algo: A registered name, or `module:Class`.
         normalize_rewards: As :func:`make_agent` takes it.
-        **options: The algorithm's own.
+        **options: Options of the algorithm.
 
     Raises:
         AssertionError: Saying what isn't met.
@@ -42,7 +42,7 @@ def check_agent(algo: str, *, normalize_rewards: bool = False, **options: Any) -
 
 
 def make_in_small_environments(algo: str, *, normalize_rewards: bool = False, **options: Any) -> MakeAgent:
-    """Make an agent for the rules, in two environments of CartPole or, if it can't act there, of Pendulum."""
+    """Return a function that makes agents in two environments of CartPole, or of Pendulum if they can't act there."""
 
     def make_in(env_id: str, seed: int) -> Agent:
         recorder = make_vec_env(Origin(env_id, 0), n_envs=N_ENVS, memory_steps=10, rng=np.random.default_rng(0))
@@ -60,7 +60,7 @@ def make_in_small_environments(algo: str, *, normalize_rewards: bool = False, **
 
 
 def moves_in_whole_portions(make: MakeAgent) -> None:
-    """The loop spends its environment steps exactly."""
+    """Check that an agent trains for exactly the steps asked for, and for multiples of its `portion` only."""
     agent, paid = make(0), _Constant(0.0)
     agent.pay(paid)
     must(agent.steps == 0, f"an agent has learned from no steps before it trains, not from {agent.steps}")
@@ -76,7 +76,7 @@ def moves_in_whole_portions(make: MakeAgent) -> None:
 
 
 def acts_on_one_observation_and_on_many(make: MakeAgent) -> None:
-    """A person's script passes one, an evaluation a batch."""
+    """Check `predict` for one observation, as scripts pass it, and for a batch, as evaluations do."""
     agent = make(0)
     space, many = agent.sb3.action_space, _observations(agent, 5)
     for deterministic in (True, False):
@@ -90,7 +90,7 @@ def acts_on_one_observation_and_on_many(make: MakeAgent) -> None:
 
 
 def explores_as_much_as_it_is_told(make: MakeAgent) -> None:
-    """So that comparisons can be about effort; an algorithm whose noise can't be scaled says so."""
+    """Check that noise factors scale exploration row by row; an algorithm that can't do so says what to set."""
     agent = make(0)
     many = _observations(agent, 50)
     space = agent.sb3.action_space
@@ -111,18 +111,18 @@ def explores_as_much_as_it_is_told(make: MakeAgent) -> None:
 
 
 def learns(make: MakeAgent) -> None:
-    """Weights change, and alike from the same seed."""
+    """Check that training changes the weights, and that the same seed gives the same weights."""
     one = make(0)
     before = _weights(one)
     _train(one)
-    other = make(0)  # made after: SB3 draws from global generators
+    other = make(0)  # made after training, because SB3 draws from global generators
     _train(other)
     must(not _same(before, _weights(one)), "training changes the weights")
     must(_same(_weights(one), _weights(other)), "the same seed gives the same weights")
 
 
 def leaves_a_policy_that_sb3_loads(make: MakeAgent) -> None:
-    """The file needs nothing beside it."""
+    """Check that policy.zip loads with the SB3 class alone, without the reward function."""
     agent = make(0)
     agent.pay(_Unpicklable())
     _train(agent)
@@ -137,7 +137,7 @@ def leaves_a_policy_that_sb3_loads(make: MakeAgent) -> None:
 
 
 def goes_on_from_its_state_in_place(make: MakeAgent) -> None:
-    """A resumed run equals one that went on."""
+    """Check that an agent restored from a saved state trains on exactly as the saved one does."""
     agent, other = make(0), make(1)
     sb3 = other.sb3
     agent.pay(_Constant(1.0))
@@ -160,7 +160,7 @@ def goes_on_from_its_state_in_place(make: MakeAgent) -> None:
 
 
 def learns_from_a_new_reward_at_once(make: MakeAgent) -> None:
-    """No reward of yesterday's is learned from."""
+    """Check that after `pay` every step gets the new reward, replayed steps too."""
     agent, old, new = make(0), _Constant(-1.0), _Constant(7.0)
     agent.pay(old)
     _train(agent)
@@ -187,7 +187,7 @@ AGENT_RULES = (
 
 
 class _Constant:
-    """Pays a constant, and counts."""
+    """Pays a constant, and counts its calls and rewards."""
 
     def __init__(self, reward: float) -> None:
         self.reward, self.calls, self.rewards = reward, 0, 0
@@ -199,7 +199,7 @@ class _Constant:
 
 
 class _Unpicklable(_Constant):
-    """As a reward model may be."""
+    """Can't be pickled, like some reward models."""
 
     def __init__(self) -> None:
         super().__init__(0.0)
@@ -238,7 +238,7 @@ def _same(one: list[Array], other: list[Array]) -> bool:
 
 
 def _seed(agent: Agent, seed: int) -> None:
-    """Seed all that SB3 draws from."""
+    """Seed all generators that SB3 draws from."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  SB3 draws from it
     torch.manual_seed(seed)

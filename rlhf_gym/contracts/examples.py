@@ -1,4 +1,4 @@
-"""Queries to try teachers and stores on."""
+"""Example queries for tests of teachers and stores."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rlhf_gym.segments import Array, Origin, Segment
 
 
 def example_queries(n: int, *, box: bool = False, seed: int = 0, kind: str = "comparison") -> list[Query]:
-    """Queries with padded and whole segments, of observations of shape (4,) and nominal length 5.
+    """Make queries with whole and terminated segments, observations of shape (4,) and nominal length 5.
 
     Args:
-        n: How many.
+        n: Number of queries.
         box: Actions are vectors of two numbers rather than 0 or 1.
-        seed: Of the arrays.
-        kind: Which kind of answer they want; their numbers of options are all that it shows, in turn.
+        seed: Seed of the arrays.
+        kind: Kind of feedback; the queries go through its numbers of options in turn.
     """
     shows = find_kind(kind).options
     rng = np.random.default_rng(seed)

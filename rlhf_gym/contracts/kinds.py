@@ -14,10 +14,10 @@ from rlhf_gym.segments import Segment
 
 
 def check_kind(name: str) -> None:
-    """Hold a registered kind against every one of KIND_RULES.
+    """Check a registered kind against all KIND_RULES.
 
     Args:
-        name: Of the kind.
+        name: Name of the kind.
 
     Raises:
         AssertionError: Saying what isn't met.
@@ -27,7 +27,7 @@ def check_kind(name: str) -> None:
 
 
 def shows_a_number_of_options(name: str) -> None:
-    """At least one number, and a single option only where it is judged by itself or answered by a segment."""
+    """Check the numbers of options: at least one, and a single option only if it is judged without another."""
     kind = find_kind(name)
     shows, alone = kind.options, kind.alone or kind.made or kind.weighed is not options_of
     least = 1 if alone else 2
@@ -35,7 +35,7 @@ def shows_a_number_of_options(name: str) -> None:
 
 
 def reads_what_it_writes(name: str) -> None:
-    """Whatever may be said, a skip included."""
+    """Check that `parse` reads every answer that `text` writes, a skip included."""
     kind = find_kind(name)
     for query in _queries(name):
         for answer in (Answer.SKIP, *(said for said, _ in _errorless(query))):
@@ -45,7 +45,7 @@ def reads_what_it_writes(name: str) -> None:
 
 
 def refuses_what_is_no_answer(name: str) -> None:
-    """In one line."""
+    """Check that what is no answer is refused in one line."""
     kind = find_kind(name)
     for strange in ("", "perhaps", "null", "[0,0,0]", "[[]]", '{"segment": 1}', "9/8", "0/5"):
         refuses(lambda strange=strange: kind.parse(strange, kind.options[0]), repr(strange))  # type: ignore[misc]
@@ -53,7 +53,7 @@ def refuses_what_is_no_answer(name: str) -> None:
 
 
 def refuses_answers_to_other_numbers_of_options(name: str) -> None:
-    """Where a query may show several numbers of them, and the answer names them."""
+    """Check that an answer for one number of options is refused for another."""
     kind = find_kind(name)
     if kind.made:
         return
@@ -63,7 +63,7 @@ def refuses_answers_to_other_numbers_of_options(name: str) -> None:
 
 
 def makes_choices_among_what_was_shown(name: str) -> None:
-    """With targets that are probabilities, and in the query's own group."""
+    """Check that choices are among segments shown or made, with probabilities as targets and the query as group."""
     for query, before in _after_others(name):
         for answer, worth in _errorless(query):
             preference = Preference(query, answer)
@@ -82,7 +82,7 @@ def makes_choices_among_what_was_shown(name: str) -> None:
 
 
 def chooses_what_is_worth_most(name: str) -> None:
-    """As an errorless teacher does."""
+    """Check that an errorless teacher's answers choose the segments that are worth most."""
     kind = find_kind(name)
     if kind.made:
         return _chooses_what_is_made(name)
@@ -99,7 +99,7 @@ def chooses_what_is_worth_most(name: str) -> None:
 
 
 def ties_what_is_worth_the_same(name: str) -> None:
-    """Or a constant reward would be told as a preference."""
+    """Check that options of equal worth get equal targets, or a constant reward would look like a preference."""
     kind = find_kind(name)
     if kind.made or kind.weighed is not options_of:
         return
@@ -131,7 +131,7 @@ def _weighed(preference: Preference) -> list[Segment]:
 
 
 def _worths(options: int) -> list[list[float]]:
-    """Worth of options, first all different, then with ties; of one, by which share of others it is above."""
+    """List worths of options, first all different, then with ties; of one option, the share of others worth less."""
     rng = np.random.default_rng(options)
     if options == 1:
         return [[place] for place in (0.0, 0.3, 0.5, 0.99, 1.0)]
@@ -140,7 +140,7 @@ def _worths(options: int) -> list[list[float]]:
 
 
 def _errorless(query: Query) -> list[tuple[Said, list[float]]]:
-    """What an errorless teacher says, with the worth that it says it for."""
+    """List an errorless teacher's answers to a query, each with the worths that it answers."""
     kind = find_kind(query.kind)
     if kind.made:
         return [(Shown(option), []) for option in query.options]
@@ -151,7 +151,7 @@ def _errorless(query: Query) -> list[tuple[Said, list[float]]]:
 
 
 def _after_others(name: str) -> list[tuple[Query, list[Preference]]]:
-    """Queries, each with what was said before where that matters: a segment on every level."""
+    """List queries, each with earlier preferences if its kind needs them: a segment on every level."""
     kind, queries = find_kind(name), _queries(name)
     if not kind.alone:
         return [(query, []) for query in queries]
@@ -160,7 +160,7 @@ def _after_others(name: str) -> list[tuple[Query, list[Preference]]]:
 
 
 def _place(preference: Preference) -> float:
-    """Where a rated segment's level is, from 0 to 1, in the middle of those that have it."""
+    """Find a rated segment's place between 0 and 1, the middle of its level's share."""
     assert isinstance(preference.answer, Level)  # noqa: S101
     return (preference.answer.level - 0.5) / preference.answer.of
 
@@ -174,5 +174,5 @@ def _chooses_what_is_made(name: str) -> None:
 
 
 def _bits(segment: Segment) -> str:
-    """Bring a segment to a form that can be compared."""
+    """Write a segment as text that can be compared."""
     return repr(content(segment))

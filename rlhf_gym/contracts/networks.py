@@ -1,4 +1,4 @@
-"""What a reward network has to hold to: run :func:`check_network` over one of your own."""
+"""The contract of reward networks: run :func:`check_network` on one of your own."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.rewards.networks import Network
 
 MakeEnsemble = Callable[..., Ensemble]
-"""(seed=0) -> three members that see seven numbers."""
+"""(seed=0) -> ensemble of MEMBERS members with SIZE inputs."""
 SIZE, MEMBERS = 7, 3
 
 
 def check_network(network: str | Network, **options: Any) -> None:
-    """Hold a reward network against every one of NETWORK_RULES.
+    """Check a reward network against all NETWORK_RULES.
 
     Args:
         network: A registered name, `module:function`, or the function D -> module itself.
-        **options: Its own.
+        **options: Options of the network.
 
     Raises:
         AssertionError: Saying what isn't met.
@@ -46,7 +46,7 @@ def _inputs(*lead: int, seed: int = 0) -> Tensor:
 
 
 def gives_one_reward_a_step(make: MakeEnsemble) -> None:
-    """Whatever axes stand before the features; in float32."""
+    """Check that inputs of shape (..., D) give finite float32 rewards of shape (M, ...)."""
     ensemble = make()
     for lead in ((1,), (5,), (2, 3), (0,)):
         rewards = ensemble(_inputs(*lead))
@@ -56,7 +56,7 @@ def gives_one_reward_a_step(make: MakeEnsemble) -> None:
 
 
 def rewards_a_step_for_itself(make: MakeEnsemble) -> None:
-    """And not for the batch it is in, nor for how that is laid out."""
+    """Check that a step's reward doesn't depend on the other steps of its batch, nor on the batch's shape."""
     ensemble, inputs = make(), _inputs(6)
     together = ensemble(inputs)
     alone = torch.cat([ensemble(inputs[i : i + 1]) for i in range(6)], dim=1)
@@ -67,7 +67,7 @@ def rewards_a_step_for_itself(make: MakeEnsemble) -> None:
 
 
 def can_be_learned(make: MakeEnsemble) -> None:
-    """Rewards follow parameters, smoothly."""
+    """Check that rewards have finite gradients by float32 parameters, not all of them 0."""
     ensemble = make()
     parameters = [parameter for parameter in ensemble.parameters() if parameter.requires_grad]
     rewards = ensemble(_inputs(8))
@@ -80,7 +80,7 @@ def can_be_learned(make: MakeEnsemble) -> None:
 
 
 def has_members_of_its_own_seed(make: MakeEnsemble) -> None:
-    """Disagreement of members that start alike would mean nothing."""
+    """Check that members start apart, by their seed alone; alike, their disagreement would mean nothing."""
     before, inputs = torch.get_rng_state(), _inputs(8)
     one, again, other = make(seed=1)(inputs), make(seed=1)(inputs), make(seed=2)(inputs)
     must(torch.equal(torch.get_rng_state(), before), "torch's global generator is left as it was")
@@ -90,7 +90,7 @@ def has_members_of_its_own_seed(make: MakeEnsemble) -> None:
 
 
 def has_independent_members(make: MakeEnsemble) -> None:
-    """What one learns changes no other."""
+    """Check that a gradient step for one member changes no other."""
     ensemble, inputs = make(), _inputs(8)
     before = ensemble(inputs).detach()
     parameters = [parameter for parameter in ensemble.parameters() if parameter.requires_grad]
@@ -105,14 +105,14 @@ def has_independent_members(make: MakeEnsemble) -> None:
 
 
 def decays_parameters_of_its_own(make: MakeEnsemble) -> None:
-    """Weight decay shrinks nothing but what is learned."""
+    """Check that weight decay shrinks trainable parameters only."""
     ensemble = make()
     known = {id(parameter) for parameter in ensemble.parameters() if parameter.requires_grad}
     must(all(id(parameter) in known for parameter in ensemble.decaying), "what decays is learned")
 
 
 def pays_what_it_computes(make: MakeEnsemble) -> None:
-    """As it was when the function was made."""
+    """Check that `numpy_function` gives the members' rewards as they were when it was made."""
     ensemble, inputs = make(), _inputs(8).numpy()
     pay = ensemble.numpy_function()
     with torch.no_grad():
@@ -128,7 +128,7 @@ def pays_what_it_computes(make: MakeEnsemble) -> None:
 
 
 def comes_back_from_disk(network: str | Network, options: dict[str, Any]) -> None:
-    """Bit for bit."""
+    """Check that a saved model is loaded with the same weights and rewards, bit for bit."""
     spaces_given = spaces.Box(-np.inf, np.inf, (SIZE - 2,)), spaces.Discrete(2)
     model = RewardModel(*spaces_given, network=network, seed=3, **options)
     with tempfile.TemporaryDirectory() as place:

@@ -1,4 +1,4 @@
-"""What a query scheme has to hold to: run :func:`check_scheme` over one of your own."""
+"""The contract of query schemes: run :func:`check_scheme` on one of your own."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rlhf_gym.segments import Array, Ending, Origin, Trajectory
 
 
 def check_scheme(scheme: Scheme) -> None:
-    """Check what chooses among candidates, on such as the loop passes.
+    """Check a query scheme on candidates such as the training loop passes.
 
-    One member and several, pairs and more, some candidates and no more than are to be chosen, with queries asked before
-    and without.
+    They have one ensemble member or several, two options or more, queries asked before or none; some or all of the
+    candidates have to be chosen.
 
     Args:
-        scheme: What a registered factory returns.
+        scheme: As a registered factory returns it.
 
     Raises:
         AssertionError: Naming the rule that is broken.
@@ -36,7 +36,7 @@ def check_scheme(scheme: Scheme) -> None:
         after = [candidates.windows, candidates.scores, candidates.features]
         must(all(map(np.array_equal, before, after)), "what is given is not changed")
         must((chosen == _indices(scheme, candidates, n)).all(), "the same generator chooses the same")
-    for extreme in (_candidates(2, 2, size=1e6), _candidates(3, 3, size=0.0)):  # to the last bit
+    for extreme in (_candidates(2, 2, size=1e6), _candidates(3, 3, size=0.0)):  # certain to the last bit; indifferent
         must(len(set(_indices(scheme, extreme, 4).tolist())) == 4, "members certain of all or nothing are chosen among")
 
 
@@ -60,7 +60,7 @@ def _indices(scheme: Scheme, candidates: Candidates, n: int) -> Array:
 
 
 def _candidates(members: int, options: int, *, size: float = 1.0, asked: int = 0) -> Candidates:
-    """Of episodes of float32, as environments give them, scored by linear members."""
+    """Sample candidates from float32 episodes, as environments give them, scored by linear members."""
     rng = np.random.default_rng(members)
     ends = (Ending.TERMINATED, Ending.TRUNCATED, Ending.UNFINISHED)
     episodes = [

@@ -13,7 +13,7 @@ from rlhf_gym.store.preference_store import PreferenceStore
 
 
 def check_store(make: Callable[[], PreferenceStore]) -> None:
-    """Hold a preference store against every one of STORE_RULES.
+    """Check a preference store against all STORE_RULES.
 
     Args:
         make: Opens an empty store; called for each rule.
@@ -27,7 +27,7 @@ def check_store(make: Callable[[], PreferenceStore]) -> None:
 
 
 def keeps_queries_bit_for_bit(store: PreferenceStore) -> None:
-    """Whatever the actions are, with and without an origin."""
+    """Check that queries come back bit for bit, whatever their actions, with and without an origin."""
     queries = example_queries(3, seed=1) + example_queries(3, box=True, seed=2)
     store.post(queries)
     kept = store.pending()
@@ -35,7 +35,7 @@ def keeps_queries_bit_for_bit(store: PreferenceStore) -> None:
 
 
 def tells_who_holds_a_query_and_what_stands(store: PreferenceStore) -> None:
-    """A lease that ran out holds nothing; an answer that was taken back doesn't stand."""
+    """Check `holders`, without leases that ran out, and `standing`, without answers that were taken back."""
     store.post(example_queries(2))
     store.claim("a", n=1)
     store.claim("b", n=1, lease=-1)
@@ -48,7 +48,7 @@ def tells_who_holds_a_query_and_what_stands(store: PreferenceStore) -> None:
 
 
 def hands_out_the_oldest_open_queries(store: PreferenceStore) -> None:
-    """What has been answered, or skipped, isn't pending."""
+    """Check that `pending` gives the oldest first, without what was answered or skipped."""
     store.post(example_queries(4))
     store.record_all(["0-0", "0-2"], [Answer.SKIP, Answer.LEFT], teacher="a")
     must([q.id for q in store.pending()] == ["0-1", "0-3"], "pending gives the queries without an answer")
@@ -56,7 +56,7 @@ def hands_out_the_oldest_open_queries(store: PreferenceStore) -> None:
 
 
 def keeps_answers_in_their_order(store: PreferenceStore) -> None:
-    """With all that is known about them."""
+    """Check that `preferences` gives answers in order of recording, with all that is known about them."""
     queries = example_queries(3)
     store.post(queries)
     store.record("0-2", Answer.TIE, teacher="a", shown_at=1.25, answered_at=2.5)
@@ -68,7 +68,7 @@ def keeps_answers_in_their_order(store: PreferenceStore) -> None:
 
 
 def counts_what_a_person_said_last(store: PreferenceStore) -> None:
-    """Two people may differ, and both count."""
+    """Check that each person's last answer counts, and that two people's answers both count."""
     store.post(example_queries(1))
     for who, answer in (("a", Answer.LEFT), ("b", Answer.TIE), ("a", Answer.RIGHT)):
         store.record("0-0", answer, teacher=who)
@@ -77,7 +77,7 @@ def counts_what_a_person_said_last(store: PreferenceStore) -> None:
 
 
 def takes_back_an_answer(store: PreferenceStore) -> None:
-    """And can be told again."""
+    """Check that a query whose answer is withdrawn is pending again, and can be answered again."""
     store.post(example_queries(1))
     store.record("0-0", Answer.LEFT, teacher="a")
     store.record("0-0", None, teacher="a")
@@ -87,7 +87,7 @@ def takes_back_an_answer(store: PreferenceStore) -> None:
 
 
 def counts_labels_ties_and_skips(store: PreferenceStore) -> None:
-    """A skip is asked and no label; a tie is a label."""
+    """Check `counts`: a skip counts as asked but is no label; a tie is a label."""
     store.post(example_queries(5))
     answers = [Answer.LEFT, Answer.TIE, Answer.SKIP, Answer.RIGHT]
     store.record_all([f"0-{i}" for i in range(4)], answers, teacher="a")
@@ -98,7 +98,7 @@ def counts_labels_ties_and_skips(store: PreferenceStore) -> None:
 
 
 def refuses_a_query_posted_twice(store: PreferenceStore) -> None:
-    """All of what is posted with it, too."""
+    """Check that a query posted twice is refused with all that are posted with it."""
     first, second, third = example_queries(3)
     store.post([first])
     for batch in ([second, replace(third, id="0-0")], [second, replace(third, id="0-1")]):
@@ -108,7 +108,7 @@ def refuses_a_query_posted_twice(store: PreferenceStore) -> None:
 
 
 def refuses_an_answer_to_an_unknown_query(store: PreferenceStore) -> None:
-    """All of what is recorded with it, too."""
+    """Check that an answer to an unknown query is refused with all that are recorded with it."""
     store.post(example_queries(1))
     both = [Answer.LEFT, Answer.LEFT]
     refuses(lambda: store.record_all(["0-0", "nobody's"], both, teacher="a"), "an answer to no query")
@@ -117,7 +117,7 @@ def refuses_an_answer_to_an_unknown_query(store: PreferenceStore) -> None:
 
 
 def leases_a_query_to_one_person(store: PreferenceStore) -> None:
-    """The oldest that nobody holds; a person who asks again gets what they hold already."""
+    """Check that `claim` gives a person what they hold already, then the oldest queries that nobody holds."""
     store.post(example_queries(4))
     first, second = store.claim("a", n=2), store.claim("b")
     must(_ids(first) == ["0-0", "0-1"] and _ids(second) == ["0-2"], "nobody is given what another holds")
@@ -129,7 +129,7 @@ def leases_a_query_to_one_person(store: PreferenceStore) -> None:
 
 
 def ends_a_lease(store: PreferenceStore) -> None:
-    """When its time is over, or when it is given back."""
+    """Check that a lease ends when its time is over, or when it is released."""
     store.post(example_queries(3))
     store.claim("a", lease=0)
     must(_ids(store.claim("b", n=2)) == ["0-0", "0-1"], "a lease of no time has run out when the next person asks")
@@ -140,7 +140,7 @@ def ends_a_lease(store: PreferenceStore) -> None:
 
 
 def renews_a_lease(store: PreferenceStore) -> None:
-    """Whosever it is, unless it has run out."""
+    """Check that `renew` renews a lease, whoever holds it, unless it has run out."""
     store.post(example_queries(2))
     store.claim("a", n=2)
     store.renew("0-0", lease=0)
@@ -150,7 +150,7 @@ def renews_a_lease(store: PreferenceStore) -> None:
 
 
 def counts_both_who_answered_after_a_lease_ran_out(store: PreferenceStore) -> None:
-    """And once what one person sent twice."""
+    """Check that both people's answers count, and that an answer sent twice counts once."""
     store.post(example_queries(1))
     store.claim("slow", lease=0)
     store.claim("quick")
@@ -164,7 +164,7 @@ def counts_both_who_answered_after_a_lease_ran_out(store: PreferenceStore) -> No
 
 
 def hands_an_undone_query_back(store: PreferenceStore) -> None:
-    """To the person who undid it, unless another has it by now."""
+    """Check that an undone query goes to the person who undid it, unless another holds it by now."""
     store.post(example_queries(2))
     must(store.last_answered("a") is None, "who has said nothing has nothing to undo")
     store.record_all(["0-1", "0-0"], [Answer.LEFT, Answer.TIE], teacher="a")
@@ -183,7 +183,7 @@ def hands_an_undone_query_back(store: PreferenceStore) -> None:
 
 
 def hands_a_query_to_as_many_people_as_it_wants(store: PreferenceStore) -> None:
-    """Each once; answering, giving back and undoing change who may have it."""
+    """Check that each person gets a query once, and that answering, releasing and undoing change who may have it."""
     store.post(example_queries(1), people=2)
     store.post(example_queries(1, seed=1))
     must([store.wanted("0-0"), store.wanted("1-0")] == [2, 1], "wanted is how many people are to answer")
@@ -205,7 +205,7 @@ def hands_a_query_to_as_many_people_as_it_wants(store: PreferenceStore) -> None:
 
 
 def undoing_takes_no_ones_place(store: PreferenceStore) -> None:
-    """When others have all of them by now."""
+    """Check that undoing reserves nothing if others fill all places of the query by now."""
     store.post(example_queries(1), people=2)
     store.record("0-0", Answer.LEFT, teacher="a")
     store.claim("b")
@@ -215,7 +215,7 @@ def undoing_takes_no_ones_place(store: PreferenceStore) -> None:
 
 
 def drops_what_nobody_answered(store: PreferenceStore) -> None:
-    """An answer that comes all the same is kept."""
+    """Check that `drop` withdraws unanswered queries, and that an answer which comes later is kept."""
     store.post(example_queries(4))
     store.record_all(["0-0", "0-1"], [Answer.LEFT, Answer.LEFT], teacher="a")
     store.record("0-1", None, teacher="a")
@@ -229,7 +229,7 @@ def drops_what_nobody_answered(store: PreferenceStore) -> None:
 
 
 def drops_nothing_that_somebody_looks_at(store: PreferenceStore) -> None:
-    """Or their answer would come on top of that to the query which takes its place."""
+    """Check that `drop` spares a held query, or its answer would count on top of that to the query that replaces it."""
     store.post(example_queries(2))
     store.post(example_queries(1, seed=1), people=2)
     store.claim("gone", n=3, lease=0)
@@ -250,7 +250,7 @@ def drops_nothing_that_somebody_looks_at(store: PreferenceStore) -> None:
 
 
 def remembers_everything_said(store: PreferenceStore) -> None:
-    """Withdrawals too, in order."""
+    """Check that `history` gives all answers in order, withdrawals included."""
     store.post(example_queries(2))
     store.record("0-1", Answer.LEFT, teacher="a", shown_at=1.0, answered_at=2.0)
     store.record("0-0", Answer.SKIP, teacher="b", answered_at=1.0)
@@ -270,7 +270,7 @@ def remembers_everything_said(store: PreferenceStore) -> None:
 
 
 def takes_preferences_over(store: PreferenceStore) -> None:
-    """From elsewhere: what is there already once, and nothing at all if some of it contradicts what is there."""
+    """Check that `add` keeps what is there already once, and adds nothing if one preference contradicts the store."""
     queries = example_queries(3)
     preferences = [Preference(q, Answer.LEFT, who, 1.25, 2.5) for q in queries for who in ("a", "b")]
     store.post(queries[:1])
@@ -301,7 +301,7 @@ def _answer(query: Query) -> Said:
 
 
 def keeps_every_kind_of_query_and_answer(store: PreferenceStore) -> None:
-    """Rankings as well as comparisons."""
+    """Check that queries and answers of every registered kind come back as they were."""
     queries = [query for seed, kind in enumerate(KINDS) for query in example_queries(6, seed=seed, kind=kind)]
     store.post(queries)
     answers = [_answer(query) for query in queries]
@@ -318,7 +318,7 @@ def keeps_every_kind_of_query_and_answer(store: PreferenceStore) -> None:
 
 
 def refuses_answers_of_another_kind(store: PreferenceStore) -> None:
-    """All of what is recorded, or added, with them too."""
+    """Check that answers of another kind are refused with all that are recorded, or added, with them."""
     comparison, [ranking] = example_queries(2), example_queries(1, seed=1, kind="ranking")
     store.post([*comparison, ranking])
     both: list[Said] = [Answer.LEFT, Ranking(((0,), (1,), (2,)))]
@@ -332,7 +332,7 @@ def refuses_answers_of_another_kind(store: PreferenceStore) -> None:
 
 
 def keeps_what_queries_share(store: PreferenceStore) -> None:
-    """Segments that differ in anything at all are two."""
+    """Check that queries that share segments come back bit for bit; segments that differ in anything are two."""
     query, other = example_queries(2)
     left, right = query.options
     paid = replace(left, rewards=left.rewards + 1)
@@ -350,7 +350,7 @@ def keeps_what_queries_share(store: PreferenceStore) -> None:
 
 
 def tells_what_is_new(store: PreferenceStore) -> None:
-    """So that a reader needn't read everything again."""
+    """Check that a reader can look up new answers and open ids without reading everything again."""
     store.post(example_queries(4))
     store.record_all(["0-2", "0-0"], [Answer.TIE, Answer.LEFT], teacher="a")
     said = store.answers_since()
@@ -369,7 +369,7 @@ def tells_what_is_new(store: PreferenceStore) -> None:
 
 
 def hands_out_the_kinds_that_can_be_shown(store: PreferenceStore) -> None:
-    """To a face that can't show all of them."""
+    """Check that claims, last answers and counts can be restricted to kinds that an interface shows."""
     store.post([*example_queries(1, kind="ranking"), *example_queries(2, seed=1)])
     given = _ids(store.claim("a", n=9, kinds=["comparison"]))
     must(given == ["1-0", "1-1"], "rankings aren't given where they can't be shown")
@@ -382,7 +382,7 @@ def hands_out_the_kinds_that_can_be_shown(store: PreferenceStore) -> None:
 
 
 def refuses_to_look_up_an_unknown_query(store: PreferenceStore) -> None:
-    """Or to drop it, with all that is dropped with it."""
+    """Check that unknown queries can't be looked up or dropped, and that numbers below 1 are refused."""
     store.post(example_queries(1))
     refuses(lambda: store.query("nobody's"), "an unknown query")
     refuses(lambda: store.drop(["0-0", "nobody's"]), "dropping no query")

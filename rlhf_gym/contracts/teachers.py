@@ -12,19 +12,19 @@ from rlhf_gym.registry import KINDS
 from rlhf_gym.teachers.several import Open, Reply, Several
 from rlhf_gym.teachers.teacher import Teacher
 
-MOST = 1000  # teachers that several may be
+MOST = 1000  # most teachers behind one name
 
 MakeTeacher = Callable[[], Teacher]
-"""Returns the same teacher anew, as if it had never been asked."""
+"""Makes the same teacher again, as if it had never been asked."""
 
 
 def check_teacher(make: MakeTeacher, queries: Sequence[Query] | None = None) -> None:
-    """Hold a teacher against every one of TEACHER_RULES, and of SEVERAL_RULES if they are several.
+    """Check a teacher against all TEACHER_RULES, and SEVERAL_RULES if it is a :class:`rlhf_gym.teachers.Several`.
 
     Args:
-        make: Returns the same teacher anew.
+        make: Makes the same teacher again.
         queries: At least two to ask, such as :func:`example_queries` of the one kind that the teacher is for; None asks
-            every kind that it says it answers, but for those to which the answer is a segment that it makes.
+            every kind in its `kinds`, or if that is None, every kind whose answer isn't a segment that it makes.
 
     Raises:
         AssertionError: Saying what isn't met.
@@ -38,13 +38,13 @@ def check_teacher(make: MakeTeacher, queries: Sequence[Query] | None = None) -> 
 
 
 def has_a_name(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """The store writes down who answered."""
+    """Check that a teacher has a name, which the store keeps with its answers."""
     name = make().name
     must(isinstance(name, str) and name != "", f"a teacher has a name, not {name!r}")
 
 
 def answers_each_query_once(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """N queries, N answers."""
+    """Check that N queries get a list of N answers."""
     answers = make().answer(queries)
     must(
         isinstance(answers, list) and all(isinstance(a, Said) for a in answers),
@@ -54,7 +54,7 @@ def answers_each_query_once(make: MakeTeacher, queries: Sequence[Query]) -> None
 
 
 def answers_by_the_kind_of_the_query(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """Or the store refuses it."""
+    """Check that each answer is of its query's kind, or the store would refuse it."""
     for query, answer in zip(queries, make().answer(queries), strict=True):
         try:
             answer_text(answer, kind=query.kind, options=len(query.options), query_id=query.id)
@@ -63,24 +63,24 @@ def answers_by_the_kind_of_the_query(make: MakeTeacher, queries: Sequence[Query]
 
 
 def answers_nothing_to_no_queries(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """A round may ask nothing."""
+    """Check that no queries get no answers, because a round may ask nothing."""
     must(make().answer([]) == [], "no queries get no answers, []")
 
 
 def answers_alike_when_made_anew(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """Runs can be repeated."""
+    """Check that the same teacher made twice gives the same answers, so that runs can be repeated."""
     must(make().answer(queries) == make().answer(queries), "the same teacher made twice gives the same answers")
 
 
 def answers_alike_in_any_batch(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """How many are asked at once is nothing to the teacher."""
+    """Check that answers don't depend on how many queries are asked at once."""
     at_once, teacher = make().answer(queries), make()
     one_by_one = [answer for query in queries for answer in teacher.answer([query])]
     must(at_once == one_by_one, "queries asked one by one get the answers they get all at once")
 
 
 def goes_on_from_its_state(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """A resumed run equals one that went on."""
+    """Check that a teacher restored from a saved state answers as the saved one does."""
     one, other = make(), make()
     one.answer(queries)
     other.restore_state(json.loads(json.dumps(one.save_state())))
@@ -88,14 +88,14 @@ def goes_on_from_its_state(make: MakeTeacher, queries: Sequence[Query]) -> None:
 
 
 def leaves_queries_as_they_were(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """Others look at the same arrays."""
+    """Check that answering changes nothing in a query, because others use the same arrays."""
     before = [content(*query.options) for query in queries]
     make().answer(queries)
     must(before == [content(*query.options) for query in queries], "answering changes nothing in a query")
 
 
 def replies_under_names_as_often_as_wanted(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """Of several teachers each query gets one answer each of as many as it wants, and in the order of the queries."""
+    """Check that each query gets as many replies as it wants, in the order of the queries, each under another name."""
     teachers = several(make)
     for wanted in {1, teachers.each}:
         replies = teachers.replies([Open(query, wanted) for query in queries])
@@ -114,7 +114,7 @@ def replies_under_names_as_often_as_wanted(make: MakeTeacher, queries: Sequence[
 
 
 def asks_others_than_those_who_answered(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """Also where the teachers are made anew, and know nothing of it: a run that was interrupted goes on."""
+    """Check that missing answers come from other teachers, even if all are made again, as in a resumed run."""
     by: dict[str, list[str]] = {query.id: [] for query in queries}
     for _ in range(several(make).each):
         for query, who, _answer in several(make).replies([Open(query, 1, by[query.id]) for query in queries]):
@@ -127,7 +127,7 @@ def asks_others_than_those_who_answered(make: MakeTeacher, queries: Sequence[Que
 
 
 def leaves_a_query_alone_that_everybody_answered(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """Rather than to ask anybody twice."""
+    """Check that a query gets no further reply once every teacher has answered it."""
     everybody: set[str] = set()
     for _ in range(MOST):
         new = {reply.who for reply in several(make).replies([Open(queries[0], 1, everybody)])}
@@ -139,7 +139,7 @@ def leaves_a_query_alone_that_everybody_answered(make: MakeTeacher, queries: Seq
 
 
 def replies_by_the_kind_of_the_query(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """All of them, and not the first alone."""
+    """Check that every reply is of its query's kind, not only the first."""
     for query, who, answer in _all(make, queries):
         try:
             answer_text(answer, kind=query.kind, options=len(query.options), query_id=query.id)
@@ -148,7 +148,7 @@ def replies_by_the_kind_of_the_query(make: MakeTeacher, queries: Sequence[Query]
 
 
 def replies_alike_when_made_anew_and_in_any_batch(make: MakeTeacher, queries: Sequence[Query]) -> None:
-    """The same ones are asked, and say the same."""
+    """Check that the same teachers give the same replies when made twice, and in any batch."""
     at_once, teachers = _all(make, queries), several(make)
     must(at_once == _all(make, queries), "the same teachers made twice give the same replies")
     one_by_one = [reply for query in queries for reply in teachers.replies([Open(query, teachers.each)])]
@@ -156,7 +156,7 @@ def replies_alike_when_made_anew_and_in_any_batch(make: MakeTeacher, queries: Se
 
 
 def several(make: MakeTeacher) -> Several:
-    """Make several teachers."""
+    """Make a teacher and check that it is :class:`rlhf_gym.teachers.Several`."""
     teachers = make()
     must(isinstance(teachers, Several), f"{type(teachers).__name__} is Several")
     assert isinstance(teachers, Several)  # noqa: S101
@@ -185,4 +185,4 @@ SEVERAL_RULES = (
     replies_by_the_kind_of_the_query,
     replies_alike_when_made_anew_and_in_any_batch,
 )
-"""What several teachers behind one name (:class:`rlhf_gym.teachers.Several`) must do as well."""
+"""Further rules for several teachers behind one name (:class:`rlhf_gym.teachers.Several`)."""

@@ -1,4 +1,4 @@
-"""From the setting `feedback.demonstrator` to what is shown."""
+"""Making of the demonstrator that the setting `feedback.demonstrator` names."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rlhf_gym.teachers import Shows
 
 
 def find_demonstrator(place: str, origin: Origin, *, length: int, corrects: bool, rng: np.random.Generator) -> Shows:
-    """Find what a teacher shows, and hold it against the environment that it shall be shown in.
+    """Make a demonstrator, and check that it fits the environment.
 
     Args:
         place: A run directory; a file with a policy, of a run or of Stable-Baselines3's `save`, whose pickled parts are
             run; a file of :func:`rlhf_gym.envs.save_trajectories`; or `minari:ID`, a Minari dataset on this machine.
         origin: The environment; its seed isn't used.
         length: Steps of a segment.
-        corrects: Whether it will be asked to go on from a given state, which a recording can't.
-        rng: Draws what is random.
+        corrects: Whether it has to go on from a given state, which a recording can't.
+        rng: Draws seeds and windows.
 
     Raises:
         BadInput: If there is none, it can't be read, or it is of another environment.

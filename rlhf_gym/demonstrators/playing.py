@@ -1,4 +1,4 @@
-"""A policy that plays before the learner: whole episodes of its own, or on from where another one was."""
+"""Demonstrations and corrections by a policy, which plays its own episodes or goes on from a given state."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Act = Callable[[Array], Array]
 
 
 def playing(act: Act, origin: Origin, *, rng: np.random.Generator) -> Shows:
-    """Show what a policy does.
+    """Make a demonstrator of a policy.
 
-    As a demonstration it plays a new episode each time, of which a window is cut at random, as queries are. A query of
-    one option is corrected: the policy goes on from the state in which the option starts, for as long as that lasts, or
-    until the episode ends. Whether that is worth more is for the teacher to judge.
+    For a demonstration the policy plays a new episode, from which a window is cut at random, as for queries. A query of
+    one option is corrected: the policy goes on from the state in which the option starts, for the option's length or
+    until the episode ends. The teacher judges whether that is better.
 
     Args:
         act: The policy.
@@ -47,16 +47,16 @@ def playing(act: Act, origin: Origin, *, rng: np.random.Generator) -> Shows:
 
 
 def play_from(env: gymnasium.Env[Any, Any], observation: Array, act: Act, *, steps: int | None = None) -> Trajectory:
-    """Play on in an environment.
+    """Play on in the episode of an environment.
 
     Args:
         env: With an episode under way.
-        observation: Its latest one, shape (*obs).
+        observation: Its latest observation, shape (*obs).
         act: The policy.
-        steps: At most how many; None plays until the episode ends.
+        steps: Most steps to play; None plays until the episode ends.
 
     Returns:
-        What was done, of the dtypes that a recorder keeps; it has no origin.
+        The steps played, in the dtypes that a recorder keeps, without an origin.
     """
     seen: list[Array] = [np.array(observation)]
     actions: list[Array] = []

@@ -1,4 +1,4 @@
-"""A policy that a setting names by its file, held against the environment of the run."""
+"""Loading of a policy that a setting names, checked against the environment of the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def policy_file(place: str, *, setting: str) -> Path | None:
         setting: The setting that names it.
 
     Raises:
-        BadInput: If nothing is there, or a directory without a policy.
+        BadInput: If the place doesn't exist, or is a directory without a policy.
     """
     if place.startswith(MINARI):
         return None
@@ -40,12 +40,12 @@ def policy_file(place: str, *, setting: str) -> Path | None:
 
 
 def load_policy_for(path: Path, here: Spaces, *, whose: str) -> Actor:
-    """Load a policy; its pickled parts are run: use only one whose origin you know.
+    """Load a policy that fits the run; its pickled parts are executed: use only one whose origin you know.
 
     Args:
         path: As :func:`policy_file` found it.
         here: The run's spaces.
-        whose: Said of where it comes from.
+        whose: What to call it in an error message.
 
     Raises:
         BadInput: If it can't be read, or was learned in another environment.

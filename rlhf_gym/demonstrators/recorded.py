@@ -1,4 +1,4 @@
-"""Trajectories recorded elsewhere, windows of which are demonstrations."""
+"""Demonstrations cut from trajectories that were recorded elsewhere."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rlhf_gym.teachers import Shows
 
 
 def recorded(trajectories: Sequence[Trajectory], *, rng: np.random.Generator) -> Shows:
-    """Show windows of trajectories, each as likely as any other (:func:`rlhf_gym.segments.count_windows`).
+    """Make a demonstrator of windows of trajectories, equally likely (:func:`rlhf_gym.segments.count_windows`).
 
     Args:
         trajectories: At least one.
         rng: Draws the windows.
 
     Returns:
-        A function of a query that raises BadInput if no trajectory is as long as its segments, or if a query of one
-        option asks to go on from there.
+        A function of a query that raises BadInput if no window of its length can be cut, or if the query has one
+        option, which asks for a correction.
     """
     counts = cache(lambda length: count_windows(trajectories, length))
 

@@ -52,7 +52,7 @@ _WITH_SB3 = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs Stable-Baselines3, and so torch, when it is first asked for: a clip is drawn without them."""
+    """Import names that need Stable-Baselines3, and so torch, on first use; drawing a clip needs neither."""
     if name not in _WITH_SB3:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_WITH_SB3[name]}"), name)

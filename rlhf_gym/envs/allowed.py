@@ -1,4 +1,4 @@
-"""The spaces that can be learned in, and what to wrap an environment in that has others."""
+"""Check that an environment's spaces are supported, and suggest wrappers for others."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def _is_array(space: Any) -> bool:
 
 def _can_act(space: Any) -> bool:
     if isinstance(space, spaces.Discrete):
-        return bool(space.start == 0)  # PPO's own count starts at 0, silently
+        return bool(space.start == 0)  # SB3's PPO silently counts actions from 0
     return _is_array(space) and space.shape != () and space.is_bounded()
 
 
 def _shown(space: spaces.Space[Any]) -> str:
-    """Name a space; where one of its kind may do, as it is."""
+    """Name a space by its type, or in full if other spaces of that type are supported."""
     return str(space) if isinstance(space, spaces.Box | spaces.Discrete) else type(space).__name__
 
 

@@ -1,4 +1,4 @@
-"""Episodes played again from what segments know of them."""
+"""Replay episodes from the segments that were cut from them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rlhf_gym.segments import Array, Ending, Segment, Trajectory
 
 
 def beginnings(segments: Iterable[Segment]) -> list[Trajectory]:
-    """Play again each episode that segments were cut from, as far as one of them reaches.
+    """Replay each episode that segments were cut from, up to the end of its last segment.
 
     Args:
-        segments: Those without an origin are left out.
+        segments: Segments; those without an origin are left out.
 
     Returns:
-        One trajectory an episode, in the order in which segments name them; an episode that was gone on with in several
-        ways is several. Its ending is UNFINISHED where the episode went on after the last segment.
+        One trajectory per episode, in the order of their first segments; an episode continued in several ways gives
+        several. The ending is UNFINISHED if the episode went on after its last segment.
 
     Raises:
-        BadInput: If an environment can't be made, or doesn't do again what it did.
+        BadInput: If an environment can't be made, or doesn't replay.
     """
     kept: dict[int, list[tuple[Segment, Array]]] = {}
     for segment in segments:
@@ -40,16 +40,16 @@ def beginnings(segments: Iterable[Segment]) -> list[Trajectory]:
 
 
 def _one_goes_on(segment: Segment, actions: Array, other: Segment, others: Array) -> bool:
-    """Whether the actions of one are the first ones of the other, in the same episode."""
+    """Whether two segments are of the same episode, and the actions of one begin those of the other."""
     both = min(len(actions), len(others))
     return segment.origin == other.origin and np.array_equal(actions[:both], others[:both])
 
 
 def beginning(segment: Segment) -> Trajectory:
-    """Play again the episode of a segment, from its start to the segment's end; rewards are the environment's own.
+    """Replay a segment's episode from its start to the segment's end, with the environment's own rewards.
 
     Raises:
-        BadInput: If it has no origin, or other observations come than those stored.
+        BadInput: If it has no origin, or the replayed observations differ from the stored ones.
     """
     if (origin := segment.origin) is None:
         raise BadInput(f"{segment!r} has no origin to play it again from; record it through envs.make_vec_env")
@@ -59,7 +59,7 @@ def beginning(segment: Segment) -> Trajectory:
         seen = [np.array(env.reset(seed=origin.seed)[0])]
         for action in actions:
             observation, reward, terminated, truncated, _ = env.step(action)
-            seen.append(np.array(observation))  # a copy: an environment may hand out one array again and again
+            seen.append(np.array(observation))  # a copy: an environment may return the same array each time
             rewards.append(float(reward))
             ending = Ending.TERMINATED if terminated else Ending.TRUNCATED if truncated else Ending.UNFINISHED
     observations = np.stack(seen).astype(segment.observations.dtype)

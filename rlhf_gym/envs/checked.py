@@ -1,4 +1,4 @@
-"""The contract of an environment, checked where it is stepped: what it may hand out, and what it can't change."""
+"""Check what an environment returns at each reset and step, and copy the arrays exchanged with it."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ UNSEEDED = (
 
 @final
 class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Check what an environment hands out, and share no array with it.
+    """Check what an environment returns, and share no array with it.
 
-    Observations and infos are copies, so that a buffer which the environment fills anew changes nothing that was seen
-    before; actions are copies of the action space's own dtype, so that the same is played in training, evaluation and
-    replay, whatever a policy gives and whatever the environment does to it.
+    Observations and infos are copies, so an environment that reuses a buffer doesn't change earlier ones. Actions are
+    copies in the action space's dtype, so training, evaluation and replay play the same action, whatever dtype a policy
+    gives and whatever the environment does to it.
 
     Args:
-        env: Environment to wrap, whose spaces are those that :func:`rlhf_gym.envs.make.check_spaces` allows.
-        env_id: What messages call it.
-        step_seconds: Longest that a reset or a step may take; None waits for ever. It is honoured in the main thread of
-            a POSIX system, as soon as the environment's code returns to Python.
-        tell_unseeded: Whether to start the first episode twice, and to tell on stderr if its seed doesn't decide how.
+        env: Environment to wrap, whose spaces pass :func:`rlhf_gym.envs.make.check_spaces`.
+        env_id: Its name in error messages.
+        step_seconds: Longest time that a reset or a step may take; None waits for ever. The limit works in the main
+            thread of a POSIX system, as soon as the environment's code returns to Python.
+        tell_unseeded: Whether to start the first episode twice, and warn on stderr if its seed doesn't determine the
+            first observation.
     """
 
     def __init__(
@@ -57,14 +58,14 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]
-        """The environment's own: checking it makes it no other one."""
+        """Spec of the wrapped environment, which checking doesn't change."""
         return self.env.spec
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode.
 
         Raises:
-            BadInput: If it can't, or gives something else than an observation of its space and a dict.
+            BadInput: If it fails, takes too long, or gives anything but an observation of its space and a dict.
         """
         self._seed, self._steps = seed, 0
         before = samplers(self.env) if self._tell_unseeded else []
@@ -83,8 +84,8 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Make one step.
 
         Raises:
-            BadInput: If it can't, takes too long, or gives something else than an observation of its space, a finite
-                reward, two flags and a dict.
+            BadInput: If it fails, takes too long, or gives anything but an observation of its space, a finite reward,
+                two flags and a dict.
         """
         self._steps += 1
         came = self._call(self.env.step, np.array(action, self._acts)[()])
@@ -112,12 +113,12 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self._observed(came[0]), self._informed(came[1])
 
     def _observed(self, observation: Any) -> Array:
-        """Copy an observation, as the dtype of its space."""
+        """Copy an observation in the dtype of its space."""
         if type(observation) is np.ndarray and observation.dtype == self._dtype and observation.shape == self._shape:
             copied = observation.copy()
         else:
             copied = self._converted(observation)
-        # A sum of squares is finite only if its terms are (or very large): one cheap test for the usual case.
+        # A cheap test for the usual case: if the sum of squares is finite, so are all values.
         if self._dtype.kind == "f" and not math.isfinite(np.vdot(copied, copied)):
             self._check_finite("observation", copied)
         return copied
@@ -174,7 +175,7 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         )
 
     def _call(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """Call the environment; what it raises is told in one line, with its place."""
+        """Call the environment, and report what it raises in one line, with its place."""
         try:
             if self._seconds is None:
                 return function(*args, **named)
@@ -206,7 +207,7 @@ def _remedy(reason: str) -> str:
 
 
 def _fits(came: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
-    """Whether numbers of one dtype may be kept as another: floats are no integers, and objects are no numbers."""
+    """Whether numbers may be converted from one dtype to another; floats to integers, and objects, may not."""
     return (came.kind in "iu" and wanted.kind in "iu") or np.can_cast(came, wanted, "same_kind")
 
 

@@ -1,4 +1,4 @@
-"""Moving pictures on disk."""
+"""Write clips as animated images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMATS = (".gif", ".webp")
 
 
 def frames_per_second(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> int:
-    """Look up the environment's own speed, 30 where it names none.
+    """Look up an environment's own frame rate, or 30 if it names none.
 
     Raises:
         BadInput: If the environment can't be made.
@@ -28,7 +28,7 @@ def frames_per_second(env_id: str, env_kwargs: Mapping[str, Any] | None = None) 
 
 
 def check_format(path: Path) -> None:
-    """Refuse a clip's ending that can't be written.
+    """Refuse a file extension in which clips can't be written.
 
     Raises:
         BadInput: Naming those that can.
@@ -43,12 +43,12 @@ def write_clip(frames: Array, path: str | Path, *, fps: float, width: int = 360)
     Args:
         frames: uint8, shape (n, height, width, 3).
         path: Ends in .gif (shown everywhere) or .webp (smaller, smoother).
-        fps: Frames per second; of fast ones every second or third is left out, down to about 25 a second, which keeps
-            the speed and halves the file.
-        width: Pixels; frames are scaled to it.
+        fps: Frames per second; of fast clips only every second, third, ... frame is kept, about 25 a second at the same
+            speed, which makes the file smaller.
+        width: Width in pixels, to which frames are scaled.
 
     Raises:
-        BadInput: On no frames, an ending that can't be written, or a speed that isn't positive.
+        BadInput: On no frames, a file extension that can't be written, or `fps` that isn't positive.
     """
     path = Path(path)
     check_format(path)

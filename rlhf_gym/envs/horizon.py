@@ -1,4 +1,4 @@
-"""Episodes of one length, so that how long one lives tells nothing."""
+"""Episodes of a fixed length, so that their length carries no information."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from rlhf_gym.errors import BadInput
 class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Play every episode for exactly `horizon` steps.
 
-    Where the environment terminates, the observation freezes at the last one (so it stays as bounded as the
-    environment keeps it; stepping CartPole on would let the pole spin) and every further step pays
-    `absorbing_reward`, until the episode is truncated. One that doesn't terminate is only truncated: `make_env` sees
-    to it that MuJoCo's bodies that can fall are made like that. Closes the leak of variable horizons: without
-    terminations a constant reward teaches nothing (Kostrikov et al. 2021). When to use it: HORIZON.md, beside this
-    file.
+    When the environment terminates, the observation freezes at the last one (it stays within the environment's bounds;
+    stepping CartPole on would let the pole spin) and every further step pays `absorbing_reward`, until the episode is
+    truncated. One that doesn't terminate is only truncated: `make_env` makes MuJoCo's bodies that can fall like that.
+    This closes the leak of variable horizons: without terminations a constant reward teaches nothing (Kostrikov et al.
+    2021). HORIZON.md, beside this file, says when to use it.
 
     Args:
         env: Environment to wrap.
@@ -28,7 +27,7 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         absorbing_reward: Reward of each step after a failure.
 
     Raises:
-        BadInput: If the environment itself truncates earlier.
+        BadInput: If `horizon` is below 1, or the environment itself truncates earlier.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], horizon: int, *, absorbing_reward: float = 0.0) -> None:
@@ -47,7 +46,7 @@ class FixedHorizon(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Make one step; ``info["failed"]`` says whether it is frozen; a body that only lies still isn't."""
+        """Make one step; ``info["failed"]`` tells whether the episode is frozen, which a body lying still isn't."""
         self._steps += 1
         truncated = False
         info: dict[str, Any] = {}

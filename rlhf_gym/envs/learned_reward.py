@@ -27,7 +27,7 @@ class LearnedReward(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], reward_function: RewardFunction) -> None:
-        # Not copied: a bound method would take its whole model along.
+        # Not deep-copied, because a bound method would bring its whole model along.
         RecordConstructorArgs.__init__(self, _disable_deepcopy=True, reward_function=reward_function)
         gymnasium.Wrapper.__init__(self, env)
         self.reward_function = reward_function
@@ -117,12 +117,12 @@ class VecLearnedReward(VecEnvWrapper):
     Args:
         venv: Environments to wrap.
         reward_function: None pays the true reward.
-        scale: Factor of all that the algorithm is given; what is said of an episode's learned return is without it.
+        scale: Factor of the rewards that the algorithm gets; an episode's learned return doesn't include it.
 
     Attributes:
-        reward_function: May be replaced, at a rollout's border only: no advantage may mix two rewards.
-        zero: Subtracted from every reward paid; likewise.
-        unit: Then every reward is divided by it; likewise.
+        reward_function: May be replaced, but only between rollouts, so that no advantage mixes two rewards.
+        zero: Subtracted from every reward; may be changed likewise.
+        unit: Divides the difference; may be changed likewise.
     """
 
     def __init__(self, venv: VecEnv, reward_function: RewardFunction | None = None, *, scale: float = 1.0) -> None:
@@ -145,12 +145,12 @@ class VecLearnedReward(VecEnvWrapper):
         return self._returns.tolist()
 
     def go_on(self, observations: Array, same: Array, returns: Sequence[Sequence[float]]) -> None:
-        """Go on with episodes that were running, in place of a reset.
+        """Continue episodes that were running, instead of a reset.
 
         Args:
-            observations: The latest, shape (n_envs, *obs).
-            same: Whether each episode goes on, bool, shape (n_envs,), or else has just begun.
-            returns: What :attr:`returns_so_far` was.
+            observations: The latest observations, shape (n_envs, *obs).
+            same: Whether each episode continues, bool, shape (n_envs,); the others have just begun.
+            returns: Value of :attr:`returns_so_far` when they were interrupted.
         """
         self._observations, self._returns = observations, np.where(same, np.array(returns, np.float64), 0.0)
 
@@ -187,11 +187,11 @@ class VecLearnedReward(VecEnvWrapper):
         return observations, self._given(rewards), dones, infos
 
     def given(self, rewards: Array) -> Array:
-        """Make of a reward function's rewards what the algorithm is given: less `zero`, by `unit`, times `scale`."""
+        """Convert a reward function's rewards to those the algorithm gets: `scale` (reward - `zero`) / `unit`."""
         return self._given(self._scaled(rewards))
 
     def pay_again(self, trajectories: Sequence[Trajectory | Segment]) -> list[Array]:
-        """Compute what is paid now for steps that were made before, shape (L,) of each trajectory."""
+        """Compute the rewards that are paid now for earlier steps, shape (L,) of each trajectory."""
         if self.reward_function is None:
             return [self.given(t.rewards) for t in trajectories]
         steps = [(t.observations[:-1], t.actions, t.observations[1:], _terminated(t)) for t in trajectories]

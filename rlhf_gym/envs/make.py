@@ -1,4 +1,4 @@
-"""Environments by id: checked, seeded episode by episode."""
+"""Make environments by id, checked and with a seed for each episode."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rlhf_gym.segments import Origin, Trajectory
 class SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Reset every episode with a seed of its own, reported as ``info["episode_seed"]``.
 
-    A reset without a seed draws the next one; with it any episode can be started again, alone.
+    A reset without a seed draws the next one; given its seed, any episode can be started again by itself.
 
     Args:
         env: Environment to wrap.
@@ -49,20 +49,19 @@ class SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, {**info, "episode_seed": seed}
 
     def running(self) -> dict[str, Any]:
-        """Say, as JSON values, where its generators are, and where those of its spaces were as the episode began."""
+        """Return the state of its generator, and of its spaces' now and at the episode's start, as JSON values."""
         return {"seeds": state_of(self._rng), "spaces": samplers(self.env), "spaces_at_start": self._samplers}
 
     def go_on(self, running: Mapping[str, Any], seed: int, played: Trajectory | None) -> tuple[Any, int, bool]:
-        """Go on with an episode that another one of the kind began, by playing it again; or begin one.
+        """Continue an episode that another environment began, by replaying it, or begin the next one if it differs.
 
         Args:
-            running: What that one's :meth:`running` said.
-            seed: Of the episode.
-            played: What was recorded of it; None where it had just begun.
+            running: What :meth:`running` of that environment returned.
+            seed: Seed of the episode.
+            played: What was recorded of the episode; None if it had just begun.
 
         Returns:
-            The latest observation and the seed of the episode that is under way now, and whether it is that one; where
-            it doesn't do again what was recorded, it is the next one.
+            The latest observation, the seed of the episode now running, and whether it is the same episode.
         """
         go_to(self._rng, running["seeds"])
         go_to_samplers(self.env, running["spaces_at_start"])
@@ -77,7 +76,7 @@ class SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 class NoEnvironment(BadInput):
-    """An environment can't be made, or no further one."""
+    """An environment can't be made, or no more of them at a time."""
 
 
 def make_env(
@@ -88,27 +87,27 @@ def make_env(
     tell_unseeded: bool = False,
     **drawing: Any,
 ) -> gymnasium.Env[Any, Any]:
-    """Make one environment as `origin` describes it; its seed is for the caller to use.
+    """Make one environment as `origin` describes it; the caller resets it with the seed.
 
-    What it hands out is checked, and shared with nobody (:class:`Checked`).
+    What it returns is checked and copied (:class:`Checked`).
 
     With a fixed horizon, an environment whose constructor names `terminate_when_unhealthy` is made with False, unless
-    `env_kwargs` say otherwise: a fallen body lies there and physics goes on. Any other is frozen where it would
-    terminate (:class:`FixedHorizon`).
+    `env_kwargs` say otherwise, so that a fallen body lies there and physics goes on. Any other is frozen when it
+    terminates (:class:`FixedHorizon`).
 
     Args:
         origin: Id, keyword arguments and horizon.
         render_mode: As Gymnasium takes it.
-        step_seconds: Longest that a reset or a step may take, as :class:`Checked` honours it; None waits for ever.
-        tell_unseeded: Whether to tell on stderr if its seed doesn't decide how an episode starts.
+        step_seconds: Longest time that a reset or a step may take, as in :class:`Checked`; None waits for ever.
+        tell_unseeded: Whether to warn on stderr if the seed doesn't determine how an episode starts.
         **drawing: Further keyword arguments that change only how it is drawn (width, height).
 
     Raises:
-        BadInput: Unknown id, unsupported spaces, or a horizon out of reach; NoEnvironment if it refuses its keyword
-            arguments, or fails as it is made.
+        BadInput: On an unknown id, unsupported spaces, or a horizon out of reach; NoEnvironment if it refuses its
+            keyword arguments, or fails while it is made.
     """
     kwargs = {**origin.env_kwargs, **drawing, "render_mode": render_mode}
-    if render_mode is None:  # not every environment takes the argument, and none shall open a window while it trains
+    if render_mode is None:  # not every environment takes it, and none should open a window in training
         del kwargs["render_mode"]
     try:
         if newest := _newest_version(origin.env_id):
@@ -147,7 +146,7 @@ def make_env(
 
 
 def _reason(error: Exception) -> str:
-    """Say in one line why an environment can't be made; its own mistakes with their place."""
+    """Say in one line why an environment can't be made, with the place of errors in its own code."""
     said = " ".join(str(error).split())
     if isinstance(error, ModuleNotFoundError):
         return f"{said}; start from the folder that the module lies in, or install it"
@@ -157,7 +156,7 @@ def _reason(error: Exception) -> str:
 
 
 def _creator(env_id: str) -> Callable[..., Any] | None:
-    """Look up an id's constructor, its modules imported; None for an unknown id."""
+    """Import an id's module, and look up its constructor; None for an unknown id."""
     module, _, name = env_id.rpartition(":")
     if module:  # `module:id` is an id that the module registers when it is imported
         find_here()
@@ -172,7 +171,7 @@ def _takes(creator: Callable[..., Any] | None, argument: str) -> bool:
 
 
 def _takes_any(creator: Callable[..., Any], argument: str) -> bool:
-    """Whether a constructor may be given the argument: it names it, or takes any."""
+    """Whether a constructor takes the argument, by name or as any keyword."""
     parameters = inspect.signature(creator).parameters
     return argument in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 

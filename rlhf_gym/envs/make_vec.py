@@ -1,4 +1,4 @@
-"""Environments side by side, recorded: the one way of making them that needs Stable-Baselines3."""
+"""Make recorded environments in a vector of Stable-Baselines3, which making a single one doesn't need."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rlhf_gym.segments import Origin
 
 
 class FreshInfos(list[dict[str, Any]]):
-    """The infos of one step of all environments, of which SB3 hands out a deep copy.
+    """The infos of one step of all environments, whose deep copy copies only each dict.
 
-    It makes that copy in case an environment changes a dict it has handed out before, which takes longer than a step of
-    CartPole; dicts of their own are enough.
+    SB3 returns a deep copy in case an environment changes a dict it has returned before. A full one takes longer than a
+    step of CartPole, and copying each dict is enough.
     """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> list[dict[str, Any]]:
@@ -30,14 +30,14 @@ def make_vec_env(
     """Make environments side by side in one process, below a :class:`Recorder`.
 
     Args:
-        origin: What each of them is; its seed isn't used.
-        n_envs: How many.
+        origin: Describes each environment; its seed isn't used.
+        n_envs: Number of environments.
         memory_steps: Environment steps the recorder keeps.
         rng: Each environment draws its episodes' seeds from a child of it.
-        step_seconds: Longest that a reset or a step of one may take; None waits for ever.
+        step_seconds: Longest time that a reset or a step of one may take; None waits for ever.
 
     Raises:
-        BadInput: As :func:`make_env`; those made before are then closed.
+        BadInput: As :func:`make_env`; environments already made are then closed.
     """
     with ExitStack() as undo:
         envs = []

@@ -1,4 +1,4 @@
-"""Trajectories out of Minari datasets, and into them."""
+"""Read trajectories from Minari datasets, and write them to new ones."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ try:
 except ImportError as error:
     raise ImportError("Minari datasets need Minari: pip install 'rlhf-gym[minari]'") from error
 
-ORIGIN = "rlhf_gym_origin"  # of all episodes, but for their seeds; in the dataset's metadata
-MADE_BY = "rlhf_gym_run"  # likewise, by what run and policy they were made
+ORIGIN = "rlhf_gym_origin"  # key in a dataset's metadata: the episodes' origin, without seeds
+MADE_BY = "rlhf_gym_run"  # likewise: the run and policy that made them
 LOSSLESS = (
     {"jpeg_encoding": False} if "jpeg_encoding" in signature(minari.create_dataset_from_buffers).parameters else {}
 )
@@ -37,15 +37,15 @@ LOSSLESS = (
 def trajectories_from_minari(dataset_id: str) -> list[Trajectory]:
     """Read all episodes of a dataset that is on this machine; nothing is downloaded.
 
-    Episodes of datasets that :func:`trajectories_to_minari` made have their origins. So have those of others that were
-    recorded from a known seed, if the first of them replays here: it may have been recorded with other versions.
+    Episodes of datasets that :func:`trajectories_to_minari` made have their origins. Other episodes with a known seed
+    get one if the first of them replays here, as it may have been recorded with other versions.
 
     Args:
-        dataset_id: Such as mujoco/hopper/expert-v0.
+        dataset_id: Id of the dataset, such as mujoco/hopper/expert-v0.
 
     Raises:
-        BadInput: If it isn't there, can't be read, or holds observations or actions of a kind other than Box, or
-            Discrete actions.
+        BadInput: If it is missing, can't be read, or has observations other than Box, or actions other than Box or
+            Discrete.
     """
     try:
         dataset = minari.load_dataset(dataset_id)
@@ -87,10 +87,9 @@ def trajectories_to_minari(
 
     Args:
         trajectories: At least one, all of one environment.
-        dataset_id: Such as cartpole/expert-v0; there is no dataset of that name yet.
-        env: Their environment; None makes the one that they name.
-        made_by: By what run and policy they were made, such as JSON holds; kept in the dataset's metadata as
-            `rlhf_gym_run`.
+        dataset_id: Id of the new dataset, such as cartpole/expert-v0.
+        env: Their environment; None makes the one of their origin.
+        made_by: The run and policy that made them, as JSON values; kept in the dataset's metadata as `rlhf_gym_run`.
         **about: As `minari.create_dataset_from_buffers` takes it: author, author_email, algorithm_name, description,
             code_permalink.
 
@@ -104,7 +103,7 @@ def trajectories_to_minari(
         parse_dataset_id(dataset_id)
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore", UserWarning)  # of each thing about the dataset that isn't told
+            warnings.simplefilter("ignore", UserWarning)  # one for each field in `about` that is missing
             env = env or stack.enter_context(closing(remake_env(cast(Origin, origin))))
             dataset = minari.create_dataset_from_buffers(
                 dataset_id,
@@ -122,7 +121,7 @@ def trajectories_to_minari(
 
 
 def _origin(trajectories: Sequence[Trajectory]) -> Origin | None:
-    """Find the environment that all trajectories are of, its seed 0; None if they name none."""
+    """Return the origin that all trajectories share, with seed 0; None if they have none."""
     origins = [trajectory.origin and replace(trajectory.origin, seed=0) for trajectory in trajectories]
     if not origins:
         raise BadInput("got no trajectories to save; expected at least one")
@@ -132,7 +131,7 @@ def _origin(trajectories: Sequence[Trajectory]) -> Origin | None:
 
 
 def _describes_itself(env: Env[Any, Any]) -> bool:
-    """Whether Minari can write down how to make an environment; one that was registered as a class it can't."""
+    """Whether Minari can write an environment's spec as JSON, which fails if it was registered as a class."""
     try:
         return env.spec is not None and bool(env.spec.to_json())
     except (ValueError, TypeError):
@@ -166,7 +165,7 @@ def _trajectory(episode: Any, seed: int | None, origin: Origin | None) -> Trajec
 def _with_origins(
     trajectories: Sequence[Trajectory], seeds: Sequence[int | None], spec: EnvSpec | None
 ) -> list[Trajectory]:
-    """Add origins to those whose seed is known, if the first of them replays here."""
+    """Add origins to trajectories whose seed is known, if the first of them replays here."""
     seeded = [i for i, seed in enumerate(seeds) if seed is not None]
     if spec is None or not seeded:
         return list(trajectories)

@@ -1,4 +1,4 @@
-"""MuJoCo's warnings, kept out of files: by itself it also writes MUJOCO_LOG.TXT into the working directory."""
+"""Keep MuJoCo's warnings out of MUJOCO_LOG.TXT, which it writes to the working directory by default."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def tidy_warnings() -> None:
 
 
 def _pass_on(message: str) -> None:
-    """Print a warning, and never raise: MuJoCo, which is C, would end the process; `warnings` can be errors."""
+    """Print a warning, and never raise, as `warnings` may: an exception in MuJoCo's C code would end the process."""
     if not any(part in message for part in UNHELPFUL):
         with suppress(Exception):
             print(f"MuJoCo warns: {message}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Names of what an observation and an action hold, coordinate by coordinate."""
+"""Names of the coordinates of observations and actions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLASSIC: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "MountainCarEnv": (("position", "velocity"), ("push left", "no push", "push right")),
     "Continuous_MountainCarEnv": (("position", "velocity"), ("force",)),
 }
-"""Of Gymnasium's classic control, by class: observations, actions."""
+"""Names of observations and actions of Gymnasium's classic control, by class."""
 FREE, BALL = int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_BALL)
 SPATIAL = ("torque x", "torque y", "torque z", "force x", "force y", "force z")
 MOTION = ("rotation x", "rotation y", "rotation z", "velocity x", "velocity y", "velocity z")
@@ -47,14 +47,14 @@ def observation_names(env: gymnasium.Env[Any, Any]) -> list[str]:
 def action_names(env: gymnasium.Env[Any, Any]) -> list[str]:
     """Name each coordinate of an action, or each choice of a Discrete one.
 
-    MuJoCo's are the actuators' names, or of the joints that they move; your own may have an attribute `action_names`;
-    others without a name are `action[i]`.
+    MuJoCo's are named after the actuators, or the joints that they move; an environment of your own may have an
+    attribute `action_names`; others are `action[i]`.
 
     Args:
         env: Wrapped or not.
 
     Returns:
-        As many names as a reward model has inputs for an action: a Discrete one is seen one-hot.
+        As many names as a reward model has inputs for an action, with a Discrete one encoded one-hot.
     """
     space = env.action_space
     size = int(space.n) if isinstance(space, spaces.Discrete) else _size(space)
@@ -85,7 +85,7 @@ def _mujoco_actions(env: Any) -> list[str]:
 
 
 def _mujoco_observation(env: Any) -> list[str]:
-    """Name what a MuJoCo environment observes; nothing where its layout isn't known."""
+    """Name a MuJoCo environment's observations; empty if their layout isn't known."""
     if not isinstance(model := getattr(env, "model", None), mujoco.MjModel):
         return []
     if own := OWN.get(type(env).__name__):
@@ -99,7 +99,7 @@ def _mujoco_observation(env: Any) -> list[str]:
 
 
 def _named_parts(model: Any, *, skipped: int) -> dict[str, list[str]]:
-    """Name all that an `observation_structure` may list."""
+    """Name the coordinates of each part that an `observation_structure` may list."""
     velocities = list(_velocities(model))
     return {
         "qpos": list(_positions(model))[skipped:],
@@ -122,19 +122,19 @@ def _velocities(model: Any) -> Iterator[str]:
 
 
 def _by_joint(model: Any, parts: dict[int, tuple[str, ...]], one: tuple[str, ...]) -> Iterator[str]:
-    """Name the parts of each joint: by its type, or the one of a hinge or a slide."""
+    """Name the coordinates of each joint by `parts` of its type, or `one` for a hinge or a slide."""
     for i in range(model.njnt):
         name = model.joint(i).name or f"joint {i}"
         yield from (f"{name}{part}" for part in parts.get(int(model.jnt_type[i]), one))
 
 
 def _by_body(model: Any, what: str, parts: Sequence[str]) -> list[str]:
-    """Name something of each body but the world."""
+    """Name the coordinates of a quantity of each body except the world."""
     return [f"{what} {_body(model, i)} {part}" for i in range(1, model.nbody) for part in parts]
 
 
 def _body(model: Any, i: int) -> str:
-    """Name a body; one without a name after the nearest above it that has one."""
+    """Name a body; one without a name after its nearest ancestor that has one."""
     if name := model.body(i).name:
         return str(name)
     return f"below {_body(model, int(model.body_parentid[i]))}"
@@ -162,4 +162,4 @@ OWN: dict[str, Callable[[Any], list[str]]] = {
     "InvertedDoublePendulumEnv": _double_pendulum,
     "PusherEnv": _pusher,
 }
-"""MuJoCo environments that observe more than positions and velocities, and say so nowhere."""
+"""How to name the observations of MuJoCo environments that don't describe them by `observation_structure`."""

@@ -1,4 +1,4 @@
-"""The error where MuJoCo finds no OpenGL to draw with."""
+"""The error raised when MuJoCo finds no OpenGL to draw with."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rlhf_gym.errors import BadInput
 
 @contextmanager
 def told_without_opengl(env_id: str) -> Iterator[None]:
-    """Turn MuJoCo's error, at its import or when it draws, into one line if OpenGL is missing.
+    """Turn MuJoCo's error about missing OpenGL, at import or when drawing, into one line.
 
     Raises:
-        BadInput: Which also says what to set.
+        BadInput: Also saying what to set.
     """
     try:
         yield
     except Exception as error:
-        # Drivers and their bindings raise all sorts of things, down to None having no attribute.
+        # Drivers and their bindings raise many kinds of errors, even AttributeError on None.
         if not isinstance(error, (AttributeError, RuntimeError)) and type(error).__name__ != "FatalError":
             raise
         modules = [str(frame.f_globals.get("__name__")) + "." for frame, _ in walk_tb(error.__traceback__)]

@@ -22,8 +22,8 @@ LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 def endings(observations: Array, dones: Array, infos: list[dict[str, Any]]) -> tuple[Array, Array]:
     """Find the observations a step really led to, and which episodes ended for good.
 
-    SB3 resets in the same step: where an episode ended, the observation returned is the next episode's first one and
-    the true last one is in ``info``.
+    SB3 resets in the same step: if an episode ended, the observation returned is the next episode's first one, and the
+    ended episode's last one is in ``info``.
 
     Returns:
         Next observations, shape (n_envs, *obs), and terminated, shape (n_envs,).
@@ -38,13 +38,13 @@ def endings(observations: Array, dones: Array, infos: list[dict[str, Any]]) -> t
 
 
 class _Log:
-    """The latest steps of all environments, in arrays that are made longer when they are full."""
+    """The latest steps of all environments, in arrays that grow when they are full."""
 
     def __init__(self, venv: VecEnv, steps: int = 64) -> None:
         def room(space: spaces.Space[Any], steps: int) -> Array:
             return np.zeros((steps, venv.num_envs, *(space.shape or ())), space.dtype)
 
-        self._observations = room(venv.observation_space, steps + 1)  # the one after the last step included
+        self._observations = room(venv.observation_space, steps + 1)  # one more, for the one after the last step
         self._actions = room(venv.action_space, steps)
         self._rewards = np.zeros((steps, venv.num_envs), np.float32)  # as SB3 has them
         self._end = 0
@@ -65,21 +65,21 @@ class _Log:
         self._observations[0] = observations
 
     def add(self, actions: Array, rewards: Array, observations: Array) -> None:
-        """Actions, rewards and what was observed then: where an episode ended, the next one's first observation."""
+        """Add a step; the observation after the end of an episode is the next one's first."""
         self._actions[self._end], self._rewards[self._end] = actions, rewards
         self._end += 1
         self._observations[self._end] = observations
 
     def since(self, start: int, env: np.intp) -> tuple[Array, Array, Array]:
-        """View one environment's observations before each step from `start` on, its actions and rewards."""
+        """Return views of one environment's observations before each step from `start` on, actions and rewards."""
         steps = slice(start, self._end)
         return self._observations[steps, env], self._actions[steps, env], self._rewards[steps, env]
 
     def go_on(self, episodes: Sequence[Trajectory | None], latest: Array) -> list[int]:
-        """Begin with episodes that have been running, None for one that has just begun; gives where each begins.
+        """Begin with episodes that have been running, and return the index at which each begins.
 
         Args:
-            episodes: Of each environment.
+            episodes: Episode of each environment; None for one that has just begun.
             latest: Their latest observations, shape (n_envs, *obs).
         """
         lengths = [0 if episode is None else len(episode) for episode in episodes]
@@ -96,7 +96,7 @@ class _Log:
         return starts
 
     def make_room(self, needless: int) -> int:
-        """Drop the first `needless` steps, and double the room if that frees less than half; how many went."""
+        """Drop the first `needless` steps, double the room if that frees less than half, and return `needless`."""
         extra = 0 if needless >= len(self._rewards) // 2 else len(self._rewards)
 
         def moved(array: Array) -> Array:
@@ -115,17 +115,18 @@ class _Log:
 class Recorder(VecEnvWrapper):
     """Keep the trajectories of the most recent steps, with the true rewards.
 
-    Sits below whatever replaces the reward. Finished episodes are kept whole, the oldest dropped first as soon as the
-    others hold `memory_steps`, so memory is bounded by `memory_steps`, one episode, and the episodes still running.
+    It belongs below any wrapper that replaces the reward. Finished episodes are kept whole, and the oldest is dropped
+    once the others hold `memory_steps`, so memory is bounded by `memory_steps`, one episode, and the episodes still
+    running.
 
     Args:
         venv: Environments whose resets report ``info["episode_seed"]``.
-        origin: What each environment is; the seed is filled in for each episode.
+        origin: Describes each environment; the seed is filled in for each episode.
         memory_steps: Environment steps to keep.
 
     Attributes:
         steps: Environment steps so far, of all environments together.
-        terminations: How many episodes have terminated so far, the forgotten ones included.
+        terminations: Number of episodes terminated so far, including dropped ones.
 
     Raises:
         BadInput: If `memory_steps` isn't positive.
@@ -157,7 +158,7 @@ class Recorder(VecEnvWrapper):
         return observations
 
     def step_async(self, actions: Array) -> None:
-        """Remember the actions and pass them on, as the action space's own kind of number."""
+        """Remember the actions and pass them on, in the action space's dtype."""
         self._actions = np.array(actions, self.action_space.dtype)
         self.venv.step_async(self._actions.copy())
 
@@ -175,13 +176,13 @@ class Recorder(VecEnvWrapper):
         self._log.add(self._actions, rewards, observations)
         self._check_finite(next_observations, rewards)
         self.steps += self.num_envs
-        if next_observations is not observations:  # somewhere an episode ended
+        if next_observations is not observations:  # an episode ended
             for i in np.flatnonzero(dones):
                 ending = Ending.TERMINATED if terminated[i] else Ending.TRUNCATED
                 self._keep(self._trajectory(i, next_observations[i], ending))
                 self._starts[i] = len(self._log)
                 self._episode_seeds[i] = self.venv.reset_infos[i]["episode_seed"]
-            self._check_finite(observations, np.zeros(self.num_envs))  # of the episodes that begin
+            self._check_finite(observations, np.zeros(self.num_envs))  # the first observations of new episodes
         return observations, rewards, dones, infos
 
     def trajectories(self) -> list[Trajectory]:
@@ -194,9 +195,9 @@ class Recorder(VecEnvWrapper):
         return self._log.last_observations.copy()
 
     def running(self) -> list[dict[str, Any]]:
-        """Describe the running episodes, as JSON values: seed, steps so far, and where the generators are.
+        """Describe the running episodes, as JSON values: seed, steps so far, and states of the generators.
 
-        What was done in them comes last in :meth:`trajectories`.
+        Their steps come last in :meth:`trajectories`.
         """
         generators = self.venv.env_method("running")
         steps = (len(self._log) - self._starts).tolist()
@@ -214,14 +215,14 @@ class Recorder(VecEnvWrapper):
         """Restore what another recorder of the same environments had kept and counted, before the first reset.
 
         Args:
-            trajectories: What it kept.
-            steps: What it had counted.
-            terminations: Likewise.
-            running: The episodes that were running (:meth:`running`), which go on; None has none go on.
+            trajectories: Its :meth:`trajectories`.
+            steps: Its `steps`.
+            terminations: Its `terminations`.
+            running: Its running episodes (:meth:`running`), to be continued; None continues none.
 
         Returns:
-            Whether each environment's episode goes on, bool, shape (n_envs,). One that doesn't do again what was
-            recorded stays as unfinished, and another one begins in its place; nothing else then is as it was.
+            Whether each environment's episode continues, bool, shape (n_envs,). One whose replay differs from what was
+            recorded is kept as unfinished, and another one begins in its place; the run then goes on differently.
         """
         self.steps, self.terminations = steps, terminations
         kept = len(trajectories) - sum(one["steps"] > 0 for one in running or ())
@@ -263,7 +264,7 @@ class Recorder(VecEnvWrapper):
             self._kept -= len(self._finished.popleft())
 
     def _check_finite(self, observations: Array, rewards: Array) -> None:
-        # A sum of squares is finite only if its terms are (or very large): one cheap test for the usual case.
+        # A cheap test for the usual case: if the sums of squares are within bounds, so are all values.
         if float(np.vdot(observations, observations)) <= LARGEST and math.isfinite(np.vdot(rewards, rewards)):
             return
         for what, values in (("observation", observations), ("true reward", rewards)):

@@ -1,4 +1,4 @@
-"""Recorded trajectories by name, held against the environment of a run."""
+"""Load recorded trajectories by name, and check that they fit a run's environment."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rlhf_gym.segments import Origin, Trajectory, count_windows
 
 MINARI = "minari:"
 Spaces = tuple[Space[Any], Space[Any]]
-"""Of observations, and of actions."""
+"""Spaces of observations and of actions."""
 
 
 def load_recordings(place: str) -> list[Trajectory]:
-    """Load trajectories.
+    """Load trajectories from a file or a Minari dataset.
 
     Args:
         place: `minari:ID`, a Minari dataset on this machine, or a file of :func:`save_trajectories`.
@@ -38,16 +38,16 @@ def load_recordings(place: str) -> list[Trajectory]:
 
 
 def recordings_of(origin: Origin, place: str, *, length: int, setting: str) -> list[Trajectory]:
-    """Load trajectories of an environment, in the dtypes in which a run records.
+    """Load trajectories of an environment, converted to the dtypes in which a run records.
 
     Args:
         origin: The environment; its seed isn't used. Keyword arguments and horizon may differ.
         place: As :func:`load_recordings` takes it.
-        length: Steps of a segment, which the longest of them has to have.
-        setting: What names the place.
+        length: Steps of a segment, which the longest trajectory must have.
+        setting: Name of the setting that holds `place`, for error messages.
 
     Raises:
-        BadInput: Also if they are of another environment, naming both.
+        BadInput: As :func:`load_recordings`, and if they are too short or of another environment, naming both.
     """
     whose, trajectories = f"{setting} {place}", load_recordings(place)
     others = sorted({_bare(t.origin.env_id) for t in trajectories if t.origin} - {_bare(origin.env_id)})
@@ -69,17 +69,17 @@ def recordings_of(origin: Origin, place: str, *, length: int, setting: str) -> l
 
 
 def _bare(env_id: str) -> str:
-    """The id without the module that registers it."""
+    """Return an id without the module that registers it."""
     return env_id.rpartition(":")[2]
 
 
 def fitted(trajectory: Trajectory, to: Spaces, *, whose: str) -> Trajectory:
-    """Bring a trajectory to the dtypes in which a run records.
+    """Convert a trajectory to the dtypes in which a run records.
 
     Args:
-        trajectory: Its shapes have to be the run's.
+        trajectory: The trajectory, whose shapes must be the run's.
         to: The run's spaces.
-        whose: Said of where it comes from.
+        whose: Where it comes from, for error messages.
 
     Raises:
         BadInput: If it is of another environment.
@@ -94,7 +94,7 @@ def fitted(trajectory: Trajectory, to: Spaces, *, whose: str) -> Trajectory:
         observations=trajectory.observations.astype(to[0].dtype or np.float32),
         actions=actions,
         rewards=trajectory.rewards.astype(np.float32),
-        # Rounded actions lead elsewhere.
+        # With rounded actions, the episode wouldn't replay.
         origin=trajectory.origin if np.array_equal(actions, trajectory.actions) else None,
     )
 

@@ -1,4 +1,4 @@
-"""Where an environment's id is known: everywhere, or in this process alone."""
+"""Tell whether an environment's id is known everywhere, or in this process alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import gymnasium.envs
 
 
 def tell_if_only_here(env_id: str) -> None:
-    """Tell on stderr that other processes won't know an id, which a script or notebook registered; and what to do."""
+    """Warn on stderr if only this process knows an id, as a script or notebook registered it, and say what to do."""
     if told := only_here(env_id):
         print(told, file=sys.stderr)
 
@@ -20,7 +20,7 @@ def only_here(env_id: str) -> str | None:
     """Say in one line what won't work with an id that this process's own code has registered.
 
     Returns:
-        None for an id of Gymnasium or of its plugins, one that names its module, or one that nobody knows.
+        The line; None for an id of Gymnasium or its plugins, one that names its module, or an unknown one.
     """
     if ":" in env_id or env_id not in gymnasium.registry or f'"{env_id}"' in inspect.getsource(gymnasium.envs):
         return None
@@ -39,7 +39,7 @@ def only_here(env_id: str) -> str | None:
 
 
 def class_without_id(env_id: str) -> str | None:
-    """Say how to register what `module:Name` names, where that is no id but something in the module itself."""
+    """Say how to register `module:Name` if that is no id but an attribute of the module; None if it isn't one."""
     module, _, name = env_id.rpartition(":")
     if not hasattr(sys.modules.get(module), name):
         return None

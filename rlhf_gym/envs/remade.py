@@ -1,4 +1,4 @@
-"""Environments that a recording names, which may be somebody else's."""
+"""Make environments that a recording names, which may come from somebody else."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def remake_env(origin: Origin, **drawing: Any) -> gymnasium.Env[Any, Any]:
     """Make the environment of a recorded episode again.
 
     Args:
-        origin: As it was recorded.
+        origin: The recorded origin.
         **drawing: As :func:`make_env` takes it.
 
     Raises:
-        BadInput: As :func:`make_env`; also if its module is neither imported nor one that this user ever named.
+        BadInput: As :func:`make_env`; also if its module is neither imported nor one that this user has named before.
     """
     check_import("env_id", origin.env_id, "what was recorded")
     return make_env(origin, **drawing)

@@ -22,7 +22,7 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **d
 
     Args:
         what: Has an origin and all actions since its episode began.
-        draw: Whether to draw it; without, only the check is made.
+        draw: Whether to draw frames, or only check that it replays.
         every: Draw every `every`-th observation, and always the first and the last.
         **drawing: Keyword arguments of the environment that change only how it is drawn (MuJoCo: width, height).
 
@@ -58,13 +58,13 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **d
 
 @contextmanager
 def at_start(segment: Segment) -> Iterator[tuple[gymnasium.Env[Any, Any], Array]]:
-    """Make the environment of a segment anew, in the state in which the segment starts; it is closed in the end.
+    """Make a segment's environment again, in the state in which the segment starts, and close it at the end.
 
     Yields:
         The environment, and its observation, shape (*obs).
 
     Raises:
-        BadInput: If the segment has no origin, or starts with another observation than the one that is reached.
+        BadInput: If the segment has no origin, or its first observation differs from the replayed one.
     """
     origin = _origin(segment)
     env = remake_env(origin)
@@ -83,7 +83,7 @@ def _origin(what: Segment | Trajectory) -> Origin:
 
 
 def _go_to_start(env: gymnasium.Env[Any, Any], what: Segment | Trajectory, origin: Origin) -> Array:
-    """Begin the episode, and play the actions before `what`; returns the observation then."""
+    """Begin the episode, play the actions before `what`, and return the observation reached."""
     observation, _ = env.reset(seed=origin.seed)
     for action in what.earlier_actions if isinstance(what, Segment) else ():
         observation = env.step(action)[0]
@@ -91,7 +91,7 @@ def _go_to_start(env: gymnasium.Env[Any, Any], what: Segment | Trajectory, origi
 
 
 def _check_same(observation: Array, what: Segment | Trajectory, origin: Origin, step: int) -> None:
-    """Refuse an observation that isn't bit for bit what was stored."""
+    """Refuse an observation that isn't exactly the stored one."""
     if np.array_equal(np.asarray(observation, what.observations.dtype), what.observations[step]):
         return
     before = what.start if isinstance(what, Segment) else 0
@@ -112,7 +112,7 @@ def check_drawable(env: gymnasium.Env[Any, Any], env_id: str) -> None:
 
 
 def draw_without_screen() -> None:
-    """Let SDL and MuJoCo draw where no display is (a server over ssh); what the user has set stays."""
+    """Let SDL and MuJoCo draw without a display (a server over ssh), unless the user has set how."""
     if sys.platform == "linux" and "DISPLAY" not in os.environ and "WAYLAND_DISPLAY" not in os.environ:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         os.environ.setdefault("MUJOCO_GL", "egl")
@@ -130,7 +130,7 @@ def follow(env: gymnasium.Env[Any, Any]) -> None:
 def plain_light(env: gymnasium.Env[Any, Any]) -> None:
     """Switch off shadows and reflections, which cost most of the time when MuJoCo draws in software.
 
-    Shadows, reflections, the map of shadows that nobody casts, and smoothing: clips are scaled down, which smooths too.
+    The shadow map and multisampling are switched off too: clips are scaled down, which smooths as well.
     """
     model: Any = getattr(env.unwrapped, "model", None)
     if hasattr(model, "light_castshadow"):

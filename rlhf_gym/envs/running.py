@@ -1,4 +1,4 @@
-"""Episodes that were running when a run was interrupted: played again from their start, and checked."""
+"""Replay episodes that were running when a run was interrupted, and check them."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from rlhf_gym.generators import go_to, state_of
 from rlhf_gym.segments import Array, Trajectory
 
 Samplers = Sequence[dict[str, Any] | None]
-"""Where the generators of an environment's spaces are; None for one that was never drawn from."""
+"""States of the generators of an environment's spaces; None for one that was never drawn from."""
 
 
 def samplers(env: gymnasium.Env[Any, Any]) -> Samplers:
-    """Say where the generators of an environment's spaces are, which no reset seeds."""
+    """Return the states of the generators of an environment's spaces, which no reset seeds."""
     return [state_of(space._np_random) if space._np_random is not None else None for space in _spaces(env)]
 
 
 def go_to_samplers(env: gymnasium.Env[Any, Any], saved: Samplers) -> None:
-    """Put the generators of an environment's spaces where :func:`samplers` says."""
+    """Restore the generator states that :func:`samplers` returned."""
     for space, state in zip(_spaces(env), saved, strict=True):
         if state is not None:
             go_to(space.np_random, state)
 
 
 def play_again(env: gymnasium.Env[Any, Any], seed: int, played: Trajectory | None) -> Array | None:
-    """Bring an environment to where an episode was, by its actions.
+    """Bring an environment to the latest state of an episode, by replaying its actions.
 
     Args:
-        env: Any.
-        seed: Of the episode.
-        played: What was recorded of it; None where it had just begun.
+        env: The environment.
+        seed: Seed of the episode.
+        played: What was recorded of the episode; None if it had just begun.
 
     Returns:
-        Its latest observation, shape (*obs); None where it doesn't do again what was recorded.
+        The latest observation, shape (*obs); None if the replay differs from what was recorded.
     """
     observation, _ = env.reset(seed=seed)
     if played is None:

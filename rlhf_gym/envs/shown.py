@@ -1,4 +1,4 @@
-"""Steps played to be shown to the teacher, with other noise than the policy's own, and not learned from."""
+"""Steps played to show to the teacher, with other noise than the policy's own, and not for learning."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Act = Callable[[Array, Array], Array]
 
 @final
 class ShownSteps:
-    """Play a policy in environments beside those it learns in.
+    """Play a policy in environments separate from those it learns in.
 
-    On-policy rollouts all have the same exploration noise, so that no comparison among them is about effort. Nothing
-    is learned from these steps, and nothing paid in them.
+    On-policy rollouts all have the same exploration noise, so comparisons between them say nothing about effort. The
+    policy doesn't learn from these steps, and no learned reward is paid in them.
 
     Args:
         recorder: The environments, and what happened in them.
@@ -43,11 +43,11 @@ class ShownSteps:
         return self._observations is not None
 
     def play(self, act: Act, *, until: int) -> None:
-        """Go on with the episodes until the recorder has counted `until` steps.
+        """Continue the episodes until the recorder has counted `until` steps.
 
         Args:
-            act: The present policy.
-            until: Steps of all environments together, those of earlier calls included.
+            act: The current policy.
+            until: Steps of all environments together, including those of earlier calls.
         """
         while self.recorder.steps < until:
             if self._observations is None:
@@ -55,7 +55,7 @@ class ShownSteps:
             self._observations = np.asarray(self.recorder.step(act(self._observations, self._noise))[0])
 
     def go_on(self) -> None:
-        """Go on with the episodes that the recorder has under way, in place of a reset."""
+        """Continue the recorder's running episodes instead of resetting."""
         self._observations = self.recorder.observations
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A limit to how long a piece of code may take, in the main thread of a POSIX system."""
+"""Limit the time that a block of code may take, in the main thread of a POSIX system."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from types import FrameType
 
 
 class TookTooLong(BaseException):
-    """The time is up. No Exception: code that tries again after any of those would swallow it."""
+    """The time is up. Not an Exception, because code that retries after any of those would swallow it."""
 
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Raise TookTooLong where the code inside the `with` takes longer, as soon as it is in Python.
+    """Raise TookTooLong if the code inside the `with` takes longer, as soon as it returns to Python.
 
-    In other threads, and where there are no POSIX signals, it may take as long as it likes.
+    In other threads, and without POSIX signals, there is no limit.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield

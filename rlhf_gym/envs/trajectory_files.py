@@ -1,4 +1,4 @@
-"""Trajectories in a file, to be shown to a run by which they weren't recorded."""
+"""Save trajectories to a file and load them, for use by a run that didn't record them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Ending, Origin, Trajectory
 
 ARRAYS = ("observations", "actions", "rewards")
-EPISODES = "rlhf_gym trajectories"  # what the header keeps them under
+EPISODES = "rlhf_gym trajectories"  # key in the file's header
 
 
 def save_trajectories(path: str | Path, trajectories: Sequence[Trajectory]) -> None:
     """Write trajectories to a safetensors file, bit for bit, with their endings and origins.
 
     Args:
-        path: File to write; what was there is replaced.
+        path: File to write; an existing one is replaced.
         trajectories: At least one.
 
     Raises:
@@ -43,7 +43,7 @@ def load_trajectories(path: str | Path) -> list[Trajectory]:
     """Read what :func:`save_trajectories` wrote.
 
     Raises:
-        BadInput: If the file is missing, damaged, or another one.
+        BadInput: If the file is missing, damaged, or of another format.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -57,7 +57,7 @@ def load_trajectories(path: str | Path) -> list[Trajectory]:
 
 
 def _episode(trajectory: Trajectory) -> dict[str, Any]:
-    """Collect what is no array."""
+    """Collect a trajectory's ending and origin, as JSON values."""
     origin = trajectory.origin
     try:
         kept = origin and asdict(origin) | {"seed": int(origin.seed)}

@@ -1,4 +1,4 @@
-"""Kinds of feedback: what a query shows, how it is answered, and what an answer tells the likelihood."""
+"""Kinds of feedback: what a query shows, how it is answered, and which choices an answer implies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def find_kind(name: str) -> Kind:
     """Look a kind up by its name.
 
     Raises:
-        BadInput: If there is none of that name, or it is of a module that this user never named: a query may be from
+        BadInput: If there is no such kind, or it is in a module that this user never named, since a query may come from
             anywhere.
     """
     check_import("kind", name, "a query")
@@ -32,10 +32,10 @@ def find_kind(name: str) -> Kind:
 
 
 def check_query(query: Query) -> None:
-    """Hold a query against its kind.
+    """Check a query against its kind.
 
     Raises:
-        BadInput: If there is no such kind, or it shows another number of options.
+        BadInput: If there is no such kind, or it doesn't allow this number of options.
     """
     shows = find_kind(query.kind).options
     if len(query.options) not in shows:
@@ -44,7 +44,7 @@ def check_query(query: Query) -> None:
 
 
 def answer_text(answer: Said, *, kind: str, options: int, query_id: str) -> str:
-    """Write an answer as text, having held it against the kind of the query that it is given to.
+    """Write an answer as text, after checking it against its query's kind.
 
     Raises:
         BadInput: If it is no answer to a query of that kind with this number of options.
@@ -67,9 +67,9 @@ def choices(preferences: Iterable[Preference]) -> list[Choice]:
 
 
 def seconds(preference: Preference) -> float:
-    """What an answer cost of a person's time: as measured where somebody looked, else what its kind takes.
+    """Return how many seconds of a person's time an answer took: as measured, or else as its kind estimates.
 
-    Literature has 3 to 5 s for a comparison (Christiano et al. 2017, section 3.2); the others are estimates beside it.
+    A comparison takes 3 to 5 s (Christiano et al. 2017, section 3.2); the other kinds are estimated relative to it.
     """
     query, shown_at, answered_at = preference.query, preference.shown_at, preference.answered_at
     if shown_at is None or answered_at is None:
@@ -78,13 +78,13 @@ def seconds(preference: Preference) -> float:
 
 
 class Told:
-    """What answers tell, one after the other: some kinds hold an answer against earlier ones of the same teacher."""
+    """Turn answers into choices one by one, as some kinds compare an answer with earlier ones of the same teacher."""
 
     def __init__(self) -> None:
         self._before: dict[tuple[str, str], list[Preference]] = defaultdict(list)
 
     def add(self, preference: Preference) -> list[Choice]:
-        """Turn the next answer into choices; of a skipped query, or a held-out one, there are none."""
+        """Turn the next answer into choices; a skipped or held-out query implies none."""
         kind, query = find_kind(preference.query.kind), preference.query
         if preference.answer is Answer.SKIP or query.why == HELDOUT:
             return []
@@ -97,7 +97,7 @@ class Told:
         return told
 
     def hangs_on(self, preference: Preference) -> bool:
-        """Tell whether what later answers told may hang on this one, so that without it all have to be told anew."""
+        """Return whether later answers' choices may depend on this one, so that removing it means replaying them."""
         return preference in self._before[preference.teacher, preference.query.kind]
 
 

@@ -28,7 +28,7 @@ def answer(worth: Sequence[float]) -> Answer:
 
 
 def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[Choice]:
-    """Make one choice between two, a tie half each way."""
+    """Make one choice between two segments; a tie has target 0.5 for each."""
     left = Answer(preference.answer).target
     query = preference.query
     return [Choice(query.options, (left, 1 - left), group=query.repeats or query.id, sided=True)]

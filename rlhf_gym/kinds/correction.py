@@ -1,6 +1,7 @@
-"""Correction: from the state that a segment starts in, the teacher goes on better.
+"""Correction: the teacher shows a better way to go on from a segment's first state.
 
-A choice between the corrected segment and the original (Bajcsy et al. 2017; Jeon, Milli & Dragan 2020, section 3).
+An answer is a choice of the corrected segment over the original (Bajcsy et al. 2017; Jeon, Milli & Dragan 2020,
+section 3).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rlhf_gym.preferences import Choice, Preference
 
 
 def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[Choice]:
-    """Make one choice between what was corrected and how.
+    """Make one choice of the corrected segment over the original.
 
     Raises:
         BadInput: If both don't start in the same state.

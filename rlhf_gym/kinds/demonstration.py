@@ -1,8 +1,8 @@
 """Demonstration: a segment of the teacher's own, better than what the policy does now.
 
-One reward-rational choice: the segment shown, out of it and some of the present policy's (Jeon, Milli & Dragan 2020,
-section 3; Finn et al. 2016, Guided cost learning, equation 4, likewise takes the policy's samples for what could have
-been done instead).
+An answer is one reward-rational choice of the segment shown over some of the current policy's (Jeon, Milli & Dragan
+2020, section 3; Finn et al. 2016, Guided cost learning, equation 4, likewise takes the policy's samples as the
+alternatives).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rlhf_gym.preferences import Choice, Preference
 
 
 def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[Choice]:
-    """Make one choice among the segment shown and those of the query."""
+    """Make one choice of the segment shown over those of the query."""
     query = preference.query
     options = (shown(preference.answer, query.options[0]), *query.options)
     return [Choice(options, (1.0, *[0.0] * len(query.options)), group=query.repeats or query.id)]

@@ -11,35 +11,34 @@ from rlhf_gym.segments import Segment
 
 
 def options_of(query: Query) -> Sequence[Segment]:
-    """List what a query shows."""
+    """Return the options of a query."""
     return query.options
 
 
 class Kind(NamedTuple):
     """One way of asking: what a query shows, how an answer is written, and which choices it implies.
 
-    Most kinds are answered by what the options are worth (`answer`). A query of one option that is `alone` is judged
-    against what the teacher has seen before; to one that is `made` the answer is a segment of the teacher's own.
+    Most kinds are answered by the worth of the options (`answer`). If a kind is `alone`, a query's one option is judged
+    against segments that the teacher has seen before; if it is `made`, the answer is a segment of the teacher's own.
     """
 
     options: range
     """How many segments a query may show."""
     parse: Callable[[str, int], Said]
-    """From the store's text, for a query of K options; ValueError where it is no answer to one."""
+    """Reads the store's text as an answer to a query of K options; ValueError if it isn't one."""
     text: Callable[[Said], str]
-    """What `parse` reads."""
+    """Writes an answer as text that `parse` reads."""
     answer: Callable[[Sequence[float]], Said] | None
-    """What an errorless teacher says, given what each that is `weighed` is worth; or, `alone`, the share of the
-    segments seen before that are worth less, one half of those that are worth the same. None if it is `made`."""
+    """Gives an errorless teacher's answer, from the worth of each segment in `weighed`; if `alone`, from the share of
+    segments seen before that are worth less, plus half of those worth the same. None if it is `made`."""
     choices: Callable[[Preference, Sequence[Preference]], list[Choice]]
-    """What an answer other than SKIP tells the likelihood, given those that the same teacher gave before to queries of
-    the same kind."""
+    """Makes the choices that an answer other than SKIP implies, given the teacher's earlier answers to this kind."""
     weighed: Callable[[Query], Sequence[Segment]] = options_of
-    """The segments that an errorless teacher has to know the worth of."""
+    """Returns the segments whose worth an errorless teacher has to know."""
     alone: bool = False
     """Whether a query's one option is judged by itself."""
     seconds: Callable[[int], float] = lambda options: 4.0
-    """What an answer to a query of K options costs of a person's time, in seconds, where that isn't measured."""
+    """Estimates the seconds of a person's time for an answer to a query of K options, where they aren't measured."""
 
     @property
     def made(self) -> bool:
@@ -50,7 +49,7 @@ class Kind(NamedTuple):
         """Give the answer of an errorless teacher.
 
         Raises:
-            BadInput: If it isn't told by what segments are worth.
+            BadInput: If the worth of segments doesn't determine it.
         """
         if self.answer is None:
             raise BadInput("the answer is a segment that the teacher makes; worth alone doesn't tell it")

@@ -1,4 +1,4 @@
-"""Answers that are segments, written as text: what a teacher made stands in the answer itself."""
+"""Answers that are segments made by a teacher, written as text within the answer itself."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def parse(text: str, options: int) -> Said:
 
 
 def text(answer: Said) -> str:
-    """Write what :func:`parse` reads: JSON, bit for bit.
+    """Write an answer as JSON that :func:`parse` reads back bit for bit.
 
     Raises:
         BadInput: If it is neither a segment nor SKIP.
@@ -56,7 +56,7 @@ def text(answer: Said) -> str:
 
 
 def shown(answer: Said, like: Segment) -> Segment:
-    """Take the segment out of an answer, held against one that the query shows.
+    """Return an answer's segment, after checking it against one that the query shows.
 
     Raises:
         BadInput: If it has other shapes, or another nominal length.
@@ -73,7 +73,7 @@ def shown(answer: Said, like: Segment) -> Segment:
 
 
 def origin_to_json(origin: Origin) -> str:
-    """Turn an origin into text: a database's own JSON type may refuse infinity, which bounds may be."""
+    """Turn an origin into text, since a database's own JSON type may refuse the infinity of bounds."""
     fields = {
         "env_id": origin.env_id,
         "seed": int(origin.seed),
@@ -89,5 +89,5 @@ def origin_to_json(origin: Origin) -> str:
 
 
 def origin_from_json(text: str) -> Origin:
-    """Make the origin that :func:`origin_to_json` was given."""
+    """Read an origin that :func:`origin_to_json` wrote."""
     return Origin(**json.loads(text))

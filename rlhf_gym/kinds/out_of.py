@@ -1,4 +1,4 @@
-"""Answers that are a number out of a fixed one, written as text: "3/5"."""
+"""Answers that are a number out of a fixed maximum, written as text such as "3/5"."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rlhf_gym.preferences import Answer, Level, Said, Stop
 def out_of(
     made: type[Level] | type[Stop], of: int, *, no: str, use: str
 ) -> tuple[Callable[[str, int], Said], Callable[[Said], str]]:
-    """Make what reads such answers, and what writes them.
+    """Make the functions that read and write such answers.
 
     Args:
-        made: What the answers are.
-        of: The number out of which each is.
-        no: What is said of text that is none, as in "no rating".
-        use: What to do instead, as in "use 1/5, the worst, to 5/5".
+        made: Class of the answers.
+        of: The maximum.
+        no: What the error message calls anything else, such as "no rating".
+        use: What to do instead, such as "use 1/5, the worst, to 5/5".
 
     Returns:
-        Two functions, as :class:`Kind` takes them for `parse` and `text`; both raise BadInput where there is neither
-        such an answer nor SKIP.
+        Two functions, as :class:`Kind` takes them for `parse` and `text`; both raise BadInput for anything but such an
+        answer or SKIP.
     """
 
     def parse(text: str, options: int) -> Said:

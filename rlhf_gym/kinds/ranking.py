@@ -4,10 +4,10 @@ Luce's choice axiom gives a ranking the likelihood of choosing its best option o
 that are left, and so on (R. D. Luce, *Individual Choice Behavior*, 1959; R. L. Plackett, *The Analysis of
 Permutations*, 1975): k - 1 choices with one option fewer each.
 
-Of tied options nobody knows which would have been chosen first, so none is taken away before all are placed: each of m
-tied ones is a choice out of all that were left when the first of them was placed, its target spread over the m evenly
-(N. Breslow, *Covariance analysis of censored survival data*, 1974, whose partial likelihood is the same). There are
-k - 1 choices with ties too, and a tie of two alone is the tie of a comparison.
+It isn't known which of several tied options would have been chosen first, so none is removed before all are placed:
+each of m tied options is a choice out of all that were left when the first of them was placed, with its target spread
+evenly over the m (N. Breslow, *Covariance analysis of censored survival data*, 1974, whose partial likelihood is the
+same). With ties there are k - 1 choices too, and a tie of two options alone is the tie of a comparison.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _stages(ranking: Ranking) -> Iterator[tuple[list[int], tuple[float, ...]]]:
     """Yield the options left to choose from, and the target over them, stage by stage."""
     left = list(range(ranking.options))
     for group in ranking.groups:
-        last = len(group) == len(left)  # nothing is below: one choice fewer, for the last option has no rival
+        last = len(group) == len(left)  # the last group: one choice fewer, as its last option has no alternative
         target = tuple((option in group) / len(group) for option in left)
         yield from [(left, target)] * (len(group) - last)
         left = [option for option in left if option not in group]

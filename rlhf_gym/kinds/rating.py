@@ -2,8 +2,8 @@
 
 Levels mean different things to different people, and to one person at different times, so no scale is assumed and no
 thresholds are fitted: a rating is a choice between its segment and each of those that the same person lately put on
-another level (as Christiano et al. 2017 compare two). What rating-based methods fit instead, a class for each level
-(White et al. 2024, Rating-based Reinforcement Learning), needs borders that stay where they are.
+another level (as Christiano et al. 2017 compare two). Rating-based methods fit a class for each level instead (White et
+al. 2024, Rating-based Reinforcement Learning), which needs fixed borders.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from rlhf_gym.kinds.out_of import out_of
 from rlhf_gym.preferences import Choice, Level, Preference
 
 AGAINST = 8
-"""Earlier ratings that one is held against, the latest ones: levels drift as what is seen gets better."""
+"""Number of the latest ratings that one is compared with; not of all, as levels drift when segments get better."""
 WORTH = 2.0
-"""Choices that a rating counts for, against however many others it is held: to put a segment among five levels tells
-about as much as two comparisons, log2(5) = 2.3."""
+"""Choices that a rating counts for, however many others it is compared with: one of five levels tells about as much as
+two comparisons, log2(5) = 2.3 bits."""
 LEVELS = 5
 
 
 def rating(levels: int) -> Kind:
-    """Make the kind of feedback that has this many levels."""
+    """Make the kind of feedback with this number of levels."""
     parse, text = out_of(
         Level, levels, no=f"no level of {levels}", use=f"use 1/{levels}, the worst, to {levels}/{levels}, the best"
     )
 
     def answer(worth: Sequence[float]) -> Level:
-        """Spread what was seen evenly over the levels."""
+        """Spread the segments seen evenly over the levels."""
         (place,) = worth
         return Level(min(1 + math.floor(place * levels), levels), levels)
 
@@ -38,7 +38,7 @@ def rating(levels: int) -> Kind:
 
 
 def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[Choice]:
-    """Make a choice between the segment and each of the latest that have another level; none where there aren't any."""
+    """Make a choice between the segment and each of the latest ones with another level, if there are any."""
     rated, query = preference.answer, preference.query
     assert isinstance(rated, Level)  # noqa: S101
     others = [(p.query, p.answer) for p in before if isinstance(p.answer, Level) and p.answer.level != rated.level]

@@ -1,8 +1,8 @@
-"""Switch-off: when a person would have stopped what they see, a choice among its beginnings.
+"""Switch-off: when a person would have stopped a segment, as a choice among its prefixes.
 
-Stopped early a segment is worth the sum of the steps until then, so that the answer is one reward-rational choice among
-prefixes (Hadfield-Menell et al. 2017, The off-switch game; Jeon, Milli & Dragan 2020, section 3). It says something no
-comparison of whole segments does: whether to go on is better than nothing.
+A stopped segment is worth the sum of its rewards until then, so the answer is one reward-rational choice among prefixes
+(Hadfield-Menell et al. 2017, The off-switch game; Jeon, Milli & Dragan 2020, section 3). Unlike comparisons of whole
+segments, it tells whether going on is better than stopping.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rlhf_gym.preferences import Choice, Preference, Query, Stop
 from rlhf_gym.segments import Segment
 
 PARTS = 8
-"""Equal parts of a segment, after each of which it may be stopped: nobody's finger is much quicker."""
+"""Number of equal parts of a segment, after each of which it may be stopped; people hardly react faster."""
 
 
 parse, text = out_of(
@@ -28,18 +28,18 @@ parse, text = out_of(
 
 
 def beginnings(query: Query) -> list[Segment]:
-    """Cut what was lived after each part, the shortest first; the last is the whole option itself."""
+    """Cut the lived steps after each part, the shortest first; the last is the whole option itself."""
     (whole,) = query.options
     return [_begun(whole, max(1, round(whole.lived * part / PARTS))) for part in range(1, PARTS)] + [whole]
 
 
 def answer(worth: Sequence[float]) -> Stop:
-    """Stop after the best beginning; of equal ones the longest, as there was no reason to stop."""
+    """Stop after the best prefix; among equal ones after the longest, as there was no reason to stop."""
     return Stop(1 + max(range(len(worth)), key=lambda part: (worth[part], part)), len(worth))
 
 
 def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[Choice]:
-    """Make one choice among the beginnings that differ; of a segment of one step there is none."""
+    """Make one choice among the prefixes that differ; a segment of one step implies none."""
     stopped, query = preference.answer, preference.query
     assert isinstance(stopped, Stop)  # noqa: S101
     begun = beginnings(query)

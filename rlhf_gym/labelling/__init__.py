@@ -13,7 +13,7 @@ __all__ = ["Clip", "ClipCache", "ClipError", "ClipNotReady", "Desk", "Progress",
 
 
 def __getattr__(name: str) -> Any:
-    """Import the desk, and with it the store, when it is first asked for: the process that draws needs neither."""
+    """Import the desk, and with it the store, on first use, because the drawing process needs neither."""
     if name not in ("Desk", "Progress", "Taken"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from rlhf_gym.labelling import desk

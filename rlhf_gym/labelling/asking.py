@@ -22,12 +22,12 @@ COMPARED: Mapping[str, Said] = {
 
 
 class Asking(Protocol):
-    """One query in the course of being answered, key by key.
+    """The prompt for one query, answered key by key.
 
     Attributes:
-        typed: What stands after the prompt.
+        typed: Text after the prompt.
         problem: What was wrong with the last key or line; "" if nothing was.
-        parts: Equal parts of an option that are numbered below it; 0 if none are.
+        parts: Number of equal parts of an option that are numbered below it; 0 for none.
     """
 
     typed: str
@@ -36,22 +36,22 @@ class Asking(Protocol):
 
     @property
     def below(self) -> list[str]:
-        """Lines below the pictures: what may be said, and what is wrong."""
+        """Lines below the pictures: the possible answers, and the problem."""
 
     @property
     def prompt(self) -> str:
-        """The same in ASCII, as it stands before the answer."""
+        """The same in ASCII, written before the answer."""
 
     def hear(self, keys: Keyboard, timeout: float | None) -> Said | Key | None:
-        """Take the next key, or line: return the answer once it is complete, or a command; None otherwise."""
+        """Read the next key or line; return the answer if it is complete, or a command; None otherwise."""
 
 
 def ask(query: Query, levels: Sequence[str]) -> Asking:
-    """Begin to ask a query.
+    """Make the prompt for a query.
 
     Args:
-        query: Which one.
-        levels: What the levels of a rating are called, the worst first; anything where it is none.
+        query: The query.
+        levels: Names of a rating's levels, the worst first; ignored for other kinds.
 
     Raises:
         BadInput: If its kind can't be answered at a terminal.
@@ -69,7 +69,7 @@ def ask(query: Query, levels: Sequence[str]) -> Asking:
 
 
 def rating(names: Sequence[str]) -> Pressing:
-    """Take the number of a level, or its word, given their names as :func:`level_names` makes them."""
+    """Make the prompt for a level's number or word, given the names that :func:`level_names` makes."""
     levels = [Level(level, len(names)) for level in range(1, len(names) + 1)]
     numbers, words = zip(*(name.lower().partition(" ")[::2] for name in names), strict=True)
     answers: dict[str, Said] = {**dict(zip(words, levels, strict=True)), **dict(zip(numbers, levels, strict=True))}
@@ -77,9 +77,9 @@ def rating(names: Sequence[str]) -> Pressing:
 
 
 def switch_off(parts: int) -> Pressing:
-    """Take the number of the part after which it should have been stopped; the last one, or 0, is to let it run.
+    """Make the prompt for the part after which to stop; the last one, or 0, lets it run.
 
-    To let it run isn't Enter: whoever ends other answers with it would say so without wanting to.
+    Enter alone doesn't let it run, because people who end other answers with Enter would confirm by accident.
     """
     answers: dict[str, Said] = {str(part): Stop(part, parts) for part in range(1, parts + 1)}
     answers["0"] = Stop(parts, parts)
@@ -88,12 +88,12 @@ def switch_off(parts: int) -> Pressing:
 
 @final
 class Pressing:
-    """Answers of one key each, or one word a line. Other keys mean nothing; of a wrong number or word it is told.
+    """Answers of one key each, or one word a line. Other keys are ignored; a wrong number or word is reported.
 
     Args:
         answers: By key or word.
-        told: What they are, as it stands below the pictures.
-        prompted: The same in ASCII; None is the same.
+        told: Descriptions of the answers, shown below the pictures.
+        prompted: The same in ASCII; None takes `told`.
         parts: See :class:`Asking`.
     """
 

@@ -12,7 +12,7 @@ from rlhf_gym.segments import Array, Segment
 MOST_VARIABLES = 4
 ROWS = 4
 LEAST_WIDTH = 12
-"""Characters of a plot, where there are more than two."""
+"""Least characters of a plot, if there are more than two plots."""
 MARKS = "_-'"
 """From low to high within a row, so that four rows tell twelve heights apart."""
 NAME = 4
@@ -22,17 +22,18 @@ NAME = 4
 def plot_states(query: Query, *, columns: int, parts: int = 0) -> list[str]:
     """Plot all options' observations side by side, time from left to right, with the same scales.
 
-    Shown are the variables that change most, at most four, named by their place in the observation. An `x` follows the
-    last step of an option whose episode ended in it. Options that don't fit beside each other stand below each other,
-    with fewer variables.
+    The variables that change most are shown, at most four, named by their index in the observation. An `x` follows the
+    last step of an option that terminated. Options that don't fit side by side go below each other, with fewer
+    variables.
 
     Args:
         query: What to plot.
         columns: Most characters of a line, at least 20.
-        parts: Equal parts of what was lived, which fills its plot then, numbered on a line below; 0 is not to.
+        parts: Number of equal parts of the lived steps, numbered on a line below; the lived steps then fill the plot.
+            0 leaves the line out.
 
     Returns:
-        Lines of ASCII; one that says so where observations aren't vectors.
+        Lines of ASCII; a single line that says so if observations aren't vectors or numbers.
     """
     if query.left.observations.ndim > 2:
         return [f"(observations have shape {query.left.observations.shape[1:]}: no plot in characters; see the files)"]

@@ -1,4 +1,4 @@
-"""Clips of queries: drawn ahead by processes of their own, kept on disk, and never more than fit."""
+"""Clips of queries, drawn ahead by separate processes and kept on disk up to a size limit."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Array
 
 DRAW = ("auto", "replay", "states")
-DEATHS = 3  # of the process that draws, in a row or of one clip, after which it isn't expected to do better
+DEATHS = 3  # of the drawing process, in a row or on one clip, after which the clip is refused
 INSTEAD = "--draw states plots the observations instead (frames aren't recorded while training)"
 
 
 class ClipError(BadInput):
-    """Why there is no clip of a query, in one line.
+    """No clip of a query can be shown; the message says why in one line.
 
     Args:
-        told: What anybody may be told.
-        details: What only this machine's people may: it may name files.
+        told: The reason as anybody may read it.
+        details: Details for this machine's users alone, because they may name files.
     """
 
     def __init__(self, told: str, details: str = "") -> None:
@@ -47,7 +47,7 @@ class ClipError(BadInput):
 
 
 class ClipNotReady(ClipError):
-    """It is still being drawn, or has to be asked for anew."""
+    """The clip is still being drawn, or has to be requested again."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Clip:
 
     Args:
         directory: Where the files are.
-        width: Of one picture, in pixels.
+        width: Width of a picture, in pixels.
         height: Likewise.
         milliseconds: Length of a tick.
         slowdown: How many times slower than the environment itself.
-        columns: By option, how many pictures stand in a row of its sheet.
-        order: By option, the number of the picture to show at each tick, counted row by row; equally many.
-        instead: Why the observations are plotted where the environment was to be drawn; "" where it is drawn.
+        columns: By option, the number of pictures in a row of its sheet.
+        order: By option, the index of the picture to show at each tick, counted row by row; all have the same length.
+        instead: Why observations are plotted although the environment was to be drawn; "" otherwise.
     """
 
     directory: Path
@@ -77,7 +77,7 @@ class Clip:
     instead: str = ""
 
     def sheet(self, option: str) -> Path:
-        """All different pictures of an option in one JPEG, row by row."""
+        """Path of all distinct pictures of an option in one JPEG, row by row."""
         return self.directory / f"{option}.jpg"
 
     def film(self, option: str) -> Path:
@@ -98,14 +98,14 @@ class ClipCache:
 
     Args:
         directory: Where clips are kept; made if it is missing.
-        max_bytes: How much they may take; beyond it the ones not looked at for longest are removed.
-        width: Of a picture, in pixels; rounded to eights.
+        max_bytes: Bytes that they may take; beyond it the least recently used are removed.
+        width: Width of a picture, in pixels; rounded to a multiple of 8.
         draw: "replay" draws the environment; "states" plots the observations, for environments that don't replay or
-            can't be drawn; "auto" draws a query where that can be done, and plots it where not. Or what says so of a
-            query.
+            can't be drawn; "auto" draws a query if possible and plots it otherwise. Or a function from a query to one
+            of these.
         films: Write animated WebPs beside the sheets, for people who open files.
-        seconds: That drawing one clip may take; after it the clip is given up, and the next one's turn comes.
-        processes: That draw at once, at most, where many people wait; None is as many as suit the machine.
+        seconds: Seconds that drawing one clip may take before it is given up for the next one.
+        processes: Most processes that draw at once if many people wait; None is half the machine's cores, up to 4.
 
     Raises:
         BadInput: If an argument makes no sense.
@@ -144,15 +144,15 @@ class ClipCache:
         self._drawer = Drawer(seconds=seconds, processes=processes)
 
     def ahead(self, queries: Iterable[Query]) -> None:
-        """Queue clips to be drawn, in this order; returns at once.
+        """Queue clips to be drawn in this order, and return at once.
 
-        The first of them comes before all that was queued further behind: somebody looks at it.
+        The first comes before all that were queued at later places, because somebody is waiting for it.
         """
         for place, query in enumerate(queries):
             self._drawing(query, place)
 
     def drawing(self, query: Query) -> Future[None]:
-        """Queue one clip; what is returned is done once :meth:`wait` needn't wait any more, whatever came of it."""
+        """Queue one clip; the future is done once :meth:`wait` needn't wait any more, drawn or not."""
         drawing = self._drawing(query)[1]
         if drawing is None:
             drawing = Future()
@@ -163,7 +163,7 @@ class ClipCache:
         """Wait for the clip of a query.
 
         Args:
-            query: Which one; :meth:`ahead` may have been told of it before.
+            query: The query, queued now unless :meth:`ahead` has done so.
             timeout: Seconds.
 
         Raises:
@@ -198,7 +198,7 @@ class ClipCache:
         self.close()
 
     def place(self, query: Query) -> Path:
-        """Name the folder of a query's files by all that they show."""
+        """Name the folder of a query's files by a hash of all that they show."""
         seen = hashlib.sha256(repr((query.id, query.left.length, sorted(self._settings_of(query).items()))).encode())
         for segment in query.options:
             seen.update(repr((segment.origin, segment.terminated)).encode())
@@ -207,11 +207,11 @@ class ClipCache:
         return self.directory / seen.hexdigest()[:32]
 
     def _drawing(self, query: Query, turn: int | None = None) -> tuple[Path, Future[None] | None]:
-        """Where a query's clip is or will be; and its drawing, None if it is there.
+        """Find the folder of a query's clip and the future of its drawing, queued if it isn't; None if it is drawn.
 
         Args:
-            query: Which one.
-            turn: After how many others that are drawn for the same person; None is as it was queued, or at once.
+            query: The query.
+            turn: Number of clips that the same person needs first; None keeps its place, or is 0 if it is new.
         """
         place = self.place(query)
         with self._lock:
@@ -240,7 +240,7 @@ class ClipCache:
         return partial(draw_clip, query, place, **settings, max_bytes=self._max_bytes, instead=why)
 
     def _plots_instead(self, query: Query, place: Path, failed: Future[None] | None, why: ClipError) -> bool:
-        """Plot a query that can't be drawn; whether that is wanted, can be done, and hasn't failed."""
+        """Queue plots of a query that can't be drawn; return False if that isn't wanted, possible, or has failed."""
         if self._settings_of(query)["draw"] != "auto" or not can_plot(query.left.observations):
             return False
         with self._lock:
@@ -263,7 +263,7 @@ class ClipCache:
             said = f"its last words were {error.words!r}" if error.words else "it said nothing"
             return ClipError(f"{told}{self._or_states(query)}", said)
         told, why = f"query {query.id} can't be shown", f"{error}{self._or_states(query)}"
-        # A refusal of ours is a ValueError; so are some of MuJoCo's, which name the file of a model.
+        # Our refusals are ValueErrors, but so are some of MuJoCo's errors, which name the file of a model.
         ours = isinstance(error, (ValueError, DrawerLate)) and not set(why) & set("/\\")
         return ClipError(f"{told}: {why}") if ours else ClipError(told, why)
 
@@ -272,10 +272,10 @@ class ClipCache:
 
 
 def _lost(drawing: Future[None]) -> bool:
-    """Whether a drawing ended without a clip that is there, for a reason that may not be there a second time."""
+    """Test whether a missing clip may be drawn again: it was cancelled, removed since, or its process died."""
     return drawing.done() and (drawing.cancelled() or drawing.exception() is None or _died(drawing))
 
 
 def _died(drawing: Future[None]) -> bool:
-    """Whether the process died of a drawing that is done."""
+    """Test whether a finished drawing failed because its process died."""
     return not drawing.cancelled() and isinstance(drawing.exception(), DrawerDied)

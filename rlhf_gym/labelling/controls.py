@@ -16,7 +16,7 @@ NAMES = {
     "Acrobot": ("torque −1", "no torque", "torque +1"),
     "LunarLander": ("do nothing", "fire left engine", "fire main engine", "fire right engine"),
 }
-"""What Gymnasium's documentation calls the actions, by the environment's name without its version."""
+"""Names of actions in Gymnasium's documentation, by the environment's name without its version."""
 
 
 class Control(NamedTuple):
@@ -32,16 +32,16 @@ class Controls(NamedTuple):
 
     keys: tuple[Control, ...]
     idle: tuple[int, ...]
-    """Actions while no key is held, in turn: pushes to either side where there is no other way to do nothing."""
+    """Actions taken in turn while no key is held; pushes to either side if no action does nothing."""
 
 
 def controls(space: spaces.Space[Any], env_id: str) -> Controls:
-    """Give every action a key, but for the one that is meant where no key is held.
+    """Give every action a key, except the one that is taken while no key is held.
 
-    Of three actions the one in the middle is to do nothing, of four the first, as in Gymnasium's own environments.
+    The middle one of three actions does nothing, the first of four, as in Gymnasium's own environments.
 
     Raises:
-        BadInput: If there are other actions than two to four that are counted.
+        BadInput: If actions aren't Discrete(2) to Discrete(4), starting at 0.
     """
     if not isinstance(space, spaces.Discrete) or not 2 <= space.n <= MOST_ACTIONS or space.start != 0:
         raise BadInput(f"{env_id} has actions {space}; by keys are played those with Discrete(2) to Discrete(4)")

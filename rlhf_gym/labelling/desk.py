@@ -17,18 +17,18 @@ from rlhf_gym.store import Taken as Taken  # as the pages know it
 
 
 class Progress(NamedTuple):
-    """How far it has come. A skip is no label."""
+    """The progress of labelling. A skip is no label."""
 
     answered: int
     """Current labels of all people together."""
     by_you: int
-    """Those of one person."""
+    """Current labels of this person."""
     labels: int | None
     """The budget; None where nobody has set one."""
     waiting: int
-    """Queries that wait for an answer, yours or another person's, and can be shown where you are."""
+    """Queries that wait for an answer, from whomever, and can be shown here."""
     median_seconds: float | None
-    """From seeing a query to answering it, over that person's standing answers; None before the first."""
+    """Seconds from seeing a query to answering it, over this person's current answers; None before the first."""
 
 
 class Desk:
@@ -36,15 +36,15 @@ class Desk:
 
     Args:
         store: Where queries come from and answers go.
-        clips: Draws them.
-        labels: The budget, for showing how far it has come; None is that of the runs in the store, as far as known.
-        instructions: What to look for, in the researcher's words; where the store shows several runs, "" is each
-            query's own.
-        lease: Seconds for which a query is reserved for the person it was given to; it begins anew with each
-            :meth:`next`.
+        clips: Draws their clips.
+        labels: The budget, shown with the progress; None is the sum over the store's runs, if all of them have one.
+        instructions: What to look for, in the researcher's words; "" takes those of each query's run if the store shows
+            every run.
+        lease: Seconds for which a query is reserved for the person it was given to; each :meth:`next` renews it.
         ahead: How many queries a person holds besides the one in view; their clips are drawn meanwhile.
         kinds: Kinds of query that can be shown here; others are neither handed out nor looked up.
-        levels: What the levels of a rating are called, the worst first; empty is by number, or likewise.
+        levels: Names of a rating's levels, the worst first; empty takes those of each query's run if the store shows
+            every run, and numbers otherwise.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Desk:
         return next(iter(self.upcoming(person)), None)
 
     def upcoming(self, person: str) -> list[Query]:
-        """List the query of :meth:`next` and those after it; empty if no query is open."""
+        """Reserve the query of :meth:`next` and those after it, and queue their clips; empty if no query is open."""
         queries = self._store.claim(person, n=1 + self._ahead, lease=self._lease, kinds=self.kinds)
         self._clips.ahead(queries)
         return queries
@@ -85,7 +85,7 @@ class Desk:
         return self._clips.wait(self.query(query_id), timeout=timeout)
 
     def drawing(self, query_id: str) -> Future[None]:
-        """Have the clip of a query drawn; what is returned is done once :meth:`clip` needn't wait any more.
+        """Queue the clip of a query; the future is done once :meth:`clip` needn't wait any more.
 
         Raises:
             UnknownQuery: If there is no such query.
@@ -93,14 +93,14 @@ class Desk:
         return self._clips.drawing(self.query(query_id))
 
     def keep_reserved(self, query_id: str) -> None:
-        """Keep a query reserved for those it was given to: its clip takes long, so that they can't answer yet."""
+        """Renew the reservations of a query, because people can't answer it until its clip is drawn."""
         self._store.renew(query_id, lease=self._lease)
 
     def query(self, query_id: str) -> Query:
         """Look a query up by its id.
 
         Raises:
-            UnknownQuery: If there is none, or none of a kind that can be shown here.
+            UnknownQuery: If there is none, or its kind can't be shown here.
         """
         query = self._store.query(query_id)
         if query.kind not in self.kinds:
@@ -111,10 +111,10 @@ class Desk:
         return query
 
     def levels_of(self, query: Query) -> list[str]:
-        """Name the levels that a query is rated on, the worst first, by number where words are for other ratings.
+        """Name the levels that a query is rated on, the worst first, by number unless there is a word for each level.
 
         Returns:
-            None of them where the query asks for no rating.
+            Empty if the query asks for no rating.
         """
         kind = find_kind(query.kind)
         best = kind.said([1.0]) if kind.alone else None
@@ -130,34 +130,34 @@ class Desk:
         return self._store.run_of(query.id).instructions
 
     def answer(self, person: str, query_id: str, answer: Said, shown_at: float | None = None) -> None:
-        """Record an answer; it is safe when this returns, and what was sent twice counts once.
+        """Record an answer, which is safe on return; the same one sent twice counts once.
 
         Args:
-            person: Who says it.
-            query_id: About which query.
-            answer: What is said.
+            person: Who answers.
+            query_id: The query's id.
+            answer: The answer.
             shown_at: When the query came in view, seconds since 1970; None where that isn't known.
 
         Raises:
             UnknownQuery: If there is no such query.
-            Taken: If another answer of theirs stands, which :meth:`undo` takes back; or if others hold the query, or
-                have answered it, as many as it wants: a lease had run out.
+            Taken: If a different answer of theirs is current, which :meth:`undo` takes back; or if their lease ran out
+                and others, as many as the query wants, hold it or have answered it.
         """
         self._store.record_in_turn(query_id, answer, person=person, shown_at=shown_at)
 
     def standing(self, person: str, query_id: str) -> Said | None:
-        """Look up what a person's answer to a query is; None if none of theirs stands."""
+        """Look up a person's current answer to a query; None if there is none."""
         return self._store.standing(query_id).get(person)
 
     def undo(self, person: str, answered: list[str] | None = None, *, opened: float | None = None) -> Query | None:
-        """Take back a person's last current answer; the query is theirs again.
+        """Take back a person's last current answer, and reserve its query for them unless others hold it by now.
 
         Args:
-            person: Whose.
-            answered: Ids of the queries that were answered in the window they are at, the last one last: one of those,
-                if any stands. It and what follows is removed from the list.
-            opened: Else the last one from before then, seconds since 1970: when that window was opened; None is any. So
-                what was said under the same name in another window stays.
+            person: Whose answer.
+            answered: Ids of the queries that were answered in this person's window, the latest last; the latest with a
+                current answer is taken back. It and all after it are removed from the list.
+            opened: When that window was opened, seconds since 1970. If `answered` has no current answer, the last one
+                from before then is taken back, so that answers of the same name in another window stay; None is any.
 
         Returns:
             Its query; None if there is no such answer.
@@ -168,7 +168,7 @@ class Desk:
                 query, id_ = self.query(answered[-1]), answered.pop()
                 if person in self._store.standing(id_):
                     return self._taken_back(person, query)
-                if person in self._store.holders(id_):  # it was taken back, and the word of it was lost
+                if person in self._store.holders(id_):  # already taken back, but the reply was lost
                     return query
             last = self._store.last_answered(person, kinds=self.kinds, before=opened)
             return None if last is None else self._taken_back(person, last.query)
@@ -183,7 +183,7 @@ class Desk:
         self._store.release(person)
 
     def progress(self, person: str) -> Progress:
-        """Count the answers to queries of every kind, as the budget does, and the open ones that are shown here."""
+        """Count the answers to queries of every kind, as the budget does, and the open queries of kinds shown here."""
         mine = self._store.counts_of(person)
         return Progress(
             answered=self._store.counts().labels,
@@ -220,7 +220,7 @@ def _sum(budgets: Iterable[int | None]) -> int | None:
 def judge(store: PreferenceStore, *, reliability: bool = False) -> QualityReport:
     """Assess the answers in a store as of one moment; answers that come meanwhile are left out.
 
-    So is what the learned reward answered itself: it is no teacher.
+    Answers that the learned reward gave itself are left out too, because it is no teacher.
     """
     history = store.history()
     queries = {preference.query.id: preference.query for preference in store.preferences()}

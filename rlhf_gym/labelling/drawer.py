@@ -1,4 +1,4 @@
-"""The queue of drawings, in turn and in a hurry, and the processes that work it off: more of them where many wait."""
+"""The priority queue of drawing jobs, and the processes that do them, more of them when many jobs wait."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from queue import PriorityQueue
 
 from rlhf_gym.labelling.drawing_process import DrawingProcess, Job
 
-ENDS_WITHIN = 3.0  # seconds: a drawing under way
+ENDS_WITHIN = 3.0  # seconds for a drawing under way
 MOST_PROCESSES = 4  # unless more are asked for: each takes about 100 MB
-JOBS_EACH = 4  # that may wait for each process before another is started: more than one person has drawn ahead
-LAST = -1  # before which no job comes that isn't under way
+JOBS_EACH = 4  # that may wait for each process before another is started; more than one person's clips drawn ahead
+LAST = -1  # place of the token that ends a process, ahead of all waiting jobs
 
 
 def processes_here() -> int:
@@ -27,8 +27,9 @@ class Drawer:
     """Run drawing jobs in processes of low priority, the most urgent first. Safe to use from many threads.
 
     Args:
-        seconds: After which a drawing is given up, that those behind it get their turn.
-        processes: That draw at once, at most; the second is started when jobs pile up. None is what suits the machine.
+        seconds: After this time a drawing is given up, so that the next job gets its turn.
+        processes: Most processes that draw at once; all but the first start when jobs pile up. None is
+            :func:`processes_here`.
     """
 
     def __init__(self, *, seconds: float = 120.0, processes: int | None = None) -> None:
@@ -44,11 +45,11 @@ class Drawer:
         """Queue a drawing job.
 
         Args:
-            draw: Can be pickled, as another process does it.
-            place: Jobs of a lower one come first, and of the same in the order in which they came.
+            draw: The job; it is pickled, because another process does it.
+            place: Jobs with a lower place come first, and those with the same in the order of submission.
 
         Returns:
-            What comes of it. Its exception is what :meth:`DrawingProcess.draw` raises.
+            The job's future. Its exception is what :meth:`DrawingProcess.draw` raises; :meth:`close` cancels it.
         """
         drawn: Future[None] = Future()
         with self._lock:
@@ -61,7 +62,7 @@ class Drawer:
         return drawn
 
     def hurry(self, drawn: Future[None], place: int) -> None:
-        """Let a job come at a lower place than it was queued at; nothing if it is under way, or that is no sooner."""
+        """Move a waiting job to a lower place; do nothing if it is under way, or `place` is no lower."""
         with self._lock:
             before, draw = self._waiting.get(drawn, (place, None))
             if draw is not None and place < before:
@@ -87,7 +88,7 @@ class Drawer:
 
     @property
     def pids(self) -> list[int]:
-        """The processes that are there just now."""
+        """Ids of the running processes."""
         return [pid for _, process in self._working if (pid := process.pid) is not None]
 
     def _queue(self, drawn: Future[None], draw: Job, place: int) -> None:
@@ -104,7 +105,7 @@ class Drawer:
         while (drawn := self._turns.get()[-1]) is not None:
             with self._lock:
                 _, draw = self._waiting.pop(drawn, (0, None))
-            if draw is None or not drawn.set_running_or_notify_cancel():  # it came sooner, or is given up
+            if draw is None or not drawn.set_running_or_notify_cancel():  # hurried and done already, or cancelled
                 continue
             try:
                 process.draw(draw)

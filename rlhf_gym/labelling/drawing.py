@@ -1,4 +1,4 @@
-"""The work of the drawing process: write clips, and keep their folder within its bound."""
+"""The work of the drawing process: write clips, and keep their folder below its size limit."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Segment
 
 MANIFEST = "clip.json"
-GOES_WITHIN = 2.0  # seconds: a drawing under way when the parent ends
+GOES_WITHIN = 2.0  # seconds for a drawing under way when the parent ends
 
 
 def draw_jobs(said: str) -> None:
-    """Do the jobs that come on standard input, pickled, one by one, until it ends; a line of JSON answers each.
+    """Do the pickled jobs that come on standard input until it ends, and answer each with a line of JSON.
 
-    Before the first, a line says that it is ready. The others are null, or say `why` there is no clip, and whether the
-    reason is `ours`. It is what :class:`rlhf_gym.labelling.drawing_process.DrawingProcess` starts.
+    The first line is "ready". Each answer is null, or an object that says `why` there is no clip, and whether the error
+    is `ours`, a ValueError. :class:`rlhf_gym.labelling.drawing_process.DrawingProcess` starts it.
 
     Args:
-        said: The log file that takes its output, removed in the end.
+        said: Path of the log file that takes the process's output; removed at the end.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops this one
     if hasattr(os, "nice"):
@@ -44,7 +44,7 @@ def draw_jobs(said: str) -> None:
     sys.stdout.flush()
     jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # MuJoCo and SDL write past Python, into what answers jobs otherwise
+    os.dup2(2, 1)  # MuJoCo and SDL write past Python, to where answers would go
     wanted: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
     threading.Thread(target=_read, args=(jobs, wanted, Path(said)), daemon=True).start()
     print("ready", file=answers, flush=True)
@@ -54,7 +54,7 @@ def draw_jobs(said: str) -> None:
 
 
 def _read(jobs: IO[bytes], wanted: SimpleQueue[Callable[[], None] | None], said: Path) -> None:
-    """Take jobs from the parent; when it is gone, go too, a little later than what is being drawn takes."""
+    """Queue jobs from the parent; end this process `GOES_WITHIN` seconds after the parent closes the input."""
     try:
         while True:
             wanted.put(pickle.load(jobs))
@@ -72,7 +72,7 @@ def _done(job: Callable[[], None]) -> dict[str, Any] | None:
     try:
         job()
     except Exception as error:
-        # A refusal of ours is a ValueError; so are some of MuJoCo's, which name the file of a model.
+        # Our refusals are ValueErrors, but so are some of MuJoCo's errors, which name the file of a model.
         return {"ours": isinstance(error, ValueError), "why": str(error) or type(error).__name__}
     return None
 
@@ -84,12 +84,12 @@ def draw_clip(
 
     Args:
         query: What to draw.
-        place: The folder.
-        width: Of a picture, in pixels.
+        place: The folder to make.
+        width: Width of a picture, in pixels.
         draw: "replay" draws the environment; "states" plots the observations.
         films: Write animated WebPs beside the sheets.
-        max_bytes: How much all folders beside it may take.
-        instead: Why it is plotted and not drawn, for the person who looks.
+        max_bytes: Bytes that it and all folders beside it may take.
+        instead: Why observations are plotted instead, shown to the person.
 
     Raises:
         BadInput: If the query can't be drawn.
@@ -154,5 +154,5 @@ def _write_film(path: Path, pictures: list[Image.Image], segment: Segment, pace:
     runs = [(number, len(list(same))) for number, same in itertools.groupby(order(segment, pace))]
     first, *others = [pictures[number] for number, _ in runs]
     durations = [ticks * pace.milliseconds for _, ticks in runs]
-    # The quickest method: the film costs about as much as drawing does otherwise.
+    # The quickest method; with others, the film takes about as long as the drawing.
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0, method=0, quality=75)

@@ -1,4 +1,4 @@
-"""One drawing process: started when it is first needed, again whenever it has died, and ended where it hangs."""
+"""One drawing process: started on first use, restarted after it died, and killed if it hangs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from rlhf_gym.errors import BadInput
 
 LAST_WORDS = 300  # characters
-BEGINS_WITHIN = 300.0  # seconds: importing all that drawing needs
-# A process of multiprocessing's would run the user's script again, whole, where that has no main guard.
+BEGINS_WITHIN = 300.0  # seconds for importing all that drawing needs
+# A process of multiprocessing would run the user's whole script again if it has no main guard.
 RUN = "import sys; sys.path[:] = sys.argv[2:]; from rlhf_gym.labelling.drawing import draw_jobs; draw_jobs(sys.argv[1])"
 
 Job = Callable[[], None]
@@ -27,8 +27,8 @@ class DrawerDied(Exception):
     """The process ended while it drew.
 
     Args:
-        times: How often in a row it did, with nothing finished in between.
-        words: The end of what the last one said, in one line.
+        times: Number of deaths in a row, with no drawing finished in between.
+        words: The end of the last process's output, in one line.
     """
 
     def __init__(self, times: int, words: str) -> None:
@@ -37,18 +37,18 @@ class DrawerDied(Exception):
 
 
 class DrawerLate(Exception):
-    """A drawing took too long, and its process was ended."""
+    """A drawing took too long, and its process was killed."""
 
 
 class NotDrawn(Exception):
-    """A drawing failed for a reason that isn't ours to give, such as a full disk or a fault of the environment."""
+    """A drawing failed with an error other than a ValueError, such as a full disk or a fault of the environment."""
 
 
 class DrawingProcess:
     """A process of low priority that does one job after the other, for one thread.
 
     Args:
-        seconds: After which a drawing is given up.
+        seconds: After this time a drawing is given up.
     """
 
     def __init__(self, *, seconds: float) -> None:
@@ -58,7 +58,7 @@ class DrawingProcess:
 
     @property
     def pid(self) -> int | None:
-        """Its id; None if there is no process just now."""
+        """Process id; None if no process is running."""
         process = self._process
         return process.pid if process and process.poll() is None else None
 
@@ -67,7 +67,7 @@ class DrawingProcess:
 
         Raises:
             BadInput: If the query can't be drawn.
-            DrawerDied: If the process died of it.
+            DrawerDied: If the process died while drawing.
             DrawerLate: If it took too long.
             NotDrawn: For any other fault.
         """
@@ -90,7 +90,7 @@ class DrawingProcess:
             process.kill()
 
     def end(self) -> None:
-        """Let the process go when it is done, and remove what it has said."""
+        """Let the process end after its current job, and remove its log."""
         process, self._process = self._process, None
         if process is not None:
             with suppress(OSError):
@@ -110,7 +110,7 @@ class DrawingProcess:
         return self._process
 
     def _asked(self, process: subprocess.Popen[bytes], job: bytes, seconds: float, late: threading.Event) -> bytes:
-        """Send a job, and take the line that answers it; empty where the process has ended, or is ended as too late."""
+        """Send a job and read the line that answers it; empty if the process died, or was killed as too late."""
         assert process.stdin and process.stdout  # noqa: S101
         timer = threading.Timer(seconds, self._give_up, (process, late))
         timer.start()
@@ -126,7 +126,7 @@ class DrawingProcess:
         process.kill()
 
     def _bury(self, *, late: bool) -> Exception:
-        """Count a death, unless it was ours to give; returns what to tell of it."""
+        """Clean up after a process, count its death unless it was killed as late, and return the error to raise."""
         words = ""
         with suppress(OSError):
             words = " ".join(self._said.read_text(errors="replace").split())[-LAST_WORDS:]

@@ -20,7 +20,7 @@ from rlhf_gym.preferences import Query, Said
 Reply = Key | Said
 """An answer to a query, or a command."""
 LOOPS = 10
-"""How often a clip runs by itself: to a person who has gone away nothing more is sent."""
+"""How often a clip repeats by itself; then nothing more is sent, since the person may have gone away."""
 LEAST_SECONDS_A_FRAME = 1 / 15
 REST_SECONDS = 1.0
 NOTHING = "nothing to answer right now; new queries appear by themselves (q quits, u takes back the last answer)"
@@ -31,11 +31,11 @@ class Shown:
     """A query as a person sees it.
 
     Args:
-        heading: Lines above it, such as how far they are.
+        heading: Lines above it, such as the person's progress.
         query: What is asked.
         clip: Its clip; None if there is none.
-        problem: Why there is none, in one line.
-        levels: What the levels of a rating are called, the worst first; empty where it is none.
+        problem: Why there is no clip, in one line.
+        levels: Names of a rating's levels, the worst first; empty for other kinds.
     """
 
     heading: Sequence[str]
@@ -46,11 +46,11 @@ class Shown:
 
     @property
     def above(self) -> list[str]:
-        """The heading, and where the clips are."""
+        """The heading, then the paths of the clips, or why there are none."""
         return [*self.heading, *(self._files(self.clip) if self.clip else [self.problem])]
 
     def asking(self) -> Asking:
-        """Begin to ask it."""
+        """Make the prompt for the query."""
         return ask(self.query, self.levels)
 
     def _files(self, clip: Clip) -> list[str]:
@@ -73,10 +73,10 @@ class Face(Protocol):
         """Show that the next query is being drawn."""
 
     def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
-        """Show a query until a key other than REPLAY; return its meaning, and when the query was first seen."""
+        """Show a query until a reply other than REPLAY; return it, and when the query was first seen (Unix time)."""
 
     def rest(self, heading: Sequence[str], keys: Keyboard) -> Key | None:
-        """Show that no query is open, for a moment or until a key."""
+        """Show that no query is open, for a moment or until a command, which is returned."""
 
 
 class Pictures:
@@ -102,7 +102,7 @@ class Pictures:
         self._screen.draw(self._wrap([*heading, "drawing ..."]))
 
     def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
-        """See :class:`Face`; the picture is fitted anew when the terminal's size changes."""
+        """See :class:`Face`; the picture is refitted when the terminal's size changes."""
         n, seconds = (_ticks(shown.clip), shown.clip.milliseconds / 1000) if shown.clip else (1, 1.0)
         began, shown_at, fitted_to, asking = time.monotonic(), 0.0, ((0, 0), 0), shown.asking()
         while True:
@@ -127,7 +127,7 @@ class Pictures:
         return keys.wait(REST_SECONDS)
 
     def _fit(self, shown: Shown, parts: int, below: int) -> Callable[[int], list[str]]:
-        """From a tick to all lines but those below, for the terminal's size as it is now."""
+        """Make a function from a tick to all lines but those below, for the terminal's current size."""
         columns, rows = self._screen.size
         above = self._wrap(shown.above)
         if shown.clip is None:
@@ -148,7 +148,7 @@ class Characters:
     """Plots in plain characters, one query below the other, for terminals and pipes that can do no more.
 
     Args:
-        stdout: Where to write; what its encoding lacks becomes a question mark.
+        stdout: Where to write; characters that its encoding lacks become question marks.
     """
 
     def __init__(self, stdout: TextIO) -> None:
@@ -161,7 +161,7 @@ class Characters:
         pass
 
     def drawing(self, heading: Sequence[str]) -> None:
-        """See :class:`Face`; nothing is said, or it would stand there for ever."""
+        """See :class:`Face`; nothing is written, because it couldn't be removed again."""
 
     def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
         """See :class:`Face`; to replay is to plot again."""
@@ -178,7 +178,7 @@ class Characters:
         return said, shown_at
 
     def _hear(self, asking: Asking, keys: Keyboard) -> Reply | None:
-        """What is said, shown while it is typed; None where it was wrong."""
+        """Read a reply and echo it while it is typed; None if it was wrong."""
         while True:
             before = asking.typed
             said = asking.hear(keys, None)
@@ -187,7 +187,7 @@ class Characters:
                 return said
 
     def rest(self, heading: Sequence[str], keys: Keyboard) -> Key | None:
-        """See :class:`Face`; it is said once."""
+        """See :class:`Face`; the message is written once until the next query."""
         if not self._resting:
             self._write("\n".join([*heading, NOTHING, ""]))
         self._resting = True

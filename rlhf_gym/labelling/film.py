@@ -16,18 +16,18 @@ CAPTIONS = {"left": "← left", "right": "→ right"}
 
 
 class Film:
-    """All options in step, beside each other, and below each other where that shows them larger.
+    """All options in step, side by side, or in several rows if that shows them larger.
 
-    What a tick looks like is worked out when it is first wanted. After an ending the picture goes dark and the caption
-    names it: the mark that is part of the clip wouldn't be read in so few pixels.
+    The lines of a tick are composed on first use. After an ending the picture goes dark and the caption names it,
+    because the clip's own mark would be illegible at this resolution.
 
     Args:
-        query: What is shown.
+        query: The query to show.
         clip: Its clip.
         columns: Most characters of a line.
         rows: Most lines, the captions below the pictures included.
         true_colour: Write 24-bit colours; otherwise 256.
-        parts: Equal parts of each option that a line below it numbers, and shows which are over; 0 leaves it out.
+        parts: Equal parts of each option, numbered on a line below that also shows the time; 0 leaves it out.
     """
 
     def __init__(self, query: Query, clip: Clip, *, columns: int, rows: int, true_colour: bool, parts: int = 0) -> None:
@@ -48,7 +48,7 @@ class Film:
         return self._ticks
 
     def lines(self, tick: int) -> list[str]:
-        """Compose the lines of one tick: equally many at each."""
+        """Compose the lines of one tick; every tick has the same number of lines."""
         if tick not in self._lines:
             drawn = [self._option(name, tick) for name in self._names]
             bands = [drawn[first : first + self._across] for first in range(0, len(drawn), self._across)]
@@ -56,7 +56,7 @@ class Film:
         return self._lines[tick]
 
     def _fit(self, columns: int, rows: int) -> tuple[int, int, int]:
-        """Find how many options fit side by side (at least two), and columns and rows of each."""
+        """Find the options per row (two share one) that show them largest, and columns and rows of each."""
         n, first, below = len(self._names), self._frames[self._names[0]], 1 + (self._parts > 0)
         fitted = []
         for across in (2,) if n == 2 else range(1, n + 1):
@@ -80,6 +80,6 @@ class Film:
 
 
 def _last_unmarked(clip: Clip, name: str, word: str | None) -> int:
-    """Find the last tick before the mark of an ending, which is the last picture of its sheet."""
+    """Find the last tick before the mark of an ending, the sheet's last picture; without an ending, the last tick."""
     order = clip.order[name]
     return order.index(max(order)) - 1 if word else len(order) - 1

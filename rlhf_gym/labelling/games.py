@@ -1,4 +1,4 @@
-"""Games under way: one a person, and never more than a server can bear."""
+"""Games under way: one per person, and a limited number in all."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class _Running:
 
 @final
 class Games:
-    """Games under way, one a person. Safe to use from many threads.
+    """Games under way, one per person. Safe to use from many threads.
 
     Args:
         rng: Draws the seeds of demonstrations.
-        most: Of more games than this, the one not played for longest is ended.
-        idle_seconds: After which a game is ended.
+        most: Most games at once; the least recently played ones beyond it are ended.
+        idle_seconds: A game not played for this long is ended.
     """
 
     def __init__(self, *, rng: np.random.Generator, most: int = 8, idle_seconds: float = 300.0) -> None:
@@ -40,7 +40,7 @@ class Games:
         return len(self._running)
 
     def begin(self, person: str, query: Query) -> Game:
-        """Begin a game anew; what the person played before is forgotten.
+        """Begin a new game for a person, and end their previous one.
 
         Raises:
             BadInput: If the query can't be played.
@@ -59,7 +59,7 @@ class Games:
         """Find the game that a person plays.
 
         Raises:
-            NoGame: If they play none, or that of another query.
+            NoGame: If they play none, or one of another query.
         """
         with self._lock:
             gone, running = self._sweep(self._most), self._running.get(person)
@@ -83,7 +83,7 @@ class Games:
         _close(gone)
 
     def _sweep(self, most: int) -> list[_Running | None]:
-        """Take out games that nobody plays any more, and those above `most`."""
+        """Remove and return idle games, and the least recently played ones above `most`."""
         oldest = sorted(self._running, key=lambda person: self._running[person].used)
         idle = {p for p in oldest if self._running[p].used < time.monotonic() - self._idle_seconds}
         return [self._running.pop(p) for p in dict.fromkeys([*idle, *oldest[: max(0, len(oldest) - most)]])]

@@ -19,12 +19,12 @@ MOST_ACROSS = 3
 
 
 def side_by_side(clip: Clip, *, passed: Sequence[float] = (), parts: int = 0) -> bytes:
-    """Join the options of a clip in one endlessly looping animated WebP; more than two have their names on them.
+    """Join the options of a clip in one endlessly looping animated WebP; more than two are labelled with their names.
 
     Args:
         clip: Drawn from a query.
-        passed: At each tick, the share of the only option that is over (:func:`rlhf_gym.labelling.pictures.passed`).
-        parts: Equal parts of it that a line below the picture numbers; 0 leaves the line out.
+        passed: Share of the only option that has passed at each tick (:func:`rlhf_gym.labelling.pictures.passed`).
+        parts: Number of its equal parts, numbered on a line below the picture; 0 leaves the line out.
     """
     names = list(clip.order)
     films = [clip.frames(name) for name in names]
@@ -67,7 +67,7 @@ def _named(frame: Image.Image, name: str) -> Image.Image:
 
 
 def _above_line(frame: Image.Image, passed: float, parts: int) -> Image.Image:
-    """Add a line below a frame: the number of each part stands at its end, and a point where the picture is."""
+    """Add a line below a frame, with each part's number at its end and a point at the current time."""
     (width, height), text = frame.size, max(11, frame.width // 24)
     whole = Image.new("RGB", (width, height + 3 * text), "white")
     whole.paste(frame)

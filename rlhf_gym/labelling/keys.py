@@ -18,7 +18,7 @@ except ImportError:  # Windows has lines only
 
 
 class Key(Enum):
-    """What may be said to any query, besides an answer of its kind."""
+    """Replies that any query takes besides an answer of its kind."""
 
     SKIP = "skip"
     UNDO = "undo"
@@ -32,10 +32,10 @@ COMMANDS = {
     **dict.fromkeys(("r", "replay"), Key.REPLAY),
     **dict.fromkeys(("q", "\x04", "quit"), Key.QUIT),  # Ctrl-D
 }
-"""By key, or by the word of a line."""
+"""Commands by key, or by the word typed as a line."""
 NEWLINE = "\n"
 _ARROWS = {"D": "left arrow", "C": "right arrow", "B": "down arrow"}
-# An escape sequence, whole or cut off at the end of what has come so far; or any one character.
+# An escape sequence, whole or cut off at the end of the input so far, or any one character.
 _ONE = re.compile(r"\x1b[\[O](?P<between>[0-9;]*)(?P<last>[A-Za-z~])|\x1b(?:[\[O][0-9;]*)?\Z|.", re.DOTALL)
 
 
@@ -49,11 +49,11 @@ class Keyboard(Protocol):
     def press(self, timeout: float | None) -> str | None:
         """Read the next key: a character in lower case, the name of an arrow, or a line with its newline.
 
-        It is None if none comes within `timeout` seconds; a timeout of None waits for ever.
+        Return None if none comes within `timeout` seconds; a timeout of None waits for ever.
         """
 
     def wait(self, seconds: float) -> Key | None:
-        """Sleep, until the next command if keys can be read meanwhile."""
+        """Sleep for `seconds`, or until the next command if keys can be read meanwhile; return the command."""
 
     def early(self) -> Key | None:
         """Discard keys typed before the query was seen; return UNDO or QUIT if one was among them."""
@@ -78,7 +78,7 @@ class RawKeys:
         self._before = termios.tcgetattr(self._descriptor)
         tty.setcbreak(self._descriptor, termios.TCSANOW)
         mode = termios.tcgetattr(self._descriptor)
-        mode[6][termios.VSUSP] = b"\0"  # the shell would come back in the middle of a picture
+        mode[6][termios.VSUSP] = b"\0"  # suspending would show the shell in the middle of a picture
         termios.tcsetattr(self._descriptor, termios.TCSANOW, mode)
         return self
 
@@ -88,7 +88,7 @@ class RawKeys:
             termios.tcsetattr(self._descriptor, termios.TCSANOW, self._before)
 
     def press(self, timeout: float | None) -> str | None:
-        """See :class:`Keyboard`; the end of input is Ctrl-D."""
+        """See :class:`Keyboard`; the end of input is read as Ctrl-D."""
         return self._press(None if timeout is None else time.monotonic() + timeout)
 
     def _press(self, until: float | None) -> str | None:
@@ -96,7 +96,7 @@ class RawKeys:
             if pressed := self._take():
                 return pressed
             left = None if until is None else max(0.0, until - time.monotonic())
-            # Of an escape sequence that is cut off, the rest comes at once or never.
+            # The rest of an escape sequence that is cut off comes at once or never.
             ready = select.select([self._descriptor], [], [], 0.05 if self._typed else left)[0]
             if ready:
                 self._typed += self._read()
@@ -127,7 +127,7 @@ class RawKeys:
             return "\x04"
 
     def _take(self) -> str | None:
-        """The first key among what was typed, but for sequences that are no arrow."""
+        """Take the first key from what was typed, skipping sequences that are no arrow; None if there is none."""
         while self._typed:
             one = _ONE.match(self._typed)
             assert one is not None, "the pattern matches any character"  # noqa: S101
@@ -156,7 +156,7 @@ class LineKeys:
         pass
 
     def press(self, timeout: float | None) -> str | None:
-        """Read the next line, however long that takes, ended by a newline; Ctrl-D at the end of input."""
+        """Read the next line with its newline, however long that takes; return Ctrl-D at the end of input."""
         line = self._stdin.readline()
         return f"{line.rstrip(NEWLINE)}{NEWLINE}" if line else "\x04"
 

@@ -1,4 +1,4 @@
-"""The order that a person types for a ranking: `bca`, or `b=ca` where b and c are alike."""
+"""The order that a person types for a ranking: `bca`, or `b=ca` if b and c are tied."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def read_order(typed: str, names: Sequence[str]) -> Ranking:
 
     Args:
         typed: Such as "bca" or "b = c a".
-        names: Of the options, a letter each.
+        names: Names of the options, a letter each.
 
     Raises:
-        BadInput: If it doesn't name each option once, or a "=" doesn't stand between two.
+        BadInput: If it doesn't name each option once, or a "=" isn't between two letters.
     """
     groups: list[list[int]] = []
     tied = False
@@ -49,15 +49,15 @@ def _wanted(names: Sequence[str]) -> str:
 
 @final
 class Typing:
-    """A person's typing so far, key by key or a line at once: how a ranking is answered.
+    """The prompt for a ranking, typed key by key or as a line.
 
     Args:
-        names: Of the options, a letter each.
+        names: Names of the options, a letter each.
 
     Attributes:
         typed: The order so far.
         problem: What was wrong with the last key or line, and what is expected; "" if nothing was.
-        parts: None of an option are numbered: 0.
+        parts: Always 0, since no parts are numbered.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -78,7 +78,7 @@ class Typing:
         return f"{self.problem or _wanted(self._names)}, then Enter; space or s skip, u undo, r replay, q quit"
 
     def hear(self, keys: Keyboard, timeout: float | None) -> Ranking | Key | None:
-        """Take the next key, or line: return the order once it is complete, or a command; None otherwise."""
+        """Read the next key or line; return the order if it is complete, or a command; None otherwise."""
         pressed = keys.press(timeout)
         if pressed is None:
             return None
@@ -94,7 +94,7 @@ class Typing:
             return read_order(line, self._names)
         except ValueError as error:
             self.problem = str(error)
-            self.typed = self.typed if pressed in ENTER else ""  # a line is typed anew, keys are mended
+            self.typed = self.typed if pressed in ENTER else ""  # a line has to be retyped, keys can be corrected
             return None
 
     def _key(self, pressed: str) -> Key | None:

@@ -1,4 +1,4 @@
-"""Buttons in a notebook by which queries are answered, for each sort of answer."""
+"""Buttons in a notebook for answering queries, by type of answer."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Offer(NamedTuple):
 
 
 class Panel(Protocol):
-    """What queries of one sort are answered by.
+    """The buttons for queries of one kind.
 
     Attributes:
         buttons: By name.
-        box: All that is shown.
-        order: Where an order may be typed; None if none is wanted.
-        parts: Equal parts of an option to be numbered below it; 0 if none are.
+        box: Widget that holds all of them.
+        order: Text field for a ranking; None for other answers.
+        parts: Number of equal parts of an option to number below it; 0 for none.
     """
 
     buttons: dict[str, Any]
@@ -41,17 +41,17 @@ class Panel(Protocol):
     parts: int
 
     def clear(self) -> None:
-        """Forget what was half said, for the next query."""
+        """Clear an unfinished answer before the next query."""
 
 
 def panel(query: Query, levels: Sequence[str], *, say: Say, tell: Tell) -> Panel:
     """Make the buttons for a query, and for all others of the same kind and number of options.
 
     Args:
-        query: Which one.
-        levels: What the levels of a rating are called, the worst first; anything where it is none.
+        query: The query.
+        levels: Names of a rating's levels, the worst first; ignored for other kinds.
         say: Called with the answer.
-        tell: Called with what was wrong with one, in a line.
+        tell: Called with one line about what was wrong with an answer.
 
     Raises:
         BadInput: If its kind can't be answered by buttons.
@@ -112,12 +112,12 @@ class Buttons:
 
 @final
 class Ordering:
-    """An order, best first, typed or clicked together: a button a letter, "=", "erase" and "done".
+    """An order, best first, typed or clicked: a button for each letter, "=", "erase" and "done".
 
     Args:
-        names: Of the options, a letter each.
-        say: Called with the order, once it is done and complete.
-        tell: Called with what was wrong with it, in a line.
+        names: Names of the options, a letter each.
+        say: Called with the order, when "done" is clicked and it is complete.
+        tell: Called with one line about what was wrong with it.
     """
 
     def __init__(self, names: Sequence[str], say: Say, tell: Tell) -> None:
@@ -145,7 +145,7 @@ class Ordering:
         self.order.value = self.order.value.rstrip()[:-1]
 
     def _mark(self, _: Any) -> None:
-        """Show which letters have their place."""
+        """Highlight the letters that are in the order already."""
         for name in self._names:
             self.buttons[name].button_style = "info" if name in self.order.value.lower() else ""
 

@@ -13,16 +13,16 @@ from rlhf_gym.labelling.states import draw_states, eights
 from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Segment
 
-# Half a second of CartPole is over before an eye has found its pole: shorter clips are shown in slow motion.
+# Half a second of CartPole is over before a person has found its pole, so shorter clips are shown in slow motion.
 LEAST_SECONDS = 1.5
 FRAMES_PER_SECOND = 25
-MOST_FRAMES = 120  # of a sheet; more than a phone likes to decode at once
-HOLD_SECONDS = 0.6  # for which the last frame is held before the loop begins again
+MOST_FRAMES = 120  # of a sheet; a phone struggles to decode more at once
+HOLD_SECONDS = 0.6  # for which the last frame is held before the clip repeats
 RED, GREY = (200, 30, 45), (110, 110, 110)
 
 
 class Pace(NamedTuple):
-    """How a query is played: all its options alike."""
+    """The pace of a clip, the same for all options of a query."""
 
     every: int
     """Every `every`-th observation is a frame."""
@@ -31,7 +31,7 @@ class Pace(NamedTuple):
     slowdown: float
     """How many times slower than the environment itself."""
     hold: int
-    """For how many frames more the last one is held."""
+    """Number of extra frames for which the last one is held."""
 
 
 def pace(length: int, fps: float) -> Pace:
@@ -43,10 +43,10 @@ def pace(length: int, fps: float) -> Pace:
 
 
 def order(segment: Segment, pace: Pace) -> list[int]:
-    """List the number of a side's picture at each tick, the held ones included.
+    """List the index of an option's picture at each tick, held ticks included.
 
-    Segments of the same nominal length have the same number of ticks: after the last lived step its picture is held,
-    or the marked one that follows it, if :func:`ended` has a word for it.
+    Segments of the same nominal length have the same number of ticks. After the last lived step its picture is held,
+    or the marked picture that follows it if :func:`ended` names an ending.
     """
     last, ticks = math.ceil(segment.lived / pace.every), math.ceil(segment.length / pace.every)
     after = last + (ended(segment) is not None)
@@ -54,38 +54,38 @@ def order(segment: Segment, pace: Pace) -> list[int]:
 
 
 def passed(order: Sequence[int], segment: Segment) -> list[float]:
-    """List the share of an option's life that is over at each tick, given the pictures that :func:`order` lists."""
+    """List the share of an option's lived steps that have passed at each tick, given the pictures of :func:`order`."""
     last = max(1, last_lived(order, segment))
     return [min(1.0, picture / last) for picture in order]
 
 
 def last_lived(order: Sequence[int], segment: Segment) -> int:
-    """Find the number of the picture of the last lived step, which is its tick, too; one after it is of the ending."""
+    """Find the index of the last lived step's picture, which is also its tick; a picture after it marks the ending."""
     return max(order) - (ended(segment) is not None)
 
 
 def ended(segment: Segment) -> str | None:
-    """Name the ending that the segment shows; None where the episode went on."""
+    """Name the ending of a segment; None if it lasts its nominal length without terminating."""
     if segment.terminated:
         return "ended"
     return "time limit" if segment.lived < segment.length else None
 
 
 def draw_query(query: Query, *, draw: str, width: int) -> tuple[Pace, dict[str, list[Image.Image]]]:
-    """Draw each option's different pictures, in order of time, a marked one at the end where the episode ended.
+    """Draw each option's distinct pictures in order of time, with a marked one at the end if :func:`ended` names one.
 
     Args:
         query: What to draw.
         draw: "replay" simulates and draws the segments again; "states" plots their observations.
-        width: Pixels, rounded to eights; the height follows from the environment's picture.
+        width: Pixels, rounded to a multiple of 8; the height follows from the environment's picture.
 
     Raises:
-        BadInput: If it doesn't replay, or can't be drawn.
+        BadInput: If the query doesn't replay, or can't be drawn.
     """
     options, width = dict(zip(query.names, query.options, strict=True)), eights(width)
     first = query.options[0]
     if draw == "states":
-        paces = pace(first.length, first.length / 2.5)  # what the environment's own speed is, nobody knows
+        paces = pace(first.length, first.length / 2.5)  # the environment's own speed is unknown
         drawn = draw_states(query, every=paces.every, width=width)
     else:
         origin = first.origin
@@ -115,7 +115,7 @@ def marked(picture: Image.Image, word: str, colour: tuple[int, int, int]) -> Ima
 
 
 def marked_below(picture: Image.Image, word: str, colour: tuple[int, int, int]) -> Image.Image:
-    """Frame and label the plot of an ending, which is still to be read: the word stands where its axis has room."""
+    """Frame and label the plot of an ending without dimming it; the word stands where the axis has room."""
     plot, (width, height) = picture.copy(), picture.size
     pen, pad = ImageDraw.Draw(plot), max(2, width // 80)
     pen.rectangle((0, 0, width - 1, height - 1), outline=colour, width=pad)
@@ -128,7 +128,7 @@ def marked_below(picture: Image.Image, word: str, colour: tuple[int, int, int]) 
 
 
 def sheet(pictures: Sequence[Image.Image]) -> tuple[Image.Image, int]:
-    """Join all pictures in one, row by row: about a square, which every browser can hold."""
+    """Join pictures row by row into a nearly square sheet, which every browser can hold; return it and its columns."""
     (width, height), n = pictures[0].size, len(pictures)
     columns = min(n, max(1, round(math.sqrt(n * height / width))))
     whole = Image.new("RGB", (columns * width, math.ceil(n / columns) * height))

@@ -19,35 +19,35 @@ from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Array, Ending, Segment, Trajectory
 
 MOST_STEPS = 5000
-"""Of one game: whoever wants more begins again."""
+"""Most steps of one demonstration."""
 CLOSE_SECONDS = 2.0
-"""That a step under way may take when its game is ended."""
+"""Seconds that a step under way may take when its game is closed."""
 PLAYED = ("demonstration", "correction")
 """Kinds of query that are answered by playing."""
 
 
 class NoGame(BadInput):
-    """Nobody plays that just now."""
+    """The game isn't running, or can't go on as asked."""
 
 
 @final
 class Game:
     """One episode that a person plays. Safe to use from many threads.
 
-    A demonstration is played from a reset for as long as it lasts, and its last steps are the answer. A correction goes
-    on from the state in which the query's option starts, for as long as that one could last.
+    A demonstration is played from a reset until its episode ends, and its last steps are the answer. A correction is
+    played from the state in which the query's option starts, for at most its nominal length.
 
     Args:
-        query: One of PLAYED.
-        seed: Of the reset, for a demonstration.
-        width: Of a picture, in pixels.
+        query: Of a kind in PLAYED.
+        seed: Seed of the reset, for a demonstration.
+        width: Width of a picture, in pixels.
 
     Attributes:
         controls: Keys and what they do.
         frames_per_second: The environment's own speed.
 
     Raises:
-        BadInput: If it can't be played by keys, can't be drawn, or doesn't start as the option did.
+        BadInput: If the query can't be played by keys, can't be drawn, or doesn't start as the option did.
     """
 
     def __init__(self, query: Query, *, seed: int, width: int = 480) -> None:
@@ -80,24 +80,24 @@ class Game:
 
     @property
     def over(self) -> bool:
-        """Whether it goes no further."""
+        """Whether the episode has ended, or the most steps are played."""
         most = self.length if self._corrected else MOST_STEPS
         return self._ending is not Ending.UNFINISHED or self.steps >= most
 
     @property
     def enough(self) -> bool:
-        """Whether there is a whole segment, or all there can be."""
+        """Whether a whole segment is played, or the game is over after at least one step."""
         return self.steps >= self.length or (self.over and self.steps > 0)
 
     def step(self, action: int, *, at: int) -> None:
-        """Play one step, unless it is over.
+        """Play one step, unless the game is over.
 
         Args:
             action: One of the environment's.
-            at: Steps played before: a step that is asked for twice, as its answer was lost, is made once.
+            at: Steps played before; a step requested twice because its reply was lost is made once.
 
         Raises:
-            NoGame: If the game isn't there.
+            NoGame: If the game is at another step.
             BadInput: If there is no such action.
         """
         if not self._env.action_space.contains(np.int64(action)):
@@ -109,7 +109,7 @@ class Game:
                 self._step(np.asarray(action, self._env.action_space.dtype))
 
     def picture(self) -> bytes:
-        """Draw the present state, a JPEG."""
+        """Draw the current state as a JPEG."""
         with self._lock:
             frame: Any = self._env.render()
         size = (self._width, round(frame.shape[0] * self._width / frame.shape[1]))
@@ -118,7 +118,7 @@ class Game:
         return written.getvalue()
 
     def segment(self) -> Segment:
-        """Cut what was played: of a demonstration the last steps, of a correction all.
+        """Cut the answer: the last steps of a demonstration, all steps of a correction.
 
         Raises:
             NoGame: If it is too short.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 
 def ruler(width: int, parts: int, passed: float | None = None) -> str:
-    """Draw a line with the number of each part at its end, such as ``---1---2`` of two parts.
+    """Draw a line with the number of each part at its end, such as ``---1---2`` for two parts.
 
     Args:
         width: Characters.
         parts: How many equal parts there are.
-        passed: The share of it that is over, which is drawn thick; None is plain ASCII.
+        passed: Share of the line that is drawn thick, as time that has passed; None draws plain ASCII.
     """
     line = ["-"] * width
     if passed is not None:

@@ -12,7 +12,7 @@ LEAST_COLUMNS, LEAST_ROWS = 40, 14
 
 
 def shows_pictures(stdin: TextIO, stdout: TextIO, environ: Mapping[str, str]) -> bool:
-    """Tell whether input and output are a terminal that can show moving pictures in half-block characters."""
+    """Test whether input and output are a terminal that can show moving pictures in half-block characters."""
     if not (stdin.isatty() and stdout.isatty()) or environ.get("TERM", "") in ("", "dumb", "unknown"):
         return False
     columns, rows = size(stdout)
@@ -31,11 +31,11 @@ def size(stdout: TextIO) -> tuple[int, int]:
         columns, rows = os.get_terminal_size(stdout.fileno())
     except (OSError, ValueError):
         columns, rows = 0, 0
-    return columns or 80, rows or 24  # a terminal that was never told its size says 0
+    return columns or 80, rows or 24  # a terminal whose size was never set reports 0
 
 
 class Screen:
-    """The whole terminal, on its other screen and without a cursor, within a `with`.
+    """The terminal's alternate screen, without a cursor, within a `with`.
 
     Args:
         stdout: The terminal.
@@ -56,9 +56,9 @@ class Screen:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns that may be written to, and rows; as they are now."""
+        """Current columns that may be written to, one less than there are, and rows."""
         columns, rows = size(self._stdout)
-        return columns - 1, rows  # what clears the rest of a full line, clears its last character in some terminals
+        return columns - 1, rows  # clearing the rest of a full line clears its last character in some terminals
 
     def draw(self, lines: Sequence[str]) -> None:
         """Show these lines and nothing else; only changed lines are sent."""

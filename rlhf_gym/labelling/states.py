@@ -24,19 +24,19 @@ def can_plot(observations: Array) -> bool:
 def draw_states(query: Query, *, every: int, width: int) -> dict[str, list[Image.Image]]:
     """Plot every option's observations, with the same scales, and a point that moves along them.
 
-    Shown are the variables that change most, at most six, named by their place in the observation, with the lowest and
-    highest value that any option has. Observations that are pictures are shown as they are.
+    The variables that change most are shown, at most six, named by their index in the observation, with their lowest
+    and highest value over all options. Observations that are pictures are shown as they are.
 
     Args:
         query: What to draw.
-        every: Every `every`-th observation is a picture, and the last.
+        every: Draw every `every`-th observation, and always the last.
         width: Pixels.
 
     Returns:
         By option, ceil(lived / every) + 1 pictures.
 
     Raises:
-        BadInput: If observations are neither vectors nor pictures.
+        BadInput: If observations are neither vectors, numbers nor pictures.
     """
     if not can_plot(query.left.observations):
         raise BadInput(
@@ -56,8 +56,8 @@ def what_changes(query: Query, *, most: int) -> tuple[Array, list[Array]]:
     """Find the variables of the options' observations (vectors, or numbers) that change most for their size.
 
     Returns:
-        Their places in the observation, at most `most`; and of each option how they go, as shares of the range that
-        each covers in all options together, shape (lived + 1, variables).
+        Their indices in the observation, ascending, at most `most`; and each option's values, scaled to [0, 1] by the
+        variable's range over all options, shape (lived + 1, variables).
     """
     each = [_as_vectors(segment.observations) for segment in query.options]
     whole = np.concatenate(each)
@@ -68,12 +68,12 @@ def what_changes(query: Query, *, most: int) -> tuple[Array, list[Array]]:
 
 
 def eights(length: float) -> int:
-    """Round to the nearest number of pixels that JPEG's blocks fill: neighbouring pictures stay apart."""
+    """Round to a multiple of 8 pixels, JPEG's block size, so that neighbouring pictures don't blend; at least 8."""
     return 8 * max(1, round(length / 8))
 
 
 class _Axes(NamedTuple):
-    """What all options are plotted over: variables, the range of each, and time."""
+    """The axes that all options share: variables, the range of each, and time."""
 
     names: Array
     lowest: Array
@@ -82,7 +82,7 @@ class _Axes(NamedTuple):
 
 
 def _plots(shares: Array, axes: _Axes, every: int, width: int) -> list[Image.Image]:
-    """Pictures of curves in (0, 1), shape (lived + 1, rows)."""
+    """Draw the pictures of curves with values in [0, 1], shape (lived + 1, rows)."""
     height, margin, foot = eights(width * 3 / 4), width // 6, max(14, width // 20)
     band = (height - foot) / len(axes.names)
     x = margin + np.arange(len(shares)) * (width - margin - 12) / axes.length
@@ -103,7 +103,7 @@ def _plots(shares: Array, axes: _Axes, every: int, width: int) -> list[Image.Ima
 
 
 def _pictures(observations: Array, every: int, width: int) -> list[Image.Image]:
-    """Pictures as they were observed, large enough to be seen."""
+    """Scale observed pictures to a width at which they can be seen."""
     if observations.ndim == 4 and observations.shape[-1] not in CHANNELS:
         observations = np.moveaxis(observations, 1, -1)
     if observations.ndim == 4 and observations.shape[-1] == 1:

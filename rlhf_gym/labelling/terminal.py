@@ -31,19 +31,19 @@ def prompt(
 ) -> int:
     """Put queries to a person until there are none, or they quit.
 
-    Every answer is in the store before the next query is shown, so it may end at any moment, however it ends, and go on
-    later. The terminal is left as it was found.
+    Every answer is in the store before the next query is shown, so the prompt may be interrupted at any moment and
+    continued later. The terminal is restored.
 
     Args:
         desk: Gives the queries and takes the answers.
         who: The person's name.
-        stdin: Where keys come from: single ones of a terminal, lines otherwise; None is this process's.
-        stdout: Where queries are shown: moving pictures if it is a terminal that can, plots otherwise; likewise.
+        stdin: Source of keys, single ones of a terminal, lines otherwise; None is this process's standard input.
+        stdout: Where queries are shown, as moving pictures if the terminal can, else as plots; None is standard output.
         wait: Whether to wait for new queries when there are none.
         on_quit: Called last if they quit.
 
     Returns:
-        How many answers were given, less those taken back.
+        Number of answers given, less those taken back.
     """
     stdin, stdout = stdin or sys.stdin, stdout or sys.stdout
     face: Face = Characters(stdout)
@@ -124,12 +124,12 @@ class _Sitting:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Let a signal to terminate end the process as an exception does, so that the terminal is left as it was."""
+    """Turn SIGTERM into a SystemExit, so that the terminal is restored."""
 
     def end(number: int, _: FrameType | None) -> None:
         sys.exit(128 + number)
 
-    if threading.current_thread() is not threading.main_thread():  # which alone may say what a signal does
+    if threading.current_thread() is not threading.main_thread():  # only it may set signal handlers
         yield
         return
     before = signal.signal(signal.SIGTERM, end)

@@ -1,4 +1,4 @@
-"""Which sort of answer a query wants, told by its kind."""
+"""The type of answer that a query of each kind asks for."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ SHOWS = tuple(name for name in REGISTERED if not find_kind(name).made)
 
 
 def wanted(query: Query) -> Said:
-    """Give some answer to a query, which shows what is wanted: its type, and of how many levels or parts it is one.
+    """Return an example answer to a query, which shows the type wanted and its number of levels or parts.
 
     Raises:
-        BadInput: If a segment is wanted that the teacher makes.
+        BadInput: If the answer is a segment that the teacher makes.
     """
     kind = find_kind(query.kind)
     return kind.said([0.0] * len(kind.weighed(query)))
 
 
 def level_names(words: Sequence[str]) -> list[str]:
-    """Put its number before the word for each level; where words are numbers only, say which end is which.
+    """Prefix the word for each level with its number; if words are only numbers, mark the worst and the best.
 
     Args:
         words: As :meth:`rlhf_gym.labelling.Desk.levels_of` lists them, the worst first.

@@ -1,4 +1,4 @@
-"""A teacher's desk in a notebook: clips in step, and buttons."""
+"""A labelling widget for notebooks: clips in step, and buttons."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ __all__ = ["Lesson", "side_by_side"]
 
 
 class Lesson:
-    """Labelling widget for a notebook: queries one after the other; shown as the last value of a cell.
+    """Labelling widget for a notebook, shown as the last value of a cell: queries one after the other.
 
-    Every answer is in the store before the next query is shown. Which buttons there are depends on the query in view.
+    Every answer is in the store before the next query is shown. The buttons depend on the query in view.
 
     Args:
         desk: Gives the queries and takes the answers.
         who: The person's name.
 
     Attributes:
-        query: The one in view; None if there is nothing to ask.
+        query: The query in view; None if there is nothing to ask.
         buttons: By name: "skip", "undo", and for a comparison "left", "tie", "right"; for a rating the number of each
             level; for a switch-off the number of each part, the last of which lets it run; for a ranking the letters,
             "=", "erase" and "done". A script may click them.
-        order: Where the order of a ranking may be typed instead; None where none is asked for.
+        order: Text field in which a ranking may be typed instead; None for other kinds.
     """
 
     def __init__(self, desk: Desk, *, who: str) -> None:
@@ -125,5 +125,5 @@ class Lesson:
         return f"{done.by_you} answered{seconds}; {rest}"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """How Jupyter shows it."""
+        """Show the widget in Jupyter."""
         return self._box._repr_mimebundle_(**kwargs)

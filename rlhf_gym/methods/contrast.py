@@ -11,13 +11,13 @@ from rlhf_gym.rewards import choice_loss
 def contrastive_loss(
     scores: Tensor, targets: Tensor, offered: Tensor, *, bias: float = 1.0, label_noise: float = 0.0
 ) -> Tensor:
-    """Compute the negative log-likelihood of choices in which the other options' scores count `bias` times.
+    """Compute the negative log-likelihood of choices, with the other options' scores multiplied by `bias`.
 
     With bias l, option i is chosen with probability exp(s_i) / (exp(s_i) + sum over j ≠ i of exp(l s_j)), which for two
     options is sigmoid(s_i - l s_j) (the conservative regulariser of Hejna et al. 2024; 1 is no bias, and then it is the
-    likelihood itself). Where scores are log-probabilities and l is below 1, the loss falls as all of them rise: a
-    policy is preferred that makes likely what was seen. A tie is the mean of both choices, and so are the shares of any
-    other target.
+    likelihood itself). If scores are log-probabilities and l is below 1, the loss falls as all of them rise, which
+    favours policies that make the seen steps likely. With any other target, such as a tie, the loss is the mean over
+    the options as choices, weighted by the target.
 
     Args:
         scores: Of N choices' K options, shape (N, K).

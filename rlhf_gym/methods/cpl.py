@@ -1,4 +1,4 @@
-"""Contrastive preference learning: what a policy is sure to do is its own advantage."""
+"""Contrastive preference learning: a policy's log-probabilities are taken as advantages."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ def cpl(
 ) -> DirectMethod:
     """Make contrastive preference learning (Hejna et al. 2024, Contrastive preference learning, arXiv 2310.13639).
 
-    A step scores alpha log pi(a|s), which is the advantage for which pi is the best policy that also maximises entropy.
-    Answers are taken to be about these advantages, or regret. A teacher who compares sums of rewards answers about the
-    states, too, in which segments happen to begin, and that is most of what is learned: on Pendulum nothing comes of
-    5,000 such answers, and much of as many about regret, with 2,000 `steps` (`results/direct`). The paper's setting is
-    a stored set of good and bad segments. On line a bias of 1 got further: 0.5 pulls the policy back to what was done
-    all along.
+    A step scores alpha log pi(a|s), which is the advantage for which pi is the optimal maximum-entropy policy. Answers
+    are assumed to compare these advantages, or regret. A teacher who compares sums of rewards also judges the states in
+    which segments happen to begin, and most of what is learned is about those: on Pendulum the policy learns nothing
+    from 5,000 such answers, and much from as many about regret, with 2,000 `steps` (`results/direct`). The paper's
+    setting is a stored set of good and bad segments. Online a bias of 1 got further: 0.5 pulls the policy back to all
+    earlier behaviour.
 
     Args:
         agent: Whose policy is fitted.
         rng: Source of the batches.
         label_noise: Of the reward settings.
         label_smoothing: Likewise.
-        alpha: Temperature; 0.1 as theirs.
-        bias: How much what was not chosen counts, lambda; 0.5 as theirs on dense states, 1 is no regulariser.
-        clone_steps: Gradient steps of cloning all that was seen, before each fit.
-        steps: Gradient steps on the answers, of each fit; 0 is behaviour cloning alone.
+        alpha: Temperature; 0.1 as in the paper.
+        bias: Factor of the scores of options that weren't chosen, lambda; 0.5 as in the paper on dense states, 1 is no
+            regulariser.
+        clone_steps: Gradient steps of cloning all steps seen, before each fit.
+        steps: Gradient steps on the answers in each fit; 0 is behaviour cloning alone.
         batch_size: Answers in each.
         learning_rate: Of Adam.
         std: Standard deviation of continuous actions: a number, "learned", or None for that of `agent.options`

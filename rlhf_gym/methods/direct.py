@@ -29,13 +29,13 @@ WEIGHTS, NUMBERS = "policy.safetensors", "fits.json"
 
 @final
 class DirectMethod(Method):
-    """Fit the agent's policy to the choices (:mod:`rlhf_gym.methods.policy_fit`), and play it to see more.
+    """Fit the agent's policy to the choices (:mod:`rlhf_gym.methods.policy_fit`), and play it to record more steps.
 
-    Nothing is paid, and no update of the agent's own algorithm is made.
+    The agent is paid 0, and its own algorithm makes no update.
 
     Args:
-        agent: On-policy.
-        scores: Says which method it is.
+        agent: An on-policy agent.
+        scores: How log-probabilities are scored, which is what methods differ in.
         fitting: How the policy is fitted.
         std: Of continuous actions, as :class:`ActorLikelihood` takes it.
         name: Of the method, for messages.
@@ -59,10 +59,10 @@ class DirectMethod(Method):
         self._encoding = Encoding(agent.seen_space, agent.sb3.action_space)
         self._data = Dataset(self._encoding)
         self._average, self._normalises = 0.0, True
-        agent.pay(_nothing)  # or the true reward would be what metrics call learned
+        agent.pay(_nothing)  # or metrics would report the true reward as the learned one
 
     def begin(self, lately: Lately) -> None:
-        """See :meth:`Method.begin`; there is nothing to take in."""
+        """See :meth:`Method.begin`; there is nothing to do."""
 
     def fit(self, choices: Sequence[Choice], lately: Lately) -> RewardFit:
         """See :meth:`Method.fit`; nothing is held out, so that the held-out figures are nan.
@@ -75,7 +75,7 @@ class DirectMethod(Method):
             raise BadInput("there are no choices to fit to; expected at least one answer that isn't SKIP")
         if not self.version:
             self.reference.become(self.actor)  # a run may start with a policy from elsewhere
-            self._normalises = not self.actor.has_statistics  # which are part of that policy
+            self._normalises = not self.actor.has_statistics  # its statistics are part of it
         self._data.update(choices)
         how, parts = self._fitting, (self._scores, self._fitting)
         fit = PolicyFit(self._data, self._encoding, self.actor, self.reference, *parts, rng=self._rng)
@@ -89,7 +89,7 @@ class DirectMethod(Method):
         play_on(self.agent, steps)
 
     def step_scores(self, observations: Array, actions: Array, next_observations: Array) -> Array:
-        """See :meth:`Method.step_scores`: of one member, what each step scores beyond one that wasn't lived."""
+        """See :meth:`Method.step_scores`: for one member, each step's score less that of a step that wasn't lived."""
         inputs = torch.from_numpy(self._encoding(observations, actions, next_observations))
         logs = [log_probabilities(actor, self._encoding, inputs) for actor in (self.actor, self.reference)]
         scores = self._scores.of_step(*logs) - self._scores.not_lived(self._average)

@@ -1,4 +1,4 @@
-"""Direct preference optimisation, step by step: how far a policy goes from a cloned one is its own advantage."""
+"""Direct preference optimisation, step by step: a policy's log-ratio to a cloned one is taken as its advantage."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def dpo(
 ) -> DirectMethod:
     """Make direct preference optimisation of segments (Rafailov et al. 2023, equation 7, step by step).
 
-    A step scores beta (log pi(a|s) - log pi_ref(a|s)), the advantage for which pi is the best policy that also stays
-    close to pi_ref (Hejna et al. 2024, on how theirs relates to it). The reference has cloned all that was seen, better
-    and worse, so that on line it follows the policy, and each fit goes a step on from there.
+    A step scores beta (log pi(a|s) - log pi_ref(a|s)), the advantage for which pi is the optimal policy that stays
+    close to pi_ref (Hejna et al. 2024 discuss the relation to CPL). The reference clones all steps seen, of better and
+    worse segments, so that online it follows the policy, and each fit starts from it.
 
     Args:
         agent: Whose policy is fitted.
         rng: Source of the batches.
         label_noise: Of the reward settings.
         label_smoothing: Likewise.
-        beta: How dear it is to leave the reference.
-        clone_steps: Gradient steps of cloning all that was seen, before each fit.
-        steps: Gradient steps on the answers, of each fit.
+        beta: Cost of departing from the reference.
+        clone_steps: Gradient steps of cloning all steps seen, before each fit.
+        steps: Gradient steps on the answers in each fit.
         batch_size: Answers in each.
         learning_rate: Of Adam.
         std: As :func:`rlhf_gym.methods.cpl.cpl` takes it.

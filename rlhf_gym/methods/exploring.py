@@ -1,4 +1,4 @@
-"""Unsupervised pre-training: an agent gets about before anybody is asked anything."""
+"""Unsupervised pre-training: an agent explores before the first query."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rlhf_gym.agents import Agent
 from rlhf_gym.rewards.state_entropy import StateEntropy
 from rlhf_gym.segments import Trajectory
 
-STEPS = 1000  # at least, between two looks at where it has been
+STEPS = 1000  # least environment steps between updates of the states that new ones are compared with
 
 
 def whole_portions(steps: int, portion: int) -> int:
@@ -19,21 +19,21 @@ def whole_portions(steps: int, portion: int) -> int:
 
 
 def explore(agent: Agent, recorded: Callable[[], Sequence[Trajectory]], *, steps: int) -> None:
-    """Train an agent to reach states unlike those that it was in (Lee et al. 2021, PEBBLE, algorithm 1).
+    """Train an agent to reach states unlike those it has visited (Lee et al. 2021, PEBBLE, algorithm 1).
 
-    What it is paid (:class:`StateEntropy`) changes between portions only; where experience is replayed, it is paid
-    anew. In the end its value function begins anew, and it is still paid so: pay it something else.
+    Its reward (:class:`StateEntropy`) changes only between portions, and replayed experience is relabelled with it. At
+    the end the value function is reset, but the reward stays: pay the agent another one.
 
     Args:
-        agent: Who explores.
-        recorded: Gives the trajectories so far, the oldest first.
+        agent: The agent that explores.
+        recorded: Returns the trajectories so far, the oldest first.
         steps: Environment steps, a multiple of the agent's portion.
 
     Raises:
-        BadInput: If the agent has no value function that can begin anew.
+        BadInput: If the agent has no value function that can be reset.
     """
     entropy, left = StateEntropy(), steps
-    agent.reset_critic()  # or it would be refused after all those steps
+    agent.reset_critic()  # an agent without one is refused before training, not after
     agent.pay(entropy)
     while left:
         if been := [trajectory.observations for trajectory in recorded()]:

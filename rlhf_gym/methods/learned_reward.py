@@ -1,4 +1,4 @@
-"""The method of Christiano et al. 2017: a reward is learned from the answers, and an agent is paid it."""
+"""The method of Christiano et al. 2017: learn a reward from the answers, and train an agent on it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ REWARD = "reward_model"
 
 @final
 class LearnedRewardMethod(Method):
-    """Fit a reward model, and pay it to the agent; its controls pay another reward.
+    """Fit a reward model, and pay it to the agent; controls pay another source of reward.
 
     Args:
         agent: Learns the policy, in environments that pay the method's reward function.
         learner: The reward model and its fits.
-        source: What is paid.
+        source: Source of the agent's reward.
         goal: The teacher's reward function, where that isn't the environment's.
     """
 

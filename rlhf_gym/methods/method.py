@@ -18,14 +18,14 @@ class Lately(NamedTuple):
 
     trajectories: Sequence[Trajectory | Segment]
     shift: bool
-    """Whether rewards may be shifted: not where an episode has ever terminated."""
+    """Whether rewards may be shifted: only if no episode has ever terminated."""
 
 
 class Method(ABC):
     """Fits to choices, improves a policy, and scores steps for the query scheme.
 
     Attributes:
-        agent: Who learns the policy.
+        agent: Learns the policy.
         version: How often it has been fitted.
     """
 
@@ -34,7 +34,7 @@ class Method(ABC):
 
     @abstractmethod
     def begin(self, lately: Lately) -> None:
-        """Take in the warm-up's steps, before the first query."""
+        """Process the warm-up's steps, before the first query."""
 
     @abstractmethod
     def fit(self, choices: Sequence[Choice], lately: Lately) -> RewardFit:
@@ -58,8 +58,8 @@ class Method(ABC):
 
     @abstractmethod
     def save_state(self, directory: Path) -> None:
-        """Write the whole state, from which training goes on exactly."""
+        """Write the whole state, from which training continues exactly."""
 
     @abstractmethod
     def restore(self, directory: Path) -> None:
-        """Restore in place what :meth:`save_state` wrote, or, as far as that goes, :meth:`save`."""
+        """Restore in place what :meth:`save_state` wrote, or the part of it that :meth:`save` writes."""

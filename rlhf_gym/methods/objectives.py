@@ -1,10 +1,9 @@
-"""Several objectives at once: a reward model for each, and their weighted sum is paid.
+"""Several objectives at once, with a reward model for each; the agent is paid their weighted sum.
 
-Each objective has answers of its own, by teachers of different names: the principles of a constitution, one by one, or
-people with different things in mind. Which of them counts how much needn't be known before the answers are there: other
-weights mean another policy, and not another question (multi-objective reinforcement learning with preferences; Marta et
-al. 2024, Sequential preference-based optimisation; Roijers et al. 2013, A survey of multi-objective sequential
-decision-making, section 4).
+Each objective has its own answers, by teachers of different names: the principles of a constitution, one by one, or
+people with different aims. The weights needn't be known before the answers are given: other weights need another
+policy, but no other answers (multi-objective reinforcement learning with preferences; Marta et al. 2024, Sequential
+preference-based optimisation; Roijers et al. 2013, A survey of multi-objective sequential decision-making, section 4).
 """
 
 from __future__ import annotations
@@ -33,17 +32,18 @@ NAMES = "objectives.json"
 
 @final
 class ObjectivesMethod(Method):
-    """Fit a reward model to the answers of each objective, and pay the agent the weighted sum of what they give.
+    """Fit a reward model to the answers of each objective, and pay the agent the weighted sum of their rewards.
 
-    Each has unit size over the latest steps, as a single learned reward has, so that weights are of like things.
+    Each reward has unit size over the latest steps, as a single learned one has, so that the weights are comparable.
 
     Args:
         agent: Learns the policy.
-        new_learner: Makes the reward model of an objective, and its fits.
-        weights: Of each objective, by the name of the teacher who answers for it; answers of others are left out.
+        new_learner: Makes the reward model of an objective, with its fits.
+        weights: Weight of each objective, by the name of the teacher who answers for it; answers of others are left
+            out.
 
     Attributes:
-        learners: By objective.
+        learners: Reward model and fits of each objective, by its name.
 
     Raises:
         BadInput: If weights aren't numbers by name, or all are 0.
@@ -67,10 +67,10 @@ class ObjectivesMethod(Method):
             learner.rescale(lately.trajectories, shift=lately.shift)
 
     def fit(self, choices: Sequence[Choice], lately: Lately) -> RewardFit:
-        """See :meth:`Method.fit`; an objective without answers so far gives nothing.
+        """See :meth:`Method.fit`; an objective without answers so far isn't fitted.
 
         Raises:
-            BadInput: If there are answers of other teachers alone.
+            BadInput: If all answers are by other teachers.
         """
         by = {name: [choice for choice in choices if choice.teacher == name] for name in self.learners}
         if not any(by.values()):
@@ -93,7 +93,7 @@ class ObjectivesMethod(Method):
         self.agent.improve(steps)
 
     def step_scores(self, observations: Array, actions: Array, next_observations: Array) -> Array:
-        """See :meth:`Method.step_scores`: the weighted sum of what the members of each objective give."""
+        """See :meth:`Method.step_scores`: the weighted sum of the members' rewards over objectives."""
         steps = (observations, actions, next_observations)
         each = [weight * self.learners[name].step_rewards(*steps) for name, weight in self.weights.items()]
         return np.asarray(np.sum(each, axis=0))
@@ -136,7 +136,7 @@ class ObjectivesMethod(Method):
         self._pay()
 
     def _tell_of_silence(self, by: Mapping[str, Sequence[Choice]], choices: Sequence[Choice]) -> None:
-        """Say, at the first fit, which objective has no answers while others who aren't named have: a misspelt one."""
+        """Warn at the first fit if objectives have no answers while unnamed teachers have: a name may be misspelt."""
         silent = [name for name, mine in by.items() if not mine]
         others = sorted({str(choice.teacher) for choice in choices} - by.keys())
         if self.version == 0 and silent and others:

@@ -1,12 +1,12 @@
-"""The fit of a policy to choices, by what it makes of the segments they are about.
+"""The fit of a policy to choices, by its log-probabilities of the segments' actions.
 
-What is compared are sums over a segment's steps of numbers that are below 0 as a rule, so that a segment which ends
-early would score higher for its shortness alone (or lower, where densities are above 1). But after a termination the
-episode is in an absorbing state, where no action is better than another. Each of those steps is given what an average
-step gets: by CPL, alpha times the mean log-probability that the reference gives the steps seen; by DPO 0, as policy and
-reference are one there. So a long and a short segment of average actions score alike; what a segment scores beyond that
-is a sum over its lived steps. The amount is a number and has no gradient, so the answer that living longer is better
-raises the likelihood of what was done by who lived longer, as any answer does.
+Segments are compared by sums over steps of scores that are usually below 0, so a segment that ends early would score
+higher only for being short (or lower, where densities are above 1). But after a termination the episode is in an
+absorbing state, where no action is better than another, so each of those steps gets the score of an average step: in
+CPL, alpha times the mean log-probability that the reference gives the steps seen; in DPO 0, as policy and reference
+agree there. Long and short segments of average actions then score alike, and what a segment scores beyond that is a sum
+over its lived steps. The score is a constant without a gradient, so an answer that prefers living longer raises the
+likelihood of the longer segment's actions, as any answer does.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ CLONED_AT_ONCE = 512  # steps in each gradient step of cloning: they are cheap
 
 
 class Scores(NamedTuple):
-    """What a method makes of log-probabilities."""
+    """How a method scores steps by their log-probabilities."""
 
     of_step: Callable[[Tensor, Tensor], Tensor]
     """(the policy's log-probabilities, the reference's) -> the steps' scores, all of one shape."""
     not_lived: Callable[[float], float]
     """(mean log-probability that the reference gives the steps seen) -> score of a step after a termination."""
     bias: float = 1.0
-    """How much the scores of those options count that weren't chosen (:func:`contrastive_loss`)."""
+    """Factor of the scores of options that weren't chosen (:func:`contrastive_loss`)."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class Fitting:
     """How a policy is fitted.
 
     Args:
-        clone_steps: Gradient steps in which the reference goes on cloning all steps seen, before each fit.
-        steps: Gradient steps on choices, from the reference on.
-        batch_size: Choices between two in each; among more options fewer, so that a step costs the same.
+        clone_steps: Gradient steps in which the reference continues to clone all steps seen, before each fit.
+        steps: Gradient steps on choices, starting from the reference.
+        batch_size: Choices per gradient step if each has two options; fewer if they have more, so that a step costs the
+            same.
         learning_rate: Of Adam, in both.
         label_noise: See :func:`rlhf_gym.rewards.choice_loss`.
         label_smoothing: See :func:`rlhf_gym.rewards.likelihood.smooth`.
@@ -75,7 +76,7 @@ class Fitting:
 
 
 def check_positive(name: str, value: object, *, most: float = np.inf) -> None:
-    """Refuse an option that is no number above 0, or one above `most`.
+    """Refuse an option that isn't a number above 0 and at most `most`.
 
     Raises:
         BadInput: Naming it.
@@ -86,27 +87,27 @@ def check_positive(name: str, value: object, *, most: float = np.inf) -> None:
 
 
 class Fitted(NamedTuple):
-    """What came of a fit."""
+    """Result of a fit."""
 
     loss: float
     """Mean over the choices."""
     accuracy: float
-    """Share of the answers that the policy gives itself, ties as one half."""
+    """Share of the answers that the policy predicts; ties count one half."""
     average: float
     """Mean log-probability that the reference gives the steps seen."""
 
 
 @final
 class PolicyFit:
-    """One fit: the reference clones all that was seen, better and worse; the policy goes on from there.
+    """One fit: the reference clones all steps seen, and the policy is fitted to the choices from there.
 
     Args:
         data: All choices.
         encoding: How their steps are encoded: as observations and actions.
         actor: The policy; changed in place.
-        reference: Goes on from the last fit's; likewise.
-        scores: Says by which method.
-        how: Steps and sizes.
+        reference: Continues from the last fit; likewise.
+        scores: Scores of the method.
+        how: Settings of the fit.
         rng: Source of the batches.
     """
 
@@ -123,16 +124,16 @@ class PolicyFit:
     ) -> None:
         self._data, self._encoding, self._scores, self._how, self._rng = data, encoding, scores, how, rng
         self._actor, self._reference = actor, reference
-        # By option, not by row: the same segment in two queries is one row or two, as the run was resumed or not.
+        # By option, not by row: a segment in two queries has one row, or two after a resume.
         self._lived = (data.lived[data.rows] > 0) & data.offered[..., None]
         self._reference_logs, self._average = torch.zeros(self._lived.shape), 0.0
 
     def run(self, *, normalise: bool = True) -> Fitted:
-        """Fit, and say what came of it.
+        """Fit the policy, and return the result.
 
         Args:
-            normalise: Whether a policy that normalises its observations takes their statistics from all that was seen,
-                in place of those it has.
+            normalise: Whether a policy that normalises its observations takes their statistics from all steps seen, in
+                place of those it has.
 
         Raises:
             BadInput: If the weights diverge.
@@ -198,7 +199,7 @@ class PolicyFit:
 
     @torch.no_grad()
     def _figures(self) -> Fitted:
-        """Measure all choices, or as many as figures need, evenly spread."""
+        """Measure all choices, or :data:`FIGURES_MOST` of them, evenly spread."""
         data, some = self._data, evenly(len(self._data), FIGURES_MOST)
         scores = torch.cat([self.segment_scores(part) for part in torch.split(some, CHOICES_AT_ONCE)])
         right = accuracy(scores[None], data.targets[some], data.offered[some])

@@ -15,12 +15,11 @@ def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
     """Compute Krippendorff's alpha for nominal data, missing values allowed (Krippendorff 2011, section C).
 
     Args:
-        units: For each thing that was judged, what each of those who judged it said. Fewer than two say nothing
-            about agreement and are left out.
+        units: For each item that was judged, the answers of all who judged it. Items with fewer than two are left out.
 
     Returns:
-        1 where all agree, 0 where they agree as often as chance would have it, below 0 for less; None where there is
-        nothing to tell it from: no unit was judged twice, or everybody always said the same thing.
+        1 for full agreement, 0 for agreement by chance, below 0 for less; None if it is undefined: no item was judged
+        twice, or all answers are the same.
     """
     tallies = [Counter(values) for values in units if len(values) > 1]
     totals = sum(tallies, Counter[Hashable]())
@@ -39,7 +38,7 @@ def _differing(tally: Counter[Hashable]) -> float:
 
 
 def segment_digest(segment: Segment) -> str:
-    """Name a segment by its steps: equal for equal steps, in any query."""
+    """Compute a digest of a segment's steps, which is equal for equal steps in any query."""
     digest = hashlib.sha256(f"{segment.length} {segment.terminated}".encode())
     for array in (segment.observations, segment.actions):
         digest.update(f"{array.dtype} {array.shape}".encode())
@@ -48,14 +47,14 @@ def segment_digest(segment: Segment) -> str:
 
 
 def pairs(answer: Said, options: int) -> dict[tuple[int, int], Answer]:
-    """Break an answer into judgements of two: of a comparison one, of a ranking of k one for each two, of others none.
+    """Split an answer into pairwise judgements: one for a comparison, one per pair for a ranking, none for others.
 
     Args:
-        answer: What was said.
-        options: How many options the query has.
+        answer: The answer.
+        options: Number of options of the query.
 
     Returns:
-        For two places, the lower first, LEFT if that one is better, RIGHT if the other is, or TIE.
+        For each pair of places, the lower first: LEFT if that option is better, RIGHT if the other is, or TIE.
     """
     if isinstance(answer, Answer):
         return {} if answer is Answer.SKIP else {(0, options - 1): answer}
@@ -74,15 +73,15 @@ def _better(ahead: int) -> Answer:
 def intransitive_triples(said: Iterable[tuple[Query, Said]]) -> tuple[int, int]:
     """Count triples of segments, each compared with both others, that can't be put in order.
 
-    Compared are the two of a comparison, and each two of a ranking. Where a pair was judged several times, the majority
-    counts. A tie may hide a difference too small to see, so "a over b, b like c, c like a" is no contradiction, but "a
-    over b, b over c, c like a" is one.
+    A comparison compares its two options, a ranking each two of its options. If a pair was judged several times, the
+    majority counts. A tie may hide a difference too small to see, so "a over b, b like c, c like a" is no
+    contradiction, but "a over b, b over c, c like a" is one.
 
     Args:
-        said: Queries with what was said to them; skips don't count.
+        said: Queries with their answers; skips don't count.
 
     Returns:
-        How many triples contradict themselves, and how many there are.
+        Number of triples that contradict themselves, and of all triples.
     """
     ahead = _majorities(said)
     neighbours = defaultdict(set)
@@ -95,7 +94,7 @@ def intransitive_triples(said: Iterable[tuple[Query, Said]]) -> tuple[int, int]:
 
 
 def _majorities(said: Iterable[tuple[Query, Said]]) -> dict[tuple[str, str], int]:
-    """Find each pair's majority, either way round: 1 if the first is ahead, -1 if behind, 0 if neither."""
+    """Find each pair's majority, in both orders: 1 if the first is ahead, -1 if behind, 0 if neither."""
     balance = defaultdict[tuple[str, str], int](int)
     for query, answer in said:
         digests = [segment_digest(segment) for segment in query.options]

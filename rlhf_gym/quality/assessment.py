@@ -1,6 +1,6 @@
 """Assessment of the answers: each person's speed, side bias and consistency, and agreement between people.
 
-Some queries are asked for the sake of this alone: repeats, mirrored ones and checks (:mod:`rlhf_gym.preferences`).
+Some queries are asked only for this purpose: repeats, mirrored ones and checks (:mod:`rlhf_gym.preferences`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rlhf_gym.quality.report import PersonQuality, QualityReport, Share
 
 
 class Given(Protocol):
-    """One answer as it was given; None takes one back. `PreferenceStore.history` has them."""
+    """One answer or withdrawal, as in `PreferenceStore.history`."""
 
     @property
     def query_id(self) -> str:
@@ -35,11 +35,11 @@ class Given(Protocol):
 
     @property
     def shown_at(self) -> float | None:
-        """Seconds since 1970; None where nobody looked."""
+        """When the query was shown, seconds since 1970; None if nobody saw it."""
 
     @property
     def answered_at(self) -> float:
-        """Seconds since 1970."""
+        """When it was answered, seconds since 1970."""
 
 
 class _Said(NamedTuple):
@@ -53,9 +53,9 @@ def assess(history: Iterable[Given], queries: Iterable[Query], *, reliability: b
 
     Args:
         history: Every answer in order of answering, withdrawn ones included; a person's last to a query is current.
-        queries: Those that have a standing answer; more do no harm.
-        reliability: Whether to tell how reliable each person is (:func:`reliabilities`) and whether two groups want
-            different things (:func:`find_groups`), which may take seconds.
+        queries: Those that have a current answer; others are ignored.
+        reliability: Whether to estimate how reliable each person is (:func:`reliabilities`) and to find two groups with
+            different goals (:func:`find_groups`), which may take seconds.
 
     Raises:
         ValueError: If a query that was answered is missing.
@@ -139,7 +139,7 @@ def _judgements(people: Mapping[str, Iterable[_Said]]) -> Iterable[list[Answer]]
 
 
 def _unmirrored(said: _Said) -> Said:
-    """Turn an answer back to the options' order when the query was asked first."""
+    """Return an answer in the original order of the options, which a mirrored query reversed."""
     return said.answer.mirrored if said.query.why == MIRRORED else said.answer
 
 

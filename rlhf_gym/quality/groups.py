@@ -1,9 +1,9 @@
-"""Groups of people with different goals: found, where the answers leave no doubt, rather than averaged.
+"""Detection of two groups of people with different goals, whose answers would otherwise be averaged.
 
-A mixture of two rewards over people, some of whom may answer by a coin and belong to neither. What an option is worth
-to a group has the prior of :func:`rlhf_gym.quality.reliability.reliabilities` and is integrated out (Laplace's
-approximation), so that each way of parting the people has a marginal likelihood: two rewards are more probable than one
-only where one is far from telling what everybody said.
+The model is a mixture of two rewards over people, some of whom may answer at random and belong to neither group. What
+an option is worth to a group has the prior of :func:`rlhf_gym.quality.reliability.reliabilities` and is integrated out
+(Laplace's approximation), so that each partition of the people has a marginal likelihood: two rewards are more probable
+than one only if one reward explains the answers far worse.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from rlhf_gym.quality.reliability import Model
 from rlhf_gym.segments import Array
 
 SURENESS = (0.5, 1.0, 2.0, 4.0)
-"""What each person's may be: as much as those answers alone make most probable."""
+"""Candidates for each person's sureness; the one that makes their own answers most probable is used."""
 TOGETHER = (0.5, 1.0, 2.0)
-"""Factors of it for all of a group, each as probable as the others: more answers tell it better."""
+"""Factors on the sureness of a whole group, with equal prior probabilities: more answers determine it better."""
 COIN = 0.1
-"""Probability, before any answer, that somebody answers by a coin."""
+"""Prior probability that a person answers at random."""
 CLEAR = 5.0
-"""Log of how many times more probable two groups have to be: 150 times, very strong evidence (Kass & Raftery 1995)."""
-PEOPLE_MOST = 8  # whose groups are looked for: partings treble with each
+"""Log Bayes factor from which two groups are clear: 150, very strong evidence (Kass & Raftery 1995)."""
+PEOPLE_MOST = 8  # people to consider: each one trebles the partitions
 Group = frozenset[int]
 Parting = tuple[Group, Group]
-"""Numbers of the people in each of two groups, that of the lowest number first; the others answer by a coin."""
+"""A partition: the numbers of the people in two groups, the lowest number in the first; others answer at random."""
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Two groups of people, as the answers part them best.
+    """The most probable partition of people into two groups.
 
     Args:
-        members: Probability of being in the first group, which is the larger one, and in the second, by name; what is
-            missing from 1 is that of answering by a coin.
-        evidence: Log of how many times more probable the answers are, if there are two groups, than if there is one.
-        agree: Share of all pairs of options of which both groups' rewards prefer the same one.
+        members: By name, the probabilities of being in the first group, which is the larger one, and in the second; the
+            rest is the probability of answering at random.
+        evidence: Log Bayes factor of two groups against one.
+        agree: Share of all judged pairs on which both groups' rewards prefer the same option.
     """
 
     members: Mapping[str, tuple[float, float]]
@@ -52,22 +52,22 @@ class Groups:
 
     @property
     def clear(self) -> bool:
-        """Whether there are two groups beyond doubt."""
+        """Whether `evidence` reaches `CLEAR`."""
         return self.evidence >= CLEAR
 
 
 def find_groups(said: Mapping[str, Sequence[tuple[Query, Said]]]) -> Groups | None:
-    """Part people into two groups by what they want.
+    """Partition people into two groups by their goals.
 
     The search begins with each person against all others, and moves one person at a time for as long as that makes the
-    answers more probable; partings that it doesn't come by count as impossible. Of more than 8 people those with the
-    most answers are looked at.
+    answers more probable; partitions that it doesn't visit have probability 0. Of more than 8 people only those with
+    the most answers are considered.
 
     Args:
-        said: What each person said to which queries, as they were shown.
+        said: By person, the queries as they were shown, with the answers.
 
     Returns:
-        The most probable parting, and how sure it is; None if fewer than two people judged any two options.
+        The most probable partition and its evidence; None if fewer than two people judged any two options.
     """
     most = sorted(said, key=lambda who: -len(said[who]))[:PEOPLE_MOST]
     judged = Judged.of({who: said[who] for who in most})
@@ -98,13 +98,13 @@ def _parted(one: Collection[int], other: Collection[int]) -> Parting:
 
 
 def _shared(one: Parting, other: Parting) -> bool:
-    """Test whether two partings name their groups in the same order, as far as most people go."""
+    """Test whether two partitions have their groups in the same order, for most of the people."""
     straight, across = (len(one[0] & other[i]) + len(one[1] & other[1 - i]) for i in range(2))
     return straight >= across
 
 
 def _climb(wants: _Wants, parting: Parting, people: Group, *, groups: int) -> Iterator[Parting]:
-    """Yield the partings into so many groups, one or two, that are looked at on the way up from one of them."""
+    """Yield the partitions into `groups` groups, one or two, that a climb from `parting` to higher evidence visits."""
     while True:
         yield parting
         moves = [
@@ -121,16 +121,16 @@ def _climb(wants: _Wants, parting: Parting, people: Group, *, groups: int) -> It
 
 
 class _Wants:
-    """What people may want, in groups of any kind.
+    """The evidence for any partition of people.
 
     Args:
-        judged: What all of them said.
+        judged: The judgements of all people.
     """
 
     def __init__(self, judged: Judged) -> None:
         self._judged = judged
         ties = float(np.mean(judged.outcome == TIE).clip(0.01, 0.9))
-        self._ties = math.log(2 * ties / (1 - ties))  # Davidson's, of options that are as good
+        self._ties = math.log(2 * ties / (1 - ties))  # Davidson's parameter, for equally good options
         self._sureness = np.ones(len(judged.people))
         for number in range(len(judged.people)):
             alone = {by: self._at(by, [number])[1] for by in SURENESS}
@@ -139,7 +139,7 @@ class _Wants:
         self._of = cache(self._together)
 
     def evidence(self, parting: Parting) -> float:
-        """Compute the log probability of the answers and of a parting, given how many groups there are."""
+        """Compute the log probability of the answers and of a partition, given the number of groups."""
         coins = [of for number, of in enumerate(self._coins) if not any(number in group for group in parting)]
         others = len(self._coins) - len(coins)
         prior = len(coins) * math.log(COIN) + others * math.log(1 - COIN)
@@ -148,24 +148,24 @@ class _Wants:
         return prior + sum(coins) + sum(map(self._of, parting))
 
     def _together(self, people: Group) -> float:
-        """Compute the log marginal likelihood of what some of the people said, if they want the same."""
+        """Compute the log marginal likelihood of some people's answers, if they share one reward."""
         if not people:
             return 0.0
         return float(logsumexp([self._at(by, sorted(people))[1] for by in TOGETHER])) - math.log(len(TOGETHER))
 
     def agreement(self, one: Collection[int], other: Collection[int]) -> float:
-        """Compute the share of pairs of which two groups prefer the same one."""
+        """Compute the share of pairs on which two groups prefer the same option."""
         better = [self._better(sorted(people)) for people in (one, other)]
         return float(np.mean(better[0] * better[1] > 0))
 
     def _better(self, people: Sequence[int]) -> Array:
-        """Find how much better a group finds the first of each pair, those that others judged among them."""
+        """Estimate how much a group prefers the first of each pair, including pairs that only others judged."""
         by = max(TOGETHER, key=lambda by: self._at(by, people)[1])
         pull = self._at(by, people)[0]
         return np.asarray(self._judged.before[:, self._judged.pairs_of(people)] @ pull)
 
     def _at(self, by: float, people: Sequence[int]) -> tuple[Array, float]:
-        """Approximate with each one's sureness times a factor: pull of the answers on each pair, and log evidence."""
+        """Compute the answers' pull on each pair and their log evidence, with each person's sureness times `by`."""
         sureness = by * self._sureness[list(people)]
         theta = np.concatenate([sureness, np.zeros(len(people)), [self._ties]])
         found = Model(self._judged.only(people)).laplace(theta)

@@ -19,16 +19,16 @@ MOST = 1024  # queries, evenly spread: more would cost time and change the figur
 def heldout_figures(preferences: Sequence[Preference], step_scores: StepScores) -> dict[str, float]:
     """Compute loss and accuracy of a reward model on the answers to held-out queries, which were drawn uniformly.
 
-    An answer counts as its judgements of two options: a comparison is one, a ranking of k options k (k - 1) / 2. They
-    are as good a sample as the policy at the time of asking gave.
+    An answer counts as its pairwise judgements: one for a comparison, k (k - 1) / 2 for a ranking of k options. They
+    sample only what the policy visited at the time of asking.
 
     Args:
-        preferences: Answers, such as a run's; those to other queries are left out, and skips.
-        step_scores: What each member of the reward model gives a step.
+        preferences: Answers, such as a run's; skips and answers to other queries are left out.
+        step_scores: Scores of steps by each ensemble member.
 
     Returns:
         `reward_loss_uniform`, the mean negative log of the members' mean probability, and `reward_accuracy_uniform`,
-        how often their mean return is ahead where the answer says so, ties of either as one half; nan without answers.
+        how often their mean return prefers the same option, ties of either as one half; nan without answers.
     """
     heldout = [p for p in preferences if p.query.why == HELDOUT and p.answer is not Answer.SKIP]
     if not heldout:
@@ -44,7 +44,7 @@ def heldout_figures(preferences: Sequence[Preference], step_scores: StepScores) 
 
 
 def _judgements(preferences: Sequence[Preference], step_scores: StepScores) -> tuple[Array, Array]:
-    """How far each member sees the first of two options ahead, shape (M, J), and the target of each, shape (J,)."""
+    """Compute each member's return of the first option minus the other, shape (M, J), and the targets, shape (J,)."""
     returns, first, judged = returns_of([p.query for p in preferences], step_scores), 0, []
     for preference in preferences:
         options = len(preference.query.options)

@@ -1,4 +1,4 @@
-"""What people said of pairs of segments, as arrays, and how alike those pairs are."""
+"""Judgements of pairs of segments by people, as arrays, and the similarity of those pairs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rlhf_gym.preferences import Answer, Query, Ranking, Said
 from rlhf_gym.quality.agreement import pairs, segment_digest
 from rlhf_gym.segments import Array, Segment
 
-PAIRS_MOST = 300  # judged ones that are looked at: its cube is what the time goes by
-ALIKE = 0.5  # share of how much better one is that states and actions tell, the rest being the pair's own
+PAIRS_MOST = 300  # judged pairs to consider: the time grows with its cube
+ALIKE = 0.5  # share of a pair's prior variance that states and actions explain
 TIE = 2
 OUTCOMES = {Answer.LEFT: 0, Answer.RIGHT: 1, Answer.TIE: TIE}
 
@@ -25,11 +25,11 @@ class Judged:
 
     Args:
         people: Names.
-        before: Covariance of how much better the first of each pair is, before any answer, shape (P, P).
-        pair: Of each judgement, shape (M,).
-        person: Likewise.
-        sign: 1 where the pair was shown in its own order, -1 in reverse, shape (M,).
-        sided: 1 where it had a left side, 0 where it was part of a ranking, shape (M,).
+        before: Prior covariance of how much better the first of each pair is, shape (P, P).
+        pair: Number of each judgement's pair, shape (M,).
+        person: Number of each judgement's person, shape (M,).
+        sign: 1 if the pair was shown in its own order, -1 in reverse, shape (M,).
+        sided: 1 if it had a left side, 0 if it was part of a ranking, shape (M,).
         outcome: 0 left, 1 right, 2 tie, shape (M,).
     """
 
@@ -43,10 +43,10 @@ class Judged:
 
     @classmethod
     def of(cls, said: Mapping[str, Sequence[tuple[Query, Said]]]) -> Judged:
-        """Break answers into judgements of two, and choose those that are looked at.
+        """Split answers into pairwise judgements, and choose the pairs to consider.
 
         Args:
-            said: What each person said to which queries, as they were shown.
+            said: By person, the queries as they were shown, with the answers.
         """
         segments: dict[str, Segment] = {}
         judgements: dict[tuple[str, str], list[tuple[str, int, bool, int]]] = defaultdict(list)
@@ -78,7 +78,7 @@ class Judged:
         return np.unique(self.pair[np.isin(self.person, people)])
 
     def only(self, people: Sequence[int]) -> Judged:
-        """Select what some of the people said, and the pairs that they judged.
+        """Select the judgements of some of the people, and the pairs that they judged.
 
         Args:
             people: Their numbers, ascending.
@@ -97,7 +97,7 @@ class Judged:
 
 
 def _chosen(judges: Mapping[tuple[str, str], Sequence[str]]) -> list[tuple[str, str]]:
-    """Choose as many pairs as are looked at, in turn for each person, those first that most people judged."""
+    """Choose up to `PAIRS_MOST` pairs, in turn for each person, those first that most people judged."""
     mine: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for pair in sorted(judges, key=lambda pair: -len(judges[pair])):
         for who in judges[pair]:
@@ -107,7 +107,7 @@ def _chosen(judges: Mapping[tuple[str, str], Sequence[str]]) -> list[tuple[str, 
 
 
 def _alike(options: Sequence[tuple[Segment, Segment]]) -> Array:
-    """Compute how alike pairs are, shape (P, P), with a diagonal of mean 1: as their differences in mean states are."""
+    """Compute how alike pairs are in their differences of mean states and actions, shape (P, P), mean diagonal 1."""
     features = np.array([[_summary(segment) for segment in pair] for pair in options])
     std = features.reshape(-1, features.shape[-1]).std(axis=0)
     differences = (features[:, 0] - features[:, 1]) / np.where(std > 1e-9, std, 1)
@@ -118,7 +118,7 @@ def _alike(options: Sequence[tuple[Segment, Segment]]) -> Array:
 
 
 def _summary(segment: Segment) -> Array:
-    """Sum up what a segment shows: means of states, their squares and actions over its steps, and how many it lived."""
+    """Summarise a segment: means of states, actions and their squares over its length, and the share of it lived."""
     states = segment.observations[1:].reshape(segment.lived, -1).astype(np.float64)
     actions = segment.actions.reshape(segment.lived, -1).astype(np.float64)
     means = np.concatenate([states, states**2, actions, actions**2], axis=1).sum(axis=0) / segment.length

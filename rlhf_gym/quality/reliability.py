@@ -1,4 +1,4 @@
-"""How reliable each person is, told from all answers together: who agrees with what the others say, and how surely."""
+"""Reliability of each person, estimated from all answers together: who agrees with the others, and how surely."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rlhf_gym.quality.judged import Judged
 from rlhf_gym.segments import Array
 
 SURENESS, SIDE, TIES = (1.0, 1.5), (0.0, 1.0), (-1.0, 1.5)
-"""Mean and standard deviation of each person's sureness and pull to the left, and of the log of the tie parameter."""
+"""Prior mean and standard deviation of each person's sureness and pull to the left, and of the log tie parameter."""
 EM_STEPS, NEWTON_STEPS, STEP = 60, 25, 0.05
 POINTS, _MASS = np.polynomial.hermite_e.hermegauss(9)
 WEIGHTS = _MASS / _MASS.sum()  # of a mean over a standard normal
@@ -23,18 +23,18 @@ WEIGHTS = _MASS / _MASS.sum()  # of a mean over a standard normal
 
 @dataclass(frozen=True)
 class Reliability:
-    """One person's.
+    """Reliability of one person.
 
     Args:
         who: Name.
-        better: Probability of choosing the better of two options that differ by one standard deviation, where they are
-            told apart: 0.5 is a coin's, less is that of somebody with the opposite in mind.
+        better: Probability of choosing the better of two options that differ by one standard deviation, if they aren't
+            tied: 0.5 is chance, and a person with less has the opposite in mind.
         interval: Its 95 % interval.
-        left: Probability of choosing the left of two options that are as good, likewise.
+        left: Probability of choosing the left of two equally good options, likewise.
         left_interval: Its 95 % interval.
-        at_random: Share of a coin's answers among those of the surest person that would make `better` the same; None
-            of somebody with the opposite in mind.
-        tied: Probability of a tie between options that are as good, which is the same for everybody.
+        at_random: Share of random answers that would lower the surest person's `better` to this one; None if `better`
+            is below 0.5.
+        tied: Probability of a tie between equally good options, the same for everybody.
     """
 
     who: str
@@ -47,7 +47,7 @@ class Reliability:
 
     @property
     def verdict(self) -> str:
-        """Say in words what the interval says."""
+        """Verdict in words, from the interval."""
         low, high = self.interval
         if high < 0.5:
             return "has the opposite in mind"
@@ -57,22 +57,21 @@ class Reliability:
 
 
 def reliabilities(said: Mapping[str, Sequence[tuple[Query, Said]]]) -> list[Reliability]:
-    """Learn how reliable people are, together with what they agree on.
+    """Estimate how reliable people are, together with what they agree on.
 
-    Of options i and j, how much better i is, d, is normal before any answer, alike for pairs of options with alike
-    states. A person with sureness b and a pull to the left a chooses left with odds exp(b d + a), as in Chen et al.
-    2013 (Pairwise ranking aggregation in a crowdsourced setting), whose model is Dawid & Skene's for comparisons; ties
-    are Davidson's (1970), with a parameter that is learned. Sureness may be negative: that of somebody who wants the
-    opposite, and who would make a mean over people meaningless. Laplace's approximation, by
-    expectation-maximisation; intervals are from the curvature of the marginal likelihood, and a little
-    narrow where few people judged pairs whose states tell nothing. Of more than 300 pairs as many are looked at, in
-    turn for each person.
+    How much better option i is than option j, d, has a normal prior, with correlation between pairs of options with
+    similar states. A person with sureness b and a pull to the left a chooses left with odds exp(b d + a), as in Chen et
+    al. 2013 (Pairwise ranking aggregation in a crowdsourced setting), whose model is Dawid & Skene's for comparisons;
+    ties are Davidson's (1970), with a learned parameter. Sureness is negative for a person who wants the opposite, with
+    whom a mean over people would be meaningless. The fit is by expectation-maximisation with Laplace's approximation;
+    intervals are from the curvature of the log posterior, and a little narrow if few people judged pairs whose states
+    tell nothing. At most 300 pairs are used, chosen in turn for each person.
 
     Args:
-        said: What each person said to which queries, as they were shown.
+        said: By person, the queries as they were shown, with the answers.
 
     Returns:
-        One for each person who judged any two options; none if fewer than two people did.
+        One for each person who judged any two options; empty if fewer than two people did.
     """
     judged = Judged.of(said)
     if len(judged.people) < 2:
@@ -91,7 +90,7 @@ def reliabilities(said: Mapping[str, Sequence[tuple[Query, Said]]]) -> list[Reli
 
 
 def _at_random(better: float, surest: float) -> float | None:
-    """Solve better = (1 - e) surest + e / 2 for the share e of a coin's answers; None where there is no such share."""
+    """Solve better = (1 - e) surest + e / 2 for the share e of random answers; None if there is no such share."""
     return (surest - better) / (surest - 0.5) if surest > 0.5 <= better else None
 
 
@@ -101,12 +100,12 @@ def _ends(mean: float, error: float) -> tuple[float, float]:
 
 
 class Approximation(NamedTuple):
-    """How much better the first of each pair is, by Laplace's approximation, and how probable the answers are.
+    """Laplace's approximation of how much better the first of each pair is, and of the answers' evidence.
 
     Args:
-        mean: Shape (P,).
-        variance: Shape (P,).
-        pull: Of the answers to each pair, whose covariance with any pair gives the mean of that one, shape (P,).
+        mean: Posterior mean, shape (P,).
+        variance: Posterior variance, shape (P,).
+        pull: Pull of the answers on each pair: the prior covariance times it is the mean, shape (P,).
         evidence: Log marginal likelihood.
     """
 
@@ -118,7 +117,7 @@ class Approximation(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """The model of :func:`reliabilities`; its parameters are the sureness of each person, the pull of each, and ties.
+    """The model of :func:`reliabilities`; its parameters are each person's sureness, each one's pull, and ties.
 
     Args:
         judged: M judgements of P pairs.
@@ -188,7 +187,7 @@ class Model:
         return self.laplace(theta).evidence - 0.5 * float((((theta - mean) / std) ** 2).sum())
 
     def _logits(self, theta: Array, better: Array) -> tuple[Array, Array]:
-        """Compute log odds of left, shape (M, ...), where the pairs differ by `better`."""
+        """Compute signed sureness, shape (M,), and log odds of left, shape (M, ...), if pairs differ by `better`."""
         n = len(self.judged.people)
         b, a = theta[self.judged.person] * self.judged.sign, theta[n + self.judged.person] * self.judged.sided
         return b, (b * better.T + a).T
@@ -220,7 +219,7 @@ class Model:
 
 
 def _solve(matrix: Array, of: Array) -> Array:
-    """Solve a linear system by torch, which keeps to the threads it is given."""
+    """Solve a linear system with torch, which keeps to its limit of threads."""
     import torch
 
     return np.asarray(torch.linalg.solve(torch.from_numpy(matrix), torch.from_numpy(of)).numpy())

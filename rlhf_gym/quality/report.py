@@ -16,19 +16,19 @@ _RANKINGS = "rankings: {}; each two of their options count as a pair; left, chec
 
 @dataclass(frozen=True)
 class Share:
-    """A share: hits, and the number of trials."""
+    """Hits out of a number of trials."""
 
     hits: int
     of: int
 
     @property
     def share(self) -> float | None:
-        """From 0 to 1; None of nothing."""
+        """Hits divided by trials, from 0 to 1; None without trials."""
         return self.hits / self.of if self.of else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % confidence interval of the share, exact (Clopper & Pearson 1934); None of nothing."""
+        """95 % confidence interval of the share, exact (Clopper & Pearson 1934); None without trials."""
         if not self.of:
             return None
         from scipy.stats import binomtest  # long to import, and training needs none of it
@@ -46,16 +46,16 @@ class PersonQuality:
 
     Args:
         who: Name.
-        answers: How many stand, skips included.
-        undone: How many were taken back.
-        seconds: Lower quartile, median and upper quartile of the time from seeing a query to answering it; None where
-            nobody looked.
-        left: LEFT, of LEFT and RIGHT; about half where a coin drew the sides. Rankings have no sides.
-        repeated: Answered as before, of the queries asked again; those with a skip don't count.
-        mirrored: Likewise of those asked again with their options in reverse.
-        checks: The obvious side, of the attention checks; a tie is a miss, skips don't count.
-        ties: TIE, of all comparisons but skips.
-        skips: SKIP, of all answers.
+        answers: Number of current answers, skips included.
+        undone: Number of answers taken back.
+        seconds: Lower quartile, median and upper quartile of the time from seeing a query to answering it; None if no
+            time is known.
+        left: LEFT, out of LEFT and RIGHT; about half if the sides were drawn at random. Rankings have no sides.
+        repeated: The same answer, out of the queries asked again; those with a skip don't count.
+        mirrored: Likewise, out of those asked again with their options in reverse.
+        checks: The obvious side, out of the attention checks; a tie is a miss, skips don't count.
+        ties: TIE, out of all comparisons except skips.
+        skips: SKIP, out of all answers.
     """
 
     who: str
@@ -76,16 +76,16 @@ class QualityReport:
 
     Args:
         people: One entry each, by name.
-        alpha: Krippendorff's alpha between people over LEFT, RIGHT and TIE; None where it can't be told.
+        alpha: Krippendorff's alpha between people over LEFT, RIGHT and TIE; None if it is undefined.
         shared: Pairs of segments that two or more people judged, from which alpha comes.
-        intransitive: Contradictions, of the triples of segments that were all compared with each other.
-        ties: TIE, of all comparisons but skips.
-        skips: SKIP, of all answers.
-        rankings: How many rankings are among the answers; each two of their options count as a pair in `alpha`,
-            `shared` and `intransitive`, and they are left out of `left`, `checks` and `ties`.
-        reliability: Of each person, learned from all answers together; none where it wasn't asked for, or there is but
-            one person.
-        groups: Two groups of people with different goals, as the answers part them best; None likewise.
+        intransitive: Contradictions, out of the triples of segments that were all compared with each other.
+        ties: TIE, out of all comparisons except skips.
+        skips: SKIP, out of all answers.
+        rankings: Number of rankings among the answers; each two of their options count as a pair in `alpha`, `shared`
+            and `intransitive`, and they are left out of `left`, `checks` and `ties`.
+        reliability: Of each person, estimated from all answers together; empty if it wasn't asked for, or fewer than
+            two people judged any two options.
+        groups: The most probable two groups of people with different goals; None likewise.
     """
 
     people: tuple[PersonQuality, ...]
@@ -139,7 +139,7 @@ def _reliability(people: Sequence[Reliability]) -> list[str]:
 
 
 def _groups(groups: Groups) -> list[str]:
-    """Say who wants what, where that is beyond doubt."""
+    """Name the members of the two groups, if they are clear."""
     if not groups.clear:
         return ["two groups with different goals: not to be seen in these answers"]
     named = [

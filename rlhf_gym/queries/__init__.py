@@ -1,4 +1,4 @@
-"""Choice of queries, and how many are asked per round."""
+"""Choice of queries, and schedules of labels over rounds."""
 
 from rlhf_gym.queries.candidates import Candidates, StepScores, probabilities_of, returns_of
 from rlhf_gym.queries.choosing import choose_queries

@@ -16,23 +16,23 @@ from rlhf_gym.segments import Array, Segment, Trajectory, count_windows, cut_win
 StepScores = Callable[[Array, Array, Array], Array]
 """Observations (S, *obs), actions (S, *act) and next observations (S, *obs) -> each member's score of each step,
 shape (M, S); a segment's score is the sum over its lived steps."""
-AT_ONCE, NUMBERS_AT_ONCE = 2**13, 2**24  # steps, and numbers observed in them, that are copied in one go
+AT_ONCE, NUMBERS_AT_ONCE = 2**13, 2**24  # most steps, and most numbers observed in them, copied at a time
 Encode = Callable[[Array, Array, Array], Array]
-"""The same arrays -> what the reward model sees of each step, shape (S, D)."""
+"""The same arrays -> the reward model's inputs of each step, shape (S, D)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """N queries of K options that could be asked, none of them cut out yet.
+    """N queries of K options that could be asked, whose segments aren't cut yet.
 
     Args:
-        trajectories: Where the options are.
+        trajectories: Source of the options.
         length: Steps of a segment.
         windows: Number of each option among all windows of the trajectories, shape (N, K).
-        ids: Of the queries.
-        kind: Of feedback.
-        step_scores: What each member of the reward model gives a step; None before there is one.
-        encode: What the reward model sees of a step; None leaves flattened observations.
+        ids: Ids of the queries.
+        kind: Kind of feedback.
+        step_scores: Scores steps by each member of the reward model; None before there is one.
+        encode: Computes the reward model's inputs of steps; None takes flattened observations.
         asked: Queries of the run so far.
     """
 
@@ -49,7 +49,7 @@ class Candidates:
         return len(self.windows)
 
     def __getitem__(self, indices: Sequence[int] | Array) -> Candidates:
-        """Select some of them."""
+        """Select candidates by index."""
         return replace(self, windows=self.windows[np.asarray(indices, np.int64)], ids=[self.ids[i] for i in indices])
 
     def queries(self) -> list[Query]:
@@ -62,8 +62,8 @@ class Candidates:
     def scores(self) -> Array:
         """Learned return of each option by each member, shape (M, N, K).
 
-        A query's only option has a rival, or there would be nothing to be unsure of: the mean of all candidates, so
-        that the shape is (M, N, 2).
+        If K is 1, each option gets the mean of all candidates as a rival, because nothing could be uncertain otherwise;
+        the shape is then (M, N, 2).
 
         Raises:
             BadInput: If there is no reward model yet.
@@ -77,7 +77,7 @@ class Candidates:
             gamma: Discount of a step, from 0 to 1.
 
         Returns:
-            Shape (M, N, K), as :attr:`scores` has it.
+            Shape (M, N, K), or (M, N, 2) if K is 1, as in :attr:`scores`.
 
         Raises:
             BadInput: If there is no reward model yet.
@@ -87,7 +87,7 @@ class Candidates:
 
     @cached_property
     def probabilities(self) -> Array:
-        """Each member's probability that an option is the best of its query, shape (M, N, K), likewise."""
+        """Each member's probability that an option is the best of its query, shaped like :attr:`scores`."""
         return np.asarray(softmax(self.scores, axis=-1))
 
     @cached_property
@@ -95,7 +95,7 @@ class Candidates:
         """Mean of the reward model's inputs over an option's lived steps, shape (N, K, D).
 
         Raises:
-            BadInput: If the reward model sees nothing.
+            BadInput: If the reward model has no inputs.
         """
         sums = np.stack([self._sums(column) for column in self._encoded(*self._steps).T], axis=-1)
         first, end = self._bounds
@@ -103,12 +103,12 @@ class Candidates:
 
     @cached_property
     def asked_features(self) -> Array:
-        """The same of the options asked so far, shape (A, K, D).
+        """Features likewise of the options asked so far, shape (A, K, D).
 
-        Held-out queries aren't among them, as nothing is fitted to these, nor are queries of another number of options.
+        Held-out queries, to which nothing is fitted, and queries with another number of options are left out.
 
         Raises:
-            BadInput: If the reward model sees nothing.
+            BadInput: If the reward model has no inputs.
         """
         k = self.windows.shape[1]
         fitted = [query for query in self.asked if query.why != HELDOUT and len(query.options) == k]
@@ -119,7 +119,7 @@ class Candidates:
         return np.asarray((sums / lived).T.reshape(len(fitted), k, -1))
 
     def _encoded(self, observations: Array, actions: Array, following: Array) -> Array:
-        """What the reward model sees of each step, shape (S, D)."""
+        """Compute the reward model's inputs of each step, shape (S, D)."""
         encode = self.encode or (lambda observations, *_: observations.reshape(len(observations), -1))
         seen = encode(observations, actions, following)
         if seen.ndim != 2 or not seen.shape[1]:
@@ -165,22 +165,22 @@ def probabilities_of(queries: Sequence[Query], step_scores: StepScores) -> Array
     """Compute each member's probability that an option is the best of its query, as :class:`Candidates` does.
 
     Args:
-        queries: N of them, at least one, with equally many options.
-        step_scores: What each member of the reward model gives a step.
+        queries: At least one query, all with the same number of options.
+        step_scores: Scores steps by each member of the reward model.
     """
     returns = returns_of(queries, step_scores)
     return np.asarray(softmax(with_rival(returns.reshape(len(returns), len(queries), -1)), axis=-1))
 
 
 def with_rival(scores: Array) -> Array:
-    """Put beside queries' only options, shape (M, N, 1), the mean of all: (M, N, 2); others stay as they are."""
+    """Add the mean of all options as a rival if scores have shape (M, N, 1), which makes them (M, N, 2)."""
     if scores.shape[-1] > 1:
         return scores
     return np.concatenate([scores, np.broadcast_to(scores.mean(axis=1, keepdims=True), scores.shape)], axis=-1)
 
 
 def returns_of(queries: Sequence[Query], step_scores: StepScores) -> Array:
-    """Compute each member's learned return of every option, query by query, shape (M, options of all)."""
+    """Compute each member's learned return of every option, query by query, shape (M, total number of options)."""
     segments = [segment for query in queries for segment in query.options]
     return _summed(_scores(step_scores, segments), segments)[0]
 
@@ -189,8 +189,8 @@ def discounted(values: Array, lengths: Sequence[int], gamma: float) -> Array:
     """Sum per-step values from each step to the end of its trajectory, discounted.
 
     Args:
-        values: Of trajectories one after the other, shape (M, S).
-        lengths: Of the trajectories, summing to S.
+        values: Values of all steps, trajectory by trajectory, shape (M, S).
+        lengths: Steps of each trajectory, summing to S.
         gamma: Discount of a step.
 
     Returns:
@@ -198,7 +198,7 @@ def discounted(values: Array, lengths: Sequence[int], gamma: float) -> Array:
     """
     steps, ends = np.arange(values.shape[1]), np.repeat(np.cumsum(lengths), lengths)
     sums, span = values.astype(np.float64), 1
-    while span < max(lengths):  # sums over a span become sums over twice that
+    while span < max(lengths):  # each pass doubles the span of the sums
         later = steps + span
         inside = later < ends
         sums += np.where(inside, gamma**span * sums[:, np.where(inside, later, 0)], 0.0)
@@ -207,13 +207,13 @@ def discounted(values: Array, lengths: Sequence[int], gamma: float) -> Array:
 
 
 def _scores(step_scores: StepScores, pieces: Sequence[Trajectory | Segment]) -> Array:
-    """Score every step of all pieces, one after the other, shape (M, S), in parts: memory doesn't grow with S."""
+    """Score every step of all pieces, piece by piece, shape (M, S), copying a bounded number of steps at a time."""
     parts = (_joined(part) for part in _parts(pieces))
     return np.concatenate([np.asarray(step_scores(*part)) for part in parts], axis=1)
 
 
 def _parts(pieces: Sequence[Trajectory | Segment]) -> Iterator[list[tuple[Array, Array, Array]]]:
-    """Cut pieces, put one after the other, into parts of equally many steps, but for the last."""
+    """Divide the steps of all pieces, in order, into parts of equal size; the last may be smaller."""
     most = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // max(1, pieces[0].observations[0].size)))
     part: list[tuple[Array, Array, Array]] = []
     room = most
@@ -243,6 +243,6 @@ def _joined(steps: Sequence[tuple[Array, Array, Array]]) -> tuple[Array, Array, 
 
 
 def _summed(values: Array, segments: Sequence[Segment]) -> tuple[Array, Array]:
-    """Sum per-step values, shape (M, S), over each segment; also returns how many steps each lived."""
+    """Sum per-step values, shape (M, S), over each segment; return also the number of steps that each lived."""
     lived = np.array([segment.lived for segment in segments])
     return np.add.reduceat(values, np.cumsum(lived) - lived, axis=1), lived

@@ -35,18 +35,18 @@ def choose_queries(
     """Choose the `n` queries most worth asking, out of a uniform sample; none of them was asked before.
 
     Args:
-        trajectories: Where to cut the segments.
+        trajectories: Source of the segments.
         length: Steps of a segment.
         n: How many queries.
         scheme: Chooses among the candidates; None takes a uniform sample as it comes.
-        candidates_per_query: Sampled for each one chosen; fewer where there aren't enough.
+        candidates_per_query: Candidates sampled per query; fewer where there aren't enough.
         rng: Source of the sample.
-        name: Of the scheme, as the queries say why they were chosen.
+        name: Name of the scheme, kept in the queries' `why`.
         options: Segments of each query.
         asked: Queries of the run so far.
-        there: Those of them that could be drawn again (:class:`AskedBefore`); None to find out.
-        terminated: How many at least are to have an option that runs into a termination; fewer where there aren't
-            enough such windows. The scheme chooses these first, among such queries alone.
+        there: Those of `asked` that could be drawn again (:class:`AskedBefore`); None takes all of them.
+        terminated: Least number of queries with an option that runs into a termination; fewer where there aren't enough
+            such windows. The scheme chooses these first, from such queries alone.
         **candidates: `kind`, `step_scores` and `encode`, as :func:`sample_candidates` takes them.
 
     Raises:

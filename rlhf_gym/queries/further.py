@@ -1,4 +1,4 @@
-"""The plan of a run that goes on with another budget than it began with."""
+"""The plan of a run that goes on with a new budget."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def plan_further(
 ) -> list[Part]:
     """Keep the rounds that are done, and plan others for what the new budget leaves.
 
-    They are as long as the rounds so far, on average, or nearly: as many as fit best. The labels that are left are
-    spread over them in proportion to what the schedule would give these rounds in a run that had begun with the new
-    budget; evenly, where that is nothing.
+    The further rounds are about as long as those so far, on average. The remaining labels are spread over them in
+    proportion to what the schedule would give these rounds in a run begun with the new budget, or evenly if that is
+    nothing.
 
     Args:
         done: Rounds that are finished, at least one.
-        labels: New budget.
-        total_timesteps: Likewise, of environment steps.
+        labels: New budget of labels.
+        total_timesteps: New budget of environment steps.
         before: Environment steps before the first round.
-        portion: Steps that the agent moves in.
+        portion: Steps that the agent trains for at a time.
         schedule: Spreads the labels.
-        shown_steps: Of the environment steps left, those played to be shown.
-        shown_envs: Environments that make them together.
+        shown_steps: Remaining environment steps that are only played to be shown.
+        shown_envs: Environments that play these side by side.
 
     Returns:
         All rounds, those done included.

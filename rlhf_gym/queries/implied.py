@@ -1,4 +1,4 @@
-"""What the order of a list implies beside the answers that it was made of."""
+"""Choices that the order of a list implies besides its answers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ WEIGHTS = ("answers", "pairs")
 def with_implied(preferences: Sequence[Preference], choices: Sequence[Choice], *, weigh: str) -> list[Choice]:
     """Add a choice for each pair whose order follows from comparisons with others.
 
-    A pair that follows from an answer must not be fitted to where the answer is held out, so that all choices of a list
-    are one group.
+    A pair that follows from an answer must not be fitted to while that answer is held out, so all choices of a list are
+    one group.
 
     Args:
-        preferences: What was answered so far.
-        choices: What each of the answers implies by itself, and any others.
+        preferences: Answers so far.
+        choices: Choices that each answer implies by itself, and any others.
         weigh: "answers": a list counts as much as the answers in it, spread evenly over its pairs. "pairs": each of
             its pairs counts as much as an answer.
 
     Returns:
-        The same choices in the same order, those of lists grouped and weighted anew, then the others.
+        The given choices in the same order, those of lists regrouped and reweighted, then the implied ones.
     """
     lists = ranked_lists(preferences)
     of_query = {p.query.id: list_name(p.query) for p in preferences if p.query.why == INSERTION}
@@ -39,7 +39,7 @@ def with_implied(preferences: Sequence[Preference], choices: Sequence[Choice], *
 
 
 def _weight(answers: int, implied: int, weigh: str) -> float:
-    """Compute what each pair of a list counts for."""
+    """Compute the weight of each choice of a list."""
     return answers / (answers + implied) if weigh == "answers" else 1.0
 
 
@@ -48,7 +48,7 @@ def _of_list(choice: Choice, name: str | None, weights: dict[str, float]) -> Cho
 
 
 def _implied(ranked: RankedList, told: Sequence[Choice], weight: float) -> list[Choice]:
-    """Make the choices of a list that nobody was asked to make."""
+    """Make a choice for each implied pair of a list."""
     people = {choice.teacher for choice in told}
     teacher = people.pop() if len(people) == 1 else ""
     return [

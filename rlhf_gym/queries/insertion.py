@@ -1,4 +1,4 @@
-"""The insertion scheme: put segments in order by binary search, and fit to all that the order implies."""
+"""The insertion scheme: sort segments by binary search, and fit to every pair that the order implies."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from rlhf_gym.segments import Segment, Trajectory
 
 @final
 class Insertion:
-    """Place one new segment after another in an ordered list, by comparisons with the middle of where it may be.
+    """Sort segments into ordered lists by binary search, one comparison at a time.
 
-    After LiRE (Choi et al. 2024, Listwise Reward Estimation for Offline Preference-based Reinforcement Learning): to
-    place a segment among m takes about log2(m) comparisons, and the list tells the order of all its pairs. Segments
-    that are said to be equally good share a place. There are several lists side by side, of bounded length, as a list
-    can be asked one thing at a time; they are put together again from the answers whenever something is asked, so that
-    skips, answers taken back and interruptions change nothing else.
+    After LiRE (Choi et al. 2024, Listwise Reward Estimation for Offline Preference-based Reinforcement Learning):
+    placing a segment among m takes about log2(m) comparisons, and the list orders all its pairs. Segments judged
+    equally good share a place. A list can have only one open query, so several lists of bounded length are built side
+    by side. They are rebuilt from the answers at every call, so skips, answers taken back and interruptions need no
+    special handling.
 
-    Don't expect a better reward from it than from disagreement. On CartPole at x = 1, from 50 answers about the same
-    16,384 steps, the fitted reward ordered 2,000 other pairs right in these shares, means over seeds:
+    Don't expect a better reward from it than from disagreement. On CartPole at x = 1, the share of 2,000 other pairs
+    ordered correctly by a reward fitted to 50 answers about the same 16,384 steps was, averaged over seeds:
 
     ============================================  =======  ============  =========
     .                                             uniform  disagreement  insertion
     ============================================  =======  ============  =========
     networks, seeds 100 to 105                    0.912    0.930         0.908
-    and a quadratic part, seeds 100 to 102        0.916    0.945         0.934
+    networks with a quadratic part, 100 to 102    0.916    0.945         0.934
     networks, 1 answer in 10 wrong, 100 to 102    0.808    0.918         0.831
     ============================================  =======  ============  =========
 
-    The last is of two lists, which gave 0.904 and 0.939 above. How pairs are weighed made a difference of at most
-    0.006.
+    Insertion in the last row had two lists, which gave 0.904 and 0.939 in the rows above. `weigh` made a difference of
+    at most 0.006.
 
-    What follows from answers must not be fitted to while these are held out. So a list is one group: it is held out,
-    and weighted by the bootstrap, as a whole. LiRE's linear score function, in place of the exponential one of Bradley
-    and Terry, isn't part of this scheme.
+    A pair implied by answers must not be fitted to while these are held out, so a list is one group, held out and
+    weighted by the bootstrap as a whole. LiRE's linear score function, which replaces the exponential of Bradley and
+    Terry, isn't part of this scheme.
 
     Args:
-        lists: Lists that are put together side by side, and so how many queries are asked at once.
-        comparisons: After how many a list takes no new segment (LiRE: 100).
-        weigh: What a list counts for in the fit. "answers": as much as the comparisons that were answered, spread
-            evenly over all pairs whose order is known, for what was never asked tells nothing new. "pairs": each pair
-            as much as an answer, as LiRE has it.
+        lists: Number of lists built side by side, and so the most queries open at once.
+        comparisons: Comparisons after which a list takes no new segment (LiRE: 100).
+        weigh: Weight of a list in the fit. "answers": the number of comparisons answered, spread evenly over all pairs
+            whose order is known, because implied pairs add no information. "pairs": each pair counts as much as an
+            answer, as in LiRE.
 
     Raises:
-        BadInput: If a number is below 1, or there is no such way to weigh.
+        BadInput: If `lists` or `comparisons` is no whole number of at least 1, or `weigh` is unknown.
     """
 
     def __init__(self, lists: int = 4, comparisons: int = 25, weigh: str = "answers") -> None:
@@ -73,16 +73,16 @@ class Insertion:
         rng: np.random.Generator,
         terminated: int = 0,
     ) -> list[Query]:
-        """Make the next comparisons, at most `n`, and at most one of each list.
+        """Make the next comparisons, at most `n`, and at most one per list.
 
         Args:
-            trajectories: Where to cut new segments.
+            trajectories: Source of new segments.
             length: Steps of a segment.
-            n: How many.
-            preferences: What was answered so far.
-            waiting: Queries that wait for an answer, and their lists with them.
+            n: Number of queries, at most.
+            preferences: Answers so far.
+            waiting: Open queries; their lists get no other one.
             rng: Source of new segments, of sides, and of the queries' ids.
-            terminated: How many of the new segments at least are to run into a termination, as far as there are such.
+            terminated: Least number of new segments that run into a termination, as far as there are such segments.
 
         Raises:
             BadInput: If there are too few segments.
@@ -104,7 +104,7 @@ class Insertion:
         return one.asked >= self.comparisons and one.next is None
 
     def choices(self, preferences: Sequence[Preference], choices: Sequence[Choice]) -> list[Choice]:
-        """Add to what each answer implies by itself what the lists do; see :func:`with_implied`."""
+        """Add the choices that the lists imply to those that each answer implies; see :func:`with_implied`."""
         return with_implied(preferences, choices, weigh=self.weigh)
 
 
@@ -116,7 +116,7 @@ def _fresh(
     terminated: int,
     rng: np.random.Generator,
 ) -> list[Segment]:
-    """Draw `n` segments uniformly, other than those known, and first such as run into a termination."""
+    """Draw `n` new segments uniformly, at least `terminated` of which run into a termination if there are enough."""
 
     def draw(n: int, taken: Sequence[Segment], ending: bool) -> list[Segment]:
         alone = [Query((segment,), id="") for segment in taken]
@@ -130,13 +130,13 @@ def _fresh(
 
 
 def _next(one: RankedList, fresh: Iterator[Segment]) -> tuple[Segment, Segment]:
-    """Take the segment that is to be placed in a list, a fresh one if none is, and the one to compare it with."""
+    """Return the next segment to place in a list, a fresh one if none waits, and the segment to compare it with."""
     if one.next is not None:
         return one.segments[one.next.segment], one.segments[one.next.against]
     return next(fresh), one.segments[one.middle(one.placed)]
 
 
 def _query(name: str, pair: tuple[Segment, Segment], rng: np.random.Generator) -> Query:
-    """Make a query of a list, the new segment as often left as right."""
+    """Make a query of a list, its two segments in random order."""
     options = pair if rng.random() < 0.5 else pair[::-1]
     return Query(options, id=named(name, rng.bytes(NAME_BYTES).hex()), why=INSERTION)

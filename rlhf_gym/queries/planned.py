@@ -19,13 +19,13 @@ from rlhf_gym.segments import Trajectory
 
 
 def make_repeats(preferences: Sequence[Preference], n: int, *, rng: np.random.Generator) -> list[Query]:
-    """Ask answered queries once more, every second one with left and right exchanged.
+    """Ask answered queries once more, every second one with its options in reverse.
 
     A query is repeated once at most; skipped ones, repeats, checks and held-out ones are not repeated.
 
     Args:
-        preferences: What was answered so far.
-        n: How many.
+        preferences: Answers so far.
+        n: Number of repeats.
         rng: Source of the draw, of the order of plain and mirrored, and of the queries' ids.
 
     Returns:
@@ -61,17 +61,17 @@ def make_checks(
     """Make attention checks: pairs whose better side is obvious to the reward model.
 
     Args:
-        trajectories: Where to cut the segments.
+        trajectories: Source of the segments.
         length: Steps of a segment.
-        n: How many.
-        candidates_per_query: Sampled for each one chosen; fewer where there aren't enough pairs.
+        n: Number of checks.
+        candidates_per_query: Candidates sampled per check; fewer where there aren't enough pairs.
         step_scores: Each member's score of each step.
         rng: Source of the sample.
         asked: Queries of the run so far, which aren't made again.
 
     Returns:
-        `n` queries or fewer, those about which the least certain member is most certain, and only such that all members
-        are on one side. `value` is how certain that member is: 2 P(left preferred) - 1.
+        At most `n` queries for which all members prefer the same side, those whose least certain member is most
+        certain. `value` is that member's 2 P(left preferred) - 1.
 
     Raises:
         BadInput: If no segment can be cut.
@@ -100,18 +100,18 @@ def make_planned(
     rng: np.random.Generator,
     **how: Any,
 ) -> list[Query]:
-    """Make those of the next `n` queries that are repeats or checks, so that both have their share of all.
+    """Make the repeats and checks among the next `n` queries, so that both have their share of all queries.
 
     Args:
-        preferences: What was answered so far.
-        trajectories: Where to cut checks.
-        n: Queries to be asked in all.
+        preferences: Answers so far.
+        trajectories: Source of the checks.
+        n: Number of next queries, all sorts together.
         repeats: Share of repeats.
         checks: Share of checks.
         rng: Source of all draws.
-        **how: As :func:`make_checks` takes it.
+        **how: Further arguments of :func:`make_checks`.
     """
-    if not (repeats or checks):  # what was answered needn't be looked through
+    if not (repeats or checks):  # saves a pass over all answers
         return []
     preferences = list(preferences)
     asked = Counter({p.query.id: p.query.why for p in preferences}.values())
@@ -123,31 +123,31 @@ def make_planned(
 
 
 def make_heldout(trajectories: Sequence[Trajectory], n: int, **how: Any) -> list[Query]:
-    """Draw `n` queries uniformly, which no reward is fitted to.
+    """Draw `n` held-out queries uniformly; no reward is fitted to their answers.
 
     Args:
-        trajectories: Where to cut the segments.
-        n: How many.
-        **how: As :func:`sample_candidates` takes it.
+        trajectories: Source of the segments.
+        n: Number of queries.
+        **how: Further arguments of :func:`sample_candidates`.
 
     Raises:
-        BadInput: If fewer can be asked.
+        BadInput: If fewer than `n` can be asked.
     """
     return [replace(q, why=HELDOUT) for q in sample_candidates(trajectories, n=n, **how).queries()] if n else []
 
 
 def is_heldout(query: Query) -> bool:
-    """Whether no reward is fitted to it."""
+    """Return whether a query is held out, so that no reward is fitted to its answer."""
     return query.why == HELDOUT
 
 
 def runs_into_termination(query: Query) -> bool:
-    """Whether one of its options does."""
+    """Return whether an option of a query runs into a termination."""
     return any(option.terminated for option in query.options)
 
 
 def due(asked: Sequence[Query], n: int, share: float, counts: Callable[[Query], bool]) -> int:
-    """Compute how many of the next `n` queries have to be of some sort, so that these have their share of all.
+    """Compute how many of the next `n` queries must be of a sort for it to have its share of all queries.
 
     Args:
         asked: Queries of the run so far.
@@ -155,7 +155,7 @@ def due(asked: Sequence[Query], n: int, share: float, counts: Callable[[Query], 
         share: From 0 to 1.
         counts: Whether a query is of the sort.
     """
-    if not share:  # what was asked needn't be looked through
+    if not share:  # saves a pass over all queries
         return 0
     owed = math.floor(share * (len(asked) + n) + 1e-9)  # 0.29 of 100 is 28.999...
     return max(0, min(n, owed - sum(map(counts, asked))))

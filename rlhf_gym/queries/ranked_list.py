@@ -1,4 +1,4 @@
-"""A list of segments in order, as far as comparisons tell it: put together from the answers alone."""
+"""Ranked lists of segments, rebuilt from the answers to comparisons alone."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from rlhf_gym.segments import Array, Segment
 
 INSERTION = "insertion"
 """Reason for asking (`Query.why`) a comparison that places a segment in a list; its id begins with the list's name."""
-NAME_BYTES = 8  # and as many more tell the queries of a list apart
+NAME_BYTES = 8  # of the list's name in an id; as many more identify the query
 
 
 def list_name(query: Query) -> str:
-    """Name the list that a query belongs to, with its run's mark."""
+    """Return the name of a query's list, the run's mark included."""
     return named(query.id)
 
 
 def named(id_: str, drawn: str = "") -> str:
-    """Keep of a query's id the list's name and the run's mark, with what was `drawn` between them."""
+    """Keep the list's name and the run's mark of a query's id, and put `drawn` between them."""
     head, at, run = id_.partition(MARK)
     return f"{head[: 2 * NAME_BYTES]}{drawn}{at}{run}"
 
 
 class Next(NamedTuple):
-    """What is to be compared next, as numbers of segments."""
+    """The next comparison, as indices of segments."""
 
     segment: int
-    """Which isn't placed yet."""
+    """The segment to place."""
     against: int
-    """Which is."""
+    """The placed segment to compare it with."""
 
 
 @dataclass(frozen=True, eq=False)
 class RankedList:
-    """What is known of the order of m segments, directly or by transitivity.
+    """The known order of m segments, from answers directly or by transitivity.
 
-    Answers that contradict each other, as when one was taken back and another given, imply nothing about those between
-    which they run in a circle.
+    Answers that contradict each other in a cycle, as after one was changed, imply nothing about pairs of the segments
+    in that cycle.
 
     Args:
-        name: Of the list.
-        segments: In the order in which they were first asked about.
+        name: Name of the list.
+        segments: Segments in the order of their first answers.
         better: Whether segment i is known to be better than j, bool, shape (m, m).
-        tied: Whether both are known to be equally good, bool, shape (m, m); each segment is to itself.
+        tied: Whether both are known to be equally good, bool, shape (m, m); also i = j, unless i is in a cycle.
         answered: Whether somebody compared them, bool, shape (m, m).
-        skipped: Whether both were shown and nobody could tell, bool, shape (m, m).
+        skipped: Whether both were shown and every answer was a skip, bool, shape (m, m).
     """
 
     name: str
@@ -63,7 +63,7 @@ class RankedList:
 
     @property
     def asked(self) -> int:
-        """How many comparisons were answered or skipped."""
+        """Number of comparisons answered or skipped."""
         return int((self.answered | self.skipped).sum()) // 2
 
     @property
@@ -73,9 +73,9 @@ class RankedList:
 
     @cached_property
     def placed(self) -> list[int]:
-        """Numbers of segments, the worst first, of each two of which the order is known.
+        """Indices of segments, the worst first, such that the order of every two is known.
 
-        Left out are those that are known the least in relation to the others, the latest first.
+        Segments with the most unknown orders are left out first, of equal ones the latest.
         """
         left = np.arange(len(self.segments))
         while (unknown := (~self._known[np.ix_(left, left)]).sum(axis=1)).any():
@@ -84,9 +84,9 @@ class RankedList:
 
     @property
     def next(self) -> Next | None:
-        """Find the segment that is nearest to its place, and the middle of where it may be; None if all are placed.
+        """Find the waiting segment with the fewest possible places, and the middle of these; None if none waits.
 
-        A pair that was skipped isn't asked again, nor one whose answers are contradicted: that segment is given up.
+        A segment is given up if one of its comparisons was skipped, or contradicts other answers.
         """
         given_up = np.any(self.skipped | self.answered & ~self._known, axis=1)
         waiting = [i for i in range(len(self.segments)) if i not in self.placed and not given_up[i]]
@@ -97,7 +97,7 @@ class RankedList:
         return Next(nearest, self.middle(between[nearest]))
 
     def middle(self, among: Sequence[int]) -> int:
-        """Take one of the middle group of tied segments among these, which are in order."""
+        """Return a segment of the middle group of tied ones among the given segments, which are in order."""
         worse = np.array([int(self.better[i, among].sum()) for i in among])
         groups = np.unique(worse)
         return among[int(np.argmax(worse == groups[len(groups) // 2]))]
@@ -108,7 +108,7 @@ class RankedList:
 
 
 def ranked_lists(preferences: Iterable[Preference]) -> dict[str, RankedList]:
-    """Put all lists together again from the answers, by name, in the order of their first answers."""
+    """Rebuild all lists from the answers, by name, in the order of their first answers."""
     by_list: dict[str, list[Preference]] = defaultdict(list)
     for preference in preferences:
         if preference.query.why == INSERTION:
@@ -117,7 +117,7 @@ def ranked_lists(preferences: Iterable[Preference]) -> dict[str, RankedList]:
 
 
 def _ranked(name: str, preferences: Sequence[Preference]) -> RankedList:
-    """Put one list together; where several people answered, more of them count."""
+    """Rebuild one list; where several people answered a comparison, the majority counts."""
     keys = [tuple(map(_key, preference.query.options)) for preference in preferences]
     segments = {
         key: segment
@@ -138,14 +138,14 @@ def _ranked(name: str, preferences: Sequence[Preference]) -> RankedList:
 
 
 def closed(better: Array, tied: Array) -> tuple[Array, Array]:
-    """Add what follows by transitivity, from what was said directly.
+    """Compute the transitive closure of direct comparisons.
 
     Args:
-        better: Whether i was said to be better than j, bool, shape (m, m).
-        tied: Whether both were said to be equally good, bool, symmetric, shape (m, m).
+        better: Whether i was judged better than j, bool, shape (m, m).
+        tied: Whether both were judged equally good, bool, symmetric, shape (m, m).
 
     Returns:
-        The same two of all that follows without a contradiction.
+        `better` and `tied` for all pairs whose order follows without a contradiction.
     """
     at_least = better | tied | np.eye(len(better), dtype=bool)
     for k in range(len(better)):
@@ -156,7 +156,7 @@ def closed(better: Array, tied: Array) -> tuple[Array, Array]:
 
 
 def _key(segment: Segment) -> object:
-    """Tell a segment again: it is another object whenever it is read from the store."""
+    """Return a key that identifies a segment, since each read from the store makes a new object."""
     if segment.origin is not None:
         return segment.origin.seed, segment.start, segment.length
     return tuple(content(segment))

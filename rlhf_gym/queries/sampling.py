@@ -18,17 +18,17 @@ from rlhf_gym.segments import Array, Ending, Segment, Trajectory, count_windows
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """The groups of K different windows that make a query, in any order.
+    """All groups of K different windows, in any order, that can still be asked as a query.
 
-    A group that was asked before isn't among them. Windows are known again by the episode's seed and their start, or
-    where no episode or several have the seed, by what was observed there.
+    Groups asked before are left out. A window is recognised by its episode's seed and its start, or, where it has no
+    seed or several episodes share it, by the content of its first step.
 
     Args:
-        trajectories: Where the windows are.
+        trajectories: Source of the windows.
         length: Steps of a window.
         options: K.
         asked: Queries of the run so far.
-        terminated: Whether one window at least has to run into a termination.
+        terminated: Whether at least one window has to run into a termination.
     """
 
     trajectories: Sequence[Trajectory]
@@ -39,7 +39,7 @@ class Groups:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of groups."""
         groups = math.comb(self.windows, self.options)
         if self.terminated:
             groups -= math.comb(self.windows - len(self._ending), self.options)
@@ -47,25 +47,25 @@ class Groups:
 
     @cached_property
     def windows(self) -> int:
-        """How many windows there are."""
+        """Number of windows."""
         return int(self._counts.sum())
 
     @cached_property
     def taken(self) -> Array:
-        """Those that were asked before and could be drawn again, their windows' numbers ascending, shape (A, K)."""
+        """Groups asked before that could be drawn again, as ascending window numbers, shape (A, K)."""
         numbers = [self._numbers(query) for query in self.asked if len(query.options) == self.options]
         there = [sorted(group) for group in numbers if len(group) == self.options]
         taken = np.unique(np.array(there, np.int64).reshape(-1, self.options), axis=0)
         return taken[np.isin(taken, self._ending).any(axis=1)] if self.terminated else taken
 
     def may_have(self, query: Query) -> bool:
-        """Whether the episodes that its options were cut from are all there."""
+        """Whether all trajectories that a query's options were cut from are still there."""
         return all(self._place(option) is not None for option in query.options)
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
-        """Draw `n` of them, at most `count`, in random order within each; shape (n, K).
+        """Draw `n` groups, at most `count`, each in random order; shape (n, K).
 
-        Each is equally likely, except that with `terminated` those of several such windows come more often.
+        All groups are equally likely, except that with `terminated` those with several such windows come more often.
         """
         if self.terminated:
             return rng.permuted(_rejecting(self._ending_groups, n, rng, self.taken), axis=1)
@@ -95,12 +95,12 @@ class Groups:
         return np.concatenate([np.zeros(0, np.int64), *numbers])
 
     def _numbers(self, query: Query) -> set[int]:
-        """Numbers of the windows that a query's options were cut from; none unless all are still there."""
+        """Find the numbers of the windows that a query's options were cut from; empty unless all are still there."""
         numbers: set[int] = set()
         for option in query.options:
             i = self._place(option)
             if i is None or option.length != self.length or option.start >= self._counts[i]:
-                return set()  # of what isn't there as a whole: most of what a long run has asked
+                return set()  # an option is gone, as in most queries of a long run
             numbers.add(int(self._starts[i]) + option.start)
         return numbers
 
@@ -113,7 +113,7 @@ class Groups:
 
     @cached_property
     def _by_seed(self) -> Mapping[int, list[int]]:
-        """Trajectories by their seed."""
+        """Indices of the trajectories with each seed."""
         found: dict[int, list[int]] = {}
         for i, trajectory in enumerate(self.trajectories):
             if trajectory.origin:
@@ -122,7 +122,7 @@ class Groups:
 
     @cached_property
     def _observed(self) -> Callable[[int], Mapping[bytes, int]]:
-        """A function from a start to the trajectories with a window there, by their step."""
+        """Function from a start to the index of the trajectory with a window there, by the content of that step."""
 
         def observed(start: int) -> Mapping[bytes, int]:
             return {_step(t, start): i for i, t in enumerate(self.trajectories) if start < self._counts[i]}
@@ -131,7 +131,7 @@ class Groups:
 
 
 def _step(of: Trajectory | Segment, number: int) -> bytes:
-    """All that is stored of a step."""
+    """Return the bytes of a step: observation, next observation and action."""
     arrays = of.observations[number : number + 2], of.actions[number]
     return b"".join(np.asarray(array).tobytes() for array in arrays)
 
@@ -140,7 +140,7 @@ def count_queries(trajectories: Sequence[Trajectory], length: int, options: int 
     """Count the different queries of K options that :func:`sample_candidates` could draw, in any order.
 
     Args:
-        trajectories: Where to cut the segments.
+        trajectories: Source of the segments.
         length: Steps of a segment.
         options: K.
         **which: `asked` and `terminated`, as :class:`Groups` takes them.
@@ -159,16 +159,16 @@ def sample_candidates(
     terminated: bool = False,
     **how: Any,
 ) -> Candidates:
-    """Draw `n` queries of K different windows, uniformly; no group of windows comes twice, in any order.
+    """Draw `n` queries of K different windows uniformly, no two with the same windows in any order.
 
     Args:
-        trajectories: Where to cut the segments.
+        trajectories: Source of the segments.
         length: Steps of a segment.
         n: How many queries.
         rng: Source of the draw and of the queries' ids.
         options: K.
         asked: Queries of the run so far, which aren't drawn again.
-        terminated: Whether one option at least has to run into a termination.
+        terminated: Whether at least one option has to run into a termination.
         **how: `kind`, `step_scores` and `encode`, as :class:`Candidates` takes them.
 
     Raises:
@@ -179,17 +179,17 @@ def sample_candidates(
 
 @final
 class AskedBefore:
-    """Those queries of a growing list whose windows may be drawn again: most of what a long run has asked is gone."""
+    """Tracks the asked queries whose windows could be drawn again; most that a long run has asked are gone."""
 
     def __init__(self) -> None:
         self._seen, self._there = 0, list[Query]()
 
     def there(self, asked: Sequence[Query], trajectories: Sequence[Trajectory], length: int) -> list[Query]:
-        """Find them.
+        """Find the queries whose windows could be drawn again.
 
         Args:
-            asked: Queries of the run so far, the same as the last time and those since.
-            trajectories: Where queries are cut; none of them that was gone the last time.
+            asked: Queries of the run so far: those of the last call, then newer ones.
+            trajectories: Source of the queries; one missing at the last call must not come back.
             length: Steps of a segment.
         """
         groups = Groups(trajectories, length)
@@ -201,14 +201,14 @@ class AskedBefore:
 def candidates_of(
     groups: Groups, n: int, rng: np.random.Generator, *, asked: Sequence[Query] | None = None, **how: Any
 ) -> Candidates:
-    """Draw `n` of these groups, as :func:`sample_candidates` does.
+    """Draw `n` groups as candidates, as :func:`sample_candidates` does.
 
     Args:
-        groups: To draw from.
-        n: How many.
+        groups: Groups to draw from.
+        n: Number of groups.
         rng: Source of the draw and of the queries' ids.
-        asked: All queries of the run so far; None for those that the groups leave out.
-        **how: As :func:`sample_candidates` takes it.
+        asked: All queries of the run so far; None takes those that the groups leave out.
+        **how: Further arguments of :class:`Candidates`.
     """
     if n > groups.count:
         what = "pairs" if groups.options == 2 else f"groups of {groups.options}"
@@ -228,7 +228,7 @@ def candidates_of(
 def _pairs(windows: int, n: int, rng: np.random.Generator, taken: Array) -> Array:
     """Draw different pairs that aren't taken, shape (n, 2)."""
     numbers = _without(windows * (windows - 1) // 2, n, rng, taken[:, 1] * (taken[:, 1] - 1) // 2 + taken[:, 0])
-    # Pair k of the triangle 0 <= j < i: i(i-1)/2 <= k. Rounding can put i one off, so it is put right.
+    # Pair k of the triangle 0 <= j < i has the largest i with i(i-1)/2 <= k; rounding can put i off by one.
     i = ((1 + np.sqrt(1 + 8 * numbers)) / 2).astype(np.int64)
     i -= i * (i - 1) // 2 > numbers
     i += i * (i + 1) // 2 <= numbers
@@ -251,7 +251,7 @@ def _without(population: int, n: int, rng: np.random.Generator, taken: Array) ->
 def _rejecting(
     draw: Callable[[int, np.random.Generator], Array], n: int, rng: np.random.Generator, taken: Array
 ) -> Array:
-    """Draw rows of different numbers, none of them taken or the same as another in any order, shape (n, K)."""
+    """Draw rows of different numbers, none of them taken or equal to another row in any order, shape (n, K)."""
     rows = draw(n, rng)
     while (again := _again(rows, taken)).any():
         rows[again] = draw(int(again.sum()), rng)
@@ -259,7 +259,7 @@ def _rejecting(
 
 
 def _again(rows: Array, taken: Array) -> Array:
-    """Which rows have a number twice, or the numbers of an earlier row or of a taken one; shape (n,)."""
+    """Mark the rows that repeat a number, or have the numbers of an earlier row or a taken one; bool, shape (n,)."""
     ascending = np.sort(rows, axis=1)
     _, first = np.unique(np.concatenate([taken, ascending]), axis=0, return_index=True)
     new = np.isin(np.arange(len(taken), len(taken) + len(rows)), first)

@@ -21,13 +21,13 @@ class Part(NamedTuple):
     round: int
     """Its number, from 0."""
     labels: int
-    """Labels there shall be by then, those of earlier rounds included."""
+    """Labels to have once the round has asked, those of earlier rounds included."""
     steps: int
     """Environment steps to learn for."""
     last: bool
     """Whether no later round asks for more labels."""
     shown: int = 0
-    """Steps played to be shown, and not learned from, that there shall be by its questions, earlier ones included."""
+    """Steps only played to be shown, not learned from, before the round asks, those of earlier rounds included."""
 
 
 def plan(
@@ -45,15 +45,15 @@ def plan(
     """Plan labels and steps of every round; a run has no more rounds than portions.
 
     Args:
-        labels: Budget.
-        total_timesteps: Environment steps of the run at most.
-        warm_up_steps: Of these, the ones before any policy update.
-        portion: Steps that the agent moves in.
-        rounds: How many, at most.
+        labels: Budget of labels.
+        total_timesteps: Environment steps of the run at most, all steps below included.
+        warm_up_steps: Environment steps before any policy update.
+        portion: Steps that the agent trains for at a time.
+        rounds: Number of rounds, at most.
         schedule: Spreads the labels.
-        shown_steps: Of the environment steps, those played to be shown; spread over the rounds that ask.
-        shown_envs: Environments that make them together.
-        explore_steps: Of the environment steps, those learned from before the first query.
+        shown_steps: Environment steps only played to be shown, spread over the rounds that ask.
+        shown_envs: Environments that play these side by side.
+        explore_steps: Environment steps learned from before the first query.
 
     Raises:
         BadInput: If not even one portion fits.
@@ -77,20 +77,20 @@ def plan(
 
 
 def spread(schedule: Schedule, labels: int, steps: Array) -> Sequence[int]:
-    """Spread labels over rounds as a schedule says, which may be the user's own.
+    """Spread labels over rounds by a schedule, and check the result, since the schedule may be the user's own.
 
     Args:
-        schedule: Says it.
-        labels: Budget.
+        schedule: Spreads the labels.
+        labels: Budget of labels.
         steps: Environment steps done when each round begins, shape (rounds,).
 
     Raises:
-        BadInput: If it doesn't spend the budget, in whole numbers.
+        BadInput: If the schedule doesn't spend the budget exactly, in whole numbers.
     """
     given = schedule(labels, steps)
     try:
         numbers = np.asarray(given)
-    except ValueError:  # lists of several lengths in a list
+    except ValueError:  # a ragged list
         numbers = np.array(None)
     if numbers.shape != steps.shape or numbers.dtype.kind not in "iu" or (numbers < 0).any() or numbers.sum() != labels:
         raise BadInput(
@@ -115,7 +115,7 @@ def christiano(first_fraction: float = 0.25, halving_steps: float = 2_000_000) -
         halving_steps: h, environment steps after which the rate has halved (2e6 in the paper).
 
     Raises:
-        BadInput: If the share isn't from 0 to 1, or h isn't above 0.
+        BadInput: If the share isn't from 0 to 1, or h isn't a finite number of at least 1.
     """
     if not 0 <= first_fraction <= 1:
         raise BadInput(f"query.schedule_options.first_fraction is {first_fraction}; use a number from 0 to 1")
@@ -139,8 +139,8 @@ def front_loaded(first_fraction: float = 0.25, by: float = 0.5) -> Schedule:
 
     Args:
         first_fraction: Share of the first round.
-        by: Share of the rounds, which last as long as each other, by whose end all labels are asked for; 0 asks for
-            all of them in the first round.
+        by: Share of the rounds, taken as equally long, within which all labels are asked for; 0 asks for all of them
+            in the first round.
 
     Raises:
         BadInput: If a share isn't from 0 to 1.
@@ -160,6 +160,6 @@ def front_loaded(first_fraction: float = 0.25, by: float = 0.5) -> Schedule:
 
 
 def apportion(labels: int, weights: Array) -> list[int]:
-    """Split `labels` into whole numbers proportional to `weights`, as even as can be at every point in time."""
+    """Split `labels` into whole numbers proportional to `weights`, by rounding their cumulative sums."""
     cumulative = np.cumsum(weights) / np.sum(weights)
     return [int(n) for n in np.diff(np.floor(cumulative * labels + 0.5), prepend=0)]

@@ -41,9 +41,9 @@ class RunJudged:
 
     Args:
         config: Its settings.
-        labels: Segments that it was asked about.
+        labels: Number of answers, skips left out.
         model: The reward model.
-        judged: By policy; "all" is all of them together.
+        judged: By policy; "all" holds the trajectories of all policies.
         observation_names: Of its environment.
         action_names: Likewise.
     """
@@ -76,13 +76,13 @@ def judge_run(run_dir: str | Path, *, n_episodes: int = 20, seed: int = 0) -> Ru
 
 
 def variable_names(config: RLHFConfig) -> tuple[list[str], list[str]]:
-    """Name what an observation and an action of a run's environment hold."""
+    """Name the coordinates of observations and actions in a run's environment."""
     with closing(_env(config)) as env:
         return observation_names(env), action_names(env)
 
 
 class Judging(NamedTuple):
-    """What a run's reward model judges with; call it on trajectories."""
+    """A run's reward model and what it needs to judge trajectories; call it on them."""
 
     config: RLHFConfig
     model: RewardModel
@@ -104,10 +104,10 @@ class Judging(NamedTuple):
 
 
 def check_learned(run_dir: Path, config: RLHFConfig) -> None:
-    """Refuse a run that was paid a reward which nobody taught.
+    """Refuse a run whose reward wasn't learned.
 
     Raises:
-        BadInput: Naming what was paid.
+        BadInput: Naming the source of its reward.
     """
     source = config.reward.source
     if not source_entry(source).labels:
@@ -115,12 +115,12 @@ def check_learned(run_dir: Path, config: RLHFConfig) -> None:
 
 
 def no_single_model(method: str) -> str:
-    """Say why there is none in the directory of a run by another method than learned_reward."""
+    """Explain why a run of another method than learned_reward has no single reward model."""
     return f"was learned by method {method}, which left no single reward model; use a run of learned_reward"
 
 
 def judging_of(run_dir: Path, config: RLHFConfig) -> Judging:
-    """Read a run's reward model, and what it was asked about.
+    """Read a run's reward model and its labelled segments.
 
     Raises:
         BadInput: If it learned no reward, there is no reward model, or its answers are gone.
@@ -143,7 +143,7 @@ def _env(config: RLHFConfig) -> Env[Any, Any]:
 
 
 def _preferences(run_dir: Path, config: RLHFConfig) -> list[Preference]:
-    """Read a run's preferences; opening a store that isn't there would make one."""
+    """Read a run's preferences, without creating a store that is missing."""
     url, own = config.feedback.store, run_dir / "preferences.db"
     file = sqlite_file(url) if url else own
     if file and not Path(file).is_file():
@@ -153,7 +153,7 @@ def _preferences(run_dir: Path, config: RLHFConfig) -> list[Preference]:
 
 
 def _all_told(apart: Mapping[str, Judged]) -> dict[str, Judged]:
-    """Add all together, and the true reward as a function, which is fitted to all where it has to be."""
+    """Add all trajectories as "all", and to each the true reward as a function, fitted to all if it isn't known."""
     whole = with_true_function(together(list(apart.values())))
     known = {"true_function": whole.true_function, "true_explained": whole.true_explained}
     return {name: replace(one, **known) for name, one in apart.items()} | {ALL: whole}  # type: ignore[arg-type]
@@ -193,6 +193,6 @@ def _notes(run: RunJudged) -> Iterator[str]:
 
 
 def _weights(run: RunJudged) -> list[tuple[str, float, float]]:
-    """Take the largest weights by name, where the model knows them."""
+    """Take the largest weights by name, if the model has any."""
     named = getattr(run.model, "weights_by_name", lambda *_: None)(run.observation_names, run.action_names)
     return sorted(named or (), key=lambda one: -abs(one[1]))[:MOST_WEIGHTS]

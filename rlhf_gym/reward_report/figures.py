@@ -1,4 +1,4 @@
-"""The reliability plot: whether answers come as often as the model says they will."""
+"""The reliability plot: whether answers are as frequent as the model predicts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BINS = 10
 
 
 def reliability_figure(run: RunJudged, output: str | Path | None = None) -> Figure:
-    """Draw how often left is preferred against how often the model says so, in ten bins of equally many pairs.
+    """Plot how often left is preferred against the predicted probability, in ten bins of equally many pairs.
 
     Args:
         run: From :func:`judge_run`.
@@ -50,7 +50,7 @@ def reliability_figure(run: RunJudged, output: str | Path | None = None) -> Figu
 
 
 def _reliabilities(run: RunJudged) -> dict[str, Reliability]:
-    """Collect them by policy; those that make no pairs are left out."""
+    """Compute the reliability by policy, without policies whose trajectories make no pairs."""
     found, why = {}, ""
     for name, judged in run.judged.items():
         try:

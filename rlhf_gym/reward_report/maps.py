@@ -23,21 +23,21 @@ from rlhf_gym.segments import Array
 SIDE = 80  # points of the grid along each variable
 DOTS = 1500
 ALIKE = 0.9
-"""Correlation with the recorded rewards from which a reward counts as one of an observation and an action."""
+"""Least correlation with the recorded rewards for a reward to count as a function of one observation and an action."""
 FLAT = 0.01
-"""Share of its size by which a reward has to vary, or its map is of one colour: noise would look like a landscape."""
+"""Least range of a map's colours, as a share of the reward's size; below it, noise would look like structure."""
 
 
 def map_figure(run: RunJudged, first: str, second: str, output: str | Path | None = None) -> Figure:
-    """Draw the learned reward over two variables of the observation, and the true one if it is a function of it.
+    """Draw the learned reward, and the true one if it is a function of observation and action, over two variables.
 
     All other variables and the action are at their medians over the judged steps (a Discrete action at the most
     frequent), and nothing moves: s' = s. The variables reach from the 1st to the 99th percentile.
 
     Args:
         run: From :func:`judge_run`.
-        first: Name or number of the variable across.
-        second: Of the one upwards.
+        first: Name or number of the horizontal variable.
+        second: Name or number of the vertical variable.
         output: File to write, its format by its ending; None writes nothing.
 
     Raises:
@@ -65,10 +65,10 @@ def map_figure(run: RunJudged, first: str, second: str, output: str | Path | Non
 
 
 def check_variables(run_dir: str | Path, first: str, second: str) -> None:
-    """Look up two variables of a run's observation.
+    """Check that a run's observation has these two variables.
 
     Raises:
-        BadInput: If one isn't there, with the names of those that are; or if both are the same.
+        BadInput: If one doesn't exist, naming those that do; or if both are the same.
     """
     _both(first, second, variable_names(read_run(run_dir).config)[0])
 
@@ -116,7 +116,7 @@ def _grid(judged: Judged, across: int, up: int, ranges: Sequence[tuple[float, fl
 
 
 def _usual(actions: Array) -> Array:
-    """Find the median action, or the most frequent of counted ones."""
+    """Find the median action, or the most frequent one if actions are integers."""
     if actions.dtype.kind in "iu":
         values, counts = np.unique(actions, axis=0, return_counts=True)
         return np.asarray(values[counts.argmax()])
@@ -168,7 +168,7 @@ def _draw(ax: Axes, title: str, rewards: Array, ranges: Sequence[tuple[float, fl
 
 
 def _draw_steps(ax: Axes, run: RunJudged, across: int, up: int) -> None:
-    """Draw where the policies were, so that nobody reads more into the rest than there is."""
+    """Draw the steps of two policies, to show where the rewards are based on data."""
     limits = ax.get_xlim(), ax.get_ylim()
     for name, colour in (("policy", "white"), ("untrained", "#222222")):
         steps = _flat(run.judged[name])

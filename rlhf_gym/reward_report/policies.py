@@ -1,4 +1,4 @@
-"""Policies whose steps a learned reward is judged on: the run's own, that one before any training, and none."""
+"""Policies whose steps a learned reward is judged on: the run's own, its untrained form, and random actions."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ SOURCES = {
     "untrained": "that policy before any training, exploring (no early checkpoint is kept)",
     "random": "uniform actions",
 }
-"""What is played, by name."""
+"""The policies, by name."""
 
 
 class Policy(NamedTuple):
-    """Who acts: a function from a batch of observations to actions, and its name."""
+    """A policy's name, and its function from a batch of observations to actions."""
 
     name: str
     predict: Predict
 
 
 def fresh_trajectories(run_dir: Path, config: RLHFConfig, *, n_episodes: int, seed: int) -> dict[str, list[Trajectory]]:
-    """Play fresh episodes of each policy of `SOURCES`, where the run's reward was paid: at its horizon.
+    """Play fresh episodes of each policy of `SOURCES`, in the run's environment and at its horizon.
 
-    A run keeps its last checkpoints alone, so that there is no early policy but an untrained one: the weights that the
-    run's seed and settings give, whatever policy `agent.start` then put in their place.
+    A run keeps only its last checkpoints, so the only early policy is an untrained one: the initial weights of the
+    run's seed and settings, even if `agent.start` then replaced them by another policy's.
 
     Args:
         run_dir: A finished run.
@@ -65,7 +65,7 @@ def fresh_trajectories(run_dir: Path, config: RLHFConfig, *, n_episodes: int, se
 
 
 def _policies(run_dir: Path, config: RLHFConfig, seed: int) -> Iterator[Policy]:
-    """Make one policy after the other: each sets the seed that its actions are drawn from."""
+    """Yield the policies one after the other, as each sets the seed of its actions."""
     trained = saved_policy(run_dir, config).sb3
     trained.set_random_seed(seed)
     yield Policy("policy", partial(trained.predict, deterministic=False))

@@ -1,7 +1,7 @@
-"""Relearning: is a run's learned reward any good to a policy that never helped to make it?
+"""Relearning: test a run's learned reward by training fresh policies on it.
 
-A run's own policy and its reward model grow up together: answers are about what that policy did, so that the reward has
-to be right there alone. Fresh policies, trained on the frozen reward, go elsewhere (McKinney et al. 2023, On the
+A run's own policy and its reward model are trained together: answers are about what that policy did, so the reward only
+has to be right there. Fresh policies, trained on the frozen reward, visit other states (McKinney et al. 2023, On the
 fragility of learned reward functions, arXiv 2301.03652).
 """
 
@@ -48,17 +48,17 @@ NOBODY_ASKED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Returns:
-    """What a policy is worth, deterministic, on the unmodified environment.
+    """Returns of a deterministic policy in the unmodified environment.
 
     Args:
         seed: Of the run that learned it.
-        total_timesteps: Of that run, at most, as set.
+        total_timesteps: Environment steps of that run, at most, as set.
         true_return_mean: By the environment's reward.
         true_return_std: Likewise.
         goal_return_mean: By the run's goal; None without one.
         n_eval_episodes: How many episodes these are means of.
         learned_return_mean: By the frozen reward.
-        reward: Which reward model that is; "" in files of earlier versions.
+        reward: Digest of that reward's model; "" in files of earlier versions.
     """
 
     seed: int
@@ -72,18 +72,18 @@ class Returns:
 
     @property
     def key(self) -> tuple[int, int]:
-        """What tells two policies apart that learned from the same reward."""
+        """Key that identifies a policy among those that learned from the same reward."""
         return self.seed, self.total_timesteps
 
 
 @dataclass(frozen=True)
 class Relearning:
-    """A run's policy beside fresh ones, which learned from its frozen reward.
+    """A run's policy, and fresh ones that learned from its frozen reward.
 
     Args:
         title: Which run, and what it was taught by.
         own: The run's policy.
-        relearned: One of each seed.
+        relearned: One fresh policy for each seed.
     """
 
     title: str
@@ -118,19 +118,19 @@ def relearn(
 ) -> Relearning:
     """Train fresh policies on a run's learned reward, as its last round paid it, with the run's own agent settings.
 
-    Each is written to ``relearned.json`` in the run directory as soon as it is there. One of a seed and number of steps
-    that stand there already isn't learned again, unless the run has gone on since, and its reward is another one.
+    Each result is written to ``relearned.json`` in the run directory as soon as it is known. A seed and number of steps
+    that are in the file aren't trained again, unless the run has continued since and its reward has changed.
 
     Args:
         run_dir: A finished run.
-        seeds: Of the fresh policies; none takes the three lowest but the run's own.
+        seeds: Seeds of the fresh policies; if empty, the three lowest other than the run's own.
         total_timesteps: Environment steps of each; None is the run's.
         out: Folder of their run directories, ``seed_1`` and so on; an interrupted one is resumed. None keeps none.
         progress: Whether to show a bar.
 
     Raises:
-        BadInput: If it holds no finished run, or the run didn't learn one reward; if a seed is negative or comes
-            twice, or a place can't be written.
+        BadInput: If it holds no finished run, or the run didn't learn one reward; if a seed is negative or repeated, or
+            an output can't be written.
     """
     run = _relearnable(Path(run_dir))
     seeds = _checked(seeds or [seed for seed in range(N_SEEDS + 1) if seed != run.config.seed][:N_SEEDS])
@@ -156,9 +156,9 @@ def relearn(
 
 
 def relearning_config(run: Run, seed: int, total_timesteps: int, run_dir: Path | None) -> RLHFConfig:
-    """Make the settings of a fresh policy's run: the run's own, but that a frozen reward is paid, and nobody asked.
+    """Make the settings of a fresh policy's run: the run's own, with the frozen reward and without queries.
 
-    Where the run's policy started, and what it stayed close to, are among its agent settings.
+    The agent settings include where the run's policy started, and the reference that it stayed close to.
     """
     agent, goal = run.config.agent, run.config.feedback.goal
     cloned = run.config.feedback.preferences if "best" in (agent.start, agent.reference) else None
@@ -170,7 +170,7 @@ def relearning_config(run: Run, seed: int, total_timesteps: int, run_dir: Path |
         teacher="oracle",
         teacher_options={},
         kind="comparison",
-        # A goal that was handed over as a Python object is gone, and what is paid doesn't need it.
+        # A goal that was given as a Python object is gone, and the frozen reward doesn't need it.
         feedback=FeedbackConfig(goal=None if goal and goal.startswith(GIVEN) else goal, preferences=cloned),
         query=NOBODY_ASKED,
         reward={"source": "frozen", "source_options": _reward(run), "more": {}},
@@ -179,7 +179,7 @@ def relearning_config(run: Run, seed: int, total_timesteps: int, run_dir: Path |
 
 
 def _reward(run: Run) -> dict[str, str]:
-    """Name the run's reward model as :func:`rlhf_gym.rewards.sources.frozen` wants it."""
+    """Return the run's reward model as options of :func:`rlhf_gym.rewards.sources.frozen`."""
     return {"path": str(run.path.resolve()), "digest": model_digest(run.path)}
 
 
@@ -199,7 +199,7 @@ def _checked(seeds: Sequence[int]) -> Sequence[int]:
 
 
 def _trained(config: RLHFConfig, *, progress: bool) -> RLHF:
-    """Do a run, from where it was interrupted; one that is finished is only read."""
+    """Train a run, resume it if it was interrupted, or only read it if it is finished."""
     begun = None
     if (place := config.run_dir) and (Path(place) / "config.yaml").exists():
         begun = place if unfinished_run(place, finished_too=True) == config else None
@@ -213,7 +213,7 @@ def _trained(config: RLHFConfig, *, progress: bool) -> RLHF:
 
 
 def _returns(predict: Predict, learner: RLHFConfig, run: Run, pay: RewardFunction) -> Returns:
-    """Play a policy on the same episodes as any other of the run."""
+    """Evaluate a policy on the same episodes as the run's other policies."""
     episodes = evaluate(predict, run.config, seed=run.config.seed)
     goal = run.config.feedback.goal
     judge = load_goal(goal) if goal and not goal.startswith(GIVEN) else None
@@ -231,13 +231,13 @@ def _learned(pay: RewardFunction, episode: Trajectory) -> float:
 
 def _title(run: Run) -> str:
     taught = f"{run.summary['labels']} answers"
-    if run.config.labels:  # or they were all there before, and somebody else's
+    if run.config.labels:  # with 0, all answers were there before, by others
         taught += f" of {run.config.teacher}"
     return f"{run.config.env_id}: policies on the learned reward of {taught}, frozen, beside the run's own"
 
 
 def _read(run: Run) -> dict[tuple[int, int], Returns]:
-    """Read the policies relearned so far from the run's reward as it is now, by their keys.
+    """Read the results of policies that learned from the run's current reward, by their keys.
 
     Raises:
         BadInput: If the file is damaged.

@@ -62,9 +62,9 @@ class SourceReport:
 
     Args:
         name: The policy's.
-        about: What it is.
+        about: Description of the policy.
         n_episodes: How many were judged.
-        n_steps: Their steps.
+        n_steps: Number of their steps.
         true_return_mean: By the environment, or by the goal.
         figures: By the rows' keys.
     """
@@ -96,7 +96,7 @@ class RewardReport:
     weights: Sequence[tuple[str, float, float]] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Turn the report into plain JSON values; a figure that can't be told is None, with its reason beside it."""
+        """Turn the report into plain JSON values; a figure that can't be computed is None, with its reason listed."""
         return {
             "title": self.title,
             "notes": list(self.notes),
@@ -127,7 +127,7 @@ class RewardReport:
             yield row.title, [str(source.figures[row.key]) for source in self.sources]
 
     def _reasons(self) -> Iterable[str]:
-        """Say why figures are missing, by column; columns that miss the same are named together."""
+        """Yield why figures are missing, by column; columns that miss the same ones are named together."""
         missing: dict[tuple[str, str], list[str]] = {}
         for source in self.sources:
             of: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Each member's own data."""
+"""Each ensemble member's own weights of the choices."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from rlhf_gym.segments import Array
 
 @final
 class Bootstrap:
-    """Each member's weight of each choice, and always the same one.
+    """Each member's weight of each choice, fixed for the whole run.
 
-    Poisson(1), as a bootstrap has it; or, in folds, 0 for one member in turn (of three, if there are fewer) and 1 for
-    the others, so that each choice is used by several members and held out by one.
+    Weights are Poisson(1) draws, as in a bootstrap; or, in folds, 0 for one member drawn at random and 1 for the
+    others, so that each choice is used by several members and held out by one. With fewer than three members, the draw
+    is from three, so that some choices are held out by none.
 
-    Redrawn at every fit, the members' data would even out over a run. A weight of 0 makes the choice one of that
-    member's held-out ones, for good. A weight is drawn from the seed and from the choice's group, so that it survives
-    an interruption, and an answer that is taken back; a query that is repeated, or answered by several people, is held
-    out as a whole.
+    If weights were redrawn at every fit, the members' data would even out over a run. A weight of 0 holds the choice
+    out of that member's data for good. A weight depends only on the seed and the choice's group, so that it survives
+    interruptions and withdrawn answers, and a query that is repeated, or answered by several people, is held out as a
+    whole.
 
     Args:
         ensemble_size: M.
@@ -37,7 +38,7 @@ class Bootstrap:
         self._growing, self._weights = Growing(), np.zeros((0, ensemble_size))
 
     def weights(self, choices: Sequence[Choice]) -> Array:
-        """Draw the weights of N choices, times their own, shape (M, N)."""
+        """Compute the members' weights of N choices, times the choices' own weights, shape (M, N)."""
         kept = self._growing.kept(choices)
         new = [self._of(choice.group) * choice.weight for choice in choices[kept:]]
         self._weights = np.concatenate([self._weights[:kept], np.reshape(new, (len(new), self._ensemble_size))])

@@ -1,4 +1,4 @@
-"""Reward networks that see images: each member has convolutions of its own, all evaluated as one."""
+"""Reward networks that see images: each member has its own convolutions, all evaluated together."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from rlhf_gym.rewards.networks import load_network
 
 FILTERS = 16  # of each layer, as Christiano et al. 2017 have them
 LAYERS = ((6, 4), (3, 2), (3, 2))  # sides of kernels, and strides
-AT_ONCE = 128  # steps in one go, which keeps what lies between layers in the processor's cache
+AT_ONCE = 128  # steps evaluated in one go, so that activations stay in the processor's cache
 
 
 @final
 class Convolutional(Ensemble):
-    """Three convolutional layers, and a multilayer perceptron on what they find and the action.
+    """Three convolutional layers, and a multilayer perceptron on their output and the action.
 
     A small form of the networks of Christiano et al. 2017, appendix A.2, which have four layers of 16 filters with
-    strides of 3, 2, 1 and 1, dropout and batch normalisation: that costs several times as much. Members share nothing
-    that is learned, or they would agree where they know nothing. What they share is the work: pixels are read once for
-    all of them, by one convolution of M times 16 filters, and the layers after it are convolutions in M groups.
+    strides of 3, 2, 1 and 1, dropout and batch normalisation, and cost several times as much. Members share no learned
+    weights, or they would agree where they know nothing. They share the computation: pixels are read once, by one
+    convolution of M times 16 filters, and later layers are convolutions in M groups.
 
     Args:
         picture: How the image's axes lie.
-        size: D, all inputs of a step: the flattened image, the action, and the next image where that is seen, which
-            is further channels of the first.
+        size: D, all inputs of a step: the flattened image, the action, and the next image where it is seen, as further
+            channels of the first.
         ensemble_size: M.
         actions: Where in the D inputs the action is.
         hidden: Units of each hidden layer of the perceptron.
@@ -61,7 +61,7 @@ class Convolutional(Ensemble):
         for side, stride in LAYERS:
             fan_in = channels * side**2
             kernel = torch.empty(ensemble_size * FILTERS, channels, side, side).uniform_(-1, 1, generator=generator)
-            if not self.kernels:  # what differs within a picture is seen at first, and not how light it is
+            if not self.kernels:  # initial filters see differences within an image, not its brightness
                 kernel -= kernel.mean(dim=(1, 2, 3), keepdim=True)
             self.kernels.append(nn.Parameter(kernel / math.sqrt(fan_in)))
             self.biases.append(nn.Parameter(torch.zeros(ensemble_size * FILTERS)))
@@ -75,7 +75,7 @@ class Convolutional(Ensemble):
         return torch.cat(parts, dim=1).reshape(self.ensemble_size, *inputs.shape[:-1])
 
     def _rewards(self, inputs: Tensor) -> Tensor:
-        """Compute the rewards of steps in a row, shape (S, D) to (M, S)."""
+        """Compute the rewards of steps, shape (S, D) to (M, S)."""
         at = self.actions
         images = [self._channels(part) for part in (inputs[:, : at.start], inputs[:, at.stop :]) if part.shape[1]]
         hidden = torch.cat(images, dim=1).contiguous(memory_format=torch.channels_last)
@@ -106,12 +106,12 @@ def seen_by_convolutions(
 
     Args:
         encoding: What they see.
-        images: As somebody wants it; None leaves other networks than an mlp, and parts of images, as they are.
+        images: The setting; None is `flat` for other networks than an mlp, and where only parts of images are seen.
         network: Its name.
         linear: Features of the linear part, if there is one.
 
     Raises:
-        BadInput: If there is a linear part, which can't make anything of pixels, or what is wanted can't be.
+        BadInput: If there is a linear part, to which single pixels mean little, or the setting can't be met.
     """
     picture, part = convolved("reward.images", images, encoding.observation_space), encoding.observe is not None
     if picture is None or (images is None and part):
@@ -136,9 +136,9 @@ def make_convolutional(
 
     Args:
         picture: How the images' axes lie.
-        encoding: What is seen beside them.
+        encoding: How steps are encoded.
         ensemble_size: M.
-        options: Of the perceptron, an mlp's.
+        options: Options of the perceptron, those of an mlp.
         seed: Of the initial weights.
 
     Raises:
@@ -149,6 +149,6 @@ def make_convolutional(
 
 
 def _around(length: int, side: int, stride: int) -> tuple[int, int]:
-    """Count the zeros before and after an axis, so that ceil(length / stride) places are left of any length."""
+    """Compute the zero padding before and after an axis with which any length has ceil(length / stride) outputs."""
     lacking = max(0, (math.ceil(length / stride) - 1) * stride + side - length)
     return lacking // 2, lacking - lacking // 2

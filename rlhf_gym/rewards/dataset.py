@@ -27,19 +27,18 @@ class Dataset:
         encoding: What the networks see.
 
     Attributes:
-        inputs: Encoded steps of segments, not standardised, shape (R, T, D); some of the R rows may be unused. Of the
-            encoding's dtype: bytes stay bytes until a batch of them is standardised.
+        inputs: Encoded steps of segments, not standardised, shape (R, T, D); some of the R rows may be unused. They
+            have the encoding's dtype, so that bytes stay bytes until a batch is standardised.
         lived: 1 for a lived step, 0 for padding, shape (R, T).
         rows: Row of each option's segment; 0 where none is offered, shape (N, K).
         offered: Whether there is an option, bool, shape (N, K).
         targets: Probability with which each option was chosen, shape (N, K).
-        groups: Number of each choice's group, which is held out as a whole, shape (N,).
+        groups: Index of each choice's group, which is held out as a whole, shape (N,).
         weights: How much each choice counts, shape (N,).
-        people: Names of those who chose.
-        person: Number of who chose, shape (N,).
-        sided: Whether a pull to the first option's side may have chosen it, bool, shape (N,).
-        sureness: What the reward's log-odds are multiplied by for each choice, shape (N,); None, as every update leaves
-            it, is 1 for all of them.
+        people: Names of the teachers who chose.
+        person: Index into `people` of each choice's teacher, shape (N,).
+        sided: Whether a bias to the first option's side may have decided the choice, bool, shape (N,).
+        sureness: Factor of each choice's log-odds, shape (N,); None, to which every update resets it, is 1 for all.
     """
 
     inputs: Tensor
@@ -72,21 +71,21 @@ class Dataset:
         return self._encoding.at_once(steps)
 
     def surely(self, returns: Tensor, some: Tensor | slice = slice(None)) -> Tensor:
-        """Multiply what options are worth by how surely they were chosen between, same shape.
+        """Multiply options' returns by the sureness of their choices, same shape.
 
         Args:
             returns: Shape (..., n, K).
-            some: Numbers of the n choices that they belong to.
+            some: Indices of the n choices that they belong to.
         """
         return returns if self.sureness is None else returns * self.sureness[some][:, None]
 
     def update(self, choices: Sequence[Choice]) -> None:
-        """Replace the choices: encode new segments, forget those that are in none of them.
+        """Replace the choices, encode new segments, and drop segments that are in no choice.
 
-        Where the choices go on from those of the last time, only what is new is looked at.
+        If the choices begin with those of the last call, only the new ones are processed.
 
         Args:
-            choices: N of them, in the order that batches are drawn from.
+            choices: N choices, in the order by which batches index them.
 
         Raises:
             ValueError: If segments differ in nominal length.
@@ -108,7 +107,7 @@ class Dataset:
         self._growing.keep(choices)
 
     def _forget(self) -> None:
-        """Leave no choice."""
+        """Remove all choices."""
         self._growing = Growing()
         self._group, self._person = dict[str, int](), dict[str, int]()
         self.groups, self.weights, self.person = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
@@ -142,14 +141,14 @@ class Dataset:
             raise ValueError(f"segments last {' and '.join(map(str, sorted(lengths)))} steps; expected one length")
         steps = pad(segments)
         rows = self._rows_for(len(segments), lengths.pop())
-        if steps.observations.dtype != self._encoding.observation_space.dtype:  # imported: it may be any number
+        if steps.observations.dtype != self._encoding.observation_space.dtype:  # imported: any number
             self._inputs = self._inputs.astype(np.float32, copy=False)
         self._inputs[rows] = self._encoding(steps.observations, steps.actions, steps.next_observations)
         self._lived[rows] = steps.weights
         self._row.update(zip(segments, rows, strict=True))
 
     def _rows_for(self, n: int, length: int) -> list[int]:
-        """Reserve `n` unused rows, of arrays that are made longer when they are full."""
+        """Reserve `n` unused rows, lengthening the arrays when they are full."""
         if not self._row:
             self._free = list(range(len(self._inputs)))[::-1]
         if self._inputs.shape[1] != length:
@@ -164,12 +163,12 @@ class Dataset:
 
 
 def _longer(array: Array, rows: int) -> Array:
-    longer = np.zeros((rows, *array.shape[1:]), array.dtype)  # takes no memory where nothing is written yet
+    longer = np.zeros((rows, *array.shape[1:]), array.dtype)  # rows take no memory before they are written
     longer[: len(array)] = array
     return longer
 
 
 def _longer_and_wider(one: Tensor, other: Array) -> Tensor:
-    """Put the rows of another after those of one; the narrower get zeros for what they lack, shape (N, K)."""
+    """Append the rows of `other` to those of `one`, padding the narrower ones with zeros, shape (N, K)."""
     width = max(one.shape[1], other.shape[1])
     return torch.cat([functional.pad(part, (0, width - part.shape[1])) for part in (one, torch.from_numpy(other))])

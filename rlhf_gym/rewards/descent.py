@@ -16,12 +16,12 @@ from rlhf_gym.rewards.likelihood import choice_loss
 from rlhf_gym.rewards.more import Term
 from rlhf_gym.rewards.more.more import Windows
 
-# Weights shrink by this share in each gradient step.
+# Bounds of the share by which weights shrink in each gradient step.
 L2_LEAST, L2_MOST = 1e-5, 1e-2
 ADAPT_EVERY = 10  # steps
-KEPT_MOST = 1024  # choices whose inputs are standardised once, for all steps: of more, a fit looks at few
-KEPT_NUMBERS = 2**25  # 128 MB of such inputs at most, which images soon are
-GRADIENT_AT_ONCE = 2**18  # steps that a gradient is taken through in one go
+KEPT_MOST = 1024  # most choices whose inputs are standardised once per fit; of more, a fit uses only some
+KEPT_NUMBERS = 2**25  # most such inputs, 128 MB, which images soon exceed
+GRADIENT_AT_ONCE = 2**18  # steps in one backward pass
 AT_ONCE = 2**12  # steps evaluated in one go, which bounds the memory it takes
 
 
@@ -38,7 +38,7 @@ def descend(
     l2_sample: int,
     terms: Sequence[Term] = (),
 ) -> float:
-    """Take gradient steps, each on a batch of choices, and let the weight decay follow the held-out loss.
+    """Take gradient steps on batches of choices, and adapt the weight decay to the held-out loss.
 
     Args:
         likelihood: Of the choices; its networks are changed in place.
@@ -47,9 +47,9 @@ def descend(
         steps: Gradient steps.
         batch_size: Choices in each.
         learning_rate: Of Adam.
-        adam_epsilon: Of Adam: gradients much smaller than this move nothing.
-        l2: Weight decay to start from: the share by which weights shrink in each gradient step; 0 is none, for good.
-        l2_sample: Choices, drawn anew each time, that the step of the weight decay is taken on.
+        adam_epsilon: Epsilon of Adam; gradients much smaller than it have no effect.
+        l2: Initial weight decay, the share by which weights shrink in each gradient step; 0 stays 0.
+        l2_sample: Number of choices drawn for each change of the weight decay.
         terms: Added to the loss of each gradient step.
 
     Returns:
@@ -62,7 +62,7 @@ def descend(
     batches = _batches(n, min(batch_size, n), rng)
     for step in range(steps):
         batch = next(batches)
-        # A member may weigh all of a batch 0; its loss is then 0, where a mean would be 0/0.
+        # If a member weighs a whole batch 0, its loss is 0 and not 0/0.
         weight = weights[:, batch].sum(dim=1).clamp_min(1)
         for parameter in parameters:
             parameter.grad = None
@@ -88,14 +88,14 @@ class Likelihood:
     Args:
         networks: The ensemble.
         data: N choices.
-        standardise: From inputs to the networks' own.
-        targets: Probability with which each option is to be taken as chosen, shape (N, K).
-        given: What each option is worth beside the networks, shape (N, K); None is nothing.
+        standardise: Standardises inputs for the networks.
+        targets: Probability with which each option counts as chosen, shape (N, K).
+        given: Return of each option to which the networks' is added, shape (N, K); None is 0.
         label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
-        windows: Which steps of options count where they aren't taken as wholes; None is all.
+        windows: Chooses the lived steps that count where `whole` is False; None is all.
 
     Attributes:
-        at_once: Choices that a gradient is taken through in one go; None is all of a batch.
+        at_once: Choices in one backward pass; None is the whole batch.
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class Likelihood:
         """Compute the negative log-likelihood of some choices, with gradients, shape (M, N).
 
         Args:
-            batch: Their numbers.
-            whole: Whether all lived steps count, and not only those in windows.
+            batch: Indices of the choices.
+            whole: Whether all lived steps count, instead of only those in windows.
         """
         rows, offered = self.data.rows[batch], self.data.offered[batch]
         lived = self.data.lived[rows[offered]]
@@ -135,7 +135,7 @@ class Likelihood:
 
     @torch.no_grad()
     def returns(self, some: Tensor) -> Tensor:
-        """Compute what each member gives each option of many choices, without gradients, shape (M, N, K)."""
+        """Compute each member's return of the options of some choices, without gradients, shape (M, n, K)."""
         offered = self.data.offered[some]
         distinct, places = torch.unique(self.data.rows[some][offered], return_inverse=True)
         at_once = max(1, self.data.at_once(AT_ONCE) // self.data.lived.shape[1])
@@ -143,7 +143,7 @@ class Likelihood:
         return _spread(each[:, places], offered)
 
     def _returns(self, rows: Tensor, lived: Tensor) -> Tensor:
-        """Sum each member's rewards over the lived steps, shape (rows, T), of some segments, shape (M, rows)."""
+        """Sum each member's rewards over the lived steps of segments, shape (rows, T) to (M, rows)."""
         if self._standardised is not None:
             inputs = self._standardised[rows]
         else:
@@ -153,7 +153,7 @@ class Likelihood:
 
 
 def _spread(returns: Tensor, offered: Tensor) -> Tensor:
-    """Put the offered options' returns, shape (M, options), in their places, shape (M, N, K)."""
+    """Scatter the offered options' returns, shape (M, options), to shape (M, N, K), with 0 elsewhere."""
     if returns.shape[1] == offered.numel():
         return returns.reshape(-1, *offered.shape)
     places = returns.new_zeros(len(returns), *offered.shape)
@@ -162,7 +162,7 @@ def _spread(returns: Tensor, offered: Tensor) -> Tensor:
 
 
 def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """Pass over 0..n-1 in random order, endlessly."""
+    """Yield full batches of 0..n-1 endlessly, reshuffled in each pass."""
     while True:
         order = torch.from_numpy(rng.permutation(n))
         for start in range(0, n - size + 1, size):
@@ -172,9 +172,9 @@ def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
 def _adapted(
     l2: float, likelihood: Likelihood, sample: Tensor, decaying: Sequence[Tensor], *, heldout: Tensor
 ) -> float:
-    """Change weight decay by a tenth, in the direction that would have lowered the held-out loss.
+    """Change the weight decay by a tenth, in the direction that lowers the held-out loss.
 
-    Luketina et al. 2016, reduced to its sign.
+    The direction is the sign of the hypergradient of Luketina et al. 2016.
     """
     data, growth = likelihood.data, 0.0
     at_once = max(1, data.at_once(GRADIENT_AT_ONCE) // (data.lived.shape[1] * data.rows.shape[1]))
@@ -182,6 +182,6 @@ def _adapted(
     for some, without in zip(torch.split(sample, at_once), torch.split(heldout, at_once, dim=1), strict=True):
         loss = (likelihood.losses(some) * without).sum()
         gradients = torch.autograd.grad(loss, decaying, allow_unused=True)
-        # How the held-out loss changes as all weights grow: positive means that they had better shrink.
+        # Derivative of the held-out loss as all weights grow; where it is positive, they should shrink.
         growth += sum(float((g * w.detach()).sum()) for g, w in zip(gradients, decaying, strict=True) if g is not None)
     return min(max(l2 * math.exp(0.1 * np.sign(growth)), L2_LEAST), L2_MOST)

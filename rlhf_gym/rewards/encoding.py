@@ -15,7 +15,7 @@ from rlhf_gym.segments import Array
 from rlhf_gym.spaces import space_from_json, space_to_json
 
 Inputs = Literal["observation", "observation_action", "transition"]
-WIDE, NUMBERS_AT_ONCE = 2**10, 2**24  # inputs of a step, as images have them; 64 MB of float32
+WIDE, NUMBERS_AT_ONCE = 2**10, 2**24  # steps with more inputs are encoded 64 MB of float32 at a time
 BYTES = np.uint8
 
 
@@ -33,11 +33,11 @@ class Encoding:
     Attributes:
         size: D, the length of the vector.
         action_columns: Where in it the action is.
-        continuous_actions: Whether that is an action's coordinates, and no one-hot number.
-        dtype: uint8 where all that is seen are bytes, as in an image, which take a quarter of the memory; else float32.
+        continuous_actions: Whether those columns are an action's coordinates, and not a one-hot number.
+        dtype: uint8 if all inputs are bytes, as in an image, which takes a quarter of the memory; otherwise float32.
 
     Raises:
-        BadInput: On other inputs, or coordinates that the observation hasn't.
+        BadInput: On other inputs or spaces, or coordinates that the observation doesn't have.
     """
 
     observation_space: spaces.Space[Any]
@@ -100,14 +100,14 @@ class Encoding:
         return np.concatenate(parts, axis=-1, dtype=np.float32, casting="unsafe")
 
     def at_once(self, steps: int) -> int:
-        """Count the steps to hold encoded at the same time: as many, or of wide inputs as few as memory allows."""
+        """Return how many of `steps` to hold encoded at once: all, or with wide inputs as many as memory allows."""
         return steps if self.size <= WIDE else max(1, min(steps, NUMBERS_AT_ONCE // self.size))
 
     def names(self, observations: Sequence[str], actions: Sequence[str]) -> list[str]:
-        """Name the D features, given names of all the observation's coordinates, and of the action's.
+        """Name the D features, from the names of all coordinates of the observation and the action.
 
         Raises:
-            BadInput: If there are not as many.
+            BadInput: If there are more or fewer names than coordinates.
         """
         acts = self.action_columns.stop - self.action_columns.start
         sizes = {"observations": math.prod(self.observation_shape), "actions": acts or len(actions)}

@@ -1,4 +1,4 @@
-"""Ensembles: M reward networks that are trained, saved and paid as one."""
+"""Ensembles: M reward networks that are trained, saved and evaluated together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Ensemble(nn.Module, ABC):
     """M networks of the same form."""
 
     at_once: int | None = None
-    """Steps that a gradient is taken through in one go, where that is fewer than there are; None is all of them."""
+    """Most steps in one backward pass; None is no limit."""
 
     @abstractmethod
     def forward(self, inputs: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class Ensemble(nn.Module, ABC):
 
 @final
 class BatchedMLP(Ensemble):
-    """Multilayer perceptrons (:func:`rlhf_gym.rewards.networks.mlp`), all evaluated in one batched product a layer.
+    """Multilayer perceptrons (:func:`rlhf_gym.rewards.networks.mlp`), evaluated with one batched product per layer.
 
     Args:
         size: D.
@@ -86,11 +86,11 @@ class BatchedMLP(Ensemble):
         return self._last(self.hidden(inputs)).reshape(self.ensemble_size, *inputs.shape[:-1])
 
     def of_members(self, inputs: Tensor) -> Tensor:
-        """Compute each member's reward of inputs of its own, shape (M, S, D) to (M, S)."""
+        """Compute each member's rewards of its own inputs, shape (M, S, D) to (M, S)."""
         return self._last(self._hidden(inputs))[..., 0]
 
     def hidden(self, inputs: Tensor) -> Tensor:
-        """Compute each member's last hidden layer, steps in a row, shape (M, S, H)."""
+        """Compute each member's last hidden layer for all S steps, leading axes flattened, shape (M, S, H)."""
         return self._hidden(inputs.reshape(1, -1, inputs.shape[-1]).expand(self.ensemble_size, -1, -1))
 
     def _last(self, hidden: Tensor) -> Tensor:
@@ -109,8 +109,7 @@ class BatchedMLP(Ensemble):
     def numpy_function(self) -> Callable[[Array], Array]:
         """As :meth:`Ensemble.numpy_function`, in NumPy.
 
-        It is called for a handful of steps at a time, where torch spends most of its time on getting started (8 times
-        as long for 8 steps).
+        It is called for a few steps at a time, where torch's overhead dominates (8 times as long for 8 steps).
         """
         weights, biases = ([p.detach().numpy().copy() for p in ps] for ps in (self.weights, self.biases))
 
@@ -147,7 +146,7 @@ class Modules(Ensemble):
 
     @property
     def decaying(self) -> list[Tensor]:
-        """Matrices and all that has more axes; vectors are biases, or scales of a normalisation."""
+        """Parameters of at least two axes; vectors are biases, or scales of a normalisation."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad and parameter.ndim > 1]
 
 
@@ -164,13 +163,13 @@ def _one_each(rewards: Tensor, inputs: Tensor) -> Tensor:
 def make_ensemble(
     network: str | Network, size: int, *, ensemble_size: int, options: Mapping[str, Any], seed: int
 ) -> Ensemble:
-    """Make M networks, each from initial weights of its own.
+    """Make M networks, each with its own initial weights.
 
     Args:
         network: As :func:`rlhf_gym.rewards.networks.load_network` takes it.
         size: D.
         ensemble_size: M.
-        options: The network's own.
+        options: Options of the network.
         seed: Of the initial weights; torch's global generator is left as it was.
 
     Raises:

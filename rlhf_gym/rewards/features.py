@@ -17,36 +17,37 @@ Form = Literal["linear", "quadratic", "absolute"]
 SCALES = {
     "state": 1.0, "state squares": 0.3, "state magnitudes": 1.0, "actions": 0.1, "effort": 1.0, "living": 1.0,
 }  # fmt: skip
-"""Groups of features, and how much each is thought to matter before any answer: its standard deviation as a whole."""
+"""Groups of features, with the prior standard deviation of each group's sum."""
 STRAIGHT = SCALES | {"state squares": 0.03, "state magnitudes": 0.03}
-"""The same, where the state is thought to matter by hardly any but linear features."""
+"""The same, for rewards that are almost linear in the state."""
 
 
 class Statistics(NamedTuple):
-    """What features are standardised by, all tensors or all arrays."""
+    """Statistics that standardise features, all tensors or all arrays."""
 
     squares: Any
-    """Mean of each squared input, once that was standardised, shape (C,): 1, or 0 of an input that never changes."""
+    """Mean square of each standardised input, shape (C,): 1, or 0 for an input that never changes."""
     magnitudes: Any
-    """What 0 is once standardised, and mean and standard deviation of |x|, shape (3, C)."""
+    """The standardised value of 0, and mean and standard deviation of |x|, shape (3, C)."""
     effort: Any
-    """Mean and standard deviation, shape (2,)."""
+    """Mean and standard deviation of the effort, shape (2,)."""
 
 
 class Features:
-    """Linear: z, the standardised inputs, and 1. Quadratic: their squares, too, and the effort of an action.
+    """The features of a step, in one of three forms.
 
-    The squares of an action's coordinates come as one feature, minus their sum: effort is a norm. Absolute: magnitudes
-    of the state's coordinates, |x|, as well: of a reward that falls with a distance, which squares miss near 0.
+    `linear` has the standardised inputs z, and 1. `quadratic` adds the squares of the state's coordinates and the
+    effort of an action, minus the sum of its squared coordinates, as effort is a norm. `absolute` also adds the
+    magnitudes |x| of the state's coordinates, for rewards that fall with a distance, which squares miss near 0.
 
     Args:
         encoding: The inputs.
-        form: Which features.
+        form: Which of the forms.
 
     Attributes:
         size: F.
-        groups: Number of each feature's group, in the order of :data:`SCALES`, shape (F,).
-        squared: Numbers of the inputs that are squared, the state's, shape (C,).
+        groups: Index of each feature's group, in the order of :data:`SCALES`, shape (F,).
+        squared: Indices of the inputs that are squared, those of the state, shape (C,).
 
     Raises:
         BadInput: On another form.
@@ -68,12 +69,12 @@ class Features:
         self.size = len(kinds)
 
     def __call__(self, inputs: Any, standardised: Any, by: Statistics) -> Any:
-        """Compute the features of steps, in torch or in NumPy, whichever the arguments are of.
+        """Compute the features of steps, in torch or NumPy like the arguments.
 
         Args:
             inputs: Shape (..., D).
             standardised: The same, standardised.
-            by: Of those features that have any.
+            by: Statistics of the features.
 
         Returns:
             Shape (..., F); the last is 1.
@@ -94,12 +95,12 @@ class Features:
         return -(inputs[..., self._actions] ** 2).sum(-1)
 
     def statistics(self, inputs: Tensor, standardised: Tensor, zero: Tensor) -> Statistics:
-        """Take what features are to be standardised by from steps.
+        """Compute the features' statistics over steps.
 
         Args:
             inputs: Shape (S, D).
             standardised: The same, standardised.
-            zero: What an input of 0 is once standardised, shape (D,).
+            zero: The standardised value of an input of 0, shape (D,).
         """
         state, zero = standardised[:, self.squared], zero[self.squared]
         magnitudes = torch.stack([zero, *mean_and_std((state - zero).abs())])
@@ -113,7 +114,7 @@ class Features:
 
 
 def mean_and_std(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute both over the first axis; a standard deviation of 0 counts as 1."""
+    """Compute both over the first axis; a standard deviation of at most 1e-6 counts as 1."""
     mean = values.mean(dim=0)
     std = (values - mean).square_().mean(dim=0).sqrt()
     if values.dtype != torch.float64 and not std.isfinite().all():  # squares beyond float32

@@ -16,7 +16,7 @@ SEGMENTS_AT_ONCE = 64  # evaluated in one go, which bounds the memory it takes
 
 
 class Figures(NamedTuple):
-    """Of a fit."""
+    """Losses and accuracies of a fit."""
 
     loss: float
     loss_heldout: float
@@ -31,8 +31,8 @@ def figures_of_all(model: RewardModel, data: Dataset, some: Tensor, left_out: Le
     Args:
         model: After its fit.
         data: All choices.
-        some: Numbers of those that are measured, shape (n,).
-        left_out: What is foretold of held-out ones.
+        some: Indices of the measured choices, shape (n,).
+        left_out: Predictions of held-out choices.
         label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
     """
     offered = data.offered[some]
@@ -51,14 +51,14 @@ def figures_of_all(model: RewardModel, data: Dataset, some: Tensor, left_out: Le
 
 
 def figures_of_members(data: Dataset, some: Tensor, returns: Tensor, weights: Tensor, label_noise: float) -> Figures:
-    """Measure the same of each network alone, and take the mean over them; nan where there is nothing to measure.
+    """Measure the same of each network, and average over networks; nan where there is nothing to measure.
 
     Args:
         data: All choices.
-        some: Numbers of those that are measured, shape (n,).
-        returns: Of their options by each network, shape (M, n, K).
+        some: Indices of the measured choices, shape (n,).
+        returns: Returns of their options by each network, shape (M, n, K).
         weights: Of each choice in each network's loss, shape (M, n).
-        label_noise: Likewise.
+        label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
     """
     targets, offered, returns = data.targets[some], data.offered[some], data.surely(returns, some)
     measured = choice_loss(returns, targets, offered, label_noise=label_noise), accuracy(returns, targets, offered)

@@ -22,7 +22,7 @@ FILES = ("model.json", "model.safetensors")
 
 
 def statistics(size: int, members: int) -> dict[str, Tensor]:
-    """Make the arrays of a model that belong to no part of it, as they are before the first fit."""
+    """Make the initial values of a model's own buffers, those that belong to neither of its parts."""
     return {
         "input_mean": torch.zeros(size),
         "input_std": torch.ones(size),
@@ -43,7 +43,7 @@ def write_model(directory: Path, described: Mapping[str, Any], weights: Mapping[
 
 
 def model_digest(place: str | Path) -> str:
-    """Tell by its files which model lies there; "" where none does."""
+    """Compute a digest of a reward model's files; "" if there is none."""
     files = [model_folder(place) / name for name in FILES]
     if not all(file.is_file() for file in files):
         return ""
@@ -51,7 +51,7 @@ def model_digest(place: str | Path) -> str:
 
 
 def model_folder(place: str | Path) -> Path:
-    """Find where a reward model lies: in a run's directory, or in the folder itself."""
+    """Return a reward model's folder: `reward_model` in a run directory, or `place` itself."""
     folder = Path(place) / "reward_model"
     return folder if folder.is_dir() else Path(place)
 
@@ -71,7 +71,7 @@ def read_model(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 @contextmanager
 def damaged_model(place: Path) -> Iterator[None]:
-    """Turn any error while reading a reward model into one line that names it."""
+    """Turn errors in reading a reward model into a BadInput of one line that names it."""
     try:
         yield
     except BadInput as error:
@@ -82,10 +82,10 @@ def damaged_model(place: Path) -> Iterator[None]:
 
 
 def check_types(described: Mapping[str, Any]) -> None:
-    """Refuse a description whose values are of other types than :func:`write_model` wrote.
+    """Refuse a description whose values have other types than :func:`write_model` writes.
 
     Raises:
-        TypeError: Naming the first.
+        TypeError: Naming the first such value.
     """
     wanted = {"ensemble_size": int, "network": str, "options": dict, "inputs": str}
     for name, kind in wanted.items():
@@ -103,7 +103,7 @@ def check_types(described: Mapping[str, Any]) -> None:
 def check_size(
     described: Mapping[str, Any], weights: Mapping[str, Tensor], encoding: Encoding, directory: str | Path
 ) -> None:
-    """Refuse a description of more weights than are there, before they are made.
+    """Refuse a description of more weights than the file holds, before they are allocated.
 
     Raises:
         BadInput: Naming what is too large.
@@ -124,10 +124,10 @@ def encoding_of(
     observation_space: spaces.Space[Any] | None,
     action_space: spaces.Space[Any] | None,
 ) -> Encoding:
-    """Make the encoding that ``model.json`` describes, of the given spaces if there are any.
+    """Make the encoding that ``model.json`` describes, with the given spaces if both are given.
 
     Raises:
-        BadInput: If there are none, here or there.
+        BadInput: If spaces are neither given nor stored.
     """
     if observation_space is not None and action_space is not None:
         return Encoding(observation_space, action_space, described["inputs"], described.get("observe"))

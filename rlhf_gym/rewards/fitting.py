@@ -1,4 +1,4 @@
-"""Maximum likelihood: from choices to a reward model."""
+"""The fit of a reward model to choices by maximum likelihood."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from rlhf_gym.rewards.more.more import More, Situation, terms_of, windows_of
 from rlhf_gym.rewards.people import learn_sureness
 from rlhf_gym.segments import Segment, Trajectory
 
-FIGURES_MOST = 1024  # choices that figures are taken from: more would cost time and change them by less than chance
-STATISTICS_MOST = 2**18  # steps that input statistics are taken from; likewise
+FIGURES_MOST = 1024  # most choices measured: more would cost time and change figures by less than chance
+STATISTICS_MOST = 2**18  # most steps that input statistics are computed from; likewise
 
 
 @dataclass(frozen=True)
 class RewardFit:
-    """Losses and accuracies of a fit: means over networks; of a model with a linear part, those of its mean reward.
+    """Losses and accuracies of a fit: means over networks or, with a linear part, those of the mean reward.
 
-    Beyond 1,024 choices they are those of 1,024, evenly spread; nan where there were none. What a linear part foretells
-    of held-out answers is optimistic, the more the fewer there are, as its prior has seen them: random answers to 50
-    queries pass for an accuracy of 0.6. `query.heldout` gives a figure that isn't.
+    Of more than 1,024 choices, 1,024 evenly spread ones are measured; without any, a figure is nan. A linear part's
+    held-out figures are optimistic, most so with few answers, because its prior has seen them: random answers to 50
+    queries reach an accuracy of 0.6. `query.heldout` gives an unbiased figure.
 
     Args:
         n: Choices used: one for a comparison, k - 1 for a ranking of k.
         loss: Mean negative log-likelihood of the answers each member was fitted to.
-        loss_heldout: Likewise of the answers it was not.
-        accuracy: Share of the fitted answers that the model gives itself; ties count one half.
-        accuracy_heldout: Likewise of the held-out ones, each member alone; they steer the weight decay, so this is no
+        loss_heldout: Likewise of each member's held-out answers.
+        accuracy: Share of the fitted answers that the model predicts; ties count one half.
+        accuracy_heldout: Likewise of each member's held-out ones; the weight decay is adapted to them, so they are no
             untouched test set.
         l2: Weight decay at the end.
         steps: Gradient steps taken.
         seconds: Wall time.
-        left_out: What the options of the choices are worth by the rest of the answers.
-        sureness: How surely each person chooses, where that was learned (:mod:`rlhf_gym.rewards.people`).
-        verdict: Said where it foretells held-out answers worse than the fit before it
-            (:mod:`rlhf_gym.rewards.verdict`); else empty.
+        left_out: The options' returns predicted from the other answers.
+        sureness: How surely each person chooses, if that was learned (:mod:`rlhf_gym.rewards.people`).
+        verdict: A warning if it predicts held-out answers worse than the fit before it
+            (:mod:`rlhf_gym.rewards.verdict`); otherwise empty.
     """
 
     n: int
@@ -86,40 +86,41 @@ def fit_reward_model(
     more: Sequence[More] = (),
     lately: Sequence[Trajectory | Segment] = (),
 ) -> RewardFit:
-    """Go on fitting a reward model to all choices so far.
+    """Continue to fit a reward model to all choices so far.
 
-    A linear part is fitted anew, to all choices; its rewards without each choice are known in closed form, and they are
-    what the networks go on from, so that they learn what it leaves over and not what it has by heart.
+    A linear part is refitted to all choices. Its leave-one-out returns have a closed form, and the networks' returns
+    are added to those, so that the networks learn what it leaves unexplained, and not what it has memorised.
 
     The networks' weight decay follows the held-out loss: each member's held-out choices are those its bootstrap weighs
     0, and every tenth step the decay rises if smaller weights would lower the loss on them, and falls if larger ones
     would (the sign of the one-step hypergradient; Luketina et al. 2016, Scalable gradient-based tuning of continuous
-    regularization hyperparameters). Biases don't decay: the pull is towards a constant reward, not towards zero.
-    The rule of Christiano et al. 2017, a held-out loss of 1.1 to 1.5 times the training loss, was tried first: with
-    tens of labels that ratio is rarely reached by anything but a constant.
+    regularization hyperparameters). Biases don't decay, so the decay pulls towards a constant reward and not towards
+    zero. The rule of Christiano et al. 2017, a held-out loss of 1.1 to 1.5 times the training loss, was tried first:
+    with tens of labels hardly anything but a constant reward reaches that ratio.
 
     Args:
-        model: Changed in place; its input statistics are frozen anew, its outputs are not rescaled.
-        choices: N of them, as :func:`rlhf_gym.kinds.choices` makes them of preferences.
+        model: Changed in place; its input statistics are computed again, its outputs are not rescaled.
+        choices: N choices, made from preferences by :func:`rlhf_gym.kinds.choices`.
         bootstrap: The members' weights, kept by the caller over the whole run.
         rng: Source of the batches, and of the draws from the linear part's posterior.
         data: Encoded segments, kept by the caller between fits; None encodes all of them.
-        latest: Encoded steps of the present policy, which input statistics are taken from beside the choices' own,
-            shape (S, D).
+        latest: Encoded steps of the current policy, which enter the input statistics together with those of the
+            choices, shape (S, D).
         steps: Gradient steps.
-        batch_size: Choices between two in each; among more options fewer, so that a step costs the same.
+        batch_size: Choices per gradient step if each has two options; fewer if they have more, so that a step costs the
+            same.
         learning_rate: Of Adam.
         adam_epsilon: Of Adam.
-        l2: Weight decay to start from: the share by which weights shrink in each gradient step; 0 is none, for good.
-        l2_sample: Choices, drawn anew each time, that the step of the weight decay is taken on; likewise.
+        l2: Initial weight decay, the share by which weights shrink in each gradient step; 0 stays 0.
+        l2_sample: Choices drawn for each change of the weight decay, if each has two options; likewise.
         label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`; a linear part takes it as label smoothing.
         label_smoothing: See :func:`rlhf_gym.rewards.likelihood.smooth`.
-        calibrate: Whether to weigh linear part and networks by what they foretell of held-out answers (:func:`rlhf_gym
-            .rewards.stacking.stacked`); of networks alone that is a temperature.
+        calibrate: Whether to weigh linear part and networks by how well they predict held-out answers
+            (:func:`rlhf_gym.rewards.stacking.stacked`); for networks alone the weight is a temperature.
         reliability: Whether each choice's log-odds are multiplied by how surely its person chooses, learned from all
             choices (:mod:`rlhf_gym.rewards.people`).
-        more: What the networks are fitted to or by beside the choices (:mod:`rlhf_gym.rewards.more`).
-        lately: What the policy did lately, for those of them that learn from it.
+        more: Options that change the networks' fit or add to its loss (:mod:`rlhf_gym.rewards.more`).
+        lately: The policy's latest trajectories, for those options that learn from them.
 
     Raises:
         BadInput: If there is no choice, or the weights come to no finite numbers.
@@ -181,7 +182,7 @@ def fit_reward_model(
 
 
 def lived_inputs(data: Dataset) -> Tensor:
-    """Collect encoded lived steps of the choices' options, in order, or as many as statistics need, evenly spread."""
+    """Collect the encoded lived steps of the choices' options, in order; of many options, of an evenly spread part."""
     rows = data.rows[data.offered]
     if (most := max(1, data.at_once(STATISTICS_MOST) // data.lived.shape[1])) < len(rows):
         rows = rows[evenly(len(rows), most)]

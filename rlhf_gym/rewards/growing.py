@@ -1,4 +1,4 @@
-"""A list that is handed over again and again, and mostly grows."""
+"""A list of choices that is passed again and again, and mostly grows."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rlhf_gym.preferences import Choice
 
 @final
 class Growing:
-    """The choices of the last time: where the next ones only go on from them, what was made of these still holds."""
+    """The choices of the last call; results for them stay valid if the next choices begin with them."""
 
     def __init__(self) -> None:
         self._last: list[Choice] = []
 
     def kept(self, choices: Sequence[Choice]) -> int:
-        """Count the first choices that are the last time's, the very same objects: all of those, or 0."""
+        """Return the number of the last call's choices if these begin with them, as the same objects; otherwise 0."""
         n = len(self._last)
         return n if list(choices[:n]) == self._last else 0
 
     def keep(self, choices: Sequence[Choice]) -> None:
-        """Note that something was made of all of these."""
+        """Remember these choices as those of the last call."""
         self._last = list(choices)

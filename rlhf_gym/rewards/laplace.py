@@ -16,13 +16,13 @@ NEWTON_MOST = 30
 
 @dataclass(frozen=True)
 class Mode:
-    """Laplace's approximation at the mode of standard normal weights.
+    """Laplace's approximation at the mode of weights with a standard normal prior.
 
     Args:
         inputs: Shape (P, r).
         mode: Shape (r,).
-        precision: Of the normal distribution around it, shape (r, r).
-        residuals: Weighted target less predicted probability of each pair, shape (P,).
+        precision: Precision of the normal distribution around the mode, shape (r, r).
+        residuals: Weighted difference of each pair's target and predicted probability, shape (P,).
         curvature: Weighted p (1 - p) of each pair, shape (P,).
         evidence: Log marginal likelihood.
     """
@@ -36,18 +36,18 @@ class Mode:
 
     @cached_property
     def covariance(self) -> Array:
-        """Shape (r, r)."""
+        """Inverse of the precision, shape (r, r)."""
         return np.linalg.inv(self.precision)
 
 
 def laplace(inputs: Array, targets: Array, weights: Array, given: Array | float = 0.0) -> Mode:
-    """Find the mode under a standard normal prior by Newton's method, halving steps that don't lead down.
+    """Find the mode under a standard normal prior by Newton's method, halving steps that raise the loss.
 
     Args:
         inputs: Shape (P, r).
         targets: Probability of each pair's first option, shape (P,).
         weights: Of each pair, shape (P,).
-        given: Log-odds beside the weights' own, shape (P,).
+        given: Log-odds added to those from the weights, shape (P,).
     """
 
     def loss(mode: Array) -> float:

@@ -31,7 +31,7 @@ LEARNER = "learner.json"
 
 @final
 class RewardLearner:
-    """Fit one model again and again to growing data.
+    """Fit one model repeatedly to growing data.
 
     Args:
         model: Changed in place.
@@ -40,8 +40,8 @@ class RewardLearner:
         folds: Whether members hold choices out in folds (:class:`Bootstrap`).
         living: Whether networks' rewards that aren't shifted to mean 0 get a worth of living
             (:func:`worth_of_living`).
-        more: What is learned from, and paid, beside the choices (:mod:`rlhf_gym.rewards.more`).
-        **settings: Of :func:`rlhf_gym.rewards.fit_reward_model`.
+        more: Options that add to the fits and to the paid reward (:mod:`rlhf_gym.rewards.more`).
+        **settings: Further arguments of :func:`rlhf_gym.rewards.fit_reward_model`.
 
     Attributes:
         version: How often the model has been fitted.
@@ -68,12 +68,13 @@ class RewardLearner:
         self._more, self._spread = more, 0.0
 
     def fit(self, choices: Sequence[Choice], lately: Sequence[Trajectory | Segment] = ()) -> RewardFit:
-        """Go on fitting to all choices so far.
+        """Continue to fit the model to all choices so far.
 
         Args:
-            choices: What answers imply (:func:`rlhf_gym.kinds.choices`); segments that were there at the last fit, the
-                very same objects, are not encoded again.
-            lately: What the policy did lately: its steps standardise a linear part's inputs, beside the choices' own.
+            choices: Choices that the answers imply (:func:`rlhf_gym.kinds.choices`); segments that were in the last
+                fit, as the same objects, are not encoded again.
+            lately: The policy's latest trajectories, for options that learn from them; with a linear part, their steps
+                also enter the input statistics.
 
         Raises:
             BadInput: If there is no choice.
@@ -97,13 +98,13 @@ class RewardLearner:
         return replace(fit, verdict=verdict(losses, before))
 
     def rescale(self, trajectories: Sequence[Trajectory | Segment], *, shift: bool) -> None:
-        """Give the rewards of these steps unit size (:meth:`RewardModel.rescale`).
+        """Scale the rewards to unit size on these steps (:meth:`RewardModel.rescale`).
 
-        A model that was never fitted has its input statistics taken from them, too.
+        A model that was never fitted also takes its input statistics from them.
 
         Args:
-            trajectories: What the policy did lately; where there are none, the size stays as it is.
-            shift: Whether the mean is taken out.
+            trajectories: The policy's latest trajectories; without any, the scale stays as it is.
+            shift: Whether the mean is subtracted.
         """
         if not trajectories:
             return
@@ -115,7 +116,7 @@ class RewardLearner:
             self._spread = float(spread_of(self.model)(inputs.numpy()).mean())
 
     def reward_function(self, steps: int) -> RewardFunction:
-        """Copy what the agent is paid: the model's reward function (:meth:`RewardModel.reward_function`), and bonuses.
+        """Copy the agent's reward function: the model's (:meth:`RewardModel.reward_function`), with bonuses.
 
         Args:
             steps: Environment steps that the policy has been trained for.
@@ -127,9 +128,9 @@ class RewardLearner:
         return pay
 
     def _worthless(self, fit: RewardFit) -> float | None:
-        """Find the reward of a step that is worth no more than not living; None leaves it where the fit put it.
+        """Find the reward of a step that is worth as much as not living; None leaves the zero of the fit.
 
-        To a linear part living is a feature like others, with a weight of its own, so that its zero is in its place.
+        A linear part needs none: living is one of its features, with a weight of its own.
         """
         if not self._living or self.model.linear or fit.left_out is None:
             return None
@@ -168,7 +169,7 @@ class RewardLearner:
         (directory / LEARNER).write_text(json.dumps(numbers) + "\n")
 
     def restore(self, directory: Path) -> None:
-        """Restore in place what :meth:`save` wrote; of an earlier version's directory, the model.
+        """Restore in place what :meth:`save` wrote; from a directory of an earlier version, only the model.
 
         Raises:
             BadInput: If the model there is another one.
@@ -193,7 +194,7 @@ class RewardLearner:
 
 
 def _encoded(model: RewardModel, trajectories: Sequence[Trajectory | Segment], *, most: int) -> torch.Tensor:
-    """Encode steps in a row, shape (S, D); of more than `most` steps that many, evenly spread."""
+    """Encode the steps of trajectories, at most `most` and evenly spread, shape (S, D)."""
     borders = np.cumsum([0, *(len(t.actions) for t in trajectories)])
     some, most = np.arange(borders[-1]), model.encoding.at_once(most)
     if len(some) > most:  # more would cost time and change nothing

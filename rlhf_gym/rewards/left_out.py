@@ -1,4 +1,4 @@
-"""What options are worth by the other answers: how a reward's parts are weighed, and what its zero is taken from."""
+"""Options' returns predicted from the other answers, by which a reward's parts are weighed and its zero is set."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from rlhf_gym.rewards.stacking import stacked
 
 
 class Foretold(NamedTuple):
-    """What one part of a reward gives the options of choices that it wasn't fitted to."""
+    """Returns that one part of a reward predicts for the options of choices it wasn't fitted to."""
 
     returns: Tensor
     """Shape (n, K)."""
     known: Tensor
-    """Which of the choices there is something for, bool, shape (n,)."""
+    """Which of the choices have a prediction, bool, shape (n,)."""
 
 
 class LeftOut(NamedTuple):
-    """What the reward as a whole gives them."""
+    """Returns that the whole reward predicts for the options of choices it wasn't fitted to."""
 
     choices: Tensor
-    """Numbers of the choices that all parts know, shape (m,)."""
+    """Indices of the choices that all parts predict, shape (m,)."""
     returns: Tensor
     """Shape (m, K)."""
 
 
 def by_linear(returns: Tensor) -> Foretold:
-    """Take what a linear part gives each option without its own choice, shape (n, K): it is known of all."""
+    """Wrap a linear part's leave-one-out returns, shape (n, K), which are known for all choices."""
     return Foretold(returns, torch.ones(len(returns), dtype=torch.bool))
 
 
 def by_networks(returns: Tensor, weights: Tensor) -> Foretold:
-    """Average what those networks give that hold a choice out.
+    """Average each choice's returns over the networks that hold it out.
 
     Args:
-        returns: Of each network, shape (M, n, K).
+        returns: Returns by each network, shape (M, n, K).
         weights: Of each choice in each network's loss, shape (M, n); where it is 0, the choice is held out.
     """
     heldout = (weights == 0).float()
@@ -51,21 +51,21 @@ def by_networks(returns: Tensor, weights: Tensor) -> Foretold:
 
 
 def weigh(model: RewardModel, data: Dataset, some: Tensor, parts: Sequence[Foretold], *, calibrate: bool) -> LeftOut:
-    """Set the shares of a model's parts, and put together what they foretell.
+    """Set the shares of a model's parts, and combine their predictions.
 
     Args:
         model: Its shares are changed in place.
         data: All choices.
-        some: Numbers of those that the parts are about, shape (n,).
+        some: Indices of the choices that the parts predict, shape (n,).
         parts: In order: linear part, networks; one of them may be missing.
-        calibrate: Whether shares follow what is foretold; all are 1 otherwise.
+        calibrate: Whether to fit the shares to the predictions; otherwise all are 1.
     """
     known = torch.stack([part.known for part in parts]).all(dim=0)
     choices, returns = some[known], torch.stack([part.returns[known] for part in parts])
     shares = torch.ones(len(parts))
     if calibrate and len(choices):
-        expected = np.array([1.0, 0.0])[: len(parts)]  # networks are to prove that they add something
+        expected = np.array([1.0, 0.0])[: len(parts)]  # networks have to prove that they add something
         found = stacked(data.surely(returns, choices), data.targets[choices], data.offered[choices], expected)
         shares = torch.from_numpy(found).float()
-    model.shares.copy_(shares.expand(2))  # of a part that is missing, it is never used
+    model.shares.copy_(shares.expand(2))  # the share of a missing part is never used
     return LeftOut(choices, (shares[:, None, None] * returns).sum(dim=0))

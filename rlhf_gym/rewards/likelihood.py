@@ -13,12 +13,12 @@ def choice_loss(returns: Tensor, targets: Tensor, offered: Tensor, *, label_nois
     """Compute the negative log-likelihood of Boltzmann choices (Luce 1959; Jeon, Milli & Dragan 2020).
 
     An option is chosen with probability proportional to the exponential of its return, which for two options is
-    Bradley & Terry 1952 as Christiano et al. 2017 use it (eq. 1). With `label_noise` e the teacher is taken to choose
-    at random with probability e, P' = (1 - e) P + e / K, which caps what one wrong answer can cost (their section
+    Bradley & Terry 1952 as Christiano et al. 2017 use it (eq. 1). With `label_noise` e the teacher is assumed to choose
+    at random with probability e, P' = (1 - e) P + e / K, which limits the loss of one wrong answer (their section
     2.2.3, e = 0.1).
 
     Args:
-        returns: Undiscounted learned sums of N choices' K options, shape (M, N, K).
+        returns: Undiscounted learned returns of N choices' K options, shape (M, N, K).
         targets: Probability with which each option was chosen, shape (N, K); 0 where none was offered.
         offered: Whether there is an option, bool, shape (N, K): choices of fewer than K are padded.
         label_noise: e, from 0 to 1.
@@ -28,7 +28,7 @@ def choice_loss(returns: Tensor, targets: Tensor, offered: Tensor, *, label_nois
     """
     if not offered.all():
         returns = returns.masked_fill(~offered, torch.finfo(returns.dtype).min)  # not -inf: 0 times it is nan
-    if returns.shape[-1] == 2 and label_noise == 0:  # as below, to rounding, in half the time
+    if returns.shape[-1] == 2 and label_noise == 0:  # the same as below up to rounding, in half the time
         log_odds = returns[..., 0] - returns[..., 1]
         return F.binary_cross_entropy_with_logits(log_odds, targets[:, 0].expand_as(log_odds), reduction="none")
     log_probabilities = F.log_softmax(returns, dim=-1)
@@ -40,13 +40,13 @@ def choice_loss(returns: Tensor, targets: Tensor, offered: Tensor, *, label_nois
 
 
 def smooth(targets: Tensor, offered: Tensor, by: float) -> Tensor:
-    """Smooth labels: take every answer to be another one with a small probability, spread evenly over the options.
+    """Smooth labels by mixing each answer with the uniform distribution over its options.
 
-    Then no logit of two options is fitted beyond log((2 - e) / e), however far apart they are (Szegedy et al. 2016,
-    section 7). The preference margin of STAR (2025; its preprint, SEER of 2024, calls it label smoothing) is the same:
-    its targets 1 - m and m, which bound the logit by log((1 - m) / m), are those of e = 2 m. It takes m = 0.05, which
-    is e = 0.1 here, and reports 17 to 18 % more return on cheetah-run with 100 labels, under SAC. Of 50 answers without
-    error, networks alone learn less with it (:mod:`rlhf_gym.rewards.more`).
+    The fitted logit of two options is then at most log((2 - e) / e) (Szegedy et al. 2016, section 7). The preference
+    margin of STAR (2025; its preprint, SEER of 2024, calls it label smoothing) is the same: its targets 1 - m and m,
+    which bound the logit by log((1 - m) / m), are those of e = 2 m. It takes m = 0.05, that is e = 0.1, and reports 17
+    to 18 % more return on cheetah-run with 100 labels, under SAC. From 50 errorless answers, networks alone learn less
+    with it (:mod:`rlhf_gym.rewards.more`).
 
     Args:
         targets: Probability with which each option was chosen, shape (N, K).
@@ -59,7 +59,7 @@ def smooth(targets: Tensor, offered: Tensor, by: float) -> Tensor:
 
 
 def accuracy(returns: Tensor, targets: Tensor, offered: Tensor) -> Tensor:
-    """Compute how probably a model that picks the highest return, among equals at random, gives each answer.
+    """Compute the probability of each answer under a model that picks the highest return, at random among equals.
 
     Args:
         returns: Shape (M, N, K), as :func:`choice_loss` takes it.
@@ -67,7 +67,7 @@ def accuracy(returns: Tensor, targets: Tensor, offered: Tensor) -> Tensor:
         offered: Shape (N, K).
 
     Returns:
-        Shape (M, N): of a choice between two 1 or 0, and one half for a tie or equal returns.
+        Shape (M, N): for two options 1 or 0, and one half for a tie or equal returns.
     """
     returns = returns.masked_fill(~offered, -math.inf)
     best = (returns == returns.amax(dim=-1, keepdim=True)) & offered

@@ -1,4 +1,4 @@
-"""The linear part of a reward: weights of features, known as well as the answers allow."""
+"""The linear part of a reward: a posterior over weights of features."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Standardise = Callable[[Tensor], Tensor]
 
 
 class Weight(NamedTuple):
-    """What a reward gives for one standard deviation of a feature, in the answers' log-odds per step."""
+    """The reward for one standard deviation of a feature, in the answers' log-odds per step."""
 
     name: str
     value: float
@@ -38,16 +38,16 @@ class Weight(NamedTuple):
 class LinearPart(nn.Module):
     """A reward that is linear in features, with a posterior over its weights.
 
-    Few features matter (a Cauchy prior), and effort is a norm: an inductive bias, and a strong one. The rewards of
-    MuJoCo's tasks are of this form, as Christiano et al. 2017 say of them in footnote 7 and make no use of.
+    That few features matter (a Cauchy prior) and that effort is a norm are strong inductive biases. The rewards of
+    MuJoCo's tasks have this form, which Christiano et al. 2017 note in footnote 7 but don't use.
 
     Args:
         encoding: The inputs.
         form: Which features.
-        networks: How many networks complete it: each gets as many draws as the others.
+        networks: Number of networks that are added to it; each is added to equally many draws.
 
     Attributes:
-        members: Draws from the posterior, S: 16, or the next larger even multiple of the networks.
+        members: Number of posterior draws, S: the least multiple of twice the networks that is at least 16.
     """
 
     mean: Tensor
@@ -93,20 +93,20 @@ class LinearPart(nn.Module):
 
     @torch.no_grad()
     def fit(self, data: Dataset, standardise: Standardise, *, targets: Tensor, rng: np.random.Generator) -> Tensor:
-        """Fit to choices, under three priors, and average: each counts as much as it foretells left-out answers well.
+        """Fit to choices under three priors, and average the fits by how well they predict left-out answers.
 
-        The evidence of few answers has several peaks, and where it climbs the wrong one the fit is worth nothing.
-        Weights are those of pseudo-BMA (Yao et al. 2018, Using stacking to average Bayesian predictive distributions,
-        section 3.4): to take the best alone would change the reward at every turn of the lead.
+        With few answers the evidence has several peaks, and a fit at the wrong one is worthless. Fits are weighted by
+        pseudo-BMA (Yao et al. 2018, Using stacking to average Bayesian predictive distributions, section 3.4), since
+        the best fit alone would change the reward whenever another one takes the lead.
 
         Args:
             data: N choices.
-            standardise: From inputs to standardised ones.
-            targets: Probability with which each option is to be taken as chosen, shape (N, K).
+            standardise: Standardises inputs.
+            targets: Probability with which each option counts as chosen, shape (N, K).
             rng: Source of the draws.
 
         Returns:
-            What each option is worth by the answers to all other queries, shape (N, K): leave-one-out.
+            Leave-one-out returns: those of each option by the answers to all other queries, shape (N, K).
         """
         sums = self.sums(data, standardise)
         if not np.isfinite(sums).all():
@@ -121,7 +121,7 @@ class LinearPart(nn.Module):
         ]
         found = torch.stack([torch.from_numpy(_worth(fit, pairs, sums, rows, data.groups)) for fit in fits])
         shares = softmax([-_loss(data.surely(returns), targets, data.offered) for returns in found])
-        length = math.sqrt(data.lived.shape[1])  # a weight is of a sum over a segment, a reward of a step
+        length = math.sqrt(data.lived.shape[1])  # from weights of sums / sqrt(T) to weights of steps
         mixed = mix(fits, shares, self.members, rng=rng)
         for buffer, values in zip((self.mean, self.errors, self.draws), mixed, strict=True):
             buffer.copy_(torch.from_numpy(values / length))
@@ -129,7 +129,7 @@ class LinearPart(nn.Module):
         return together.float()
 
     def sums(self, data: Dataset, standardise: Standardise) -> Array:
-        """Sum the features over each segment's lived steps, and divide by the root of its length, shape (R, F)."""
+        """Sum the features over each segment's lived steps, over the root of its nominal length, shape (R, F)."""
         at_once = max(1, data.at_once(AT_ONCE * (length := data.lived.shape[1])) // length)
         parts = [
             (self.of(inputs, standardise(inputs)) * lived[..., None]).sum(dim=1)
@@ -138,10 +138,10 @@ class LinearPart(nn.Module):
         return np.asarray(torch.cat(parts).double().numpy() / math.sqrt(data.lived.shape[1]))
 
     def numpy_function(self, *, each: bool) -> Callable[[Array, Array], Array]:
-        """Copy the rewards as they are now, in NumPy: from inputs, raw and standardised, shape (S, D).
+        """Copy the current rewards into a NumPy function of raw and standardised inputs, shape (S, D).
 
         Args:
-            each: Whether to give every draw's, shape (members, S), instead of their mean's, shape (1, S).
+            each: Whether it returns every draw's rewards, shape (members, S), instead of the mean's, shape (1, S).
         """
         weights = (self.draws if each else self.mean[None]).T.numpy().copy()
         statistics = Statistics(*(values.numpy().copy() for values in self.statistics))
@@ -158,12 +158,12 @@ class LinearPart(nn.Module):
 
 
 def _worth(posterior: Posterior, pairs: Pairs, sums: Array, rows: Array, groups: Array) -> Array:
-    """Compute what each option is worth by the answers to all other queries, shape (N, K)."""
+    """Compute each option's return by the answers to all other queries, shape (N, K)."""
     without = posterior.left_out(pairs, int(groups.max()) + 1)[groups]
     return np.asarray(np.einsum("nkf,nf->nk", sums[rows], without))
 
 
 def _loss(returns: Tensor, targets: Tensor, offered: Tensor) -> float:
-    """Compute the negative log-likelihood of left-out answers, at the temperature that suits them best."""
+    """Compute the negative log-likelihood of left-out answers, at the temperature that fits them best."""
     (share,) = stacked(returns[None], targets, offered, np.ones(1))
     return choice_loss(share * returns[None], targets.double(), offered).sum().item()

@@ -1,4 +1,4 @@
-"""The worth of living: what a step is worth because it is lived at all."""
+"""The worth of living: a constant reward for each lived step."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from scipy.special import log_softmax
 
 from rlhf_gym.segments import Array
 
-MOST = 5.0  # at 1.5 Hopper learned to run and to fall: there a step is worth 3
+MOST = 5.0  # with 1.5 Hopper learned to run and to fall; a step there is worth 3
 
 
 def worth_of_living(returns: Array, lived: Array, targets: Array, offered: Array) -> float:
-    """Find the worth of a lived step, in standard deviations of what steps are worth otherwise.
+    """Find the constant worth of a lived step, in standard deviations of the steps' other rewards.
 
-    Between segments that are lived through to the end, a constant reward makes no difference: only answers to queries
-    whose options lived for different numbers of steps tell anything of it. It has a standard normal prior and is held
-    between -5 and 5; without such answers it is 0.
+    A constant reward makes no difference between segments that are lived equally long, so only answers to queries whose
+    options lived for different numbers of steps inform it. It has a standard normal prior and is held between -5 and 5;
+    without such answers it is 0.
 
     Args:
-        returns: Sum of rewards of mean 0 over each option, as the answers to other queries have it, shape (N, K).
+        returns: Sum over each option of rewards of mean 0, predicted from the answers to other queries, shape (N, K).
         lived: Standard deviation of those rewards, times the steps that the option lived, shape (N, K).
         targets: Probability with which each option was chosen, shape (N, K).
         offered: Whether there is an option, bool, shape (N, K).
     """
-    from scipy.optimize import minimize_scalar  # long to import, and most runs need none of it
+    from scipy.optimize import minimize_scalar  # slow to import, and most runs don't need it
 
     apart = np.ptp(np.where(offered, lived, lived[:, :1]), axis=1) > 0
     if not apart.any():

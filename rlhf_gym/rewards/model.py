@@ -29,37 +29,37 @@ from rlhf_gym.segments import Array, Steps
 from rlhf_gym.trust import check_trusted, trust
 
 LATER = ("linear.square_means", "linear.magnitude_statistics")
-"""Statistics that the first models with a linear part were written without, and had the values of an unfitted one."""
+"""Statistics that files of the first models with a linear part lack; they are loaded with their initial values."""
 
 
 @final
 class RewardModel(nn.Module):
-    """Rewards (observation, action) -> reward, several of them: members, which agree as far as the answers go.
+    """An ensemble of reward functions (observation, action) -> reward, which agree where answers decide the reward.
 
-    An ensemble of M networks (Christiano et al. 2017, section 2.2.3), or a linear part, of which draws from a posterior
-    are members, or their sum: then networks learn what the linear part leaves over.
+    The members are M networks (Christiano et al. 2017, section 2.2.3), posterior draws of a linear part, or sums of
+    both, in which the networks learn what the linear part leaves unexplained.
 
-    Inputs are standardised with statistics that are frozen between fits. A network's output is scaled (and, where that
-    is harmless, shifted) on its own before members are averaged; draws of a linear part have one scale.
+    Inputs are standardised with statistics that are frozen between fits. Each network's output is scaled (and, where
+    that is harmless, shifted) separately before members are averaged; draws of a linear part share one scale.
 
     Args:
-        observation_space: Box of any shape; observations are flattened.
+        observation_space: Box of any shape, or Discrete; observations are flattened.
         action_space: Discrete (one-hot) or Box.
         ensemble_size: M; 0 leaves the networks out.
-        inputs: What is seen: s, (s, a) or (s, a, s').
-        observe: Coordinates of the observation that are seen, such as "0:27"; None is all.
-        clip: Standardised inputs are held within as many standard deviations; None doesn't.
+        inputs: What the model sees: s, (s, a) or (s, a, s').
+        observe: Coordinates of the observation that it sees, such as "0:27"; None is all.
+        clip: Number of standard deviations to which standardised inputs are clipped; None doesn't clip.
         linear: Features of the linear part; None leaves it out.
-        pessimism: Standard deviations over members that are taken off what is paid.
+        pessimism: Number of standard deviations over members that are subtracted from the paid reward.
         network: A registered name, `module:function`, or a function D -> module (:mod:`rlhf_gym.rewards.networks`).
-        images: How observations that are images are seen: `cnn`, by convolutions (:mod:`rlhf_gym.rewards
-            .convolutional`), divided by 255 and not standardised; `flat`, like other numbers. None is `cnn` for images
-            of at least 36 pixels a side that an mlp would see whole.
+        images: How images are seen: `cnn`, by convolutions (:mod:`rlhf_gym.rewards.convolutional`), divided by 255 and
+            not standardised; `flat`, like other numbers. None is `cnn` if the network is an mlp that sees whole images
+            of at least 36 pixels a side, and `flat` otherwise.
         seed: Of the initial weights.
-        **options: Of the network, such as `hidden=(64, 64)` of an mlp.
+        **options: Options of the network, such as `hidden=(64, 64)` of an mlp.
 
     Attributes:
-        members: How many rewards there are.
+        members: Number of members.
 
     Raises:
         BadInput: If there is no such network, it has no such option, or nothing is left to learn.
@@ -109,11 +109,11 @@ class RewardModel(nn.Module):
             self.input_std.fill_(255.0)
 
     def encode(self, observations: Array, actions: Array, next_observations: Array) -> Tensor:
-        """Encode steps, not yet standardised, shape (..., D); arguments as :class:`Encoding` takes them."""
+        """Encode steps without standardising them, shape (..., D); arguments as in :meth:`Encoding.__call__`."""
         return torch.from_numpy(self.encoding(observations, actions, next_observations))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Compute each member's own reward, neither scaled nor shifted: the one in the likelihood.
+        """Compute each member's reward as the likelihood uses it, neither scaled nor shifted.
 
         Args:
             inputs: From :meth:`encode`, shape (..., D).
@@ -144,14 +144,15 @@ class RewardModel(nn.Module):
         return standardised if self.clip is None else standardised.clamp(-self.clip, self.clip)
 
     def reward_function(self) -> RewardOfSteps:
-        """Copy the agent's reward function, as it is now: the mean over members of their normalised rewards.
+        """Copy the agent's current reward function: the mean over members of their normalised rewards.
 
-        Less `pessimism` standard deviations. A later fit doesn't change it, as no advantage may mix two rewards.
+        `pessimism` standard deviations are subtracted. A later fit doesn't change the copy, since no advantage may mix
+        two rewards.
         """
         return RewardOfSteps(self.encoding, paid_by(self))
 
     def disagreement_function(self) -> RewardOfSteps:
-        """Copy how far members are apart, as they are now: the standard deviation of their normalised rewards."""
+        """Copy the members' current disagreement: the standard deviation of their normalised rewards."""
         return RewardOfSteps(self.encoding, spread_of(self))
 
     @torch.inference_mode()
@@ -172,14 +173,13 @@ class RewardModel(nn.Module):
 
     @torch.no_grad()
     def rescale(self, inputs: Tensor, *, shift: bool, zero: float | None = None) -> None:
-        """Scale the rewards so that those of these steps, shape (S, D), have unit size.
+        """Scale the rewards so that they have unit size on these steps, shape (S, D).
 
         Args:
             inputs: From :meth:`encode`.
             shift: True makes mean 0 and standard deviation 1. False scales to root mean square 1, and so keeps the
                 sign: where episodes terminate, the sign says whether living is good.
-            zero: Where the rewards aren't shifted to mean 0, the mean over members that is to be paid 0; None leaves
-                each member its own 0.
+            zero: Without `shift`, the mean reward over members that is paid as 0; None keeps each member's own 0.
         """
         rewards = self(inputs)
         alike = rewards.mean(dim=0, keepdim=True) if self.linear or zero is not None else rewards
@@ -188,7 +188,7 @@ class RewardModel(nn.Module):
         self.output_scale.copy_(1 / size)
         self.output_shift.copy_(-middle / size)
         self.paid_shift.fill_(0.0)
-        if self.pessimism:  # on average it takes nothing off, or living would be worth less where less is known
+        if self.pessimism:  # subtracts nothing on average, or living would be worth less where less is known
             normalised = rewards * self.output_scale[:, None] + self.output_shift[:, None]
             self.paid_shift.copy_((normalised.mean(dim=0) - pessimistic(normalised, self.pessimism)).mean())
 
@@ -210,7 +210,7 @@ class RewardModel(nn.Module):
 
     @property
     def described(self) -> dict[str, Any]:
-        """What it is made of, as plain JSON values."""
+        """The model's settings, as plain JSON values."""
         described = {
             "ensemble_size": self.ensemble_size,
             "network": self.network,
@@ -228,7 +228,7 @@ class RewardModel(nn.Module):
         """Write ``model.safetensors`` and ``model.json``, which is all that :meth:`load` needs."""
         write_model(Path(directory), self.described, self.state_dict())
         if ":" in self.network:
-            trust([self.network])  # which this user runs already
+            trust([self.network])  # this user already runs it
 
     @classmethod
     def load(
@@ -243,12 +243,12 @@ class RewardModel(nn.Module):
         """Read what :meth:`save` wrote.
 
         Args:
-            directory: Where it was written, or a run's directory, which has it.
-            observation_space: Only needed by directories of earlier versions, which don't hold their spaces; otherwise
-                the weights have to fit them.
+            directory: The directory that was written, or a run directory that contains it.
+            observation_space: Space that the weights have to fit; needed only for directories of earlier versions,
+                which don't hold their spaces.
             action_space: Likewise.
-            network: In place of the one that is named there.
-            trust: Run the network that is named there, whoever made it.
+            network: Used in place of the network named there.
+            trust: Whether to run the network named there, whoever wrote it.
 
         Raises:
             BadInput: If there is no reward model, spaces are missing, the weights don't fit them, the network can't be
@@ -282,7 +282,7 @@ class RewardModel(nn.Module):
             model.load_state_dict(before | weights)
         except RuntimeError as error:
             given = f"observation space {encoding.observation_space} and action space {encoding.action_space}"
-            raise BadInput(  # in one line, which a space of many bounds is not
+            raise BadInput(  # joined to one line: the text of a space may have several
                 f"reward model {directory} doesn't fit {' '.join(given.split())} with network {model.network}; "
                 "use the environment and the network it was trained with"
             ) from error

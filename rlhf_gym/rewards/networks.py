@@ -1,4 +1,4 @@
-"""Reward networks: functions D -> module, ours and by name one of the user's own."""
+"""Reward networks: functions D -> module, built in or named by the user."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def mlp(size: int, *, hidden: Sequence[int] = (64, 64)) -> nn.Module:
     """
     widths = [size, *checked_hidden(hidden), 1]
     layers = [nn.Linear(into, out) for into, out in zip(widths[:-1], widths[1:], strict=True)]
-    with torch.no_grad():  # start as almost constant: what differs between steps is to be learned, not inherited
+    with torch.no_grad():  # start almost constant: differences between steps have to be learned
         layers[-1].weight *= 0.1
         layers[-1].bias.zero_()
     return nn.Sequential(*[part for layer in layers for part in (layer, nn.LeakyReLU())][:-1])
 
 
 def checked_hidden(hidden: Sequence[int]) -> Sequence[int]:
-    """Refuse other things than numbers of units.
+    """Return `hidden` if it is a sequence of numbers of units.
 
     Raises:
-        BadInput: Saying what came.
+        BadInput: If it is something else.
     """
     whole = isinstance(hidden, Sequence) and all(isinstance(n, int) and not isinstance(n, bool) for n in hidden)
     if not whole or any(n < 1 for n in hidden):
@@ -49,7 +49,7 @@ def checked_hidden(hidden: Sequence[int]) -> Sequence[int]:
 
 
 def name_of(network: str | Network) -> str:
-    """Name a network as :func:`load_network` finds it again."""
+    """Name a network for :func:`load_network`; a function that can't be imported gets a name with `given:`."""
     if isinstance(network, str):
         return network
     return "mlp" if network is mlp else dotted_name(network) or f"{GIVEN}{getattr(network, '__name__', 'network')}"
@@ -59,7 +59,7 @@ def load_network(network: str | Network, options: Mapping[str, Any]) -> Network:
     """Find a network, and check that it takes the options.
 
     Args:
-        network: A registered name, `module:attribute` whose module may lie in the current folder, or the function.
+        network: A registered name, `module:attribute` whose module may be in the current folder, or the function.
         options: Its keyword arguments beside D.
 
     Raises:

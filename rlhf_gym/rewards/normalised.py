@@ -1,4 +1,4 @@
-"""What a reward model pays: its members' rewards, normalised, averaged, and taken pessimistically."""
+"""A reward model's paid reward: the mean of its members' normalised rewards, less `pessimism` standard deviations."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def pessimistic(members: Tensor, by: float) -> Tensor:
-    """Take the mean over members, shape (M, S) to (S,), less so many of their standard deviations."""
+    """Compute the mean over members less `by` standard deviations, shape (M, S) to (S,)."""
     mean = members.mean(dim=0)
     return mean - by * members.std(dim=0, correction=0) if by else mean
 
 
 def paid_by(model: RewardModel) -> Callable[[Array], Array]:
-    """Copy a model into a function that doesn't follow it.
+    """Copy a model's paid reward into a function that doesn't change with the model.
 
-    In NumPy: it is called for a handful of steps at a time, where torch spends most of its time on getting started.
+    It is in NumPy, as it is called for a few steps at a time, where torch's overhead dominates.
 
     Returns:
-        From encoded steps, shape (S, D), to what is paid for them, float32, shape (S,).
+        From encoded steps, shape (S, D), to their paid rewards, float32, shape (S,).
     """
     members, pessimism = _normalised(model, each=model.pessimism > 0), np.float32(model.pessimism)
     paid_shift = np.float32(model.paid_shift)
@@ -42,21 +42,22 @@ def paid_by(model: RewardModel) -> Callable[[Array], Array]:
 
 
 def spread_of(model: RewardModel) -> Callable[[Array], Array]:
-    """Copy how far a model's members are apart into a function that doesn't follow it.
+    """Copy a model's disagreement into a function that doesn't change with the model.
 
     Returns:
-        From encoded steps, shape (S, D), to the standard deviation of what members give them, float32, shape (S,).
+        From encoded steps, shape (S, D), to the standard deviation of the members' normalised rewards, float32, shape
+        (S,).
     """
     members = _normalised(model, each=True)
     return lambda inputs: np.asarray(members(inputs).std(axis=0), np.float32)
 
 
 def _normalised(model: RewardModel, *, each: bool) -> Callable[[Array], Array]:
-    """Copy what gives each member's normalised reward, from encoded steps, shape (S, D), to (members, S).
+    """Copy each member's normalised reward into a function of encoded steps, shape (S, D) to (members, S).
 
     Args:
         model: As it is now.
-        each: Whether all draws of a linear part are needed; otherwise one row may stand for all of them, of their mean.
+        each: Whether all draws of a linear part are needed; otherwise one row, that of their mean, may stand for all.
     """
     mean, spread = model.input_mean.numpy().copy(), 1 / model.input_std.numpy()
     alike = 1 if model.linear else model.members
@@ -75,7 +76,7 @@ def _normalised(model: RewardModel, *, each: bool) -> Callable[[Array], Array]:
 
 
 def _members(model: RewardModel, *, each: bool) -> Callable[[Array, Array], Array]:
-    """Copy what gives each member's own reward, from inputs, raw and standardised, shape (S, D), to (members, S)."""
+    """Copy each member's own reward into a function of raw and standardised inputs, shape (S, D) to (members, S)."""
     linear_share, network_share = model.shares.numpy().copy()
     networks = model.ensemble.numpy_function() if model.ensemble and network_share else None
     if model.linear is None:

@@ -1,4 +1,4 @@
-"""Reward functions: a model's rewards, and functions made of others."""
+"""Reward functions: a model's rewards, and combinations of other functions."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class RewardOfSteps:
             observations: Shape (S, *obs), or (*obs) for one step.
             actions: Shape (S, *act), or (*act).
             next_observations: Like `observations`.
-            terminated: Not used: a step is paid the same whether or not it ends the episode, and what follows pays
-                nothing because it is never stepped.
+            terminated: Not used: a step is paid the same whether or not it ends the episode, and no step follows a
+                termination.
 
         Returns:
             float32, shape (S,); for one step a float.
@@ -53,9 +53,9 @@ def scaled(pay: RewardFunction, *, zero: float = 0.0, unit: float = 1.0) -> Rewa
     """Shift and scale a reward function: (reward - zero) / unit.
 
     Args:
-        pay: What is paid otherwise.
+        pay: The reward function.
         zero: Subtracted from each reward.
-        unit: Then each is divided by it.
+        unit: Divides each shifted reward.
 
     Raises:
         ValueError: If the unit is 0.

@@ -14,11 +14,11 @@ class Pairs:
     """P comparisons of two options' features.
 
     Args:
-        differences: Features of the left option less those of the right one, times how surely it was chosen, shape
+        differences: Features of the left option less those of the right one, times the sureness of the choice, shape
             (P, F).
         targets: Probability that left was preferred, shape (P,).
         weights: Of each pair in the likelihood, shape (P,).
-        group: Number of what each pair is left out with, ascending, shape (P,).
+        group: Index of the group that each pair is left out with, ascending, shape (P,).
     """
 
     differences: Array
@@ -30,20 +30,20 @@ class Pairs:
         return len(self.targets)
 
     def __getitem__(self, some: Array) -> Pairs:
-        """Select some of them."""
+        """Select some of the pairs."""
         return Pairs(self.differences[some], self.targets[some], self.weights[some], self.group[some])
 
     def some(self, most: int) -> Pairs:
-        """Select so many, evenly spread; itself if there are no more."""
+        """Select `most` pairs, evenly spread; all if there are no more."""
         if len(self) <= most:
             return self
         return self[np.linspace(0, len(self) - 1, most).astype(int)]
 
     def by(self, groups: Array) -> Pairs:
-        """Put pairs together whose choices leave together.
+        """Sort pairs by their choices' groups, which become their `group`.
 
         Args:
-            groups: Number of each choice's group, shape (N,); `group` has been the choice's own number until now.
+            groups: Index of each choice's group, shape (N,); `group` must still hold the choices' own indices.
         """
         of = groups[self.group]
         order = np.argsort(of, kind="stable")
@@ -53,10 +53,10 @@ class Pairs:
 def break_up(
     features: Array, rows: Array, offered: Array, targets: Array, weights: Array, sureness: Array | None = None
 ) -> Pairs:
-    """Break choices up into pairs of an option that may have been chosen and another one.
+    """Break choices up into pairs of options of which at least one may have been chosen.
 
-    Bradley-Terry on broken rankings is as good as Plackett-Luce where answers are few (2/K is the weight at which
-    both carry the same Fisher information among equals); for two options nothing changes.
+    With few answers, Bradley-Terry on broken rankings is as good as Plackett-Luce (with weight 2/K, both carry the same
+    Fisher information among equal options); for two options nothing changes.
 
     Args:
         features: Sums over each segment, shape (R, F).
@@ -64,7 +64,7 @@ def break_up(
         offered: Whether there is an option, bool, shape (N, K).
         targets: Probability with which each option was chosen, shape (N, K).
         weights: How much each choice counts, shape (N,).
-        sureness: What the log-odds of each choice are multiplied by, and so the differences, shape (N,); None is 1.
+        sureness: Factor of each choice's log-odds, and so of the differences, shape (N,); None is 1.
     """
     one, other = np.triu_indices(rows.shape[1], k=1)
     there = offered[:, one] & offered[:, other]

@@ -1,11 +1,11 @@
 """How surely each person chooses, learned together with a reward that is linear in features.
 
-Dawid & Skene's model (1979) for choices, as Chen et al. 2013 have it (Pairwise ranking aggregation in a crowdsourced
-setting), with options known by their features, as in Raykar et al. 2010 (Learning from crowds): a person with sureness
-b and a pull to the left a chooses left with odds exp(b d + a), d being how much better the left one is. Whoever answers
-by a coin has sureness 0, and whoever wants the opposite one below 0: turned round, their answers tell as much as
-others'. Answers that are mistaken now and then make a person less sure, and have no parameter of their own: a share of
-them and a lack of sureness look alike in a few hundred answers.
+This is Dawid & Skene's model (1979) for choices, as in Chen et al. 2013 (Pairwise ranking aggregation in a crowdsourced
+setting), with options described by features, as in Raykar et al. 2010 (Learning from crowds): a person with sureness b
+and bias to the left a chooses left with odds exp(b d + a), where d is how much better the left option is. A person who
+answers at random has sureness 0, and one who wants the opposite a negative one, so that their answers, reversed, inform
+as much as others'. Occasional mistakes lower a person's sureness and have no parameter of their own, since mistakes and
+low sureness look alike in a few hundred answers.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from rlhf_gym.rewards.posterior import principal
 from rlhf_gym.segments import Array
 
 SURENESS, SIDE = (1.0, 1.0), (0.0, 0.5)
-"""Mean and standard deviation, before any answer, of a person's sureness and of the pull to the left."""
-PULL = 4.0  # weights' worth of believing in their prior's width
+"""Prior mean and standard deviation of a person's sureness and of the bias to the left."""
+PULL = 4.0  # pseudo-weights that damp the updates of the prior's width
 EM_MOST, NEWTON_STEPS, SETTLED = 30, 3, 1e-2
 POINTS, _MASS = np.polynomial.hermite_e.hermegauss(5)
-WEIGHTS = _MASS / _MASS.sum()  # of a mean over a standard normal
+WEIGHTS = _MASS / _MASS.sum()  # quadrature weights of a mean over a standard normal
 
 
 class Judgements(NamedTuple):
     """P comparisons by people.
 
     Args:
-        inputs: Of each, in directions that weights of unit prior are independent in, shape (P, r).
+        inputs: Feature differences, in directions whose weights have independent unit priors, shape (P, r).
         targets: Probability that the first option was preferred, shape (P,).
         weights: How much each counts, shape (P,).
-        person: Number of who compared, shape (P,).
-        sided: 1 where a pull to the first option may have decided, 0 elsewhere, shape (P,).
+        person: Index of the person who compared, shape (P,).
+        sided: 1 where a bias to the first option may have decided, 0 elsewhere, shape (P,).
     """
 
     inputs: Array
@@ -53,16 +53,16 @@ class Judgements(NamedTuple):
 
 
 def learn_sureness(data: Dataset, model: RewardModel, steps: Tensor) -> dict[str, float]:
-    """Learn how sure each person is from the answers of all, and weigh their choices by it.
+    """Learn each person's sureness from the answers of all, and scale their choices' log-odds by it.
 
     Args:
         data: Choices; their sureness is changed in place.
-        model: Whose inputs, and features if it has a linear part, the reward is of; it stays as it is.
-        steps: Encoded ones that the inputs' statistics were taken from, shape (S, D).
+        model: Model whose inputs, and features if it has a linear part, are used; it isn't changed.
+        steps: Encoded steps that the input statistics were computed from, shape (S, D).
 
     Returns:
-        Sureness by person, with a mean square over choices of 1; none of one person, for there is nobody to hold those
-        answers against.
+        Sureness by person, with a mean square over choices of 1; empty for a single person, whose answers can't be
+        compared with others'.
     """
     if len(data.people) < 2:
         return {}
@@ -89,17 +89,17 @@ def _judgements(data: Dataset, linear: LinearPart, standardise: Standardise) -> 
 
 
 def judged(judgements: Judgements, people: int) -> tuple[Array, Array]:
-    """Find the most probable sureness of each person, and pull to the left, whatever the reward may be.
+    """Find each person's most probable sureness and bias to the left, averaged over possible rewards.
 
-    Expectation-maximisation, with Laplace's approximation of the reward's weights; how wide their prior is, is found in
-    the same way.
+    This is expectation-maximisation, with Laplace's approximation of the reward's weights; it also finds the width of
+    their prior.
 
     Args:
-        judgements: P of them.
-        people: How many there are.
+        judgements: P judgements.
+        people: Number of people.
 
     Returns:
-        Sureness and pull of each, shape (people,).
+        Sureness and bias of each person, both of shape (people,).
     """
     x, targets, weights, person, sided = judgements
     sureness, left, width = np.full(people, SURENESS[0]), np.full(people, SIDE[0]), 1.0
@@ -117,27 +117,27 @@ def judged(judgements: Judgements, people: int) -> tuple[Array, Array]:
 
 
 def majority(sureness: Array, answers: Array) -> float:
-    """Give 1, or -1 where most answers are by people of negative sureness.
+    """Return -1 if most answers are by people of negative sureness, and 1 otherwise.
 
-    With everybody turned round, and the reward too, answers are as probable. Where they are few, the surest of three
-    would otherwise say which way is right, and may be the one who is wrong.
+    Answers are equally probable if everybody's sureness and the reward change sign. Without this vote, the surest
+    person would decide the sign where answers are few, and may be the one who is wrong.
 
     Args:
-        sureness: Of each person; whoever is half as sure as the surest has a whole vote, and a coin next to none.
-        answers: How many each gave.
+        sureness: Sureness of each person; from half of the largest on it is a whole vote, and near 0 almost none.
+        answers: Number of answers of each person.
     """
     votes = np.clip(2 * sureness / np.abs(sureness).max(), -1, 1)
     return -1.0 if votes @ answers < 0 else 1.0
 
 
 def _persons(judgements: Judgements, better: Array, sureness: Array, left: Array) -> tuple[Array, Array]:
-    """Move each person's sureness and pull to where answers are most probable, by Newton's method.
+    """Move each person's sureness and bias towards the maximum of their posterior, by Newton's method.
 
     Args:
-        judgements: P of them.
-        better: How much better the first option may be, each value with its share in :data:`WEIGHTS`, shape (P, 5).
+        judgements: P judgements.
+        better: How much better the first option may be, as values weighted by :data:`WEIGHTS`, shape (P, 5).
         sureness: Of each person, shape (people,).
-        left: Likewise.
+        left: Bias to the left of each person, likewise.
     """
     _, targets, weights, person, sided = judgements
 

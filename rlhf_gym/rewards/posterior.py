@@ -1,4 +1,4 @@
-"""Bayesian logistic regression from few answers: a posterior over the weights of features that a segment sums up."""
+"""Bayesian logistic regression from few answers: a posterior over weights of a segment's summed features."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rlhf_gym.rewards.pairs import Pairs
 from rlhf_gym.segments import Array
 
 SCALE_LEAST, SCALE_MOST = 0.03, 10.0
-WIDEST = 100.0  # times its group's variance: separable answers would widen a weight's prior without end
+WIDEST = 100.0  # limit of a weight's prior variance, times its group's: separable answers would widen it without end
 EM_MOST = 15
-EVIDENCE_MOST = 256  # pairs that the groups' scales are found with; of more, as many, evenly spread
-PRIOR_MOST = 1024  # pairs that each weight's prior is found with, likewise: a weight that matters shows in these
+EVIDENCE_MOST = 256  # most pairs, evenly spread, that the groups' scales are fitted to
+PRIOR_MOST = 1024  # likewise for the weights' priors: a weight that matters shows in these
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Posterior:
     Args:
         mean: Shape (F,).
         prior: Variance of each weight before the answers, shape (F,).
-        scales: Of each group, as evidence chose it, shape (G,).
-        basis: Directions that the answers are about, in weights of unit prior, orthonormal, shape (F, r).
-        at: What is known of them.
+        scales: Prior standard deviation of each group's sum, shape (G,).
+        basis: Orthonormal directions that the answers inform, for weights scaled to unit prior, shape (F, r).
+        at: Laplace's approximation along these directions.
     """
 
     mean: Array
@@ -39,7 +39,7 @@ class Posterior:
     at: Mode
 
     def samples(self, n: int, *, rng: np.random.Generator) -> Array:
-        """Draw weights, shape (n, F): in pairs that lie opposite each other, so that their mean is the posterior's.
+        """Draw weights, shape (n, F), in antithetic pairs, so that their mean is the posterior's.
 
         Args:
             n: An even number.
@@ -52,18 +52,18 @@ class Posterior:
 
     @cached_property
     def variance(self) -> Array:
-        """Of each weight, shape (F,)."""
+        """Posterior variance of each weight, shape (F,)."""
         learned = np.eye(len(self.at.mode)) - self.at.covariance
         return np.asarray(self.prior * (1 - ((self.basis @ learned) * self.basis).sum(axis=1)))
 
     def left_out(self, pairs: Pairs, n: int) -> Array:
-        """Estimate the mean without each group of pairs, shape (n, F): one Newton step from the mode of all.
+        """Estimate the mean without each group of pairs, by one Newton step from the full mode, shape (n, F).
 
-        The prior stays as the answers of all have made it, so that what is foretold looks better than it is.
+        The prior stays the one fitted to all answers, so predictions of left-out answers look better than they are.
 
         Args:
             pairs: What the posterior was fitted to.
-            n: Groups.
+            n: Number of groups.
         """
         at, starts = self.at, np.searchsorted(pairs.group, np.arange(n + 1))
         spread = at.inputs @ at.covariance  # H^-1 z of each pair
@@ -84,13 +84,13 @@ def mix(fits: Sequence[Posterior], shares: Array, n: int, *, rng: np.random.Gene
     """Average posteriors.
 
     Args:
-        fits: Of the same F weights.
-        shares: Of each, with sum 1.
+        fits: Posteriors of the same F weights.
+        shares: Share of each, summing to 1.
         n: An even number of draws.
         rng: Source of the draws.
 
     Returns:
-        Mean and standard deviation of each weight, shape (F,), and draws, shape (n, F), whose mean it is.
+        Mean and standard deviation of each weight, shape (F,), and draws with that mean, shape (n, F).
     """
     means = np.stack([fit.mean for fit in fits])
     mean = shares @ means
@@ -102,17 +102,17 @@ def mix(fits: Sequence[Posterior], shares: Array, n: int, *, rng: np.random.Gene
 
 
 def fit_posterior(pairs: Pairs, groups: Array, scales: Array, *, by_evidence: bool = True) -> Posterior:
-    """Fit weights with a heavy-tailed prior: few of them matter.
+    """Fit weights with a heavy-tailed prior, as few of them matter.
 
-    Each weight has a Cauchy prior, a normal one of unknown variance, which expectation-maximisation finds; the widths
-    of the groups come from the evidence of normal priors (MacKay 1992, Bayesian interpolation), and are held near the
-    given ones by a log-normal prior of width 1.
+    Each weight has a Cauchy prior: a normal one whose unknown variance expectation-maximisation finds. The groups'
+    scales maximise the evidence of normal priors (MacKay 1992, Bayesian interpolation), under a log-normal prior of
+    width 1 around the given ones.
 
     Args:
-        pairs: P of them.
-        groups: Number of each feature's group, shape (F,).
+        pairs: P pairs.
+        groups: Index of each feature's group, shape (F,).
         scales: Standard deviation of a whole group's sum, before any answer, shape (G,).
-        by_evidence: Whether evidence changes the scales.
+        by_evidence: Whether to fit the scales by evidence.
     """
     sizes = np.bincount(groups, minlength=len(scales))
     if by_evidence:
@@ -129,14 +129,14 @@ def fit_posterior(pairs: Pairs, groups: Array, scales: Array, *, by_evidence: bo
 
 
 def _posterior(pairs: Pairs, prior: Array, scales: Array) -> Posterior:
-    """Fit weights of known prior, in as many dimensions as there are pairs or features, whichever are fewer."""
+    """Fit weights of known prior variance, in at most min(P, F) dimensions."""
     basis, inputs = principal(pairs.differences * np.sqrt(prior))
     at = laplace(inputs, pairs.targets, pairs.weights)
     return Posterior(basis @ at.mode * np.sqrt(prior), prior, scales, basis, at)
 
 
 def principal(scaled: Array) -> tuple[Array, Array]:
-    """Rotate inputs to their principal directions, as many as there are pairs or features, whichever are fewer.
+    """Rotate inputs to their principal directions, at most min(P, F) of them.
 
     Args:
         scaled: Shape (P, F).
@@ -152,15 +152,15 @@ def principal(scaled: Array) -> tuple[Array, Array]:
 
 
 def _positive(gram: Array) -> tuple[Array, Array]:
-    """Decompose a Gram matrix, without the directions that rounding alone fills."""
-    # torch's, which keeps to the threads it is given: for matrices this small NumPy's spend theirs on waiting.
+    """Compute eigenvalues and eigenvectors of a Gram matrix, without those that are only rounding."""
+    # torch keeps to its limit of threads; for matrices this small NumPy's threads mostly wait.
     values, vectors = (part.numpy() for part in torch.linalg.eigh(torch.from_numpy(gram)))
     kept = values > 1e-9 * max(values[-1], 1e-300)
     return values[kept], vectors[:, kept]
 
 
 def _scales(pairs: Pairs, groups: Array, each: Array, scales: Array) -> Array:
-    """Double or halve the groups' scales, one after the other, for as long as the evidence rises."""
+    """Double or halve the groups' scales, one after the other, as long as the evidence rises."""
     some = pairs.some(EVIDENCE_MOST)
     by_group = [some.differences[:, groups == group] * width for group, width in enumerate(each)]
     grams = np.stack([inputs @ inputs.T for inputs in by_group])  # at the given scales

@@ -24,9 +24,9 @@ class Situation(NamedTuple):
     learned: RewardFunction
     """The reward model's rewards, as they are now."""
     goal: Goal | None
-    """Reward of each step by the teacher's goal; None where the environment's own is the true one."""
+    """Reward of each step by the teacher's goal; None if the environment's own is the true one."""
     trajectories: Sequence[Trajectory | Segment]
-    """What was done lately."""
+    """The policy's latest trajectories."""
     shift: bool
     """Whether the mean may be subtracted."""
 
@@ -54,7 +54,7 @@ def true() -> Source:
 
 
 def normalised_true() -> Source:
-    """Pay the normalised true reward: unit size, as a learned one has, over the latest steps."""
+    """Pay the true reward, normalised to unit size over the latest steps, as a learned one is."""
 
     def source(situation: Situation) -> Paid:
         zero, unit = _size(_true_rewards(situation), shift=situation.shift)
@@ -64,7 +64,7 @@ def normalised_true() -> Source:
 
 
 def constant(value: float = 1.0) -> Source:
-    """Pay the same for every step."""
+    """Pay the same reward for every step."""
 
     def reward(observations: Array, *_: Any) -> Array:
         return np.full(len(observations), value, np.float32)
@@ -82,14 +82,14 @@ def frozen(
 
     Args:
         path: A run directory, whose last round's reward is paid, or where :meth:`RewardModel.save` wrote.
-        digest: Of that model, so that no other is paid where a run goes on; a run notes it when it begins.
-        observation_space: Of the environment that it is paid in, which the weights have to fit; None is the model's.
+        digest: Digest of that model, so that a resumed run isn't paid by another one; a run stores it when it begins.
+        observation_space: Observation space of the environment, which the weights have to fit; None is the model's.
         action_space: Likewise.
 
     Raises:
-        BadInput: If there is no reward model, it was never fitted, is another one, or doesn't fit the environment.
+        BadInput: If there is no reward model, it was never fitted, has another digest, or doesn't fit the environment.
     """
-    place = model_folder(str(path))  # a flag's 2024 is a number
+    place = model_folder(str(path))  # the command line makes a path such as 2024 a number
     if not (place / "model.json").is_file():
         raise BadInput(
             f"reward.source_options.path is {path}, where no single reward model is; use the directory of a whole run "

@@ -1,4 +1,4 @@
-"""Shares of a reward's parts, by how well each foretells answers that it wasn't fitted to."""
+"""Shares of a reward's parts, by how well each predicts answers that it wasn't fitted to."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LEAST = 0.05
 
 
 def stacked(left_out: Tensor, targets: Tensor, offered: Tensor, expected: Array) -> Array:
-    """Find the shares under which the parts together foretell answers best (Breiman 1996, Stacked regressions).
+    """Find the shares with which the parts together predict answers best (Breiman 1996, Stacked regressions).
 
-    A share is a temperature, too: of a part that is too sure of itself, less than 1. Few answers tell little, so the
-    shares are held near the expected ones by a normal prior of standard deviation 1. None is negative, and the first
-    isn't 0: a reward that is the same everywhere teaches nothing.
+    A share is also a temperature: an overconfident part gets less than 1. A normal prior of standard deviation 1 holds
+    the shares near the expected ones, since few answers say little. No share is negative, and the first is at least
+    :data:`LEAST`, since a constant reward teaches nothing.
 
     Args:
-        left_out: What each part gives each option, fitted without its choice, shape (parts, N, K).
+        left_out: Return of each option by each part, fitted without its choice, shape (parts, N, K).
         targets: Probability with which each option was chosen, shape (N, K).
         offered: Whether there is an option, bool, shape (N, K).
         expected: Shares before any answer, shape (parts,).
@@ -27,7 +27,7 @@ def stacked(left_out: Tensor, targets: Tensor, offered: Tensor, expected: Array)
     Returns:
         Shape (parts,).
     """
-    from scipy.optimize import minimize  # long to import, and most runs need none of it
+    from scipy.optimize import minimize  # slow to import, and most runs don't need it
 
     left_out, targets, before = left_out.double(), targets.double(), torch.from_numpy(expected)
 

@@ -1,4 +1,4 @@
-"""A reward for states unlike those of before: a particle estimate of their entropy, which needs no label."""
+"""A reward for new states: a particle estimate of the entropy of states, which needs no labels."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from rlhf_gym.segments import Array
 
 NEIGHBOUR = 5  # the k of Lee et al. 2021
-STATES = 2048  # that others are compared with: more would cost time in every step
-ROUNDING = 1e-6  # of a coordinate's size: what varies less than this is constant, but for float32
-FEW_COORDINATES = 8  # up to which a tree finds neighbours sooner than looking at all states
+STATES = 2048  # most states that others are compared with: more would cost time in every step
+ROUNDING = 1e-6  # share of a coordinate's mean: a standard deviation below it is float32 rounding
+FEW_COORDINATES = 8  # up to which a tree finds neighbours faster than comparing with all states
 
 Distances = Callable[[Array, int], Array]
 """(points (S, D), k) -> distance of each to its k-th nearest state, shape (S,)."""
@@ -20,16 +20,16 @@ Distances = Callable[[Array, int], Array]
 
 @final
 class StateEntropy:
-    """Pay for reaching a state by how far its k-th nearest neighbour is among the states of before.
+    """Pay for reaching a state by its distance to the k-th nearest of earlier states.
 
     The mean of log ||s - s_k|| over states estimates their entropy (Singh et al. 2003; Lee et al. 2021, PEBBLE, section
-    4.1). Paid is log(1 + ||s - s_k|| / d), d the mean distance, as in Liu & Abbeel 2021 (APT): it is never
-    negative, so that no agent is better off where its episode ends. Coordinates are in units of their own standard
-    deviation, as is the reward, which pays nothing before :meth:`compare_with`.
+    4.1). The reward is log(1 + ||s - s_k|| / d), with d the mean distance, as in Liu & Abbeel 2021 (APT); it is never
+    negative, so that no agent gains by ending its episode. Coordinates are in units of their own standard deviation, as
+    is the reward, which is 0 before :meth:`compare_with`.
 
     Args:
-        k: Which neighbour; among the states themselves it is counted without the state itself.
-        states: How many states others are compared with at most.
+        k: Which neighbour; a state isn't a neighbour of itself.
+        states: Most states that others are compared with.
     """
 
     def __init__(self, k: int = NEIGHBOUR, states: int = STATES) -> None:
@@ -37,10 +37,11 @@ class StateEntropy:
         self._distances: Distances | None = None
 
     def compare_with(self, states: Array) -> None:
-        """Take the states that others are compared with from now on; call it at rollouts' borders only.
+        """Set the states that others are compared with from now on; call it only between rollouts.
 
         Args:
-            states: Shape (S, *obs), the oldest first; of more than are needed that many, evenly spread.
+            states: Shape (S, *obs), oldest first; of more than needed, an evenly spread part is taken. With at most k,
+                nothing changes.
         """
         if len(states) <= self._k:
             return
@@ -57,13 +58,13 @@ class StateEntropy:
     def __call__(
         self, observations: Array, actions: Array, next_observations: Array, terminated: Array | None = None
     ) -> Array:
-        """Pay for steps, by the states that they lead to.
+        """Compute the rewards of steps from the states that they lead to.
 
         Args:
-            observations: Not used, nor are `actions` and `terminated`.
-            actions: See there.
+            observations: Not used.
+            actions: Not used.
             next_observations: Shape (S, *obs).
-            terminated: See there.
+            terminated: Not used.
 
         Returns:
             float32, shape (S,), at least 0.
@@ -74,14 +75,14 @@ class StateEntropy:
         return np.asarray(np.log1p(distances / self._typical) / self._unit, np.float32)
 
     def _in_units(self, points: Array) -> Array:
-        """Measure in standard deviations, from the mean: of large numbers alike, squares would leave no difference."""
+        """Standardise points, as float32 squares of large, similar numbers would lose their differences."""
         return np.asarray((points - self._mean) / self._scale, np.float32)
 
 
 def distances_to(points: Array) -> Distances:
-    """Make the function that finds distances to the nearest of these points, shape (S, D) with S > k."""
+    """Make the function that finds distances to the k-th nearest of these points, shape (S, D) with S > k."""
     if points.shape[1] <= FEW_COORDINATES:
-        from scipy.spatial import KDTree  # long to import, and most runs need none of it
+        from scipy.spatial import KDTree  # slow to import, and most runs don't need it
 
         tree = KDTree(points)
         return lambda others, k: np.asarray(tree.query(others, [k])[0][:, 0], np.float32)

@@ -1,4 +1,4 @@
-"""Whether a fit foretells answers worse than the one before it."""
+"""A check of whether a fit predicts answers worse than the one before it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rlhf_gym.rewards.dataset import Dataset
 from rlhf_gym.rewards.left_out import LeftOut
 from rlhf_gym.rewards.likelihood import choice_loss
 
-LEAST, ERRORS, WORSE = 10, 3.0, 0.02  # answers, standard errors, and nats: neither chance nor a trifle is said
+LEAST, ERRORS, WORSE = 10, 3.0, 0.02  # least answers, standard errors and nats for a warning
 
 
 def heldout_losses(left_out: LeftOut, choices: Sequence[Choice], data: Dataset) -> dict[str, float]:
-    """Compute how badly each group's choices are foretold by the others: their last one's negative log-likelihood.
+    """Compute the held-out negative log-likelihood of each group's last choice.
 
     Args:
-        left_out: What the fit gives options without their own choice.
-        choices: N of them.
-        data: The same.
+        left_out: The fit's predictions of options' returns without their own choice.
+        choices: N choices.
+        data: The same choices as arrays.
     """
     some = left_out.choices
     returns = data.surely(left_out.returns, some)[None]
@@ -29,7 +29,7 @@ def heldout_losses(left_out: LeftOut, choices: Sequence[Choice], data: Dataset) 
 
 
 def verdict(now: Mapping[str, float], before: Mapping[str, float]) -> str:
-    """Say that the same answers, held out of both fits, are foretold worse than before; nothing where they aren't.
+    """Return a warning if the answers held out of both fits are predicted worse than before; otherwise "".
 
     Args:
         now: Losses by group, from :func:`heldout_losses`.

@@ -1,4 +1,4 @@
-"""What a run began with, and what it goes on with: settings that may change, and its budgets one after the other."""
+"""What a run began with and what it resumes with: settings that may change, and its successive budgets."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ MAY_CHANGE = (
     "feedback.refit_answers",
     "feedback.stale_rounds",
 )
-"""Settings, or beginnings of their names, that are read anew whenever a run goes on."""
+"""Settings, or prefixes of their names, that may change when a run is resumed."""
 
 
 class Budget(NamedTuple):
     """What a run may spend from some round on."""
 
     labels: int
-    """In all, those of earlier rounds included; of those it began with, none."""
+    """Labels in all, including those of earlier rounds, but not those that the run began with."""
     total_timesteps: int
-    """Likewise."""
+    """Environment steps in all, including those of earlier rounds."""
     round: int = 0
-    """The first that it holds for."""
+    """First round that it holds for."""
 
 
 def began_with(run: RunDirectory, config: RLHFConfig) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def began_with(run: RunDirectory, config: RLHFConfig) -> dict[str, Any]:
 
 
 def run_to_resume(path: str | Path, *, labels: int | None = None, total_timesteps: int | None = None) -> RLHFConfig:
-    """Read the settings of a run that goes on.
+    """Read the settings of a run to resume.
 
     Args:
         path: Its directory.
@@ -63,7 +63,8 @@ def run_to_resume(path: str | Path, *, labels: int | None = None, total_timestep
         total_timesteps: Likewise.
 
     Raises:
-        BadInput: If there is no run, it is finished and gets nothing more, or another setting has changed.
+        BadInput: If there is no run, its store is missing, a setting outside `MAY_CHANGE` has changed, or it is
+            finished and has no new budget or no checkpoint.
     """
     path, given = Path(path), {"labels": labels, "total_timesteps": total_timesteps}
     config = unfinished_run(path, finished_too=True)
@@ -92,7 +93,7 @@ def run_to_resume(path: str | Path, *, labels: int | None = None, total_timestep
 
 
 def budgets_so_far(path: str | Path) -> list[Budget]:
-    """Read the budgets of a run, one after the other; an earlier version's had one."""
+    """Read the budgets of a run in order; runs of earlier versions had one."""
     if found := _provenance(Path(path)).get("budgets"):
         try:
             return [Budget(*one) for one in found]
@@ -106,11 +107,11 @@ def budgets_so_far(path: str | Path) -> list[Budget]:
 
 
 def budgets_of(config: RLHFConfig, finished: int) -> list[Budget]:
-    """List the budgets of a run that is resumed, its new one included if it has one.
+    """List the budgets of a resumed run, including its new one if it has one.
 
     Args:
         config: Its settings now.
-        finished: Rounds that are finished.
+        finished: Number of finished rounds.
     """
     budgets = budgets_so_far(str(config.run_dir))
     if (config.labels, config.total_timesteps) != budgets[-1][:2]:
@@ -119,13 +120,13 @@ def budgets_of(config: RLHFConfig, finished: int) -> list[Budget]:
 
 
 def write_budgets(run: RunDirectory, config: RLHFConfig, budgets: Sequence[Budget]) -> None:
-    """Write down that a run has another budget now, if so; what summed it up before is kept under another name."""
+    """Record a run's new budget, if it has one; its earlier summary is kept under another name."""
     if list(budgets) == budgets_so_far(run.path):
         return
     config.to_yaml(run / CONFIG)
     if (run / SUMMARY).exists():
         (run / SUMMARY).replace(run / f"summary_after_{budgets[-1].round}_rounds.json")
-    # Last: as long as it isn't here, config.yaml tells of a budget that is new.
+    # Last: until it is written, config.yaml shows that the budget is new.
     run.write_json(PROVENANCE, _provenance(run.path) | {"budgets": list(budgets)})
 
 
@@ -138,7 +139,7 @@ def _provenance(path: Path) -> dict[str, Any]:
 
 
 def _check_unchanged(path: Path, was: RLHFConfig, now: RLHFConfig) -> None:
-    """Refuse a setting that the run didn't begin with, unless it is read anew whenever a run goes on."""
+    """Refuse a setting that has changed since the run began, unless it is in `MAY_CHANGE`."""
     before, after = flat(was), flat(now)
     for name in [*before, *(name for name in after if name not in before)]:
         if before.get(name) != after.get(name) and not name.startswith(MAY_CHANGE):
@@ -150,7 +151,7 @@ def _check_unchanged(path: Path, was: RLHFConfig, now: RLHFConfig) -> None:
 
 
 def flat(config: RLHFConfig) -> dict[str, Any]:
-    """List settings by their whole name."""
+    """List settings by their dotted names."""
     return _flat(plain(asdict(config)), "")
 
 

@@ -28,17 +28,17 @@ ARRAYS = ("observations", "actions", "rewards")
 
 
 class Rest(Protocol):
-    """What a run goes on from besides its method and its recorders."""
+    """State of a run besides its method and its recorders."""
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder of a checkpoint."""
+        """Write the state into the folder of a checkpoint."""
 
     def restore(self, folder: Path, same: Sequence[Array]) -> None:
-        """Restore it, and go on with running episodes, all after method and recorders were restored.
+        """Restore the state and go on with running episodes, after method and recorders were restored.
 
         Args:
-            folder: Where it was written; an earlier version's has nothing of it.
-            same: Whether the episodes of each recorder go on, shape (n_envs,) each.
+            folder: Where it was written; a checkpoint of an earlier version lacks it.
+            same: For each recorder, whether each environment's episode goes on, shape (n_envs,).
         """
 
 
@@ -52,19 +52,19 @@ def save_checkpoint(
     rest: Rest | None = None,
     keep: int = 2,
 ) -> None:
-    """Write a checkpoint, then delete the oldest ones; if writing is cut off, an older one is complete.
+    """Write a checkpoint, then delete the oldest ones; if writing is interrupted, older ones stay complete.
 
     Args:
-        directory: Of the run's checkpoints.
-        finished: The round that was finished.
+        directory: Directory of the run's checkpoints.
+        finished: Number of the finished round.
         method: Writes its own state.
-        recorders: Their trajectories and counts are written: of the steps learned from, and of those shown alone.
-        watch: Likewise its times.
-        rest: Writes all else.
-        keep: How many to keep.
+        recorders: Recorders whose trajectories and counts are written: of steps learned from, then of steps only shown.
+        watch: Stopwatch whose times are written.
+        rest: Writes all other state.
+        keep: Number of checkpoints to keep.
 
     Raises:
-        OSError: If it can't be written, as on a full disk; what was written of it is removed.
+        OSError: If it can't be written, as on a full disk; the incomplete checkpoint is removed.
     """
     new, place = directory / "new", directory / f"{finished:06d}"
     for leftover in (new, place):
@@ -77,7 +77,7 @@ def save_checkpoint(
         write_checksums(new)
     except BaseException as error:
         shutil.rmtree(new, ignore_errors=True)
-        if isinstance(error, SafetensorError):  # which says so of a full disk, too
+        if isinstance(error, SafetensorError):  # raised on a full disk, too
             raise OSError(f"checkpoint {place} can't be written: {error}") from error
         raise
     new.rename(place)
@@ -87,7 +87,7 @@ def save_checkpoint(
 
 
 def _write_state(new: Path, method: Method, recorders: Sequence[Recorder], watch: Stopwatch) -> None:
-    """Write all that a run goes on from into a folder."""
+    """Write the state of method, recorders and stopwatch into a folder."""
     method.save_state(new)
     first, *shown = [_write(recorder, new / file) for recorder, file in zip(recorders, TRAJECTORIES, strict=False)]
     state = {**first, "shown": shown, "parts": dict(watch.parts), "seconds": watch.seconds}
@@ -101,9 +101,9 @@ def restore_checkpoint(
 
     Args:
         directory: Where :func:`save_checkpoint` wrote.
-        method: Becomes what it was.
-        recorders: Likewise.
-        rest: Restores all else.
+        method: Restored from its own state.
+        recorders: Restored from their trajectories and counts.
+        rest: Restores all other state.
 
     Returns:
         The times so far; None if there is no checkpoint.
@@ -116,7 +116,7 @@ def restore_checkpoint(
     place = places[-1]
     try:
         state = json.loads((place / "state.json").read_text())
-        kept = [state, *state.get("shown", ())]  # earlier versions showed nothing but what was learned from
+        kept = [state, *state.get("shown", ())]  # earlier versions showed only steps learned from
         arrays = [load_file(place / file) for _, file in zip(kept, TRAJECTORIES, strict=False)]
         method.restore(place)
         same = []
@@ -128,7 +128,7 @@ def restore_checkpoint(
             rest.restore(place, same)
         return Stopwatch(state["parts"], state["seconds"])
     except (OSError, SafetensorError, *UNREADABLE) as error:
-        if (place / SUMS).exists():  # then it is as it was written, and something else is wrong
+        if (place / SUMS).exists():  # its checksums were right, so something else is wrong
             raise
         raise BadInput(
             f"checkpoint {place} is damaged ({error}); remove it, and the run goes on from the one before "
@@ -137,12 +137,12 @@ def restore_checkpoint(
 
 
 def set_damaged_aside(directory: Path) -> None:
-    """Rename the latest checkpoints that are not as they were written, so that the one before them is the last.
+    """Rename the latest checkpoints if they are damaged, so that the last undamaged one is the latest.
 
     Each is named in a line on stderr.
 
     Raises:
-        BadInput: If there are some, and none of them is whole.
+        BadInput: If there are checkpoints, and all of them are damaged.
     """
     places, damaged = _places(directory), []
     while places and (damage := find_damage(places[-1])):
@@ -169,7 +169,7 @@ def _places(directory: Path) -> list[Path]:
 
 
 def _write(recorder: Recorder, file: Path) -> dict[str, Any]:
-    """Write what a recorder keeps; returns its counts and what is no array."""
+    """Write the arrays that a recorder keeps, and return its counts and the rest of its state."""
     trajectories = recorder.trajectories()
     save_file(_arrays(trajectories), file)
     episodes = [{"ending": t.ending.value, "origin": t.origin and asdict(t.origin)} for t in trajectories]

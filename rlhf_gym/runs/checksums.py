@@ -10,7 +10,7 @@ SUMS = "SHA256SUMS"
 
 
 def write_checksums(folder: Path) -> None:
-    """Write the checksum of every file in a folder, subfolders included, once all of them are on the disk."""
+    """Write the checksum of every file in a folder, subfolders included, and flush all of them to the disk."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     lines = [f"{sha256(file)}  {file.relative_to(folder).as_posix()}\n" for file in files]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
@@ -19,7 +19,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def find_damage(folder: Path) -> str | None:
-    """Say what in a folder isn't as :func:`write_checksums` left it; None if nothing is, or nothing was written."""
+    """Say how a folder differs from what :func:`write_checksums` wrote; None if it doesn't, or has no checksums."""
     if not folder.is_dir():
         return "it is no folder"
     if not any(folder.iterdir()):

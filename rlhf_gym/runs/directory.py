@@ -47,7 +47,7 @@ class Run:
 
 @final
 class FolderLock:
-    """A lock of a folder, held until it is closed or the process ends; none where the file system has no locks.
+    """A lock on a folder, held until it is closed or the process ends; no lock if the file system has none.
 
     Raises:
         OSError: BlockingIOError if another process has it locked.
@@ -77,12 +77,12 @@ class RunDirectory:
     """The directory in which a run writes its files.
 
     Args:
-        path: A directory that holds nothing that a run writes; made if it is missing.
-        resume: Whether it holds a run, an unfinished one, that is to go on.
-        further: Whether that may be a finished one, as it has got a larger budget.
+        path: A directory without any file of a run; created if missing.
+        resume: Whether to resume the unfinished run that it holds.
+        further: Whether that run may be finished, as when it has a larger budget now.
 
     Attributes:
-        path: The same, absolute.
+        path: The directory's absolute path.
 
     Raises:
         BadInput: If it holds a run, is a file, or can't be made; with `resume`, unless it holds an unfinished run.
@@ -114,7 +114,7 @@ class RunDirectory:
         """Keep other trainers out until :meth:`close`, or until this process ends in any way.
 
         Raises:
-            BadInput: If another one is in, or the directory can't be opened.
+            BadInput: If another trainer has the directory, or it can't be opened.
         """
         try:
             self._lock = FolderLock(self.path)
@@ -133,7 +133,7 @@ class RunDirectory:
     def discard(self) -> None:
         """Remove what this run wrote, unless it was resumed or has finished a round; nothing else is touched.
 
-        When it began, nothing had these names.
+        The files removed have names that were free when the run began.
         """
         if self._began_here and not (self / "metrics.csv").exists():
             for name in (*FILES, *(f"preferences.db-{kind}" for kind in ("wal", "shm", "journal", "trainer"))):
@@ -141,7 +141,7 @@ class RunDirectory:
             for log in (self / "tensorboard").glob("events.out.tfevents.*"):
                 log.unlink()
             for folder in (self / "tensorboard", *([self.path] if self._made else [])):
-                with suppress(OSError):  # it isn't there, or somebody put something in
+                with suppress(OSError):  # it is missing, or isn't empty
                     folder.rmdir()
         self.close()
 
@@ -151,7 +151,7 @@ class RunDirectory:
 
 
 def _instead_of(path: Path) -> str:
-    """Say what to do where a run can't begin because one is there."""
+    """Say what to do if a directory holds a run already."""
     there = (path / "config.yaml").exists() and not is_finished(path)
     return "use another directory" + (f", or go on with it: rlhf-gym resume {shlex.quote(str(path))}" if there else "")
 
@@ -166,7 +166,7 @@ def is_finished(path: str | Path) -> bool:
 
 
 def is_saved(path: str | Path) -> bool:
-    """Test whether a directory holds what `RLHF.save` left of a run from elsewhere: a policy, and no rounds."""
+    """Test whether a directory holds what `RLHF.save` wrote of a run: settings and a policy, but no rounds."""
     there = {
         name: (Path(path) / name).exists() for name in ("config.yaml", "policy.zip", "metrics.csv", "summary.json")
     }
@@ -178,10 +178,10 @@ def unfinished_run(path: str | Path, *, finished_too: bool = False) -> RLHFConfi
 
     Args:
         path: Its directory.
-        finished_too: Whether one that is finished is to get a larger budget.
+        finished_too: Whether a finished run is accepted, to get a larger budget.
 
     Raises:
-        BadInput: If the directory holds no run, a finished one, or what was saved of one.
+        BadInput: If the directory holds no run, a finished one, or one that `RLHF.save` wrote.
     """
     path = Path(path)
     if not (path / "config.yaml").exists():
@@ -214,7 +214,7 @@ def _not_finished(path: Path, missing: Sequence[str]) -> str:
 
 
 def read_so_far(path: str | Path) -> Run:
-    """Read a run that may still be going on: its settings and rounds; the summary is empty until it has one.
+    """Read a run that may still be going on: its settings and rounds, and its summary, empty until it is finished.
 
     Raises:
         BadInput: If the directory holds no run, no round is done, or a file is damaged.
@@ -230,10 +230,10 @@ def read_so_far(path: str | Path) -> Run:
 
 
 def _check_rounds(rounds: Sequence[Mapping[str, float]]) -> None:
-    """Refuse rounds without the figures that every run's have.
+    """Refuse rounds that lack a figure of `DRAWN`.
 
     Raises:
-        BadInput: Naming the first that is missing.
+        BadInput: Naming the first missing figure.
     """
     if lacking := [name for name in DRAWN if rounds and name not in rounds[0]]:
         raise BadInput(f"metrics.csv has no {lacking[0]}; restore it from a copy")

@@ -1,4 +1,4 @@
-"""A run among others in a store that several share: the name it has there, and what people are shown of it."""
+"""A run in a store that several runs share: its name there, and what people are shown of it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from rlhf_gym.config.places import absolute_store
 from rlhf_gym.errors import BadInput
 from rlhf_gym.store import FIRST, StoredRun
 
-LONGEST = 80  # characters of what a made-up name begins with
+LONGEST = 80  # characters of a made-up name before its random digits
 
 
 def with_place_in_store(config: RLHFConfig) -> RLHFConfig:
-    """Complete the path of the store of a run that begins, and its name there.
+    """Make the path of a new run's store absolute, and give the run a name there.
 
-    A name that isn't given is made up: that of the run directory, or the environment's, and six digits that nothing
-    else has. They are no part of the run's own draws.
+    A missing name is made up from the name of the run directory or the environment, and six random hexadecimal digits,
+    which aren't drawn from the run's own generators.
 
     Raises:
-        BadInput: If there is a name, and no store that is shared.
+        BadInput: If `feedback.run` is set and `feedback.store` isn't.
     """
     feedback = config.feedback
     if feedback.store is None and feedback.run is not None:
@@ -33,10 +33,10 @@ def with_place_in_store(config: RLHFConfig) -> RLHFConfig:
 
 
 def run_in_store(config: RLHFConfig) -> StoredRun:
-    """Say which run of its store is this one, and what people are shown of it."""
+    """Describe a run for its store: its name there, and what people are shown of it."""
     feedback = config.feedback
     shown = {name: getattr(feedback, name) for name in ("instructions", "levels", "draw")}
-    # In a store of its own it needs no name, nor had it one in earlier versions.
+    # In a store of its own a run needs no name, and had none in earlier versions.
     return StoredRun(feedback.run or FIRST, env_id=config.env_id, labels=config.labels, **shown)
 
 

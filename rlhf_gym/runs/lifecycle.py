@@ -29,8 +29,8 @@ from rlhf_gym.runs.stopwatch import Stopwatch
 from rlhf_gym.runs.strange_files import check_entries
 from rlhf_gym.store import PreferenceStore
 
-CHECKPOINT_SECONDS = 5.0  # at least, between checkpoints of a run that nobody's time went into
-CHEAP_SECONDS = 0.25  # a checkpoint that takes longer is written less often, so that they take a 20th of the time
+CHECKPOINT_SECONDS = 5.0  # at least, between checkpoints of a run without people
+CHEAP_SECONDS = 0.25  # slower checkpoints are rarer, so that they take at most a 20th of the time
 FILES = ("config.yaml", "policy.zip", "preferences.db")
 REWARD = "reward_model"  # where the method learns one
 
@@ -41,8 +41,8 @@ class Checkpoints:
 
     Args:
         run: Its directory; None keeps none.
-        often: Whether each round leaves one, as people gave it their time, or one every few seconds is enough.
-        keep: How many are kept.
+        often: Whether to write one after each round, because people gave their time, and not every few seconds.
+        keep: Number of checkpoints to keep.
     """
 
     def __init__(self, run: RunDirectory | None, *, often: bool, keep: int = 2) -> None:
@@ -59,17 +59,17 @@ class Checkpoints:
         rest: Rest | None = None,
         last: bool = False,
     ) -> None:
-        """Write a checkpoint after a round, if one is due, as it always is after the `last` one."""
+        """Write a checkpoint after a round, if one is due; after the `last` round it always is."""
         began = time.monotonic()
         due = began - self._last >= CHECKPOINT_SECONDS * max(1.0, self._took / CHEAP_SECONDS)
         if self._run and (self._often or last or due):
-            to_disk(self._run / "metrics.csv")  # or its rows might be lost where the checkpoint isn't
+            to_disk(self._run / "metrics.csv")  # or a power cut might lose its rows, but not the checkpoint
             save_checkpoint(self._run / CHECKPOINTS, finished, method, recorders, watch, rest=rest, keep=self._keep)
             self._last = time.monotonic()
             self._took = self._last - began
 
     def restore(self, method: Method, recorders: Sequence[Recorder], *, rest: Rest | None = None) -> Stopwatch:
-        """Restore the last one, in place, and drop the rounds after it; returns the times so far."""
+        """Restore the last checkpoint in place, drop the rounds after it, and return the times so far."""
         if self._run is None:
             return Stopwatch()
         directory = self._run / CHECKPOINTS
@@ -79,12 +79,12 @@ class Checkpoints:
 
 
 def finished_rounds(path: Path) -> int:
-    """Count the rounds after which an interrupted run goes on: those before its last checkpoint that is whole.
+    """Count the rounds up to a run's last undamaged checkpoint, and rename damaged ones after it.
 
     Raises:
-        BadInput: If there are checkpoints, and none of them is whole.
+        BadInput: If there are checkpoints, and all of them are damaged.
     """
-    with suppress(BlockingIOError), closing(FolderLock(path)):  # else somebody trains it, who is not to be disturbed
+    with suppress(BlockingIOError), closing(FolderLock(path)):  # else another process is training it
         set_damaged_aside(path / CHECKPOINTS)
     return next_round(path / CHECKPOINTS)
 
@@ -103,13 +103,13 @@ class SavedRun:
     def write(
         self, config: RLHFConfig, method: Method, preferences: Sequence[Preference], *, run: RunDirectory | None
     ) -> None:
-        """Write all of it.
+        """Write the saved run.
 
         Args:
-            config: Settings.
-            method: Policy and reward model.
+            config: Its settings.
+            method: Its policy and reward model.
             preferences: Every current answer.
-            run: The run's own directory, whose store is there already.
+            run: The run's own directory, if it has one; saved there, an existing store is left as it is.
 
         Raises:
             BadInput: If the directory holds another run, or is a file.
@@ -128,7 +128,7 @@ class SavedRun:
                 store.add(preferences)
 
     def config(self) -> RLHFConfig:
-        """Read its settings, for a run in memory.
+        """Read its settings, without run directory and store.
 
         Raises:
             BadInput: If a file is missing.

@@ -20,25 +20,25 @@ class Round:
     Args:
         round: Its number, from 0.
         env_steps: Environment steps so far, the warm-up's included.
-        labels: Answered queries so far.
-        asked: Queries asked so far, skipped ones included.
+        labels: Current answers so far, without skips.
+        asked: Current answers so far, with skips.
         true_return: Mean true return of the episodes the agent finished in this round.
-        learned_return: Mean of what it was paid in them.
-        goal_return: Mean return by the run's goal of those of them that are still recorded; nan without a goal.
-        episode_length: Mean length of them, in steps.
+        learned_return: Mean learned return of the same episodes.
+        goal_return: Mean return by the run's goal of those of the same episodes that are still recorded; nan without a
+            goal.
+        episode_length: Mean length of the same episodes, in steps.
         reward_loss: Loss of the reward model on the answers it was fitted to.
-        reward_loss_heldout: Likewise on the held-out ones.
-        reward_accuracy: Share of the fitted answers it gives itself.
-        reward_accuracy_heldout: Likewise of the held-out ones.
-        disagreement: Mean over this round's queries, once fitted, of the members' standard deviation of P(left
-            preferred).
+        reward_loss_heldout: Likewise on the held-out answers.
+        reward_accuracy: Share of the fitted answers that the reward model predicts.
+        reward_accuracy_heldout: Likewise of the held-out answers.
+        disagreement: Members' standard deviation of P(left preferred) after the fit, mean over this round's queries.
         tie_rate: Share of this round's answers that are ties.
         seconds: Wall time since the run began.
         reward_loss_uniform: Loss of the members' mean probability on the held-out queries' answers (`query.heldout`).
-        reward_accuracy_uniform: Share of them that the members' mean return gives.
-        teacher_seconds: What the answers so far have cost of a person's time: as measured, or what their kind takes.
+        reward_accuracy_uniform: Share of these answers that the members' mean return predicts.
+        teacher_seconds: Seconds of a person's time for the answers so far: as measured, or as their kind takes.
         reference_kl: Mean divergence of the policy from `agent.reference` in this round's steps, in nats.
-        kl_beta: Reward that a nat costs after them.
+        kl_beta: Reward subtracted for each nat, after this round.
     """
 
     round: int
@@ -81,18 +81,18 @@ def add_round(path: Path, done: Round) -> None:
 
 
 def forget_rounds_from(path: Path, number: int) -> None:
-    """Drop the rounds that a resumed run repeats, and rows that were cut off or damaged."""
+    """Drop the rounds from `number` on, which a resumed run repeats, and incomplete or damaged rows."""
     if not path.exists():
         return
     header, *rows = path.read_text(errors="replace").splitlines(keepends=True) or [""]
     if header.endswith("\n"):
         write_text(path, "".join([header, *(row for row in rows if _is_before(row, number))]))
-    else:  # killed before it was written
+    else:  # the process was killed while writing it
         path.unlink()
 
 
 def _is_before(row: str, number: int) -> bool:
-    """Test whether a row is whole and of a round before this one."""
+    """Test whether a row is complete and of a round before `number`."""
     its = row.partition(",")[0]
     return row.endswith("\n") and its.isdecimal() and int(its) < number
 
@@ -114,8 +114,8 @@ def metrics_so_far(path: str | Path) -> list[dict[str, float]]:
     file = Path(path) / "metrics.csv"
     try:
         text = file.read_text()
-        written = text[: text.rfind("\n") + 1]  # the last line may be in the making
-        return read_rounds(StringIO(written))  # whose lines are csv's, as a file's are
+        written = text[: text.rfind("\n") + 1]  # the last line may be incomplete
+        return read_rounds(StringIO(written))  # a stream, which csv splits into lines as it does a file
     except FileNotFoundError:
         return []
     except ValueError as error:
@@ -126,9 +126,9 @@ def read_rounds(lines: Iterable[str]) -> list[dict[str, float]]:
     """Read the rows of ``metrics.csv``.
 
     Raises:
-        ValueError: If a value is no number, or a row has more or fewer of them than there are columns.
+        ValueError: If a value is no number, or a row has more or fewer values than there are columns.
     """
     try:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
-    except (TypeError, csv.Error) as error:  # TypeError: of what is too much csv makes a list, of what is missing None
+    except (TypeError, csv.Error) as error:  # TypeError: csv makes a list of extra values, and None of missing ones
         raise ValueError(f"a row isn't as its header ({error})") from error

@@ -26,7 +26,7 @@ def provenance(command: str | None = None, *, own: Mapping[str, str] | None = No
 
     Args:
         command: The command line; None takes this process's.
-        own: What was the user's own, such as a teacher, by the setting that names it; None leaves it out.
+        own: The user's own parts, such as a teacher, by the setting that names each; None leaves them out.
     """
     words = [Path(sys.argv[0]).name, *sys.argv[1:]]
     return {
@@ -59,7 +59,7 @@ def _commit() -> str | None:
     here = Path(__file__)
     git = ["git", "-C", str(here.parent)]
     try:
-        # Or an installed package would take the commit of whatever checkout its virtual environment lies in.
+        # Without this, an installed package would report the commit of a checkout around its virtual environment.
         subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True)
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         package = str(here.parents[1])

@@ -14,8 +14,8 @@ class Stopwatch:
     """Wall time since the start, in total and by part.
 
     Args:
-        parts: Seconds that had gone where before.
-        seconds: Seconds before, in all.
+        parts: Seconds spent on each part before.
+        seconds: Seconds before, in total.
     """
 
     def __init__(self, parts: Mapping[str, float] | None = None, seconds: float = 0.0) -> None:
@@ -24,7 +24,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """Since the stopwatch was made, and before."""
+        """Seconds in total: since the stopwatch was made, and before."""
         return time.perf_counter() - self._started
 
     @contextmanager

@@ -11,7 +11,7 @@ from rlhf_gym.trust import is_trusted
 
 
 def check_entries(run_dir: str | Path) -> None:
-    """Refuse a run directory through which files elsewhere would be read or written, or whose reading never ends.
+    """Refuse a run directory with untrusted links out of it, or entries other than files and folders.
 
     Raises:
         BadInput: Naming the first such entry.

@@ -17,26 +17,26 @@ class UnknownQuery(BadInput):
 
 
 class Taken(BadInput):
-    """A query that is others' by now, or that was answered under the same name already."""
+    """A query that others have taken, or that was answered under the same name already."""
 
 
 class Counts(NamedTuple):
-    """Numbers of queries and answers, all as of one moment. What the learned reward answers itself is no label."""
+    """Numbers of queries and answers at one moment; the learned reward's own answers are no labels."""
 
     asked: int
-    """Queries, those that the reward answered itself among them."""
+    """Queries, including those that the learned reward answered itself."""
     labels: int
-    """Answers that stand, but for skips."""
+    """Current answers, without skips."""
     ties: int
-    """TIE, among them."""
+    """Labels that are TIE."""
     skips: int
-    """Current answers that are SKIP; no labels, either."""
+    """Current answers that are SKIP."""
     dropped: int
-    """Queries that were withdrawn and that nobody has answered; `asked` counts them too."""
+    """Withdrawn queries without a current answer; `asked` counts them too."""
     open: int
     """Queries that wait for an answer."""
     awaited: int
-    """Answers that the open ones wait for, all together."""
+    """Answers that the open queries still need, in total."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class GivenAnswer:
     """One answer to a query, current or not.
 
     Args:
-        query_id: Which query.
-        who: The person or teacher.
-        answer: The answer; None withdrew the same person's answer before it.
-        shown_at: When the query was shown, seconds since 1970; None where nobody looked.
-        answered_at: When the answer came, likewise.
+        query_id: Id of the query.
+        who: Name of the person or teacher.
+        answer: The answer; None withdraws the person's earlier one.
+        shown_at: When the query was shown, seconds since 1970; None if nobody saw it.
+        answered_at: When it was answered, likewise.
     """
 
     query_id: str
@@ -64,15 +64,15 @@ class AnswerSince(NamedTuple):
     number: int
     """Higher than that of any answer before it."""
     query_id: str
-    """Which query."""
+    """Id of the query."""
     person: str
-    """Who said it: the teacher's name."""
+    """Name of the person or teacher."""
     answer: Said | None
-    """None withdraws what the same person had said before."""
+    """The answer; None withdraws the person's earlier one."""
     shown_at: float | None
-    """When the query was shown, seconds since 1970; None where nobody looked."""
+    """When the query was shown, seconds since 1970; None if nobody saw it."""
     answered_at: float
-    """When the answer came, likewise."""
+    """When it was answered, likewise."""
 
 
 def stands() -> ColumnElement[bool]:
@@ -107,7 +107,7 @@ def _n_answers() -> ColumnElement[int]:
 
 def is_open() -> ColumnElement[bool]:
     """Test whether a query waits for an answer: fewer people have answered than it needs, and it isn't withdrawn."""
-    # Counting takes longer than looking whether there is one, which is enough for most.
+    # Testing for one answer is faster than counting, and enough for most queries.
     is_dropped = exists().where(DROPPED.c.query_id == QUERIES.c.id)
     return (~is_answered() | ((QUERIES.c.people > 1) & (_n_answers() < QUERIES.c.people))) & ~is_dropped
 

@@ -1,4 +1,4 @@
-"""Many things, some at a time: what goes in or out of a store needn't be in memory all at once."""
+"""Batches of items, so that what goes in or out of a store needn't be in memory all at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AT_ONCE = 1000
 
 
 def batches(items: Iterable[Item], size: int = AT_ONCE) -> Iterator[list[Item]]:
-    """Cut what comes into lists of `size`; the last may be shorter."""
+    """Split items into lists of `size`; the last may be shorter."""
     coming = iter(items)
     while batch := list(islice(coming, size)):
         yield batch

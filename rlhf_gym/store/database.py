@@ -25,7 +25,7 @@ _ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lo
 _DAMAGE = (DatabaseError, SafetensorError, Damaged)
 _OF_DAMAGE = ("Could not decode", "no such table", "no such column", "integer overflow", "does not exist")
 _NO_FILE = (None, "", ":memory:")
-# A server that is gone without a word is noticed within half a minute, by libpq's and the system's own means.
+# A server that vanishes is noticed within half a minute, by timeouts of libpq and the system.
 _NOTICED = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -37,14 +37,14 @@ _VERSION = select(META.c.value).where(META.c.name == "schema_version")
 
 
 def open_database(url: str | Path, *, patience: float = PATIENCE) -> Engine:
-    """Connect to a database of preferences; make its tables if it is empty, and move over what an older version left.
+    """Connect to a database of preferences; create its tables if it is empty, or migrate those of an older version.
 
     Args:
         url: Database URL as SQLAlchemy reads it, or the path of an SQLite file.
-        patience: Seconds for which a file that another program keeps, or a server that is starting, is waited for.
+        patience: Seconds to wait for a file that another program has locked, or a server that is starting.
 
     Raises:
-        BadInput: If it can't be opened, is no database, belongs to something else, or is of another version.
+        BadInput: If it can't be opened, is no database, belongs to something else, or is of an unknown version.
         ImportError: If the URL's driver isn't installed.
     """
     engine = _engine(url)
@@ -68,7 +68,7 @@ def damage_explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, SafetensorError, Damaged) as error:
-        # Subclasses tell of locks, a full disk, broken rules; and one of them of text that is none.
+        # Subclasses mean locks, a full disk or broken constraints, unless the message has words of _OF_DAMAGE.
         if type(error) not in _DAMAGE and not any(words in str(error) for words in _OF_DAMAGE):
             raise
         raise BadInput(
@@ -78,7 +78,7 @@ def damage_explained(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def at_one_moment(engine: Engine) -> Iterator[Connection]:
-    """Begin a transaction that reads, in which nothing that others write meanwhile is seen."""
+    """Begin a transaction that reads, and doesn't see what others write meanwhile."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")
@@ -89,13 +89,13 @@ def at_one_moment(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing_alone(engine: Engine, *, lasting: bool = True) -> Iterator[Connection]:
-    """Begin a transaction that keeps other writers waiting.
+    """Begin a transaction that makes other writers wait, and commit it at the end.
 
-    So what it reads still holds when it writes, and rows are numbered in the order in which they come to be seen.
+    So what it reads is still true when it writes, and rows become visible in the order of their numbers.
 
     Args:
         engine: From :func:`open_database`.
-        lasting: Wait until what was written is safe from a power cut; False saves the wait, some 4 ms on a disk.
+        lasting: Whether to wait until the commit is safe from a power cut; False saves some 4 ms on a disk.
     """
     sqlite = engine.dialect.name == "sqlite"
     with engine.connect() as connection:
@@ -109,7 +109,7 @@ def writing_alone(engine: Engine, *, lasting: bool = True) -> Iterator[Connectio
         connection.commit()
 
 
-_PACKAGES = {"MySQLdb": "mysqlclient"}  # by the module that it brings, where that is called otherwise
+_PACKAGES = {"MySQLdb": "mysqlclient"}  # by module, where the package has another name
 
 
 def _engine(url: str | Path) -> Engine:
@@ -145,7 +145,7 @@ def _options(place: URL) -> dict[str, Any]:
         return {"pool_pre_ping": True, "connect_args": noticed if by_libpq else {}}  # a server may have been restarted
     if place.database not in _NO_FILE:
         return only_to_read(str(place.database))
-    # A second connection would see a second, empty database. Of this one, threads take turns.
+    # A second connection would see a second, empty database, so threads take turns with one.
     return {
         "poolclass": QueuePool,
         "pool_size": 1,
@@ -161,7 +161,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
         # which a person doesn't feel, and a run of 40 commits spends 0.2 s on it.
         for setting in ("foreign_keys=ON", "busy_timeout=5000", "synchronous=FULL"):
             connection.execute(f"PRAGMA {setting}").close()
-    except sqlite3.Error:  # it is no database, and nobody else knows of the connection yet
+    except sqlite3.Error:  # it is no database, and nothing else would close the connection
         connection.close()
         raise
 
@@ -169,8 +169,8 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
 def _set_up_postgresql(connection: Any, _: object) -> None:
     """Set up each connection to PostgreSQL."""
     with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '5s'")  # as SQLite's: then it is said what is waited for
-        cursor.execute("SET idle_in_transaction_session_timeout = '60s'")  # a process that was stopped keeps no lock
+        cursor.execute("SET lock_timeout = '5s'")  # like SQLite's, so that the wait is reported
+        cursor.execute("SET idle_in_transaction_session_timeout = '60s'")  # a stopped process keeps no lock
     connection.commit()
 
 
@@ -194,8 +194,8 @@ def _make_or_check(engine: Engine) -> None:
             f"{SCHEMA_VERSION}; use the rlhf_gym that wrote it, or name another store"
         )
     if engine.dialect.name == "sqlite":
-        # People answer while the trainer reads. It is a property of the file, and if the file is in use just now, then
-        # everything works without it and the next to open the file sets it.
+        # Lets people answer while the trainer reads. It is a property of the file; if the file is in use just now,
+        # everything works without it, and the next process to open the file sets it.
         with suppress(OperationalError), engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
@@ -211,7 +211,7 @@ def _version(engine: Engine) -> str | None:
 
 
 def _make(engine: Engine) -> None:
-    """Make the tables, or move over what is there. Of two who come at once, the second waits, and finds it done."""
+    """Create or migrate the tables; of two processes at once, the second waits and finds it done."""
     with writing_alone(engine) as connection:
         if not inspect(connection).has_table(META.name):
             TABLES.create_all(connection)
@@ -229,7 +229,7 @@ def place(engine: Engine) -> str:
 
 
 def in_memory(engine: Engine) -> bool:
-    """Whether nobody but this process can reach it."""
+    """Test whether the database is in memory, where only this process can reach it."""
     return engine.dialect.name == "sqlite" and engine.url.database in _NO_FILE
 
 

@@ -1,7 +1,7 @@
-"""Migration of versions 1 to 4 of the tables: functions on a connection that writes alone.
+"""Migration of versions 1 to 4 of the tables: functions on a connection that holds the write lock.
 
-Version 4 held one run. Before it a query was a row with both its segments; version 1 had no `repeats`, `people`, leases
-and dropped queries, and version 2 no `people`.
+Version 4 held one run. Before it, the row of a query held both its segments; version 2 had no `people`, and version 1
+had no `repeats`, leases and dropped queries either.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def move_over(connection: Connection) -> None:
 
 
 def _add_runs(connection: Connection) -> None:
-    """What is there becomes run 1."""
+    """Add the table of runs, and make all stored queries run 1's."""
     RUNS.create(connection)
     connection.exec_driver_sql("ALTER TABLE queries ADD COLUMN run INTEGER DEFAULT 1 NOT NULL")
     for index in QUERIES.indexes:
@@ -45,7 +45,7 @@ def _split_queries(connection: Connection) -> None:
     there = inspect(connection)
     tables = [table for table in (QUERIES, ANSWERS, LEASES, DROPPED) if there.has_table(table.name)]
     for table in tables:
-        for index in there.get_indexes(table.name):  # a name is free again when its index is gone
+        for index in there.get_indexes(table.name):  # dropped to free its name
             if not index["unique"]:
                 connection.exec_driver_sql(f"DROP INDEX {index['name']}")
     for table in tables:
@@ -68,7 +68,7 @@ def _move_queries(connection: Connection) -> None:
 
 
 def _parts(connection: Connection) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """Read the rows of the earlier table in order, some at a time."""
+    """Read the rows of the earlier table in order, in parts."""
     some = text("SELECT * FROM earlier_queries WHERE number > :last ORDER BY number LIMIT :n")
     last = -1
     while rows := [dict(row._mapping) for row in connection.execute(some, {"last": last, "n": _AT_ONCE})]:
@@ -86,7 +86,7 @@ def _query(row: Mapping[str, Any]) -> Written:
 
 
 def _count_on(connection: Connection, table: Table) -> None:
-    """Let a server number the next row after the last one that was moved; SQLite does so by itself."""
+    """Set a server's counter of rows past the last migrated one; SQLite does so by itself."""
     if connection.dialect.name == "postgresql" and "number" in table.c:
         connection.exec_driver_sql(
             f"SELECT setval(pg_get_serial_sequence('{table.name}', 'number'), max(number)) FROM {table.name}"

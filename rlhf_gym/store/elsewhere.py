@@ -1,4 +1,4 @@
-"""Preferences from wherever they are: another run, an export, a database."""
+"""Reading of preferences from another run, an export or a database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def preferences_at(place: str) -> list[Preference]:
         place: A run directory, a folder or file that an export wrote, a store's file, or its database URL.
 
     Raises:
-        BadInput: If there are none, or they can't be read.
+        BadInput: If the place is missing, can't be read, or is a store of several runs.
     """
     if "://" in place:
         return _from_url(place)

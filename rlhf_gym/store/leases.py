@@ -1,8 +1,8 @@
-"""Leases of queries by people, and withdrawn queries: functions on a connection that writes alone.
+"""Leases of queries by people, and withdrawn queries: functions on a connection that holds the write lock.
 
-A lease is a row; of several of one person on one query, the last one counts. It says for how long it keeps one of the
-places that a query has, one for each answer it needs, from being given to another person. It doesn't say who may
-answer: a person who was shown a query may, even after the lease has run out.
+A lease is a row; if a person has several on one query, the last one counts. A query has one place for each answer that
+it needs, and a lease reserves one of them for a time. It doesn't restrict who may answer: a person who was shown a
+query may, even after the lease has run out.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from rlhf_gym.store.runs import Scope
 from rlhf_gym.store.schema import ANSWERS, DROPPED, LEASES, QUERIES
 
 LEASE = 120.0
-"""Seconds for which a query is reserved, unless told otherwise: some answers' time, and soon over if someone left."""
+"""Default lease, in seconds: enough for several answers, and soon over if the person left."""
 LONGEST = 600.0
-"""Seconds for which a query is reserved at most: a lease of longer was made before a clock was set back."""
-AT_ONCE = 16  # open queries looked through at first, and four times as many each time that it wasn't enough
+"""Longest lease, in seconds: one that ends later was made before a clock was set back."""
+AT_ONCE = 16  # open queries searched first; each further part is four times as large
 MOST_AT_ONCE = 1000
 
 
 @final
 class Clock:
-    """Seconds since 1970 by one clock for all, the server's where there is one; it is read once, and never jumps."""
+    """Clock of a store, in seconds since 1970: the server's if there is one. It is read once, and so never jumps."""
 
     def __init__(self) -> None:
         self._ahead: float | None = None
 
     def now(self, connection: Connection) -> float:
-        """Tell the time."""
+        """Return the current time."""
         if self._ahead is None:
             self._ahead = _seconds_since_1970(connection) - _ticks()
         return self._ahead + _ticks()
@@ -66,13 +66,13 @@ def claim(
     """Reserve up to `n` open queries for `who`, and return their rows; see `PreferenceStore.claim`.
 
     Args:
-        connection: Writes alone.
-        open_ids: Every open query, the oldest first: what is complete is never looked through.
-        who: For whom.
-        n: How many.
-        now: By the store's clock.
-        lease: Seconds from now; no longer than `LONGEST`.
-        kinds: Of which kinds.
+        connection: Holds the write lock.
+        open_ids: Every open query, the oldest first; no other query is searched.
+        who: The person.
+        n: Most queries to reserve.
+        now: Current time by the store's clock.
+        lease: Seconds from now; cut to `LONGEST`.
+        kinds: Kinds of query to choose from; None is all.
     """
     found: list[Row[Any]] = []
     held = set(connection.scalars(_MINE, {"who": who, "now": now}))
@@ -89,7 +89,7 @@ def claim(
 
 
 def renew(connection: Connection, query_id: str, *, now: float, lease: float) -> None:
-    """Let the leases on a query that haven't run out begin anew."""
+    """Renew the leases on a query that haven't run out."""
     for who in holders(connection, query_id, now=now):
         _reserve(connection, [query_id], who, until=now + min(lease, LONGEST))
 
@@ -106,16 +106,16 @@ def holders(connection: Connection, query_id: str, *, now: float) -> set[str]:
 
 
 def give_back(connection: Connection, query_ids: Sequence[str], who: str, *, now: float) -> None:
-    """Reserve queries for the person who took their answer back, but for those that others hold by now."""
+    """Reserve queries for the person who withdrew their answer, except those that have no place left."""
     free = [id_ for id_ in query_ids if connection.scalar(_IS_FREE, {"who": who, "now": now, "id": id_})]
     _reserve(connection, free, who, until=now + LEASE)
 
 
 def drop(connection: Connection, query_ids: Iterable[str], *, now: float) -> int:
-    """Withdraw those of the queries that are open, and that nobody holds.
+    """Withdraw those of the queries that are open, except those held by a person who hasn't answered.
 
     Returns:
-        How many.
+        Number of queries withdrawn.
     """
     ids = list(dict.fromkeys(query_ids))
     free: set[str] = set()
@@ -164,21 +164,21 @@ def _count(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[int]
 
 
 def _for_me() -> tuple[Select[Any], Select[Any]]:
-    """Select, of some queries, the oldest open ones, all of them a person's already or such as have a place for them.
+    """Build two statements that select a person's oldest open queries: any of them, and only those with a place left.
 
-    Of those that the person holds, all have their place.
+    The first is for queries that the person holds, which have a place already.
     """
     mine = QUERIES.c.id.in_(_MINE)
     # An open query that nobody holds has a place: this test is faster than counting.
     free = ~_is_held() | ((QUERIES.c.people > 1) & ~mine & _has_a_place())
     answered = exists().where(ANSWERS.c.query_id == QUERIES.c.id, ANSWERS.c.who == _WHO, stands())
-    # By its bare number SQLite would look through all queries in their order, however few of them are meant.
+    # Ordered by the bare number, SQLite would scan all queries, however few ids there are.
     oldest = select(QUERIES).where(_AMONG, is_open(), ~answered).order_by(QUERIES.c.number + 0)
     oldest = oldest.limit(bindparam("n", type_=Integer))
     return oldest, oldest.where(free)
 
 
-# Made once: to put one together takes longer than to execute it.
+# Built once: building a statement takes longer than executing it.
 _NOW, _WHO = bindparam("now", type_=Double), bindparam("who", type_=Text)
 _AMONG = QUERIES.c.id.in_(bindparam("ids", expanding=True))
 _MINE = select(LEASES.c.query_id).where(_holds(), LEASES.c.who == _WHO)
@@ -200,5 +200,5 @@ def _seconds_since_1970(connection: Connection) -> float:
 
 
 def _ticks() -> float:
-    """Seconds from some moment on, which go on while the machine sleeps, where it can tell."""
+    """Return monotonic seconds, which include the machine's sleep where the system can tell."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

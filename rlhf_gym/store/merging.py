@@ -1,4 +1,4 @@
-"""Merging of preferences into a store: functions on a connection that writes alone."""
+"""Merging of preferences into a store: functions on a connection that holds the write lock."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def add(connection: Connection, preferences: Sequence[Preference], at_hand: AtHa
     """Write the preferences that are new; see `PreferenceStore.add`.
 
     Args:
-        connection: Writes alone.
-        preferences: What is to be added.
-        at_hand: Its segments are there.
+        connection: Holds the write lock.
+        preferences: Preferences to add.
+        at_hand: Cache; its segments are stored already.
 
     Returns:
-        How many answers were new.
+        Number of new answers.
     """
     now = time.time()
     new = _new_queries(connection, [written(preference.query, scope=at_hand.scope) for preference in preferences])
@@ -76,12 +76,12 @@ def _new_answers(
 
 
 def _content(one: Written) -> tuple[Any, ...]:
-    """Bring all that a query holds to a form that `==` compares bit for bit."""
+    """Collect a query's content in a form that `==` compares bit for bit."""
     return (*one.row.values(), *one.digests)
 
 
 def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """Read the content of the stored ones among the queries, by id."""
+    """Read the content of those queries that are stored, by id."""
     columns = [QUERIES.c[name] for name in QUERY_FIELDS]
     rows = {row.id: tuple(row) for row in in_parts(connection, select(*columns), QUERIES.c.id, ids)}
     return {id_: (*rows[id_], *mine) for id_, mine in digests_of(connection, list(rows)).items()}

@@ -1,6 +1,6 @@
-"""Arrays as bytes, and back, bit for bit: a line of JSON that says what they are, and then their memory.
+"""Arrays as bytes, and back, bit for bit: a line of JSON that describes them, then their memory.
 
-Equal arrays of equal dtypes give equal bytes, in this version of the tables and for good: names of segments hang on it.
+Equal arrays of equal dtypes must always give equal bytes, in later versions too: digests of segments depend on it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.segments import Array
 
 _KEPT = {np.dtype(kind).newbyteorder("<").str for kind in "?bBhHiIlLqQefd"}
-"""Names of the dtypes that are kept."""
+"""Names of the dtypes that can be packed."""
 
 
 class Damaged(ValueError):
-    """Bytes that hold no arrays."""
+    """Stored data that can't be read."""
 
 
 def pack(arrays: Mapping[str, Array], what: str) -> bytes:
-    """Pack arrays by name into bytes; integers that fit in one byte each take no more.
+    """Pack arrays by name into bytes; integers that all fit in int8 take one byte each.
 
     Args:
         arrays: Of booleans, integers or floats of up to 64 bits.
-        what: Whose they are, for an error message.
+        what: What they belong to, for an error message.
 
     Raises:
         BadInput: If an array has another dtype.
@@ -49,14 +49,14 @@ def pack(arrays: Mapping[str, Array], what: str) -> bytes:
 
 @lru_cache(maxsize=64)
 def _little(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], str] | None:
-    """The dtype in the order of bytes that is kept, and its name; None for one that isn't."""
+    """Return the dtype in little-endian order, and its name; None if it can't be packed."""
     little = dtype.newbyteorder("<")
     return (little, little.str) if dtype.kind in "biuf" and dtype.itemsize <= 8 else None
 
 
 @lru_cache(maxsize=1024)
 def _header(described: tuple[tuple[str, str, str, tuple[int, ...]], ...]) -> bytes:
-    """Write the line that describes the arrays: most segments of a run have the same."""
+    """Make the line that describes the arrays, cached because most segments of a run share it."""
     return json.dumps(described).encode() + b"\n"
 
 
@@ -70,7 +70,7 @@ def unpack(packed: bytes) -> dict[str, Array]:
         start = packed.index(b"\n") + 1
         arrays = {}
         for name, dtype, kept, shape in json.loads(packed[:start]):
-            if dtype not in _KEPT or kept not in _KEPT:  # other dtypes may take any memory for each number
+            if dtype not in _KEPT or kept not in _KEPT:  # an item of another dtype may take any amount of memory
                 raise ValueError(f"{name} is of {dtype!r}, kept as {kept!r}")
             n = math.prod(shape)
             array = np.frombuffer(packed, kept, n, start).reshape(shape)

@@ -1,4 +1,4 @@
-"""Doing again what a database can't do just now, because it is locked, full, or started anew."""
+"""Retrying of work that a database can't do just now, because it is locked, full or restarting."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from rlhf_gym.errors import BadInput
 
 PATIENCE = 600.0
-"""Seconds for which a database that can't be used is waited for, unless told otherwise."""
-SAID_AFTER = 4.0  # seconds: SQLite itself has waited for a lock by then
+"""Default number of seconds to wait for a database that can't be used."""
+SAID_AFTER = 4.0  # seconds before a warning; SQLite's own wait for a lock is longer
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries
-LOG = logging.getLogger(__name__)  # a warning goes to stderr where nobody has set it up otherwise
+LOG = logging.getLogger(__name__)  # warnings go to stderr unless logging is configured
 
 Found = TypeVar("Found")
-# SQLite's own numbers (sqlite.org/rescode.html), which Python 3.10 neither names nor tells: there its words must do.
+# SQLite's result codes (sqlite.org/rescode.html). Python 3.10 doesn't report them: there the message is searched.
 _BUSY = {5, 6, 13}  # BUSY, LOCKED, FULL
 _NO_SPACE = {778, 4874, 1546}  # IOERR_WRITE, IOERR_SHMSIZE, IOERR_TRUNCATE
 _IN_WORDS = ("is locked", "is full")
@@ -35,13 +35,13 @@ class Unusable(BadInput):
 
 @final
 class Patience:
-    """Tries one sort of work again for as long as the database may come back. Safe to use from many threads.
+    """Retries one sort of work for as long as the database may come back. Safe to use from many threads.
 
     Args:
         place: What to call the database in a message.
-        seconds: For how long it is waited for, from when it could last be used. Once it is over, each piece of work is
-            tried once, until one is done.
-        what: What can't be done meanwhile: "read", or "written to".
+        seconds: How long to retry after the first failure. After that, each piece of work is tried once, until one
+            succeeds.
+        what: What can't be done, for messages: "read", "written to" or "opened".
     """
 
     def __init__(self, place: str, seconds: float, *, what: str) -> None:
@@ -49,14 +49,14 @@ class Patience:
         self._lock, self._since, self._said = threading.Lock(), 0.0, False
 
     def until_done(self, work: Callable[[bool], Found], passes: Callable[[Exception], bool]) -> Found:
-        """Do a piece of work, again and again until it is done.
+        """Do a piece of work, and retry it until it succeeds.
 
         Args:
-            work: Told whether it was tried before; what a commit wrote whose reply was lost is there already.
-            passes: Whether an error tells of what may pass.
+            work: Takes whether this is a retry; an earlier try may have been committed although its reply was lost.
+            passes: Whether an error is temporary.
 
         Raises:
-            Unusable: If it couldn't be done for too long.
+            Unusable: If the database couldn't be used for too long.
         """
         for tries in count():
             began = time.monotonic()
@@ -96,7 +96,7 @@ class Patience:
 
 
 def may_pass(engine: Engine, error: Exception) -> bool:
-    """Tell whether an error is of a database that can't be used just now, and not of what it was asked."""
+    """Test whether an error is temporary: the database can't be used just now, but the statement is right."""
     if isinstance(error, NoConnectionFree) or getattr(error, "connection_invalidated", False):
         return True
     if not isinstance(error, OperationalError | InterfaceError):
@@ -110,7 +110,7 @@ def may_pass(engine: Engine, error: Exception) -> bool:
 
 
 def may_pass_at_first(engine: Engine, error: Exception) -> bool:
-    """Tell the same of a database that was never used: a server that isn't there may have been named wrongly."""
+    """Test the same when opening a database: then an unreachable server may be misnamed, and isn't waited for."""
     if engine.dialect.name == "sqlite":
         return may_pass(engine, error)
     return any(word in str(error) for word in _STARTING)

@@ -1,4 +1,4 @@
-"""The preference store: where trainer, prompts and pages meet."""
+"""The preference store, shared by trainer, prompts and pages."""
 
 from __future__ import annotations
 
@@ -36,30 +36,30 @@ class PreferenceStore(Reading):
     """Queries and their answers in a database: the trainer posts, people answer, the trainer reads.
 
     Nothing is ever overwritten. Every answer is a row of its own, and a person's last answer to a query is the current
-    one: an answer that is sent twice counts once. A query is for one person unless posted for more. If a lease expires
-    and a second person answers too, both answers are kept and both count as labels. A method's writes are committed
-    when it returns, and safe from a power cut (but for leases).
+    one: an answer that is sent twice counts once. A query needs one person's answer unless posted for more. If a lease
+    expires and a second person answers too, both answers are kept and both count as labels. A method's writes are
+    committed when it returns, and safe from a power cut (except leases).
 
-    A segment is stored once, in however many queries it appears. A query object that is still referenced is returned
+    A segment is stored once, however many queries contain it. A query object that is still referenced is returned
     again without reading the database: only new queries cost time.
 
-    A database that is locked, full, or on a server that is started anew is waited for; a word on stderr says so.
+    While the database is locked, full, or on a server that restarts, methods wait for it and warn on stderr.
 
     A database may hold several runs, each with a budget of its own. Opened for one of them, the store shows that one
-    alone. Opened for none, it shows all: a person is given the query that has waited longest, whichever run's it is.
+    alone. Opened for none, it shows all, and a person is given the query of any run that has waited longest.
 
     Args:
-        url: Database URL as SQLAlchemy reads it, or the path of an SQLite file; made if it isn't there. The default
-            lives in memory and is gone with the store.
-        lasting: Have a write return only when it is safe from a power cut, which takes some 4 ms on a disk. False is
-            for teachers who can be asked again: what was written then survives the end of the process alone.
-        patience: Seconds for which a database that can't be used is waited for.
-        run: Name of the run to show; or the run itself, which begins now unless it is there. None shows every run,
+        url: Database URL as SQLAlchemy reads it, or the path of an SQLite file; created if missing. The default is
+            in memory and lost with the store.
+        lasting: Whether a write returns only when it is safe from a power cut, which takes some 4 ms on a disk. False
+            is for teachers who can be asked again: writes then survive the end of the process, but no power cut.
+        patience: Seconds to wait for a database that can't be used.
+        run: Name of the run to show; or the run itself, which is added if the database lacks it. None shows every run,
             under ids that tell them apart; then nothing can be posted unless there is only one.
 
     Raises:
-        BadInput: If the database can't be opened, belongs to something else, is of another version, or has no such run;
-            and later from any method, if its file turns out to be damaged, or it couldn't be used for too long.
+        BadInput: If the database can't be opened, belongs to something else, is of an unknown version, or has no such
+            run; and later from any method, if the file is damaged, or the database can't be used for too long.
         ImportError: If the URL's driver isn't installed.
     """
 
@@ -86,11 +86,11 @@ class PreferenceStore(Reading):
 
     @property
     def in_memory(self) -> bool:
-        """Whether nobody but this object can reach it."""
+        """Whether the database is in memory, where only this object can reach it."""
         return in_memory(self._engine)
 
     def beside(self, name: str) -> Path | None:
-        """Name a file of the run's in the folder of the store's own; None where that is in memory or on a server."""
+        """Return the path for a file of the run beside the store's; None if the store is in memory or on a server."""
         if self.in_memory or "://" in self.place:
             return None
         return Path(self.place).with_name(name if self._scope.number in (None, 1) else f"{self._scope.number}-{name}")
@@ -101,20 +101,20 @@ class PreferenceStore(Reading):
         Harmless if done twice.
 
         Raises:
-            BadInput: If another trainer has it, whichever machine it is on.
+            BadInput: If another trainer has the run, on any machine.
         """
         self._does.trainer = self._does.trainer or TrainerLock(self._engine, run=self._scope.number or 1)
 
     def describe(self, run: StoredRun) -> None:
-        """Keep what people are shown of a run from now on: its budget, instructions, levels, and how clips are drawn.
+        """Update what people are shown of a run: its budget, instructions, levels, and how clips are drawn.
 
         Args:
-            run: Known by its name.
+            run: Identified by its name.
         """
         self._does.write(lambda connection, _: describe_run(connection, run))
 
     def of_run(self, name: str) -> PreferenceStore:
-        """Open the same database anew for one of its runs.
+        """Open another store on the same database that shows one of its runs.
 
         Raises:
             BadInput: If there is no such run.
@@ -122,14 +122,14 @@ class PreferenceStore(Reading):
         return PreferenceStore(self._url, patience=self._patience, run=name)
 
     def post(self, queries: Sequence[Query], *, people: int = 1) -> None:
-        """Put queries up for answering: all of them, or none if one is refused.
+        """Post queries to be answered: all of them, or none if one is refused.
 
         Args:
-            queries: To be answered.
-            people: How many people are to answer each, at least 1.
+            queries: Queries with new ids.
+            people: Number of people to answer each, at least 1.
 
         Raises:
-            BadInput: If a query's id is in the store already or comes twice, if it isn't of its kind, if a segment
+            BadInput: If an id is in the store already or occurs twice, if a query doesn't fit its kind, if a segment
                 can't be written, or if `people` is below 1.
         """
         if people < 1:
@@ -170,16 +170,16 @@ class PreferenceStore(Reading):
         """Record a person's answer to a query, even without a lease, or after the query was withdrawn.
 
         Args:
-            query_id: Which query.
-            answer: What was said; None withdraws what `teacher` said before, and leases the query to them again unless
-                others have it by now.
-            teacher: Who said it.
-            shown_at: When the query was shown, seconds since 1970; None where nobody looked.
-            answered_at: When the answer came, likewise; None is now.
+            query_id: Id of the query.
+            answer: The answer; None withdraws `teacher`'s earlier one, and leases the query to them again unless others
+                have taken it.
+            teacher: Name of the person or teacher.
+            shown_at: When the query was shown, seconds since 1970; None if nobody saw it.
+            answered_at: When it was answered, likewise; None is now.
 
         Raises:
             UnknownQuery: If there is no such query.
-            BadInput: If the answer isn't one to a query of that kind.
+            BadInput: If the answer doesn't fit the query's kind.
         """
         self.record_all([query_id], [answer], teacher=teacher, shown_at=shown_at, answered_at=answered_at)
 
@@ -192,9 +192,9 @@ class PreferenceStore(Reading):
         shown_at: float | None = None,
         answered_at: float | None = None,
     ) -> None:
-        """:meth:`record` for N queries at once: all of them, or none if one is refused.
+        """Record answers to N queries, as :meth:`record` does: all of them, or none if one is refused.
 
-        `teacher` said all, or there is one name for each.
+        `teacher` is one name for all of them, or a name for each.
         """
         if len(query_ids) != len(answers):
             raise BadInput(f"got {len(answers)} answers to {len(query_ids)} queries; expected one answer to each")
@@ -225,22 +225,22 @@ class PreferenceStore(Reading):
         self._does.write(do)
 
     def record_in_turn(self, query_id: str, answer: Said, *, person: str, shown_at: float | None = None) -> None:
-        """Record a person's answer if the query is theirs to answer, and they haven't answered it.
+        """Record a person's answer, unless they have given another one, or others have taken the query.
 
-        The same answer said once more is the one that is there, as where a reply was lost. To change an answer, take
-        it back: record None. So what was said under one name in two places is never replaced in silence.
+        Repeating the same answer changes nothing, as after a lost reply. To change an answer, withdraw it first by
+        recording None: so answers under one name from two places never replace each other silently.
 
         Args:
-            query_id: Which query.
-            answer: What is said.
-            person: Who says it.
-            shown_at: When the query was shown, seconds since 1970; None where nobody looked.
+            query_id: Id of the query.
+            answer: The answer.
+            person: Name of the person.
+            shown_at: When the query was shown, seconds since 1970; None if nobody saw it.
 
         Raises:
             UnknownQuery: If there is no such query.
-            Taken: If another answer of theirs stands; or if others hold the query, or have answered it, as many as it
-                wants: a lease had run out.
-            BadInput: If the answer isn't one to a query of that kind.
+            Taken: If the person's current answer is another one; or if as many others as the query needs hold it or
+                have answered it, after the person's lease ran out.
+            BadInput: If the answer doesn't fit the query's kind.
         """
         [(kind, options)] = self._shapes([query_id])
         key = self._scope.key(query_id)
@@ -257,18 +257,18 @@ class PreferenceStore(Reading):
     def add(self, preferences: Iterable[Preference]) -> int:
         """Add preferences from elsewhere, queries with their answers: all of them, or none if one is refused.
 
-        What is there already, bit for bit, is left as it is, so that adding twice changes nothing. Nobody else writes
-        meanwhile.
+        Those that are stored already, bit for bit, are left as they are, so that adding twice changes nothing. Other
+        writers wait meanwhile.
 
         Args:
-            preferences: No iterator: they may have to be gone through again. A few are in memory at a time.
+            preferences: Not an iterator, as a retry reads them again; read in batches.
 
         Returns:
-            How many answers were new.
+            Number of new answers.
 
         Raises:
-            BadInput: If a query differs from one of the same id, an answer from what the same person's is here, or
-                either isn't of its kind.
+            BadInput: If a query differs from the stored one of the same id, an answer from the same person's stored
+                one, or either doesn't fit its kind.
         """
 
         def do(connection: Connection, _: bool) -> int:
@@ -283,16 +283,15 @@ class PreferenceStore(Reading):
         """Reserve up to `n` open queries for a person, until the lease runs out.
 
         Args:
-            person: For whom.
-            n: How many, at least 1.
+            person: Name of the person.
+            n: Most queries to reserve, at least 1.
             lease: Seconds from now; ten minutes at most.
-            kinds: Of which kinds: those that can be shown to them. None is all.
+            kinds: Kinds that can be shown to the person; None is all.
 
         Returns:
-            First those that `person` holds already, whose leases begin anew, then those that have a place left: those
-            to whom they are leased and those who have answered are fewer than the query wants. Of each the oldest
-            first. A query to which as many people's answers stand as it wants, skips included, isn't open, nor is a
-            dropped one; nor is `person` given one that they have answered.
+            First the queries that `person` holds already, whose leases are renewed, then those with a place left:
+            fewer people hold or have answered them than they need. Each part has the oldest first. Left out are dropped
+            queries, queries with all the answers that they need, skips included, and those that `person` has answered.
 
         Raises:
             BadInput: If `n` is below 1.
@@ -309,12 +308,12 @@ class PreferenceStore(Reading):
         return self._does.write(do, lasting=False)
 
     def renew(self, query_id: str, *, lease: float = leases.LEASE) -> None:
-        """Let the leases on a query begin anew, whosever they are: those who hold it can't answer it just now.
+        """Renew everybody's leases on a query, as when they can't answer it yet.
 
-        What nobody holds any more is left as it is.
+        Leases that have run out are left as they are.
 
         Args:
-            query_id: Which query.
+            query_id: Id of the query.
             lease: Seconds from now; ten minutes at most.
         """
         key = self._scope.key(query_id)
@@ -324,7 +323,7 @@ class PreferenceStore(Reading):
         )
 
     def release(self, person: str) -> None:
-        """Release the queries that `person` holds and hasn't answered."""
+        """End all leases of `person`."""
 
         def do(connection: Connection, _: bool) -> None:
             leases.release(connection, person, now=self._clock.now(connection), scope=self._scope)
@@ -335,13 +334,13 @@ class PreferenceStore(Reading):
         """Withdraw open queries, such as stale ones.
 
         Those that have all their answers are left alone, and so are those held by a person who hasn't answered: drop
-        them later. Answers that are there still count, and so does one that comes all the same.
+        them later. Answers given before still count, and so does one that still arrives.
 
         Returns:
-            How many were withdrawn.
+            Number of queries withdrawn.
 
         Raises:
-            UnknownQuery: If there is no such query.
+            UnknownQuery: If an id is unknown.
         """
         query_ids = list(query_ids)
         self._shapes(query_ids)
@@ -360,7 +359,7 @@ class PreferenceStore(Reading):
 
 
 def _scope(does: Transactions, run: str | StoredRun | None, place: str) -> Scope:
-    """Find, or begin, the run that is to be shown."""
+    """Find or add the run to show."""
     if run is None:
         return Scope()
     if isinstance(run, StoredRun):

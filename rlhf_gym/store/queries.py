@@ -1,4 +1,4 @@
-"""Queries with their options, in and out of the tables: functions on a connection."""
+"""Writing and reading of queries with their options: functions on a connection."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from rlhf_gym.store.rows import query_to_row, readable, row_to_query, row_to_seg
 from rlhf_gym.store.runs import EVERY, Scope
 from rlhf_gym.store.schema import OPTIONS, QUERIES, SEGMENTS
 
-_AT_ONCE = 500  # values that one statement asks for: databases have their limits
+_AT_ONCE = 500  # values in one statement: databases limit them
 
 
 @dataclass(frozen=True, eq=False)
 class AtHand:
-    """Stored queries by key and segments by digest that are still referenced: none is decoded again."""
+    """Cache of stored queries by key and segments by digest, while referenced, so that none is decoded again."""
 
     scope: Scope = EVERY
-    """Whose queries these are."""
+    """The run, or all runs, that the queries belong to."""
     queries: WeakValueDictionary[str, Query] = field(default_factory=WeakValueDictionary)
     segments: WeakValueDictionary[str, Segment] = field(default_factory=WeakValueDictionary)
 
@@ -41,25 +41,25 @@ class Written:
 
     @property
     def key(self) -> str:
-        """Its id in the database."""
+        """The query's id in the database."""
         return str(self.row["id"])
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """Of its options, by place."""
+        """Digests of the options, by place."""
         return tuple(segment["digest"] for segment in self.segments)
 
 
 def written(query: Query, texts: dict[int, str] | None = None, *, scope: Scope = EVERY) -> Written:
-    """Make all rows of a query, before any of them is in the database.
+    """Make all rows of a query, without writing them.
 
     Args:
-        query: Which one.
+        query: The query.
         texts: As :func:`segment_to_row` takes it.
-        scope: Of which run.
+        scope: The run that it belongs to.
 
     Raises:
-        BadInput: If it isn't of its kind, or a segment can't be written.
+        BadInput: If it doesn't fit its kind, or a segment can't be written.
     """
     check_query(query)
     named = zip(query.options, query.names, strict=True)
@@ -71,13 +71,13 @@ def written(query: Query, texts: dict[int, str] | None = None, *, scope: Scope =
 def write(
     connection: Connection, queries: Sequence[Written], further: Sequence[Mapping[str, Any]], at_hand: AtHand
 ) -> None:
-    """Write queries, and those of their segments that aren't there yet.
+    """Write queries, and those of their segments that aren't stored yet.
 
     Args:
-        connection: Writes alone.
+        connection: Holds the write lock.
         queries: At least one.
-        further: For each, the columns that say nothing of the query itself.
-        at_hand: Its segments are there.
+        further: For each query, the columns that aren't part of it, such as `posted_at`.
+        at_hand: Cache; its segments are stored already.
     """
     segments = {row["digest"]: row for one in queries for row in one.segments if row["digest"] not in at_hand.segments}
     for row in in_parts(connection, select(SEGMENTS.c.digest), SEGMENTS.c.digest, list(segments)):
@@ -98,14 +98,14 @@ def write(
 
 
 def were_written(connection: Connection, queries: Sequence[Written], posted_at: float) -> bool:
-    """Tell whether these queries are there from this very moment: they were written, and the word of it was lost."""
+    """Test whether these queries are stored with this `posted_at`: committed by a try whose reply was lost."""
     ids, moments = [one.key for one in queries], select(QUERIES.c.id, QUERIES.c.posted_at)
     there = {row.id: row.posted_at for row in in_parts(connection, moments, QUERIES.c.id, ids)}
     return all(there.get(one.key) == posted_at for one in queries)
 
 
 def keep_at_hand(queries: Iterable[Written], at_hand: AtHand) -> None:
-    """Remember committed queries, but for those that their owner could still change."""
+    """Cache committed queries and segments, except those whose arrays their owner could still change."""
     for one in queries:
         fixed = list(map(_is_fixed, one.query.options))
         for segment, digest, is_fixed in zip(one.query.options, one.digests, fixed, strict=True):
@@ -116,12 +116,12 @@ def keep_at_hand(queries: Iterable[Written], at_hand: AtHand) -> None:
 
 
 def read(connection: Connection, rows: Iterable[Row[Any]], at_hand: AtHand) -> dict[str, Query]:
-    """Read the queries of rows of `queries`, by key, each segment decoded once, if at all.
+    """Read the queries of some rows, by key, decoding each segment at most once.
 
     Args:
-        connection: Any.
-        rows: With at least the columns of a query; a query may come several times.
-        at_hand: What needn't be read; what is read is added to it.
+        connection: Any connection.
+        rows: With at least the columns of `queries`; a query may occur several times.
+        at_hand: Cache, to which the queries are added.
     """
     by_id = {row.id: row for row in rows}
     found = {id_: query for id_ in by_id if (query := at_hand.queries.get(id_)) is not None}
@@ -152,7 +152,7 @@ def digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[st
 def in_parts(
     connection: Connection, statement: Select[Any], column: ColumnElement[Any], values: Sequence[str]
 ) -> Iterator[Row[Any]]:
-    """Read the rows in which a column is one of the values, some values at a time."""
+    """Read the rows in which a column is one of the values, in batches of values."""
     for start in range(0, len(values), _AT_ONCE):
         yield from connection.execute(statement.where(column.in_(values[start : start + _AT_ONCE])))
 
@@ -166,6 +166,6 @@ def _segments(connection: Connection, digests: Sequence[str], at_hand: AtHand) -
 
 
 def _is_fixed(segment: Segment) -> bool:
-    """Whether nobody can change a segment's arrays any more, as those that a trajectory cuts."""
+    """Test whether a segment's arrays can't be changed by anybody, like those cut from a trajectory."""
     flags = [getattr(segment, name).flags for name in ARRAYS]
     return all(flag.owndata and not flag.writeable for flag in flags)

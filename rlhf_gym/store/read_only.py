@@ -1,4 +1,4 @@
-"""SQLite's files where nothing can be written, as on a read-only medium."""
+"""Opening SQLite files in folders that can't be written, as on a read-only medium."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rlhf_gym.store.schema import SCHEMA_VERSION
 
 
 def only_to_read(file: str) -> dict[str, Any]:
-    """Make the options of an engine for a file: those of any file, unless it is in a folder that can't be written."""
+    """Make the engine options for a file: a read-only connection if its folder can't be written, else none."""
     if os.path.isfile(file) and not os.access(Path(file).absolute().parent, os.W_OK):
         return {"creator": partial(_connect, Path(file).absolute())}
     return {}
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    """Connect to a file as nothing but a reader.
+    """Connect to a file read-only.
 
-    With a write-ahead log SQLite needs to write beside it, unless it may take it that nobody else writes. Where a log
-    is there somebody may, and its own files beside it are, too.
+    In write-ahead mode SQLite has to write beside the file, unless it may assume that nobody else writes. If there is
+    a log, somebody may, and the log's own files must be there as well.
     """
     log = Path(f"{file}-wal")
     logged = log.exists() and log.stat().st_size > 0
@@ -38,12 +38,12 @@ def _connect(file: Path) -> sqlite3.Connection:
         if connection.execute("SELECT value FROM rlhf_gym_meta WHERE name = 'schema_version'").fetchone() == ("4",):
             for statement in _VERSION_4:
                 connection.execute(statement)
-    except sqlite3.Error:  # it is no database of ours, which is told where it is opened
+    except sqlite3.Error:  # not a store's database, which is reported where it is opened
         pass
     return connection
 
 
-# What is temporary comes before what is in the file: so version 4, which had one run, is read as today's tables.
+# Temporary tables and views hide those of the file, so version 4, which had one run, reads like today's tables.
 _VERSION_4 = (
     "PRAGMA temp_store = MEMORY",
     "CREATE TEMP VIEW queries AS SELECT *, 1 AS run FROM main.queries",

@@ -26,12 +26,12 @@ Item = TypeVar("Item")
 
 
 class Reading:
-    """What a preference store tells, all of it as of one moment.
+    """The methods that read a preference store; each read sees a single moment.
 
     Args:
         engine: From :func:`rlhf_gym.store.database.open_database`.
         does: Its transactions.
-        scope: Whose queries are shown.
+        scope: The run, or all runs, to show.
     """
 
     def __init__(self, engine: Engine, does: Transactions, scope: Scope) -> None:
@@ -47,12 +47,12 @@ class Reading:
         return place(self._engine)
 
     def runs(self) -> list[StoredRun]:
-        """List the runs shown here that have asked something, in the order of their beginnings; at least one."""
+        """List the runs shown here that have posted queries, the oldest first; at least one."""
         return self._does.read(lambda connection: find_asking(connection, self._scope))
 
     @property
     def shows_every_run(self) -> bool:
-        """Whether it was opened for none of them."""
+        """Whether the store was opened without naming a run."""
         return self._scope.number is None
 
     def counts_by_run(self) -> list[tuple[StoredRun, Counts]]:
@@ -80,7 +80,7 @@ class Reading:
         return self._does.read(do)
 
     def check_one_run(self) -> None:
-        """Refuse to take the answers to several runs for one's.
+        """Refuse to read the answers of several runs as those of one.
 
         Raises:
             BadInput: If there are several runs, and none was named when the store was opened.
@@ -121,7 +121,7 @@ class Reading:
         """Look queries up by their ids, in one read, in the order of the ids.
 
         Raises:
-            UnknownQuery: If there is none of an id.
+            UnknownQuery: If an id is unknown.
         """
         for id_ in ids:
             check_text("query", id_)
@@ -150,9 +150,9 @@ class Reading:
         return self._preferences(self._standing.order_by(ANSWERS.c.number))
 
     def each_preference(self, at_once: int = AT_ONCE) -> Iterator[Preference]:
-        """Go through :meth:`preferences` with no more than `at_once` of them in memory.
+        """Iterate over :meth:`preferences` with at most `at_once` of them in memory.
 
-        What is said meanwhile isn't among them; what is withdrawn meanwhile may be.
+        Answers given meanwhile are left out; answers withdrawn meanwhile may be included.
         """
         [end] = self._rows(select(func.max(ANSWERS.c.number)), lambda row: row[0] or 0)
         part, number = self._standing.order_by(ANSWERS.c.number).limit(at_once), 0
@@ -167,13 +167,13 @@ class Reading:
             yield from found
 
     def answers_since(self, number: int = 0, *, until: int | None = None) -> list[AnswerSince]:
-        """List the answers after the one of this number, withdrawals included, in order; 0 lists all.
+        """List the answers after answer `number`, withdrawals included, in order; 0 lists all.
 
-        It costs what is new, for it holds no segments: look those up that you don't know with :meth:`queries`.
+        Only new answers cost time, as they hold no segments: look up unknown queries with :meth:`queries`.
 
         Args:
-            number: Of the last answer that is left out.
-            until: Of the last one that is listed; None is the last there is.
+            number: Number of the last answer to leave out.
+            until: Number of the last answer to list; None is the newest.
         """
         given = self._given.where(ANSWERS.c.number > number)
         return self._rows(given if until is None else given.where(ANSWERS.c.number <= until), self._answer_since)
@@ -184,9 +184,9 @@ class Reading:
         """Find `person`'s last current answer; None if there is none. To undo it, record None for its query.
 
         Args:
-            person: Who.
-            kinds: Answers to queries of these kinds alone; None is all.
-            before: Answers from before then alone, seconds since 1970; None is all.
+            person: Name of the person.
+            kinds: Kinds of query to consider; None is all.
+            before: Latest time of an answer, exclusive, seconds since 1970; None is any.
         """
         last = self._standing.where(ANSWERS.c.who == person).order_by(ANSWERS.c.number.desc()).limit(1)
         if before is not None:
@@ -205,7 +205,7 @@ class Reading:
         return self._rows(said, self._given_answer)
 
     def number_asked(self) -> int:
-        """Count the queries, as :attr:`Counts.asked` does, and nothing else, which takes no time."""
+        """Count only the queries, which is faster than :attr:`Counts.asked`."""
         [asked] = self._rows(self._count, lambda row: int(row[0]))
         return asked
 
@@ -213,12 +213,12 @@ class Reading:
         """Count queries asked, their answers, and the answers still awaited.
 
         Args:
-            kinds: Count queries of these kinds alone; None is all.
+            kinds: Kinds of query to count; None is all.
         """
         return self._does.read(lambda connection: self._tally.counts(connection, kinds))
 
     def counts_of(self, person: str) -> OfPerson:
-        """Count the labels of one person, and the seconds that they take."""
+        """Count one person's labels, and compute their median seconds for an answer."""
         return self._does.read(lambda connection: self._tally.of(connection, person))
 
     def _tally_of(self, run: StoredRun) -> Tally:
@@ -264,7 +264,7 @@ class Reading:
         return [shapes[key] for key in keys]
 
     def _known(self, keys: Sequence[str]) -> set[str]:
-        """Look up which of some keys are there, whichever run's."""
+        """Look up which of some keys are stored, in any run."""
         return self._does.read(lambda connection: {row.id for row in in_parts(connection, _IDS, QUERIES.c.id, keys)})
 
 
@@ -272,7 +272,7 @@ def _never_posted(query_id: str) -> UnknownQuery:
     return UnknownQuery(f"query {query_id!r} is not in the store; use the id of one that was posted")
 
 
-# Made once: to put one together takes longer than to execute it.
+# Built once: building a statement takes longer than executing it.
 _GIVEN, _QUERIES, _IDS, _COUNT = given(), select(QUERIES), select(QUERIES.c.id), select(func.count(QUERIES.c.number))
 _PREFERENCES = (
     select(

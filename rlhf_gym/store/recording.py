@@ -1,4 +1,4 @@
-"""Answers on their way into the store: functions on a connection that writes alone."""
+"""Checks of answers before they are written: functions on a connection that holds the write lock."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def answers_missing(connection: Connection, rows: Rows) -> Rows:
-    """Leave out answers that are there, from when they were written and the word of it was lost.
+    """Leave out answers that are stored already, by a try whose reply was lost.
 
-    An answer is known again by its query, its person and its moment.
+    An answer is stored already if the same person's last row for the query equals it in every column.
     """
     ids = list({row["query_id"] for row in rows})
     there = {(r.query_id, r.who): r for r in in_parts(connection, _IN_ORDER, ANSWERS.c.query_id, ids)}
@@ -31,10 +31,10 @@ def answers_missing(connection: Connection, rows: Rows) -> Rows:
 
 
 def check_turn(connection: Connection, row: Mapping[str, Any], *, holders: Callable[[], Set[str]]) -> bool:
-    """Tell whether an answer is to be written; False if it stands already.
+    """Return whether an answer has to be written; False if the person's current answer is the same.
 
     Raises:
-        Taken: If it is not theirs to give.
+        Taken: If the person may not give it, as :meth:`PreferenceStore.record_in_turn` says.
     """
     id_, person = row["query_id"], row["who"]
     said = {r.who: r.answer for r in connection.execute(_IN_ORDER.where(ANSWERS.c.query_id == id_, stands()))}

@@ -26,7 +26,7 @@ def query_to_row(query: Query) -> dict[str, Any]:
     """Make a row of a query without its options; NaN, which SQLite can't hold, becomes None.
 
     Raises:
-        BadInput: If text holds what a database can't, or a number is beyond 64 bits.
+        BadInput: If text can't be stored in every database, or a number is beyond 64 bits.
     """
     for name, kind in QUERY_FIELDS.items():
         value = getattr(query, name)
@@ -39,10 +39,10 @@ def query_to_row(query: Query) -> dict[str, Any]:
 
 @contextmanager
 def readable(what: str) -> Iterator[None]:
-    """Say which row can't be read, whatever is wrong with it.
+    """Turn any error while reading a row into one that names the row.
 
     Raises:
-        Damaged: If it can't.
+        Damaged: If the row can't be read.
     """
     try:
         yield
@@ -56,7 +56,7 @@ def answer_row(
     """Make a row of an answer.
 
     Raises:
-        BadInput: If a name holds what a database can't, or a time is no number.
+        BadInput: If a name can't be stored in every database, or a time isn't finite.
     """
     check_text("teacher", who)
     for name, when in (("shown_at", shown_at), ("answered_at", answered_at)):
@@ -67,17 +67,17 @@ def answer_row(
 
 
 def check_text(name: str, text: str) -> None:
-    """Refuse text that not every database holds.
+    """Refuse text that some databases can't store.
 
     Raises:
-        BadInput: If it holds NUL, or half a character.
+        BadInput: If it contains NUL or a lone surrogate.
     """
     if "\0" in text or text.encode(errors="replace").decode() != text:
         raise BadInput(f"{name} is {ascii(text)}; expected whole characters other than NUL")
 
 
 def check_number(name: str, number: int) -> None:
-    """Refuse a whole number that not every database holds.
+    """Refuse a whole number that some databases can't store.
 
     Raises:
         BadInput: If it is beyond 64 bits.
@@ -106,25 +106,25 @@ def row_to_preference(row: Row[Any], query: Query) -> Preference:
 
 
 def row_to_given_answer(row: Row[Any]) -> GivenAnswer:
-    """Make a given answer from its row, with its query's `kind` and number of `options`."""
+    """Make a given answer from its row, which includes its query's `kind` and number of `options`."""
     with readable(f"answer {row.number}"):
         return GivenAnswer(row.query_id, row.who, _answer(row), _second(row.shown_at), float(row.answered_at))
 
 
 def row_to_answer_since(row: Row[Any]) -> AnswerSince:
-    """Make a numbered answer from its row, likewise."""
+    """Make a numbered answer from such a row."""
     with readable(f"answer {row.number}"):
         shown_at, answered_at = _second(row.shown_at), float(row.answered_at)
         return AnswerSince(row.number, row.query_id, row.who, _answer(row), shown_at, answered_at)
 
 
 def segment_to_row(segment: Segment, name: str = "segment", texts: dict[int, str] | None = None) -> dict[str, Any]:
-    """Make a row of a segment, named by its `digest`: segments that are equal bit for bit are one row.
+    """Make a row of a segment, keyed by its `digest`: segments that are equal bit for bit share one row.
 
     Args:
-        segment: Which one.
+        segment: The segment.
         name: What to call it in an error message.
-        texts: Origins as text, by identity, as long as their objects live; segments of one episode share theirs.
+        texts: Cache of origins as text by `id()`, valid while they live; segments of one episode share an origin.
 
     Raises:
         BadInput: If an array's dtype or the origin can't be written.

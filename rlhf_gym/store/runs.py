@@ -1,4 +1,4 @@
-"""Several runs in one database, each under a name and a number of its own, which its queries bear."""
+"""Several runs in one database, each with a name, and a number that its queries refer to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.store.schema import ANSWERS, QUERIES, RUNS
 
 FIRST = "first"
-"""Name of the run that was given none, as in a run directory's own database."""
+"""Name of a run without one, as in a run directory's own database."""
 _NAME = re.compile(r"[A-Za-z0-9_.,=+@/-]{1,100}")
 Statement = TypeVar("Statement", bound=Select[Any])
 
@@ -28,13 +28,13 @@ class StoredRun:
     """A run in a database, and what people who answer its queries are shown.
 
     Args:
-        name: Of letters, digits and any of `. , = + @ / - _`, 100 at most.
-        env_id: Its environment; "" where that isn't known.
-        labels: Its budget; None where that isn't known.
+        name: At most 100 letters, digits and any of `. , = + @ / - _`.
+        env_id: Its environment; "" if unknown.
+        labels: Its budget; None if unknown.
         instructions: What to look for, in the researcher's words.
-        levels: What the levels of a rating are called, the worst first; empty is by number.
-        draw: How clips are drawn, as the setting `feedback.draw` says it.
-        number: In the database, from 1.
+        levels: Names of a rating's levels, the worst first; empty shows numbers.
+        draw: How clips are drawn, as in the setting `feedback.draw`.
+        number: Its number in the database, from 1.
     """
 
     name: str
@@ -51,18 +51,18 @@ class StoredRun:
 class Scope:
     """Whose queries a store shows: one run's, by their own ids, or every run's.
 
-    Two runs may have drawn the same id. So in the database an id is a key: that of a run after the first one has the
-    run's number before it, and where every run is shown, keys are the ids.
+    Two runs may have drawn the same id, so the database stores keys: an id, prefixed with the run's number for each run
+    but the first. Where every run is shown, the keys are the ids.
 
     Args:
-        number: Of the run; None is every one.
+        number: Number of the run; None is every run.
     """
 
     number: int | None = None
 
     @property
     def prefix(self) -> str:
-        """What stands before an id in its key."""
+        """Prefix of an id in its key."""
         return f"{self.number}:" if self.number and self.number > 1 else ""
 
     def key(self, id_: str) -> str:
@@ -74,15 +74,15 @@ class Scope:
         return key.removeprefix(self.prefix)
 
     def only(self, statement: Statement) -> Statement:
-        """Restrict a statement about queries."""
+        """Restrict a statement about queries to the scope."""
         return statement if self.number is None else statement.where(QUERIES.c.run == self.number)
 
     def only_in_order(self, statement: Statement) -> Statement:
-        """Restrict a statement about queries and answers that goes through a range of answers by their numbers.
+        """Restrict a statement about queries and answers that reads a range of answers by their numbers.
 
-        With the run's number as it is, SQLite would go through all queries of the run to find a few new answers.
+        With the bare column, SQLite would go through all queries of the run to find a few new answers.
         """
-        asked_by = func.coalesce(QUERIES.c.run, 0)  # which no index has
+        asked_by = func.coalesce(QUERIES.c.run, 0)  # no index covers this
         return statement if self.number is None else statement.where(asked_by == self.number)
 
     def only_answers(self, statement: Statement, *, in_order: bool = False) -> Statement:
@@ -97,12 +97,12 @@ EVERY = Scope()
 
 
 def find_runs(connection: Connection) -> list[StoredRun]:
-    """List every run in the order of their beginnings; where none has a name, the one that may be there."""
+    """List every run, the oldest first; if none is stored, the one run without a name."""
     return [_stored(row) for row in connection.execute(select(RUNS).order_by(RUNS.c.number))] or [StoredRun(FIRST)]
 
 
 def find_asking(connection: Connection, scope: Scope) -> list[StoredRun]:
-    """List the runs of a scope that have asked something; the first one where none has."""
+    """List the runs of a scope that have posted queries; the first one if none has."""
     runs = [run for run in find_runs(connection) if scope.number in (None, run.number)]
     asked = set(connection.scalars(select(RUNS.c.number).where(exists().where(QUERIES.c.run == RUNS.c.number))))
     return [run for run in runs if run.number in asked] or runs[:1]
@@ -122,15 +122,15 @@ def find_run(connection: Connection, name: str, place: str) -> StoredRun:
 
 
 def begin_run(connection: Connection, run: StoredRun) -> StoredRun:
-    """Give a run its number, or find it again.
+    """Add a run under the next number, or find the stored run of its name.
 
     Args:
-        connection: Writes alone.
-        run: Without its number.
+        connection: Holds the write lock.
+        run: The run; its number is ignored.
     """
     rows = [_stored(row) for row in connection.execute(select(RUNS))]
     if not rows and connection.execute(select(QUERIES.c.number).limit(1)).first():
-        rows = [StoredRun(FIRST)]  # what is there was asked before runs had names
+        rows = [StoredRun(FIRST)]  # the stored queries were posted before runs had names
         connection.execute(insert(RUNS), [_row(rows[0])])
     for one in rows:
         if one.name == run.name:
@@ -141,7 +141,7 @@ def begin_run(connection: Connection, run: StoredRun) -> StoredRun:
 
 
 def describe_run(connection: Connection, run: StoredRun) -> None:
-    """Keep what is shown of a run from now on."""
+    """Update what people are shown of a run."""
     told = _row(run)
     del told["number"]
     connection.execute(update(RUNS).where(RUNS.c.name == run.name).values(told))
@@ -161,14 +161,14 @@ def check_one_to_write(connection: Connection, scope: Scope) -> None:
     """Refuse to post for every run at once.
 
     Raises:
-        BadInput: If there are several, and none is named.
+        BadInput: If there are several runs, and the scope names none.
     """
     if scope.number is None and len(runs := find_runs(connection)) > 1:
         raise BadInput(f"this preference store has {len(runs)} runs and none was named; name one: {listed(runs)}")
 
 
 def listed(runs: Iterable[StoredRun]) -> str:
-    """Name runs in one line, the first few of many."""
+    """List the names of runs in one line, ten of them at most."""
     names = [run.name for run in runs]
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     return ", ".join(names[:10]) + more

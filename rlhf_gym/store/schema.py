@@ -1,4 +1,4 @@
-"""The tables of the preference store. Rows are added and never changed, but for what a run shows to people."""
+"""The tables of the preference store. Rows are added and never changed, except what people are shown of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
 SCHEMA_VERSION = 5
 TABLES = MetaData()
 
-_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER keys alone
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite increments only INTEGER keys by itself
 
 META = Table(
     "rlhf_gym_meta",
@@ -31,7 +31,7 @@ META = Table(
 RUNS = Table(
     "runs",
     TABLES,
-    Column("number", Integer, primary_key=True),  # from 1; without a row, whatever is there is of run 1
+    Column("number", Integer, primary_key=True),  # from 1; without any row, all queries are run 1's
     Column("name", Text, nullable=False, unique=True),
     Column("env_id", Text, nullable=False),
     Column("labels", BigInteger),  # the budget; NULL is unknown
@@ -43,7 +43,7 @@ RUNS = Table(
 SEGMENTS = Table(
     "segments",
     TABLES,
-    Column("digest", Text, primary_key=True),  # of all it holds: a segment is stored once, whatever it appears in
+    Column("digest", Text, primary_key=True),  # of the other columns, so that equal segments are stored once
     Column("length", Integer, nullable=False),
     Column("terminated", Boolean, nullable=False),
     Column("arrays", LargeBinary, nullable=False),
@@ -54,15 +54,15 @@ QUERIES = Table(
     "queries",
     TABLES,
     Column("number", _NUMBER, primary_key=True),  # the order of posting
-    Column("id", Text, nullable=False, unique=True),  # of a run after the first one, with its number before it: 2:ID
+    Column("id", Text, nullable=False, unique=True),  # prefixed with the run's number after the first run: 2:ID
     Column("kind", Text, nullable=False, server_default="comparison"),
     Column("why", Text, nullable=False),
     Column("value", Double),  # NULL is NaN, which SQLite can't hold
     Column("policy_step", BigInteger, nullable=False),
     Column("reward_version", BigInteger, nullable=False),
-    Column("repeats", Text),  # id of the query asked again; no foreign key, for a set may be imported without it
+    Column("repeats", Text),  # id of the query asked again; no foreign key: an import may lack that query
     Column("posted_at", Double, nullable=False),
-    Column("people", Integer, nullable=False, server_default="1"),  # how many people's answers it wants
+    Column("people", Integer, nullable=False, server_default="1"),  # number of people whose answers it needs
     Column("run", Integer, nullable=False, server_default="1"),
     Index("queries_by_run", "run"),
 )
@@ -82,7 +82,7 @@ ANSWERS = Table(
     Column("number", _NUMBER, primary_key=True),  # the order of answering
     Column("query_id", Text, ForeignKey("queries.id"), nullable=False),
     Column("who", Text, nullable=False),
-    Column("answer", Text),  # as its query's kind writes it; NULL withdraws what the same person said before
+    Column("answer", Text),  # as its query's kind writes it; NULL withdraws the same person's earlier answer
     Column("shown_at", Double),
     Column("answered_at", Double, nullable=False),
     Index("answers_by_query_and_person", "query_id", "who", "number"),
@@ -91,10 +91,10 @@ ANSWERS = Table(
 LEASES = Table(
     "leases",
     TABLES,
-    Column("number", _NUMBER, primary_key=True),  # of several of one person on one query, the last counts
+    Column("number", _NUMBER, primary_key=True),  # a person's last lease on a query counts
     Column("query_id", Text, ForeignKey("queries.id"), nullable=False),
     Column("who", Text, nullable=False),
-    Column("until", Double, nullable=False),  # seconds since 1970; a lease that ends early gets a row that says so
+    Column("until", Double, nullable=False),  # seconds since 1970; ending a lease early adds a row
     Index("leases_by_query", "query_id", "number"),
     Index("leases_by_person", "who", "until"),
 )

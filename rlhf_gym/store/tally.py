@@ -1,4 +1,4 @@
-"""Counts of queries and answers, kept up as they come: each look costs what is new, however many there are."""
+"""Counts of queries and answers, updated incrementally: each call reads only what is new."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _OPEN = select(QUERIES.c.number, QUERIES.c.id).where(is_open()).order_by(QUERIES
 _BY = select(ANSWERS).where(stands())
 _ANSWERED = select(ANSWERS.c.query_id)
 Said = dict[str, Row[Any]]
-"""Standing answers to one query, by person."""
+"""Current answers to one query, by person."""
 
 
 class OfPerson(NamedTuple):
-    """What stands of one person's answers."""
+    """Figures of one person's current answers."""
 
     labels: int
-    """How many, but for skips."""
+    """Number of answers, without skips."""
     median_seconds: float | None
-    """From seeing a query to answering it; None before the first that was looked at."""
+    """Median time from seeing a query to answering it; None if no answer has a `shown_at`."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class _Person:
     seconds: array[float] = field(default_factory=lambda: array("d"))  # ascending
 
     def count(self, row: Row[Any], times: int) -> None:
-        """Add an answer, or with -1 take it away."""
+        """Add an answer, or remove it if `times` is -1."""
         self.labels += times * (row.answer != Answer.SKIP.value)
         if row.shown_at is None:
             return
@@ -65,23 +65,23 @@ class _Person:
 class Tally:
     """Counts of a store's queries and answers. Safe to use from many threads.
 
-    What it keeps grows with the open queries, and by a number for each answer of a person who was asked about.
+    Its memory grows with the open queries, and by a number for each answer of a person whose figures were asked for.
 
     Args:
-        scope: Whose queries are counted.
+        scope: The run, or all runs, to count.
     """
 
     def __init__(self, scope: Scope = EVERY) -> None:
         self._asked, self._all_open, self._by_kind = map(scope.only, (_ASKED, _OPEN, tally_by_kind()))
         self._by, self._answered = scope.only_answers(_BY), scope.only_answers(_ANSWERED, in_order=True)
-        self._lock = threading.Lock()  # taken by who has a connection already: in memory there is one
-        self._read: tuple[int, ...] | None = None  # answers, queries and dropped ones, as _ENDS says it
+        self._lock = threading.Lock()  # taken only with a connection in hand: in memory there is one
+        self._read: tuple[int, ...] | None = None  # last answer, last query and number dropped, as in _ENDS
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._open: list[tuple[int, str]] = []  # numbers and ids, ascending
         self._people: dict[str, _Person] = {}
 
     def counts(self, connection: Connection, kinds: Collection[str] | None = None) -> Counts:
-        """Count, as of the connection's moment or later."""
+        """Count queries and answers, as of the connection's moment or later."""
         with self._lock:
             self._keep_up(connection)
             told = [of for kind, of in self._counts.items() if kinds is None or kind in kinds]
@@ -103,7 +103,7 @@ class Tally:
                 for row in connection.execute(self._by.where(ANSWERS.c.who == person)):
                     with readable(f"answer {row.number}"):
                         one.count(row, 1)
-                if now == self._read:  # else another thread's moment was later
+                if now == self._read:  # otherwise another thread has read a later moment
                     self._people[person] = one
             return OfPerson(one.labels, median(one.seconds) if one.seconds else None)
 
@@ -116,7 +116,7 @@ class Tally:
                 self._begin(connection)
             else:
                 self._add(connection, was, now)
-        except BaseException as error:  # half of it may have been counted
+        except BaseException as error:  # the counts may be incomplete
             self._read = None
             if isinstance(error, UNREADABLE):
                 raise Damaged(f"queries and answers can't be counted ({error})") from error
@@ -147,7 +147,7 @@ class Tally:
         for id_ in changed:
             row, was_open = rows[id_], self._is_open(rows[id_])
             counts = self._counts[row.kind]
-            if id_ not in asked:  # what is complete counts the same, dropped or not
+            if id_ not in asked:  # a complete query counts the same, dropped or not
                 counts.subtract(_counted(row, before[id_], dropped=not was_open))
             told = _counted(row, after[id_], dropped=id_ in gone)
             counts.update(told)
@@ -165,7 +165,7 @@ class Tally:
         return at < len(self._open) and self._open[at] == (row.number, row.id)
 
     def _turn(self, row: Row[Any]) -> None:
-        """Open what wasn't open, and close what was."""
+        """Add a query to the open ones, or remove it if it is among them."""
         one = (row.number, row.id)
         if self._is_open(row):
             del self._open[bisect_left(self._open, one)]
@@ -191,7 +191,7 @@ def _counted(query: Row[Any], said: Said, *, dropped: bool) -> dict[str, int]:
 
 
 def _standing(connection: Connection, ids: Sequence[str], number: int) -> tuple[dict[str, Said], dict[str, Said]]:
-    """Look up the answers to some queries that stood after the one of this number, and those that stand now."""
+    """Look up the answers to some queries that were current after answer `number`, and those current now."""
     before: dict[str, Said] = defaultdict(dict)
     after: dict[str, Said] = defaultdict(dict)
     # By its bare number SQLite would read every answer.

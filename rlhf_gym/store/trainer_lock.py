@@ -1,4 +1,4 @@
-"""One trainer to a run in a store: a lock that goes with who holds it, however they end."""
+"""A lock that lets one trainer at a time use a run of a store; it is released however its holder ends."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _END = text("SELECT pg_terminate_backend(:pid)")
 class TrainerLock:
     """Keeps other trainers off a run in a store until it is closed, or this process ends in any way.
 
-    A server keeps it for as long as the connection lives; where that was lost, it is taken anew before the next write.
-    For a file, the file `NAME-trainer` beside it is locked, or `NAME-trainer-2` for the second run.
+    On a server the lock lasts as long as its connection; if that is lost, it is acquired again before the next write.
+    For an SQLite file, `NAME-trainer` beside it is locked, or `NAME-trainer-2` for the second run.
 
     Args:
-        engine: The store's.
+        engine: The store's engine.
         run: Number of the run.
 
     Raises:
-        BadInput: If another trainer holds it.
+        BadInput: If another trainer holds the lock.
     """
 
     def __init__(self, engine: Engine, *, run: int = 1) -> None:
@@ -57,7 +57,7 @@ class TrainerLock:
             self._take_beside(Path(f"{place(engine)}-trainer{'' if run == 1 else f'-{run}'}"))
 
     def check(self) -> None:
-        """See that it is still held, and take it anew if the server has lost it.
+        """Check that the lock is still held, and acquire it again if its connection was lost.
 
         Raises:
             BadInput: If another trainer has it now.
@@ -75,21 +75,21 @@ class TrainerLock:
         self._take_on_server()
 
     def close(self) -> None:
-        """Let the next trainer in; harmless if done twice."""
+        """Release the lock; harmless if done twice."""
         self._close()
 
     def _take_on_server(self) -> None:
         connection: Connection | None = None
         try:
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            connection.detach()  # the pool neither counts it nor hands it on, and closing it is the end of it
+            connection.detach()  # the pool neither counts nor reuses it, so closing it ends it
             while not connection.scalar(_TAKE, self._keys):
                 holder = connection.execute(_HOLDER, self._keys).first()
                 if holder is None:
-                    continue  # it has just been let go
+                    continue  # the lock was just released
                 if holder.pid != self._pid:
                     raise _held(self._engine, f"process {holder.pid} of the server, from {holder.host}")
-                connection.execute(_END, {"pid": holder.pid})  # our own, which the server doesn't know to be lost
+                connection.execute(_END, {"pid": holder.pid})  # our own lost one, which the server believes alive
             self._pid = int(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
         except BaseException:
             if connection is not None:
@@ -111,14 +111,14 @@ class TrainerLock:
                 pass
             if path.exists() and path.stat().st_ino == os.fstat(handle).st_ino:
                 break
-            os.close(handle)  # who held it has removed the file meanwhile
+            os.close(handle)  # the previous holder removed the file meanwhile
         os.ftruncate(handle, 0)
         os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         self._close = weakref.finalize(self, _removed, path, handle)
 
 
 def _nothing() -> None:
-    """Close what isn't open."""
+    """Do nothing, as no lock is held."""
 
 
 def _held(engine: Engine, holder: str) -> BadInput:
@@ -130,7 +130,7 @@ def _held(engine: Engine, holder: str) -> BadInput:
 def _closed(connection: Connection) -> None:
     try:
         connection.close()
-    except DBAPIError:  # it was lost
+    except DBAPIError:  # the connection was lost
         connection.invalidate()
 
 

@@ -1,4 +1,4 @@
-"""Transactions on the preference store's database, made again while it can't be used."""
+"""Transactions on the preference store's database, retried while it can't be used."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rlhf_gym.store.trainer_lock import TrainerLock
 
 Found = TypeVar("Found")
 Write = Callable[[Connection, bool], Found]
-"""(A connection that writes alone, whether this was tried before) -> what was found; without its commit it is nothing.
+"""(A connection that holds the write lock, whether this is a retry) -> a result, which is void until committed.
 
-Of one that was tried before it isn't known whether it was committed: it has to see what is there.
+A retry has to look at what is stored, as the earlier try may have been committed.
 """
 
 
@@ -26,8 +26,8 @@ class Transactions:
 
     Args:
         engine: From :func:`rlhf_gym.store.database.open_database`.
-        lasting: Whether writes that last wait until they are safe from a power cut.
-        patience: Seconds for which a database that can't be used is waited for.
+        lasting: Whether lasting writes wait until they are safe from a power cut.
+        patience: Seconds to wait for a database that can't be used.
     """
 
     def __init__(self, engine: Engine, *, lasting: bool, patience: float) -> None:
@@ -36,16 +36,16 @@ class Transactions:
         self._reads = Patience(place(engine), patience, what="read")
         self._writes = Patience(place(engine), patience, what="written to")
         self.trainer: TrainerLock | None = None
-        """What keeps other trainers out; what it doesn't hold any more isn't written."""
+        """Lock that keeps other trainers out; nothing is written after another trainer has taken it."""
 
     def close(self) -> None:
-        """Let the next trainer in, and close the database; harmless if done twice."""
+        """Release the trainer's lock and close the database; harmless if done twice."""
         if self.trainer:
             self.trainer.close()
         self._engine.dispose()
 
     def read(self, work: Callable[[Connection], Found]) -> Found:
-        """Read, all of it as of one moment."""
+        """Run `work` in a transaction that reads, as of one moment."""
 
         def read(_: bool) -> Found:
             with damage_explained(self._engine), at_one_moment(self._engine) as connection:
@@ -54,11 +54,11 @@ class Transactions:
         return self._reads.until_done(read, self._passes)
 
     def write(self, work: Write[Found], *, lasting: bool = True) -> Found:
-        """Write, and commit.
+        """Run `work` in a transaction that writes, and commit.
 
         Args:
-            work: Called anew for each try.
-            lasting: Whether it is to be safe from a power cut.
+            work: Called again for each try.
+            lasting: Whether to make the commit safe from a power cut.
         """
         lasting = lasting and self._lasting
 

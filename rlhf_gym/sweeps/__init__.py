@@ -1,1 +1,1 @@
-"""Many runs, one table: settings times seeds, done on this machine or on a cluster, each row kept as it comes."""
+"""Sweeps of runs over settings and seeds, on this machine or a cluster, collected in one table row by row."""

@@ -1,4 +1,4 @@
-"""The columns of a run's row that are known before it, and those that say what made it."""
+"""The columns of a run's row: its settings, its summary and its provenance."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rlhf_gym.runs.provenance import provenance
 def setting_columns(config: RLHFConfig) -> dict[str, Any]:
     """List every setting of a run by its dotted name.
 
-    What is neither number nor text becomes JSON. Where the run was kept has no part in the result: `run_dir` and its
-    name in the store are left out, and so is the store's password.
+    Groups and lists become JSON. Where the run was kept doesn't affect its result: `run_dir` and the run's name in the
+    store are left out, and so are passwords in URLs.
     """
     columns: dict[str, Any] = {"seed": config.seed}
     for name, value in asdict(config).items():
@@ -40,9 +40,9 @@ def made_columns(
     """Make the last columns of a run's row: versions, commit, machine, command, date.
 
     Args:
-        command: What does this run alone.
-        versions: By package, where the run had others than this process.
-        python: Its version, likewise.
+        command: Command that does only this run.
+        versions: Versions by package, if the run had others than this process.
+        python: Version of Python, likewise.
     """
     made: dict[str, Any] = provenance(command)
     found = made["versions"] if versions is None else versions

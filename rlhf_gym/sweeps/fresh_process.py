@@ -13,27 +13,27 @@ from types import FrameType
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # the jobs share the cores, not each one all of them
 TRIES = 3
 STOPPED = {-getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
-"""Statuses of a process that somebody wanted to end."""
+"""Statuses of a process that was told to stop."""
 _running: set[subprocess.Popen[str]] = set()
 
 
 class ProcessDied(RuntimeError):
-    """The process was killed, such as for memory, or told to stop, and said nothing."""
+    """The process was killed, such as for lack of memory, or told to stop."""
 
 
 def fresh_process(command: Sequence[str], told: str | None = None, *, folder: Path | None = None) -> str:
-    """Run a command in its own process, and return its output; one that is killed is tried again, twice.
+    """Run a command in its own process, and return its output; if it is killed, it is tried twice more.
 
-    One that is told to stop, as by Ctrl-C, isn't tried again; who stops waiting for it calls :func:`end_all`.
+    If it is told to stop, as by Ctrl-C, it isn't tried again. To stop waiting for it, call :func:`end_all`.
 
     Args:
         command: Program and arguments.
-        told: What it reads from its standard input.
-        folder: Where it runs; None is here.
+        told: Text for its standard input.
+        folder: Its working folder; None is this process's.
 
     Raises:
         ProcessDied: If it is killed each time, or told to stop.
-        RuntimeError: If it fails; the message is what it said.
+        RuntimeError: If it fails; the message is its output.
     """
     for _ in range(TRIES):
         status, said, errors = _run(command, told, folder)
@@ -47,9 +47,9 @@ def fresh_process(command: Sequence[str], told: str | None = None, *, folder: Pa
 
 
 def stop_in_order() -> None:
-    """Let the first signal to stop this process, which was begun in such a way, unwind it as Ctrl-C does.
+    """Make the first SIGINT or SIGTERM raise KeyboardInterrupt in this process, and ignore later ones.
 
-    It then closes its files and removes its folders; further signals, as from a terminal and from who waits, pass.
+    It then closes its files and removes its folders, even if the terminal and the waiting process both send a signal.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -63,14 +63,14 @@ def stop_in_order() -> None:
 
 
 def end_all() -> None:
-    """Tell all processes that threads of this one wait for to stop."""
+    """Terminate all processes that threads of this one are waiting for."""
     for process in list(_running):
         with suppress(OSError):
             process.terminate()
 
 
 def _run(command: Sequence[str], told: str | None, folder: Path | None) -> tuple[int, str, str]:
-    """Run a command once; gives its exit status, and what it said on stdout and stderr."""
+    """Run a command once, and return its exit status, stdout and stderr."""
     pipe = subprocess.PIPE
     given = subprocess.DEVNULL if told is None else pipe
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What a sweep runs: settings times seeds, from a YAML file."""
+"""The runs of a sweep, each setting with each seed, from a YAML file."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class SweepRun(OfSetting):
     """One run of a sweep.
 
     Args:
-        setting: Its name in the file.
-        seed: Of the run.
+        setting: Name of its setting in the file.
+        seed: Seed of the run.
         config: All settings, as JSON.
-        command: What does this run alone.
-        run_dir: Where its run directory is kept; None keeps none.
+        command: Command that does only this run.
+        run_dir: Path of its run directory; None keeps none.
     """
 
     setting: str
@@ -38,7 +38,7 @@ class SweepRun(OfSetting):
 
     @property
     def known(self) -> dict[str, Any]:
-        """The columns of its row that are known before it."""
+        """The columns of its row that are known before it runs."""
         return {"setting": self.setting} | setting_columns(RLHFConfig.over_preset(json.loads(self.config)))
 
 
@@ -47,7 +47,7 @@ def read_plan(file: Path, *, out: Path, keep_runs: bool = True) -> list[SweepRun
 
     ::
 
-        shared: {env_id: Pendulum-v1, labels: 50}     # laid under each setting; may be left out
+        shared: {env_id: Pendulum-v1, labels: 50}     # defaults of each setting; optional
         settings:
           comparisons: {}
           rankings: {kind: {ranking: 1.0}}
@@ -56,7 +56,7 @@ def read_plan(file: Path, *, out: Path, keep_runs: bool = True) -> list[SweepRun
     Args:
         file: YAML.
         out: The sweep's folder.
-        keep_runs: Whether run directories stay, in a folder `runs` of it.
+        keep_runs: Whether to keep run directories, in the folder `runs` of `out`.
 
     Returns:
         Every run: all settings of the first seed, then of the next.
@@ -90,7 +90,7 @@ def _seeds(file: Path, seeds: Any) -> list[int]:
 
 
 def _config(file: Path, name: Any, shared: Mapping[str, Any], own: Any, seed: int) -> str:
-    """Check the settings of one run, and write them down whole."""
+    """Check the settings of one run, and return all of them as JSON."""
     if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
         raise BadInput(f"sweep {file} has a setting named {name!r}; use letters, digits, - and _")
     if not isinstance(own or {}, Mapping):

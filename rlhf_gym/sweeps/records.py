@@ -1,4 +1,4 @@
-"""CSV files that only grow: rows are appended, never changed, and always under the header they began with."""
+"""CSV files that only grow: rows and columns are added, and existing values are never changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     try:
-        with path.open(newline="", encoding="utf-8") as file:  # or a value with "\r\n" would be another one
+        with path.open(newline="", encoding="utf-8") as file:  # newline="" keeps "\r\n" in a value
             text = file.read()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is damaged ({error}); restore it from a copy, or move it away") from error
@@ -47,7 +47,7 @@ def read_header(path: Path) -> list[str] | None:
 
 
 def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append rows in one write; the first ones bring the header.
+    """Append rows in one write, after a header if the file is new.
 
     Raises:
         ValueError: If the file has another header; it is left as it is.
@@ -66,12 +66,12 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def widen(path: Path, header: Sequence[str], fill: Callable[[Mapping[str, str]], Mapping[str, Any]]) -> None:
-    """Add new columns to old rows; their values stay as they are.
+    """Add new columns to the rows of a file; existing values stay as they are.
 
     Args:
         path: The file; replaced as a whole, or not at all.
         header: All columns, in order.
-        fill: Values of a row's new columns; those it doesn't name are empty.
+        fill: Returns values of a row's new columns; those it doesn't name are empty.
 
     Raises:
         ValueError: If the file has a column that the header lacks.

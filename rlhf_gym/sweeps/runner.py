@@ -1,4 +1,4 @@
-"""The runner of every table of runs: do the jobs that have no row yet, some at a time, and keep each as it ends."""
+"""Runner of any table of runs: does the jobs that have no row yet, some at a time, and keeps each as it ends."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Job(Protocol):
 
     @property
     def command(self) -> str:
-        """What does this run alone."""
+        """Command that does only this run."""
 
     @property
     def key(self) -> Mapping[str, str]:
-        """The columns by which its row is found."""
+        """The columns that identify its row."""
 
 
 class OfSetting:
-    """What a run of a setting with a seed is called; for a dataclass that has both."""
+    """Title and key of a run, for a dataclass with a setting and a seed."""
 
     setting: str
     seed: int
@@ -44,7 +44,7 @@ class OfSetting:
 
     @property
     def key(self) -> dict[str, str]:
-        """The columns by which its row is found."""
+        """The columns that identify its row."""
         return {"setting": self.setting, "seed": str(self.seed)}
 
 
@@ -87,8 +87,8 @@ def run_missing(
 
     Args:
         todo: The jobs.
-        execute: Does one, in any thread, or on any machine.
-        keep: Writes what one made and gives a line about it; called here, one at a time.
+        execute: Does one job, in any thread, or on any machine.
+        keep: Writes a job's result and returns a line about it; called in this thread, one at a time.
         jobs: Jobs at the same time.
         executor: Where they are done.
 
@@ -112,8 +112,8 @@ def keep_rows(
     """Append a run to both tables. Its row comes last: a run that has its row has its curves too.
 
     Args:
-        folder: Where they are.
-        key: The columns by which its rows are found.
+        folder: Folder of both tables.
+        key: The columns that identify its rows.
         run: Its row.
         curves: A row per round.
     """

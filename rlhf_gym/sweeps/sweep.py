@@ -35,16 +35,16 @@ def sweep(
     keep_runs: bool = True,
     execute: Callable[[SweepRun], dict[str, Any]] = in_fresh_process,
 ) -> dict[SweepRun, str]:
-    """Do the runs of a sweep that have no row yet; given again, it goes on where it stopped.
+    """Do the runs of a sweep that have no row yet; called again, it goes on where it stopped.
 
     Args:
         file: YAML, as :func:`rlhf_gym.sweeps.plan.read_plan` reads it.
         out: The sweep's folder: `runs.csv` has a row per run, `curves.csv` one per round, `runs/` the run directories.
         only: Settings to run, by name or pattern (`*_50`); none means all.
         seeds: Seeds to run; none means all.
-        jobs: Runs at the same time; on a cluster that was there before, its cores say how many.
+        jobs: Runs at the same time; on an existing cluster, its cores decide.
         on: Where: `processes` of this machine, or `ray[://ADDRESS]`.
-        keep_runs: Whether run directories stay, each on the machine where it was made.
+        keep_runs: Whether to keep run directories, each on the machine where it was made.
         execute: Does one run.
 
     Returns:
@@ -71,7 +71,7 @@ def sweep(
 
 
 def reached(out: Path) -> Iterator[str]:
-    """Say in a line per setting what its runs reached."""
+    """Yield a line per setting with the returns that its runs reached."""
     returns: dict[tuple[str, str], list[float]] = {}
     for row in read_rows(out / RUNS):
         name, value = _return(row)
@@ -83,7 +83,7 @@ def reached(out: Path) -> Iterator[str]:
 
 
 def _where_people_answer(runs: Sequence[SweepRun]) -> list[str]:
-    """Say by which command people answer the runs that share a store, a line for each store."""
+    """List a line for each store with the command by which people answer its runs."""
     configs = [RLHFConfig.over_preset(json.loads(run.config)) for run in runs]
     stores = dict.fromkeys(config.feedback.store for config in configs if config.teacher == "store")
     places = [shlex.quote(url_without_password(store)) for store in stores if store]
@@ -106,7 +106,7 @@ def _chosen(runs: Sequence[SweepRun], only: Sequence[str], seeds: Sequence[int])
 
 
 def _check(path: Path, run: SweepRun, row: Mapping[str, str]) -> None:
-    """Refuse a row that other settings made."""
+    """Refuse a row that was made with other settings."""
     for column, value in run.known.items():
         if column in row and row[column] != as_text(value):
             raise BadInput(
@@ -116,10 +116,10 @@ def _check(path: Path, run: SweepRun, row: Mapping[str, str]) -> None:
 
 
 def _check_begun(run: SweepRun) -> None:
-    """Refuse to go on with an interrupted run that other settings began; one on another machine isn't seen."""
+    """Refuse to resume a run that began with other settings; a run on another machine isn't checked."""
     if run.run_dir and (begun := Path(run.run_dir) / "config.yaml").exists():
         kept, store = RLHFConfig.from_run(begun), RLHFConfig.over_preset(json.loads(run.config)).feedback.store
-        if kept.feedback.store == absolute_store(store, Path.cwd()):  # as it is written by a run that begins
+        if kept.feedback.store == absolute_store(store, Path.cwd()):  # as a run writes it when it begins
             kept = kept.replace(feedback={"store": store})
         _check(Path(run.run_dir), run, {name: as_text(value) for name, value in setting_columns(kept).items()})
 
@@ -131,6 +131,6 @@ def _keep(out: Path, run: SweepRun, rows: Mapping[str, Any]) -> str:
 
 
 def _return(row: Mapping[str, Any]) -> tuple[str, float]:
-    """What a run is judged by, and how much it is: the goal's return where there is a goal."""
+    """Return the name and value of what a run is judged by: the goal's return if it has a goal, else the true one."""
     goal = row.get("goal_return_mean")
     return ("true return", float(row["true_return_mean"])) if goal in (None, "") else ("goal return", float(goal))

@@ -25,7 +25,7 @@ def in_fresh_process(job: SweepRun) -> dict[str, Any]:
         `run`, its row, and `curves`, a row per round.
 
     Raises:
-        RuntimeError: If the process fails; the message is what it said.
+        RuntimeError: If the process fails; the message is its output.
     """
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "rows.json"
@@ -40,7 +40,7 @@ def in_fresh_process(job: SweepRun) -> dict[str, Any]:
 
 
 def done(config: RLHFConfig, run_dir: Path) -> Run:
-    """Do a run, from its last checkpoint on if it was interrupted; one that is finished is only read."""
+    """Do a run, or resume it if it was interrupted, and read it; a finished run is only read."""
     if not (run_dir / "summary.json").exists():
         begun = (run_dir / "config.yaml").exists()
         with closing(RLHF.resume(run_dir) if begun else RLHF(config.replace(run_dir=str(run_dir)))) as rlhf:

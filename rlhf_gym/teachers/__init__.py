@@ -1,6 +1,6 @@
 """Teachers, and the values by which they answer.
 
-A teacher of your own can be held against the public suite in :mod:`rlhf_gym.contracts`.
+Test a teacher of your own with the public suite in :mod:`rlhf_gym.contracts`.
 """
 
 from rlhf_gym.teachers.goals import Goal, goal_rewards, load_goal

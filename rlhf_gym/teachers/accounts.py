@@ -1,4 +1,4 @@
-"""Segments in words and numbers, for who can't see them move."""
+"""Describe segments in text tables, for teachers who can't watch them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ROWS = 10
 
 
 def account(query: Query, *, variables: Sequence[str] | None = None, rows: int = ROWS) -> str:
-    """Write down what the options of a query show: a table each, of named variables over time.
+    """Describe each option of a query in a table of named variables over time.
 
     Args:
-        query: Of a comparison, its options are called left and right, else by number.
-        variables: Names of those that are shown; None is all.
-        rows: How many steps of a segment are, evenly spread.
+        query: The query; a comparison's options are called left and right, others by number.
+        variables: Names of the variables to show; None shows all.
+        rows: Number of steps of a segment to show, evenly spread.
 
     Raises:
         BadInput: If there is no such variable, or there are too many.
@@ -65,7 +65,7 @@ def _shown(variables: Variables, wanted: Sequence[str] | None) -> Sequence[str]:
 
 
 def _variables(segment: Segment) -> Variables:
-    """Name a segment's variables: by its environment, or where nobody knows that, by number."""
+    """Name a segment's variables after its environment, or by number if that is unknown."""
     if (origin := segment.origin) is not None:
         return _of_environment(origin.env_id, json.dumps(dict(origin.env_kwargs)))
     discrete = np.issubdtype(segment.actions.dtype, np.integer)

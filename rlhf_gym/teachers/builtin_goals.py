@@ -1,12 +1,12 @@
-"""Goals that come with the package, by name: behaviour in Gymnasium's tasks that their rewards don't ask for.
+"""Built-in goals: behaviour in Gymnasium's tasks that their own rewards don't ask for.
 
 Every goal reads the observation after each step, shape (S, n), as the environment gives it by default, and gives one
-reward per step, shape (S,); actions don't matter. A segment is worth the sum over its lived steps, and what follows a
-termination counts 0. So where episodes terminate, a reward above 0 makes living worth something and one below 0 makes
-ending worth something: each goal says what it is meant for.
+reward per step, shape (S,); actions don't matter. A segment is worth the sum over its lived steps; steps after a
+termination count 0. So if episodes terminate, rewards above 0 favour long episodes and rewards below 0 short ones; each
+goal says what it is meant for.
 
 Evaluations play the environment as `env_kwargs` describe it, without `env.fixed_horizon`. A goal that is meant without
-termination therefore wants ``env_kwargs {"terminate_when_unhealthy": false}``, which both training and evaluation see.
+termination therefore needs ``env_kwargs {"terminate_when_unhealthy": false}``, which training and evaluation both use.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def cart_pole_hold_at_one(observations: Array, actions: Array, next_observations
     Reads [0], the cart's position in metres.
 
     Returns:
-        exp(-|x - 1| / 0.5) per step, from 0 to 1. A sum is about the number of steps spent near the place. Meant with
+        exp(-|x - 1| / 0.5) per step, from 0 to 1. A sum is about the number of steps spent near x = 1. Meant with
         termination (a fallen pole holds nothing) or in fixed horizon.
     """
     rewards: Array = np.exp(-np.abs(_of("CartPole-v1", 4, next_observations)[:, 0] - 1.0) / 0.5)
@@ -51,10 +51,10 @@ def acrobot_height(observations: Array, actions: Array, next_observations: Array
     link lengths, and the line is at 1.
 
     Returns:
-        -1 - (how far the tip is below the line, as a share of 3): from -2, hanging down, to -1. A sum is the number of
-        steps it took, each counted up to twice for hanging low. Meant with termination, at the line: as every step
-        costs at least 1 and nothing is paid afterwards, an episode half as long always wins, and lingering below the
-        line never pays. In fixed horizon the line's -1 a step is the best there is, so that sooner wins as well.
+        -1 - (how far the tip is below the line, as a share of 3): from -2, hanging down, to -1. Minus a sum is the
+        number of steps taken, each counted up to twice for hanging low. Meant with termination at the line: every step
+        costs at least 1 and nothing is paid afterwards, so an episode half as long always wins, and lingering below the
+        line never pays. In fixed horizon the best reward is -1 a step, at the line, so reaching it sooner wins as well.
     """
     cos1, sin1, cos2, sin2 = _of("Acrobot-v1", 6, next_observations)[:, :4].T
     height = -cos1 - (cos1 * cos2 - sin1 * sin2)
@@ -67,13 +67,13 @@ def mountain_car_progress(observations: Array, actions: Array, next_observations
 
     Reads [0] and [1], position x and velocity v per step. Energy, which a coasting car nearly keeps, is
     v^2 / 2 + 0.0025 sin(3 x) / 3. It needs 0.000831 to reach x = 0.5; at rest in the valley it has -0.000833. Height
-    alone would mislead: the way up begins with backing off.
+    alone would mislead, because the car must first back off to get up.
 
     Returns:
-        Minus the energy it lacks, as a share of all it could lack: from -1, at rest in the valley, to 0, where coasting
-        on leads over the top. A sum is the number of steps, each counted by that share. Meant with termination, at the
-        top, after which nothing is paid: a policy with the energy gets there, and one that lingers below goes on
-        paying, so that there is nothing to gain by not finishing. In fixed horizon the top's 0 is the best there is.
+        Minus the energy it lacks, as a share of all it could lack: from -1, at rest in the valley, to 0, with the
+        energy to coast over the top. Minus a sum is the number of steps, each weighted by that share. Meant with
+        termination at the top, after which nothing is paid: a policy with that energy gets there, and one that lingers
+        below keeps paying, so not finishing gains nothing. In fixed horizon the best reward is 0, at the top.
     """
     x, v = _of("MountainCar-v0 or MountainCarContinuous-v0", 2, next_observations).T
     steepest = 0.0025 / 3
@@ -86,12 +86,12 @@ def mountain_car_progress(observations: Array, actions: Array, next_observations
 def mountain_car_top(observations: Array, actions: Array, next_observations: Array) -> Array:
     """MountainCar-v0 and MountainCarContinuous-v0: get to the top, soon, where energy alone is not enough.
 
-    Reads [0] and [1] as :func:`mountain_car_progress` does, and from the shape of the actions where the top is: at
-    x = 0.5 with discrete ones, shape (S,), as in MountainCar-v0, else at 0.45.
+    Reads [0] and [1] as :func:`mountain_car_progress` does. The top is at x = 0.5 if actions are discrete, shape (S,),
+    as in MountainCar-v0, else at 0.45.
 
     Returns:
         0 on the top; below it (that goal's reward - 1) / 2: from -1, at rest in the valley, to -1/2, with the energy to
-        coast over the top. So among those who have it, whoever arrives sooner is worth more, by half a point a step.
+        coast over the top. So with enough energy, each step by which the car arrives sooner is worth half a point.
         Meant in fixed horizon, or with termination at the top, after which nothing is paid.
     """
     top = 0.5 if np.ndim(actions) == 1 else 0.45
@@ -106,7 +106,8 @@ def half_cheetah_backwards(observations: Array, actions: Array, next_observation
     Reads [8], the velocity along x in m/s.
 
     Returns:
-        Minus that velocity. A sum times 0.05 s is about the way made backwards, in metres. The task never terminates.
+        Minus that velocity. A sum times 0.05 s is about the distance run backwards, in metres. The task never
+        terminates.
     """
     return -_of("HalfCheetah-v5", 17, next_observations)[:, 8]
 
@@ -128,13 +129,13 @@ def half_cheetah_one_leg(observations: Array, actions: Array, next_observations:
     """HalfCheetah-v5: move forward on the back leg, the front foot held up (Christiano et al. 2017).
 
     Reads [0] height, [1] pitch, [2] to [7] joint angles, from which the height of either foot follows exactly, and
-    [8], the velocity along x in m/s. Contacts are not observed: which foot carries is told by which is lower.
+    [8], the velocity along x in m/s. Contacts are not observed, so the lower foot counts as the one that carries.
 
     Returns:
         Forward velocity (0 when moving back) times how far the front foot is above the back one, as a share of 0.2 m
-        cut to -1 to 1; 0 unless the torso is 0.3 m above the back foot, so that lying and sliding earn nothing. A sum
-        times 0.05 s is about the metres made on the back leg less those made on the front one: a gallop, which takes
-        turns, comes to little. The task never terminates.
+        clipped to [-1, 1]; 0 unless the torso is 0.3 m above the back foot, so that lying and sliding earn nothing. A
+        sum times 0.05 s is about the metres run on the back leg minus those on the front one; a gallop, which
+        alternates legs, comes to little. The task never terminates.
     """
     seen = _of("HalfCheetah-v5", 17, next_observations)
     torso = 0.7 + seen[:, 0]
@@ -147,12 +148,12 @@ def half_cheetah_one_leg(observations: Array, actions: Array, next_observations:
 def hopper_backflip(observations: Array, actions: Array, next_observations: Array) -> Array:
     """Hopper-v5: backflips (Christiano et al. 2017).
 
-    Reads [7], the torso's angular velocity in rad/s (leaning forward is positive; the environment cuts it to -10 to
-    10), and [0], the torso's height in metres, 1.25 when standing. The angle [1] counts whole turns and is never
+    Reads [7], the torso's angular velocity in rad/s (leaning forward is positive; the environment clips it to [-10,
+    10]), and [0], the torso's height in metres, 1.25 when standing. The angle [1] counts whole turns and is never
     wrapped, so it leaves the range that a reward model has seen.
 
     Returns:
-        Minus the velocity times the height: turning backwards, and the more the higher. A sum times 0.008 s is the
+        Minus the velocity times the height, so turning backwards high up earns most. A sum times 0.008 s is the
         angle turned backwards, in radians, weighted by height: rolling over the floor earns a fraction of turning in
         the air, and rocking on the spot next to nothing. Meant without termination, which ends every flip at 0.2 rad.
     """
@@ -168,10 +169,10 @@ def walker_one_leg(observations: Array, actions: Array, next_observations: Array
     exactly, and [8], the velocity along x in m/s.
 
     Returns:
-        1 + forward velocity (0 when moving back), as the environment's own reward, times how far the left foot is above
-        the right one, as a share of 0.2 m cut to -1 to 1; 0 where the torso is below 0.8 m, which counts as fallen. A
-        sum is about the steps spent on the right leg less those on the left, each worth 1 and its speed: walking, which
-        takes turns, comes to little. Meant with termination; without it, lying earns nothing.
+        1 + forward velocity (0 when moving back), as in the environment's own reward, times how far the left foot is
+        above the right one, as a share of 0.2 m clipped to [-1, 1]; 0 if the torso is below 0.8 m, which counts as
+        fallen. A sum is about the steps on the right leg minus those on the left, each worth 1 + its speed; walking,
+        which alternates legs, comes to little. Meant with termination; without it, lying earns nothing.
     """
     seen = _of("Walker2d-v5", 17, next_observations)
     torso = seen[:, 0]
@@ -194,7 +195,7 @@ def _end_height(start: Array, angles: Array, bones: Sequence[tuple[float, float]
 
     Args:
         start: Height at which it begins, metres, shape (S,).
-        angles: Of each bone against the one before, rad about the y axis (x turns down), shape (S, bones).
+        angles: Angle of each bone relative to the one before, rad about the y axis (x turns down), shape (S, bones).
         bones: (x, z) of each in its own frame, metres.
     """
     turned, (x, z) = np.cumsum(angles, axis=1), np.transpose(bones)
@@ -203,16 +204,16 @@ def _end_height(start: Array, angles: Array, bones: Sequence[tuple[float, float]
 
 
 def _held_up(foot: Array, other: Array) -> Array:
-    """Compute how far a foot is above the other, as a share of 0.2 m, -1 to 1."""
+    """Compute how far a foot is above the other, as a share of 0.2 m clipped to [-1, 1]."""
     share: Array = np.clip((foot - other) / 0.2, -1, 1)
     return share
 
 
 def _of(env_id: str, numbers: int, observations: Array) -> Array:
-    """The observations, if they look like those of the environment.
+    """Return the observations, after checking that their size is the environment's.
 
     Raises:
-        BadInput: If they hold another number of numbers.
+        BadInput: If their shape isn't (S, numbers).
     """
     if observations.shape[1:] != (numbers,):
         raise BadInput(

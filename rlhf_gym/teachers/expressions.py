@@ -1,4 +1,4 @@
-"""Arithmetic over named variables, as people write it in a file: read without running any code of the file's."""
+"""Formulas over named variables, parsed from text without running any of it as code."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = {
     "min": (2, np.minimum),
     "max": (2, np.maximum),
 }
-"""How many arguments each takes, and what it does."""
+"""Number of arguments and implementation of each function."""
 
 
 @final
@@ -52,10 +52,10 @@ class Expression:
 
     Args:
         text: The formula.
-        variables: Names there are.
+        variables: Names of the known variables.
 
     Raises:
-        BadInput: If it is no such formula, or names a variable that there isn't.
+        BadInput: If it is no such formula, or names an unknown variable.
     """
 
     def __init__(self, text: str, variables: Collection[str]) -> None:
@@ -72,23 +72,23 @@ class Expression:
 
     @property
     def is_condition(self) -> bool:
-        """Whether it holds or doesn't, as a comparison does."""
+        """Whether the formula is a condition: a comparison, or a combination by and, or, not."""
         tree = self._tree
         return isinstance(tree, ast.Compare | ast.BoolOp) or (
             isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not)
         )
 
     def __call__(self, values: Mapping[str, Array]) -> Array:
-        """Compute it for S steps.
+        """Compute the formula for S steps.
 
         Args:
-            values: Of each variable, shape (S,).
+            values: Values of each variable, shape (S,).
 
         Returns:
             float64, shape (S,); a condition is 1 where it holds and 0 where it doesn't.
         """
         steps = len(next(iter(values.values())))
-        with np.errstate(all="ignore"):  # what isn't finite is told by whoever adds it up
+        with np.errstate(all="ignore"):  # callers check for values that aren't finite
             return np.broadcast_to(np.asarray(_value(self._tree, values), np.float64), (steps,))
 
     def _check(self, tree: ast.AST, variables: Collection[str]) -> None:
@@ -96,7 +96,7 @@ class Expression:
             case ast.Constant(value=bool()) | ast.Constant(value=complex()):
                 pass
             case ast.Constant(value=(int() | float()) as value):
-                float(value)  # or it is too large to be one
+                float(value)  # raises OverflowError if it is too large
                 return
             case ast.Name(id=name):
                 if name not in variables:
@@ -158,5 +158,5 @@ def _value(tree: Any, values: Mapping[str, Array]) -> Any:
 
 
 def _number(tree: Any, values: Mapping[str, Array]) -> Any:
-    """Compute a part as numbers: a condition counts 1 or 0."""
+    """Compute a part as numbers; a condition is 1 or 0."""
     return np.asarray(_value(tree, values), np.float64)

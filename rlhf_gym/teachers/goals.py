@@ -37,8 +37,8 @@ class NotFinite(BadInput):
 
     Args:
         gives: Who gives what, such as "the environment gives nan".
-        step: For which step: of all, or of its segment.
-        segment: Of which segment, by number; None where there is but one row of steps.
+        step: Index of the step, among all or in its segment.
+        segment: Index of the segment; None if the steps aren't split into segments.
     """
 
     def __init__(self, gives: str, step: int, segment: int | None = None) -> None:
@@ -47,7 +47,7 @@ class NotFinite(BadInput):
         super().__init__(self.told(None if segment is None else f"segment {segment}"))
 
     def told(self, where: str | None) -> str:
-        """Rewrite the message with another name for the segment."""
+        """Write the message with a name for the segment; None names none."""
         of = "" if where is None else f" of {where}"
         return (
             f"{self.gives} for step {self.step}{of}; rewards must be finite, or sums can't be compared: mend what "
@@ -90,7 +90,7 @@ def goal_rewards(goal: Goal, observations: Array, actions: Array, next_observati
 
 
 def finite(rewards: Array, who_gives: str) -> NDArray[np.float64]:
-    """Refuse NaN or infinity by the number of its step; returns `rewards` in double precision, shape (S,)."""
+    """Return `rewards` in double precision, shape (S,); raise NotFinite with the step if one is NaN or infinite."""
     bad = np.flatnonzero(~np.isfinite(rewards))
     if bad.size:
         raise NotFinite(f"{who_gives} {rewards[bad[0]]}", int(bad[0]))

@@ -29,7 +29,7 @@ HOW_TO_SAY: Mapping[str, str] = {
     "comparison": 'one of "left", "right", "tie", or "skip" if you can\'t tell',
     "ranking": 'the numbers of the options, best first, such as [2,0,1], ties in brackets, [2,[0,1]], or "skip"',
 }
-"""By kind of feedback, how an answer is written, as the kind reads it."""
+"""How an answer is written, by kind of feedback, so that the kind can parse it."""
 SYSTEM = """\
 You compare short segments of what a controlled system does, and say which one follows these principles better:
 
@@ -43,27 +43,27 @@ JSON object and nothing else: {{"reason": one sentence, "answer": {how}}}."""
 class JudgeTeacher(Teacher):
     """Ask a language model, given principles in plain words and a table of named variables for each segment.
 
-    Every judgement is kept in `judge.jsonl` beside the store, with all that was said; what stands there isn't asked
-    again, so that a run that was stopped in a round pays for no answer twice. The key is read from an environment
-    variable and is written nowhere.
+    Every judgement is kept with all messages in `judge.jsonl` beside the store, and isn't asked for again, so a run
+    that was stopped in a round pays for no answer twice. The key is read from an environment variable and is written
+    nowhere.
 
     Args:
-        store: Beside which judgements are kept, where that is a file.
-        model: Its name at the endpoint.
+        store: Store beside which judgements are kept, if that is a file.
+        model: Name of the model at the endpoint.
         principles: What is good, in plain words; or the path of a file with them.
-        url: Of the endpoint, up to /v1; None is OpenAI's.
+        url: URL of the endpoint, up to /v1; None is OpenAI's.
         key_variable: Environment variable with the key; None is OPENAI_API_KEY at OpenAI's endpoint, and no key at
             another.
-        variables: Names of those that the tables show; None is all.
-        rows: How many steps of a segment a table shows, evenly spread.
-        attempts: How often a request is sent that fails in passing, and how many replies are asked for until one can be
-            read; then the query is skipped.
+        variables: Names of the variables that the tables show; None is all.
+        rows: Number of steps of a segment that a table shows, evenly spread.
+        attempts: Most tries of a request that fails temporarily, and most replies asked for until one can be read;
+            after them the query is skipped.
         timeout: Seconds to wait for a reply.
-        per_minute: Requests that the endpoint takes, without those sent again; None is no limit.
-        temperature: Of the model; None leaves it to the endpoint.
-        price_in: Per million tokens sent.
-        price_out: Per million tokens received.
-        most_cost: What all judgements may cost, in the same unit; None is no limit.
+        per_minute: Most requests per minute, without retries; None is no limit.
+        temperature: Temperature of the model; None leaves it to the endpoint.
+        price_in: Price per million tokens sent.
+        price_out: Price per million tokens received.
+        most_cost: Cost of all judgements at which no more are asked for, in the same unit; None is no limit.
 
     Raises:
         BadInput: If openai isn't installed, a setting makes no sense, or the endpoint can't be asked.
@@ -108,7 +108,7 @@ class JudgeTeacher(Teacher):
         self._rows, self._attempts, self._timeout, self._temperature = rows, attempts, timeout, temperature
         self._prices, self._most_cost = (price_in, price_out), most_cost
         self._gap, self._next = 60 / per_minute if per_minute else 0.0, 0.0
-        if not len(self.judgements):  # a run that was taught already may be loaded where there is no key
+        if not len(self.judgements):  # a run that already has judgements may be loaded without a key
             _ = self._client
 
     @cached_property
@@ -120,7 +120,7 @@ class JudgeTeacher(Teacher):
         key = os.environ.get(self._key_variable) if self._key_variable else "none"
         if not key:
             raise BadInput(f"teacher is judge, and {self._key_variable} isn't set; export it, or ask another endpoint")
-        # Of itself it waits longer before each further attempt, and as long as an answer of "too many requests" says.
+        # The client itself waits longer before each retry, and as long as a "too many requests" response says.
         return OpenAI(api_key=key, base_url=self.url, timeout=self._timeout, max_retries=self._attempts - 1)
 
     def answer(self, queries: Sequence[Query]) -> list[Said]:
@@ -138,7 +138,7 @@ class JudgeTeacher(Teacher):
         return kind.parse(judgement.answer, len(query.options))
 
     def _judge(self, query: Query, asked: Sequence[Mapping[str, str]]) -> Judgement:
-        """Ask until a reply can be read, and keep what was said, also where the endpoint fails in between."""
+        """Ask until a reply can be read, and keep all messages, even if the endpoint fails in between."""
         kind, messages, began = find_kind(query.kind), list(asked), time.time()
         tokens, answer, reason = np.zeros(2), "", "the endpoint failed"
         try:
@@ -167,7 +167,7 @@ class JudgeTeacher(Teacher):
         return judgement
 
     def _reply(self, messages: Sequence[Mapping[str, str]], *, spent: float) -> tuple[str, tuple[int, int]]:
-        """Send one request; gives the reply, and the tokens sent and received."""
+        """Send one request, and return the reply and the tokens sent and received."""
         import openai
         from openai.types.chat import ChatCompletion
 
@@ -235,7 +235,7 @@ def _text(principles: str) -> str:
 
 
 def _read(reply: str) -> tuple[str, str]:
-    """Take answer and reason out of a reply: of the last JSON object in it that has an answer.
+    """Read answer and reason from the last JSON object in a reply that has an answer.
 
     Raises:
         BadInput: If there is none.

@@ -1,4 +1,4 @@
-"""What a judge was asked and said, kept line by line."""
+"""The record of a judge's questions and answers, one a line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import final
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was asked of the model, and what came of it: one line of the record."""
+    """One line of the record: what the model was asked, and its answer."""
 
     query: str
     """The query's id."""
@@ -19,9 +19,9 @@ class Judgement:
     model: str
     url: str
     messages: Sequence[Mapping[str, str]]
-    """All that was said, by role: principles and account, replies, and what was said to those that can't be read."""
+    """All messages, by role: principles and account, replies, and responses to replies that can't be read."""
     answer: str
-    """As the kind writes it; "skip" where no reply could be read, "" where the endpoint failed before one could."""
+    """As the kind writes it; "skip" if no reply could be read, "" if the endpoint failed before one could."""
     reason: str
     tokens_in: int
     tokens_out: int
@@ -34,13 +34,13 @@ class Judgement:
 
 @final
 class Judgements:
-    """Judgements by the query's id, in a file that grows; none of its lines is ever changed.
+    """Judgements by the query's id, in a file that is only appended to.
 
     Args:
-        file: Where they are kept, and what is there already is read from; None keeps them in memory alone.
+        file: File to append to, after reading the judgements it holds; None keeps them in memory alone.
 
     Attributes:
-        cost: Of all there ever were, in the unit of the prices.
+        cost: Cost of all judgements ever made, in the unit of the prices.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -61,14 +61,14 @@ class Judgements:
         return len(self._by_query)
 
     def about(self, query_id: str, model: str, url: str, asked: Sequence[Mapping[str, str]]) -> Judgement | None:
-        """Look up what a model said when the very same was asked; None if it wasn't."""
+        """Look up a model's judgement of exactly the same question; None if there is none."""
         found = self._by_query.get(query_id)
         if found is None or not found.answer or (found.model, found.url) != (model, url):
             return None
         return found if list(found.messages[: len(asked)]) == list(asked) else None
 
     def keep(self, judgement: Judgement) -> None:
-        """Add one."""
+        """Add a judgement."""
         self._count(judgement)
         self._write(json.dumps(asdict(judgement)) + "\n")
 

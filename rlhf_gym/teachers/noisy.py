@@ -1,4 +1,4 @@
-"""The noisy teacher: one who errs, tires and doesn't look, in the ways of B-Pref's simulated humans."""
+"""The noisy teacher, who makes mistakes like B-Pref's simulated humans, tires, and answers without looking."""
 
 from __future__ import annotations
 
@@ -20,40 +20,39 @@ from rlhf_gym.teachers.teacher import Teacher
 from rlhf_gym.teachers.values import LATELY, Seen, goal_returns, recent_returns, true_returns, worths
 
 DRIFT_PER = 100  # answers
-COIN = 0.5  # a teacher who is wrong more often would be one of the opposite opinion
+COIN = 0.5  # a teacher with more mistakes would have the opposite preference
 
 
 @final
 class NoisyTeacher(Teacher):
     """Answer with flaws (Lee et al. 2021, B-Pref, section 3), each an option of its own, in any combination.
 
-    In this order, for options of returns R and of returns G in which the last steps weigh most: without a look, the
-    options are left in the order shown; a query is skipped if its best R is poor; the options are put in the order of
-    G, or of a Boltzmann draw by beta G; that order is mistaken; and options of nearly equal R are tied after all. Of
-    two options these are B-Pref's definitions; a draw over more is Plackett-Luce's, and a mistake is two of them in
-    each other's place.
+    R is an option's return, and G its return with the last steps weighted most. In this order: a teacher who doesn't
+    look leaves the options in the order shown; a query is skipped if its best R is poor; the options are ranked by G,
+    or by a Boltzmann draw of beta G; a mistake is made in that ranking; and options of nearly equal R are tied. For two
+    options these are B-Pref's definitions; for more, the draw is Plackett-Luce's, and a mistake swaps two options.
 
-    Three departures. B-Pref's thresholds are parts of an average episode's return, which of negative returns are none:
-    here what is usual is M, the mean R of the options seen lately, poor is R <= M - (1 - eps_skip) |M|, which for
-    positive ones is eps_skip M, and nearly equal is a difference below eps_equal |M|; where M is 0 nothing is poor.
-    Options of exactly equal G are tied; among others, tied ones have the place of one of them. A skipped query counts
-    as asked and not as a label.
+    There are three departures. B-Pref's thresholds are shares of an average episode's return, which make no sense for
+    negative returns. Here M is the mean R of the options seen lately; poor is R <= M - (1 - eps_skip) |M|, which is
+    eps_skip M if M is positive; nearly equal is a difference below eps_equal |M|; if M is 0, nothing is poor. Options
+    of exactly equal G are tied, and tied options share the rank of one of them. A skipped query counts as asked, but
+    not as a label.
 
-    One segment by itself is rated by the place of its beta G, with the draw's noise, among those of the last 200, and
-    by mistake at any place; without a look it has the middle one, and nothing is switched off.
+    A single segment is rated by the rank of its beta G, with the draw's noise, among the last 200, and by mistake at a
+    random rank; without looking it gets the middle one, and nothing is switched off.
 
     Args:
-        goal: What counts; None is the environment's reward.
-        beta: How surely the better is preferred, in log-odds per unit of return; infinite is always.
-        gamma: Weight of a step against the next one's in G, above 0.
+        goal: Goal whose rewards count; None is the environment's reward.
+        beta: Log-odds of preferring the better option, per unit of return; infinite always prefers it.
+        gamma: Weight of a step relative to the next one in G, above 0.
         eps_mistake: Probability of a mistake.
-        eps_skip: Part of M that the best option has to exceed; 0 never skips.
-        eps_equal: Difference that isn't seen, as a part of |M|.
-        left: Probability of answering in the order shown, without a look.
-        drift: Added to eps_mistake with every 100 answers, until half of all are mistaken.
+        eps_skip: Share of M that the best option must exceed; 0 never skips.
+        eps_equal: Difference below which returns count as equal, as a share of |M|.
+        left: Probability of answering in the order shown, without looking.
+        drift: Added to eps_mistake per 100 answers, until the probability is 0.5.
         standardise: Whether beta is per standard deviation of G over the options seen lately.
-        shows: Makes what is to be demonstrated or corrected, without a flaw; None has nothing to show.
-        seed: Of all chance.
+        shows: Makes demonstrations and corrections, without flaws; None can't make any.
+        seed: Seed of all random draws.
 
     Raises:
         BadInput: If a number is out of its range.
@@ -97,7 +96,7 @@ class NoisyTeacher(Teacher):
         return answered(queries, self._judge, self._shows)
 
     def save_state(self) -> dict[str, Any]:
-        """See :meth:`Teacher.save_state`: what is usual, how many answers were given, and chance."""
+        """See :meth:`Teacher.save_state`: the returns seen lately, the number of answers, and the generator."""
         usual = {"seen": [list(pair) for pair in self._seen], "places": self._places.state}
         return {**usual, "answered": self._answered, "rng": state_of(self._rng)}
 
@@ -117,7 +116,7 @@ class NoisyTeacher(Teacher):
     def _answer(self, query: Query, returns: Array, recent: Array) -> Said:
         self._seen.extend(zip(returns.tolist(), recent.tolist(), strict=True))
         usual = float(np.mean([seen for seen, _ in self._seen]))
-        # All chance is drawn for every query, so that one flaw doesn't change what another one brings.
+        # These are drawn for every query, so that one flaw doesn't change the draws of another.
         kind = find_kind(query.kind)
         utilities, mistaken, look = *self._utilities(recent), self._rng.random()
         if look < self.left:
@@ -134,7 +133,7 @@ class NoisyTeacher(Teacher):
         return kind.said(utilities.tolist())
 
     def _utilities(self, recent: Array) -> tuple[Array, bool]:
-        """Draw numbers, shape (K,), in whose order the options are put, and whether two are in each other's place."""
+        """Draw utilities that rank the options, shape (K,), and whether two of them were swapped by mistake."""
         rng, k = self._rng, len(recent)
         noise, mistake, swapped = rng.gumbel(size=k), rng.random(), rng.permutation(k)[:2]
         utilities = recent.astype(np.float64)
@@ -148,19 +147,19 @@ class NoisyTeacher(Teacher):
         return utilities, mistaken
 
     def _unit(self) -> float:
-        """Measure the unit that beta counts returns in; of a single level it is 1, as nothing is to be told apart."""
+        """Return the unit of beta: the standard deviation of G if `standardise` is on and it isn't 0, else 1."""
         return float(np.std([seen for _, seen in self._seen])) or 1.0 if self.standardise else 1.0
 
 
 def _without_a_look(query: Query, weighed: int) -> list[float]:
-    """Give worths that leave options in the order shown; or, of one option, nothing that speaks for or against it."""
+    """Return values that leave the options in the order shown, or equal values for a single option."""
     if len(query.options) > 1:
         return [-float(place) for place in range(weighed)]
     return [0.5] * weighed
 
 
 def _alike(returns: Array, recent: Array, threshold: float) -> list[Array]:
-    """List the options that can't be told apart from the best of theirs, numbers of 2 or more each."""
+    """Group options that are tied with the best one of their group; return the indices of groups of 2 or more."""
     left, groups = list(np.argsort(-returns, kind="stable")), []
     while left:
         first = left[0]

@@ -15,21 +15,21 @@ from rlhf_gym.teachers.values import Seen, Values, goal_returns, said, true_retu
 
 @final
 class OracleTeacher(Teacher):
-    """Answer by the segments' values, as the query's kind asks: equal values are a tie.
+    """Answer by the segments' values, as the query's kind requires; equal values are a tie.
 
-    Worth is the undiscounted sum of rewards over the lived steps. Sums are exact
-    (:func:`rlhf_gym.teachers.true_returns`), so a constant reward ties wherever equally many steps were lived. There is
-    no tolerance beyond that: sums that differ at all are not a tie. A segment that is rated has the level of its place
-    among the last 200 that were.
+    A segment's value is the undiscounted sum of rewards over its lived steps. Sums are exact
+    (:func:`rlhf_gym.teachers.true_returns`), so under a constant reward, segments with equally many lived steps tie.
+    There is no other tolerance: sums that differ at all are not a tie. A segment is rated by its rank among the last
+    200 rated segments.
 
     Args:
-        goal: Compare by the sum of this in place of the environment's reward.
-        values: Compare by this in place of a sum of rewards.
-        shows: Makes what is to be demonstrated or corrected; None has nothing to show.
+        goal: Compare by the sum of this goal's rewards instead of the environment's.
+        values: Compare by these values instead of a sum of rewards.
+        shows: Makes demonstrations and corrections; None can't make any.
 
     Raises:
-        BadInput: If goal and values are given; and from `answer`, if a reward or a worth is NaN or infinite (the
-            message names it), if there isn't one for each step or segment, or if there is nothing to show.
+        BadInput: If both goal and values are given; and from `answer`, if a reward or a value is NaN or infinite (the
+            message names it), if there isn't one for each step or segment, or if `shows` is needed and None.
     """
 
     name = "oracle"
@@ -46,7 +46,7 @@ class OracleTeacher(Teacher):
         return answered(queries, self._judge, self._shows)
 
     def save_state(self) -> dict[str, Any]:
-        """See :meth:`Teacher.save_state`: the segments rated lately."""
+        """See :meth:`Teacher.save_state`: the values of the segments rated lately."""
         return {"seen": self._seen.state}
 
     def restore_state(self, state: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the learned reward answers itself, as the store keeps it beside the labels."""
+"""The learned reward's own answers, which the store keeps beside the labels."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class OwnAnswers:
 
     @property
     def preferences(self) -> list[Preference]:
-        """In order of answering."""
+        """Own answers in the order in which they were given."""
         return list(self._given.values())
 
     @property
     def choices(self) -> list[Choice]:
-        """What they imply, in the same order; an answer that stays keeps its objects."""
+        """Choices that the answers imply, in the same order; an answer that doesn't change keeps its objects."""
         return [choice for implied in self._choices.values() for choice in implied]
 
     def read(self, query: Query, given: AnswerSince) -> None:
-        """Take in what the store holds of one of them."""
+        """Update the own answer to a query from the store."""
         self._given.pop(query.id, None)
         self._choices.pop(query.id, None)
         if given.answer is not None:
@@ -44,11 +44,11 @@ class OwnAnswers:
             self._given[query.id], self._choices[query.id] = answer, choices([answer])
 
     def renew(self, teacher: SelfRewardingTeacher, true: Sequence[Preference], *, fitted: bool) -> list[Query]:
-        """Have the reward judge anew what it is sure of, before it is fitted to new true answers.
+        """Let the reward judge its answers again and add more, before it is fitted to new true answers.
 
         Args:
-            teacher: Whose reward it is.
-            true: Every true answer that stands.
+            teacher: The teacher with the reward.
+            true: Every true answer in force.
             fitted: Whether the reward has been fitted.
 
         Returns:

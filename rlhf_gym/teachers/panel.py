@@ -1,4 +1,4 @@
-"""The panel: several teachers, each with flaws of their own, who share the queries among them."""
+"""The panel: several teachers, each with flaws of their own, who share the queries."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ ORDERS = ("drawn", "in_turn")
 
 @final
 class Panel(Several):
-    """Let one of the members answer each query, or several of them.
+    """Let one or several members answer each query.
 
-    Nobody is asked the same query twice, by a panel that was made anew neither. A query that a member skips counts as
-    asked, and another one is asked in its place, of whoever's turn it is, as of a single teacher.
+    No member is asked the same query twice, not even by a panel made again after a resume. A query that a member skips
+    counts as asked, and another query, for the member whose turn it is, takes its place, as with a single teacher.
 
     Args:
-        members: By the name that their answers are kept under.
-        each: How many members answer each query, from 1 to all of them.
-        order: Whether those are drawn, all with equal odds, or are asked in turn, from the first.
-        seed: Of the draw.
+        members: Members by the name that their answers are kept under.
+        each: Number of members who answer each query, from 1 to all of them.
+        order: Whether members are `drawn`, all with equal odds, or asked `in_turn`, from the first.
+        seed: Seed of the draw.
 
     Attributes:
         kinds: Kinds of feedback that every member can give; None is all of them.
 
     Raises:
-        BadInput: If there are no members, one of them is a person or several teachers, there is no kind that all can
-            give, or fewer members than are to answer each query.
+        BadInput: If there are no members, one of them is people or several teachers, there is no kind that all can
+            give, or there are fewer members than `each`.
     """
 
     name = "panel"
@@ -73,7 +73,7 @@ class Panel(Several):
         ]
 
     def save_state(self) -> dict[str, Any]:
-        """See :meth:`Teacher.save_state`: whose turn it is, chance, and each member's."""
+        """See :meth:`Teacher.save_state`: whose turn it is, the generator, and each member's state."""
         members = {name: member.save_state() for name, member in self.members.items()}
         return {"members": members, "next": self._next, "rng": state_of(self._rng)}
 
@@ -91,7 +91,7 @@ class Panel(Several):
         return iter(answers)
 
     def _choose(self, wanted: int, by: Collection[str]) -> list[str]:
-        """Choose who is asked."""
+        """Choose the members to ask."""
         names = list(self.members)
         if self.order == "drawn":
             names = [names[i] for i in self._rng.permutation(len(names))]
@@ -114,16 +114,16 @@ def make_panel(
     """Make a panel from settings.
 
     Args:
-        members: For each a mapping: `teacher`, a registered or a dotted name ("noisy" if it isn't there); `name`, which
-            without one is made of the teacher and a number; and that teacher's own options.
+        members: A mapping for each member: `teacher`, a registered or a dotted name ("noisy" by default); `name`, by
+            default made of the teacher and a number; and that teacher's own options.
         each: As :class:`Panel` takes it.
         order: Likewise.
-        seed: Of the draw and of each member's own chance.
-        offered: What the loop offers to a teacher; each member gets what their factory has a parameter for, and files
-            beside the store, such as a judge's, for themselves.
+        seed: Seed of the draw and of each member's own draws.
+        offered: Values that the loop offers to a teacher; each member gets those that its factory has parameters for,
+            and its own files beside the store, such as a judge's.
 
     Raises:
-        BadInput: As :class:`Panel`, and if members can't be made: naming the one.
+        BadInput: As :class:`Panel`, and if a member can't be made, naming it.
     """
     found = _described(members)
     first, *seeds = np.random.default_rng(seed).integers(2**31, size=len(found) + 1).tolist()
@@ -176,7 +176,7 @@ def _member(name: str, teacher: str, options: Mapping[str, Any], offered: Mappin
 
 
 class _OwnFiles:
-    """A store to one member: the same, but that files beside it are the member's own."""
+    """The store as one member sees it, with files beside it that are the member's own."""
 
     def __init__(self, store: PreferenceStore, member: str) -> None:
         self._store, self._member = store, member

@@ -1,4 +1,4 @@
-"""People as a teacher: the trainer posts and waits; people meet it in the store alone."""
+"""People as a teacher: the trainer posts queries to the store, and waits for their answers there."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ pause: Waiting = partial(time.sleep, 0.2)
 
 
 def saying(line: str) -> Waiting:
-    """Make a pause that says on stderr, when answers are first waited for, how to give them."""
+    """Make a pause that prints `line`, on how to give answers, to stderr the first time."""
     told: list[str] = []
 
     def say_and_pause() -> None:
         if not told:
             told.append(line)
-            print(f"\n{line}", file=sys.stderr, flush=True)  # a progress bar may stand there
+            print(f"\n{line}", file=sys.stderr, flush=True)  # a progress bar may be on this line
         pause()
 
     return say_and_pause
@@ -33,19 +33,19 @@ def saying(line: str) -> Waiting:
 
 @final
 class People(Teacher):
-    """People who answer through the store: wait for them; they have recorded their answers themselves.
+    """Wait for people, who record their answers in the store themselves.
 
     Args:
-        store: Where the queries are posted.
-        name: By which way they answer; every answer in the store has the person's own name.
-        waiting: What to do meanwhile.
+        store: Store that the queries are posted to.
+        name: Name of the way they answer; every answer in the store has the person's own name.
+        waiting: Called repeatedly while answers are missing.
     """
 
     def __init__(self, store: PreferenceStore, *, name: str = "store", waiting: Waiting = pause) -> None:
         self.name, self._store, self._waiting = name, store, waiting
 
     def answer(self, queries: Sequence[Query]) -> list[Said]:
-        """Wait until every query of the store is answered; of several people's answers the last one is taken."""
+        """Wait until every query of the store is answered; of several people's answers, return the last one."""
         self.wait()
         standing: dict[tuple[str, str], Said] = {}
         for said in self._store.answers_since():
@@ -61,7 +61,7 @@ class People(Teacher):
             self._waiting()
 
     def wait_for(self, answers: int) -> None:
-        """Wait until `answers` of the answers awaited now have come, or all of them."""
+        """Wait until `answers` of the answers missing now have arrived, or all of them."""
         left = max(0, self._store.counts().awaited - answers)
         while self._store.counts().awaited > left:
             self._waiting()

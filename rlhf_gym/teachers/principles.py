@@ -1,4 +1,4 @@
-"""The principles of a constitution, one by one: each answers every query by itself, under its own name."""
+"""The principles of a constitution as teachers: each answers every query by itself, under its own name."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rlhf_gym.teachers.values import Seen, said, worths
 
 @final
 class PrinciplesTeacher(Several):
-    """Have each principle of a file of rules say what it would, were it the only one.
+    """Let each principle of a file of rules answer as if it were the only one.
 
-    Written as for :class:`RulesTeacher`, of which order, weights and tolerances have no part here: what each is worth
-    is for who learns from the answers (:class:`rlhf_gym.methods.objectives.ObjectivesMethod`), and may be said
-    afterwards. Each answer is a label, so that a query costs as many as there are principles.
+    The file is written as for :class:`RulesTeacher`, but its order, weights and tolerances are ignored. The method that
+    learns from the answers weighs the principles (:class:`rlhf_gym.methods.objectives.ObjectivesMethod`), possibly
+    afterwards. Each answer is a label, so a query costs as many labels as there are principles.
 
     Args:
         file: Path of the rules.
-        store: Beside which a copy is kept, where that is a file.
+        store: Store beside which a copy is kept, if that is a file.
 
     Raises:
         BadInput: As :class:`RulesTeacher`.
@@ -40,7 +40,7 @@ class PrinciplesTeacher(Several):
         self.each = len(self._rules.principles)
 
     def replies(self, waiting: Sequence[Open]) -> list[Reply]:
-        """See :meth:`Several.replies`; those that haven't answered a query do so in the order of the file."""
+        """See :meth:`Several.replies`; principles that haven't answered a query do so in the order of the file."""
         asked = [[p for p in self._rules.principles if p.name not in one.by][: one.wanted] for one in waiting]
         answers = {
             principle.name: self._answers(

@@ -15,12 +15,12 @@ from rlhf_gym.teachers.teacher import Teacher
 
 @final
 class RandomTeacher(Teacher):
-    """Answer at random: LEFT or RIGHT with equal odds, of more options every order with equal odds, and every level.
+    """Answer at random: LEFT or RIGHT, any order of more options, or any level, each with equal odds.
 
-    In place of a demonstration it says that any one of the segments shown is better than all of them.
+    Instead of a demonstration it gives one of the query's own segments at random.
 
     Args:
-        seed: Of the coin.
+        seed: Seed of the draws.
     """
 
     name = "random"

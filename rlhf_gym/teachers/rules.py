@@ -39,11 +39,11 @@ class Principle:
     """One rule.
 
     Args:
-        name: What it is called.
-        expression: What it says of a step.
-        condition: Whether that is a condition, which holds or doesn't.
-        tolerance: Difference between two segments up to which it decides nothing.
-        weight: How much it counts among others.
+        name: Its name.
+        expression: Formula that is computed for each step.
+        condition: Whether the formula is a condition, which holds or doesn't, or a quantity.
+        tolerance: Difference between two segments' scores up to which it decides nothing.
+        weight: Weight of its score in a weighted sum.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Principle:
     weight: float = 1.0
 
     def scores(self, segments: Sequence[Segment], variables: Variables) -> Array:
-        """Measure segments, shape (N,).
+        """Compute the scores of segments, shape (N,).
 
-        Of a condition, the share of steps at which it holds; at steps that weren't lived it doesn't. Of a quantity, the
-        mean over the lived steps.
+        A condition's score is the share of steps at which it holds; at steps that weren't lived it doesn't. A
+        quantity's score is the mean over the lived steps.
 
         Raises:
             NotFinite: If the formula gives NaN or infinity.
@@ -84,26 +84,28 @@ class RulesTeacher(Teacher):
           - name: close to x = 1
             quantity: -abs(cart_position - 1)
 
-    A principle has either `holds`, a condition, of which the share of steps counts at which it is met, or `quantity`,
-    whose mean over the lived steps counts. Formulas (:class:`rlhf_gym.teachers.expressions.Expression`) name the
-    environment's variables (:func:`rlhf_gym.teachers.variables.variables_of`).
+    A principle has either `holds`, a condition, which is scored by the share of steps at which it is met, or
+    `quantity`, which is scored by its mean over the lived steps. Formulas
+    (:class:`rlhf_gym.teachers.expressions.Expression`) name the environment's variables
+    (:func:`rlhf_gym.teachers.variables.variables_of`).
 
-    Lexicographic: those within `tolerance` of the best by the first principle are told apart by the second, and so on;
-    what none tells apart is tied. Weighted: by the sum of scores times `weight`.
+    In lexicographic order, options within `tolerance` of the best by the first principle are compared by the second,
+    and so on; options that no principle separates are tied. In weighted order, options are ranked by the sum of scores
+    times `weight`.
 
-    A run keeps a copy beside its store, goes on with that where the file is gone, and refuses a file that has changed.
+    A run keeps a copy beside its store, uses that if the file is gone, and refuses a file that has changed.
 
     Args:
         file: Path of the rules.
-        store: Beside which the copy is kept, where that is a file.
-        shows: Makes what is to be demonstrated or corrected; None has nothing to show.
-        env_id: Environment that it is to teach in; None finds out by the first query.
+        store: Store beside which the copy is kept, if that is a file.
+        shows: Makes demonstrations and corrections; None can't make any.
+        env_id: Environment that it teaches in; None checks only the segments of queries.
 
     Attributes:
-        decided: How many queries each principle decided: where the order of the best and the next comes from.
+        decided: Number of queries that each principle decided, by separating the best option from the next.
 
     Raises:
-        BadInput: If the file can't be read, has changed, or isn't as above: with the principle at fault; if it is
+        BadInput: If the file can't be read, has changed, or isn't as above, naming the principle at fault; if it is
             for another environment than `env_id`; and from `answer`, if segments are of another one.
     """
 
@@ -137,7 +139,7 @@ class RulesTeacher(Teacher):
         return answered(queries, self._judge, self._shows)
 
     def save_state(self) -> dict[str, Any]:
-        """See :meth:`Teacher.save_state`: the segments rated lately, and what each principle decided."""
+        """See :meth:`Teacher.save_state`: scores of the segments rated lately, and the counts of :attr:`decided`."""
         return {"seen": [scores.tolist() for scores in self._seen], "decided": dict(self.decided)}
 
     def restore_state(self, state: Mapping[str, Any]) -> None:
@@ -155,7 +157,7 @@ class RulesTeacher(Teacher):
         return self._decider(scores, self._levels(scores))
 
     def _scores(self, queries: Sequence[Query]) -> list[Array]:
-        """Measure the options of each query by each principle, shapes (K, principles)."""
+        """Compute the scores of each query's options by each principle, shapes (K, principles)."""
         each = [worths(partial(p.scores, variables=self.variables), queries) for p in self.principles]
         return [np.stack(of, axis=1) for of in zip(*each, strict=True)]
 
@@ -193,12 +195,12 @@ class RulesTeacher(Teacher):
 
 
 def _within(gap: float, tolerance: float) -> bool:
-    """Whether a difference decides nothing; 0.8 and 0.7 are a tenth apart, whatever floats make of it."""
+    """Whether a difference is within the tolerance, up to float rounding: 0.8 and 0.7 are within 0.1."""
     return gap <= tolerance * (1 + ROUNDING)
 
 
 def _sorted(scores: Array, tolerances: Sequence[float]) -> list[list[int]]:
-    """Put options in groups of those that no principle tells apart, the best group first."""
+    """Group options that no principle separates, the best group first."""
     groups = [list(range(len(scores)))]
     for column, tolerance in zip(scores.T, tolerances, strict=True):
         groups = [alike for group in groups for alike in _apart(group, column, tolerance)]
@@ -206,7 +208,7 @@ def _sorted(scores: Array, tolerances: Sequence[float]) -> list[list[int]]:
 
 
 def _apart(group: list[int], scores: Array, tolerance: float) -> list[list[int]]:
-    """Part a group by one principle: those within its tolerance of the best of theirs stay together."""
+    """Split a group by one principle; options within its tolerance of the best of their part stay together."""
     left, parts = sorted(group, key=lambda option: -scores[option]), []
     while left:
         alike = [option for option in left if _within(scores[left[0]] - scores[option], tolerance)]
@@ -216,7 +218,7 @@ def _apart(group: list[int], scores: Array, tolerance: float) -> list[list[int]]
 
 
 def _text(file: str, copy: Path | None) -> str:
-    """Read the rules, or a run's copy of them where they are gone."""
+    """Read the rules, or a run's copy of them if the file is gone."""
     kept = copy.read_text(encoding="utf-8") if copy and copy.exists() else None
     try:
         text = Path(file).read_text(encoding="utf-8")
@@ -233,7 +235,7 @@ def _text(file: str, copy: Path | None) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without aliases, of which few lines can stand for any number."""
+    """Load YAML without aliases, by which a few lines can expand to any number."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

@@ -1,4 +1,4 @@
-"""The self-rewarding teacher: the learned reward itself adds answers of which it is sure, within bounds."""
+"""The self-rewarding teacher: the learned reward adds answers of its own that it is sure of, within bounds."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from rlhf_gym.teachers.people import People
 from rlhf_gym.teachers.several import Open, Reply, Several
 from rlhf_gym.teachers.teacher import Teacher
 
-LATELY, LEAST = 50, 10  # answers that the reward foretold: the latest ones that count, and the fewest that tell
-DRAWN = 10  # pairs looked at for each that may be answered
+LATELY, LEAST = 50, 10  # number of true answers to predict: the latest that count, and the fewest needed
+DRAWN = 10  # pairs drawn for each that may be answered
 
 Probabilities = Callable[[Sequence[Query]], Array]
 """N comparisons, at least one -> each member's probability that an option is the better one, shape (M, N, 2)."""
 Draw = Callable[[int, Sequence[Query]], Sequence[Query]]
-"""(n, queries so far) -> up to n comparisons of the policy's latest segments, uniformly drawn, none of them asked."""
+"""(n, queries so far) -> up to n comparisons of the policy's latest segments, uniformly drawn, none asked before."""
 
 
 @final
 class SelfRewardingTeacher(Several):
-    """Let a true teacher answer what is asked, and the learned reward, unasked, what it is sure of.
+    """Let a true teacher answer the queries, and the learned reward further comparisons that it is sure of.
 
     After SURF (Park et al. 2022, section 4.1), whose threshold is 0.99, and Self-Rewarding Language Models (Yuan et al.
-    2024). A scheme asks where the reward's members disagree, so that these could answer next to nothing of it: the
-    reward's own answers are to further comparisons, drawn uniformly from the policy's latest steps. They stand in the
-    store under the name "self" and cost no label. Before each fit that new true answers call for, they are judged anew,
-    by the reward as it is: where it isn't sure any more it says SKIP, which withdraws what it said.
+    2024). A scheme asks queries on which the reward's members disagree, so they could answer almost none of these. The
+    reward answers further comparisons instead, drawn uniformly from the policy's latest steps. The store keeps its
+    answers under the name "self", and they cost no label. Before each fit to new true answers, the current reward
+    judges them again; where it isn't sure any more, it answers SKIP, which withdraws the earlier answer.
 
-    It can't run away, as its own answers never lead to a fit by themselves, are at most `share` of all, and are all
-    withdrawn while it can't foretell what the true teacher says. What it foretells are true answers that came since the
-    last fit, the latest 50 of them, left or right, at least 10: no reward was fitted to them, nor chosen by them. As a
-    scheme asks what is hard to tell, so that these are foretold worse than others, the check errs on the safe side;
-    `query.heldout` mixes uniformly drawn queries with them.
+    It can't reinforce its own errors without limit: its answers never cause a fit by themselves, are at most `share` of
+    all, and are all withdrawn while it can't predict the true teacher. Predictions are checked on the latest 50 (at
+    least 10) true answers, left or right, before any reward is fitted to these or selected by them. A scheme asks
+    queries that are hard to predict, so this check errs on the safe side; `query.heldout` mixes uniformly drawn queries
+    with them.
 
     Don't expect more return from it. On CartPole at x = 1, with 30 labels and 60,000 steps, the goal's return on three
     seeds was 359, 161 and 55 without it, 359, 146 and 55 with it, and 104, 111 and 91 with `accuracy` 0, where 26 or 27
     of its 30 answers were right; with uniform queries 218, 11 and 291 without it, and 211, 11 and 254 with it.
 
     Args:
-        true: The true teacher, who isn't people.
-        probabilities: What the reward's members say; None never lets it answer.
-        draw: Draws what it may answer; likewise.
-        confidence: Each member's probability for an answer, at least, above 0.5.
-        share: Of all answers that are fitted to, the true ones included, that its own may be at most, below 1.
-        accuracy: Share of the true answers that it has to have foretold, and exceeded.
+        true: The true teacher, who must not be people.
+        probabilities: Computes the members' probabilities; None never lets the reward answer.
+        draw: Draws the comparisons that it may answer; None draws none.
+        confidence: Least probability that every member must give an answer, from 0.5 to below 1.
+        share: Largest share of the reward's own answers among all answers fitted to, below 1.
+        accuracy: Share of the true answers that it must exceed with its predictions, below 1.
 
     Raises:
-        BadInput: If a number is out of its range, or people are to answer.
+        BadInput: If a number is out of range, or the true teacher is people or self-rewarding.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class SelfRewardingTeacher(Several):
         return [Reply(query, self.true.name, answer) for query, answer in zip(queries, answers, strict=True)]
 
     def save_state(self) -> dict[str, Any]:
-        """See :meth:`Teacher.save_state`: what it foretold, the answers it knows of, and the true teacher's."""
+        """See :meth:`Teacher.save_state`: which answers it predicted, those it knows, and the true teacher's state."""
         met = None if self._met is None else sorted(map(list, self._met))
         return {"foretold": list(self._foretold), "met": met, "true": self.true.save_state()}
 
@@ -97,7 +97,7 @@ class SelfRewardingTeacher(Several):
 
     @property
     def foretold(self) -> tuple[int, int]:
-        """How many of the latest true answers the reward foretold, and of how many."""
+        """Number of the latest true answers that the reward predicted, and number of those checked."""
         return sum(self._foretold), len(self._foretold)
 
     @property
@@ -107,16 +107,16 @@ class SelfRewardingTeacher(Several):
         return of >= LEAST and hits > self.accuracy * of
 
     def most(self, true: int) -> int:
-        """Count the answers that the reward may give beside this many true ones."""
+        """Return how many answers the reward may give besides a number of true ones."""
         return math.floor(self.share * true / (1 - self.share) + 1e-9)
 
     def renew(
         self, true: Sequence[Preference], own: Sequence[Preference], *, fitted: bool
     ) -> list[tuple[Query, Answer]]:
-        """Judge anew what the reward answered, and answer more, before it is fitted to new true answers.
+        """Judge the reward's answers again, and add more, before it is fitted to new true answers.
 
         Args:
-            true: Every true answer that stands.
+            true: Every true answer in force.
             own: Every answer of the reward's own, SKIP included.
             fitted: Whether the reward has been fitted.
 
@@ -137,9 +137,9 @@ class SelfRewardingTeacher(Several):
         return [(query, answer) for query, answer in now if was.get(query.id) is not answer]
 
     def _look(self, true: Sequence[Preference], *, fitted: bool) -> None:
-        """Take note of true answers that are new, and of whether the reward, which hasn't seen them, foretold them."""
+        """Record new true answers, and whether the reward, not yet fitted to them, predicts them."""
         known, self._met = self._met, {(p.query.id, p.teacher) for p in true}
-        if known is None or not fitted or self._probabilities is None:  # the first may have been fitted to already
+        if known is None or not fitted or self._probabilities is None:  # the first may be fitted to already
             return
         new = [p for p in true if (p.query.id, p.teacher) not in known and _tells(p)]
         if new:
@@ -147,7 +147,7 @@ class SelfRewardingTeacher(Several):
             self._foretold.extend(left == (p.answer is Answer.LEFT) for left, p in zip(ahead, new, strict=True))
 
     def _within(self, queries: Sequence[Query], room: int) -> tuple[list[tuple[Query, Answer]], int]:
-        """Answer queries, in their order, of which all members are sure until there is no room; gives what is left."""
+        """Answer up to `room` queries that all members are sure of, and SKIP the others; return the room left, too."""
         said = []
         for query, answer in zip(queries, self._sure(queries), strict=True):
             answer = answer if room else Answer.SKIP
@@ -156,7 +156,7 @@ class SelfRewardingTeacher(Several):
         return said, room
 
     def _sure(self, queries: Sequence[Query]) -> list[Answer]:
-        """Answer what every member is sure of, and alike; SKIP where one of them isn't."""
+        """Answer queries where all members are sure of the same option, and SKIP the others."""
         if not queries or self._probabilities is None:
             return [Answer.SKIP for _ in queries]
         sure = np.all(self._probabilities(queries) >= self.confidence, axis=0)
@@ -178,14 +178,14 @@ def make_self_rewarding(
     """Make a self-rewarding teacher from settings.
 
     Args:
-        teacher: The true one, a registered or a dotted name.
-        options: Their own options.
+        teacher: The true teacher, a registered or a dotted name.
+        options: The true teacher's options.
         confidence: As :class:`SelfRewardingTeacher` takes it.
         share: Likewise.
         accuracy: Likewise.
         probabilities: Likewise.
         draw: Likewise.
-        offered: What the loop offers to a teacher.
+        offered: Values that the loop offers to a teacher.
 
     Raises:
         BadInput: As :class:`SelfRewardingTeacher`, and if the true teacher can't be made.
@@ -203,7 +203,7 @@ def make_self_rewarding(
 
 
 def _tells(preference: Preference) -> bool:
-    """Whether an answer tells how good the reward is: what is asked again it was fitted to, and checks are obvious."""
+    """Whether an answer tests the reward: repeats don't, as it was fitted to them, nor do checks, which are obvious."""
     again = preference.query.why in (REPEAT, MIRRORED, CHECK)
     return not again and preference.query.kind == "comparison" and preference.answer in (Answer.LEFT, Answer.RIGHT)
 

@@ -1,4 +1,4 @@
-"""The interface of a teacher who is several: what they say is kept under the name of who said it."""
+"""The interface of several teachers behind one name, whose answers are kept under their own names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Open(NamedTuple):
 
     query: Query
     wanted: int = 1
-    """How many are missing, each from somebody else."""
+    """Number of missing answers, each from a different teacher."""
     by: Collection[str] = ()
     """Names of those who have answered it."""
 
@@ -29,23 +29,23 @@ class Reply(NamedTuple):
 
 
 class Several(Teacher):
-    """Several teachers behind one name, each known to the store by their own.
+    """Several teachers behind one name; the store keeps each one's answers under their own name.
 
     Attributes:
-        each: How many of them answer each query; each answer is a label.
+        each: Number of teachers who answer each query; each answer is a label.
     """
 
     each: int = 1
 
     @abstractmethod
     def replies(self, waiting: Sequence[Open]) -> list[Reply]:
-        """Answer queries, nobody the same one twice.
+        """Answer queries; no teacher answers the same one twice.
 
         Args:
-            waiting: N of them, none included.
+            waiting: N queries; N may be 0.
 
         Returns:
-            For each as many replies as it wants, in the order of the queries; fewer where nobody is left to ask.
+            `wanted` replies to each query, in the order of the queries; fewer if no teacher is left to ask.
         """
 
     def answer(self, queries: Sequence[Query]) -> list[Said]:

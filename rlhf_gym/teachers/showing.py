@@ -1,4 +1,4 @@
-"""Answers that a teacher makes, beside those told by what segments are worth."""
+"""Answers to queries of every kind, including demonstrations and corrections that a teacher makes."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def answered(
 ) -> list[Said]:
     """Answer queries of every kind, in their order.
 
-    What was made is shown only where the teacher thinks it better than something that the query shows, and worse than
-    nothing; or the query is skipped. A policy that is good in the long run isn't better at every moment: what brings a
-    body back on its way costs at first.
+    A segment made is shown only if the teacher prefers it to at least one of the query's options and prefers none of
+    them to it; otherwise the query is skipped. A policy that is good in the long run isn't better at every moment,
+    because recovering costs return at first.
 
     Args:
         queries: N of them.
-        judge: Answers those that aren't to be shown something.
-        shows: Makes what the others are to be shown; None where there is nothing to show.
+        judge: Answers queries that need no segment made, and compares segments made with options.
+        shows: Makes the segments for the other queries; None can't make any.
 
     Raises:
-        BadInput: If something is to be shown, and there is nothing.
+        BadInput: If a query needs a segment made, and `shows` is None.
     """
     made = [find_kind(query.kind).made for query in queries]
     judged = iter(judge([query for query, is_made in zip(queries, made, strict=True) if not is_made]))

@@ -16,31 +16,31 @@ class Teacher(ABC):
     """Anything that answers queries."""
 
     name: str
-    """Under which answers are kept in the preference store."""
+    """Name under which the preference store keeps the answers."""
     kinds: Collection[str] | None = None
     """Kinds of feedback that it can give; None is all of them."""
 
     @abstractmethod
     def answer(self, queries: Sequence[Query]) -> Sequence[Said]:
-        """Answer queries, each by its kind.
+        """Answer queries, each as its kind requires.
 
         Args:
-            queries: N of them, none included.
+            queries: N queries; N may be 0.
 
         Returns:
             N answers, in the order of the queries.
         """
 
     def save_state(self) -> dict[str, Any]:
-        """Say what its further answers hang on besides the queries, as JSON values; a resumed run hands it back.
+        """Return the state that later answers depend on, as JSON values; a resumed run restores it.
 
-        By itself, that is where the generators are that it has as attributes. A teacher with more, such as what it has
-        seen lately, says so here.
+        By default, these are the states of the generators among its attributes. A teacher with more state, such as the
+        segments it has seen lately, overrides this.
         """
         return {name: state_of(rng) for name, rng in self._generators().items()}
 
     def restore_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what another one of the same settings said in :meth:`save_state`."""
+        """Restore the state that a teacher with the same settings returned from :meth:`save_state`."""
         for name, rng in self._generators().items():
             go_to(rng, state[name])
 

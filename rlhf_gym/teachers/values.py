@@ -1,4 +1,4 @@
-"""Values of segments to a teacher: the true return, or a goal's."""
+"""Values that a teacher gives to segments: the true return, or a goal's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rlhf_gym.segments import Array, Segment
 from rlhf_gym.teachers.goals import Goal, NotFinite, finite, goal_rewards
 
 LATELY = 200
-"""Segments by which a teacher who judges one by itself knows what is usual."""
+"""Number of recent segments that a teacher compares a single segment with."""
 Values = Callable[[Sequence[Segment]], Array]
 """A function of N segments, at least one, that returns what each is worth, shape (N,)."""
 
@@ -24,8 +24,8 @@ Values = Callable[[Sequence[Segment]], Array]
 def true_returns(segments: Sequence[Segment]) -> Array:
     """Sum the environment's rewards over the lived steps of each segment, undiscounted and exact.
 
-    Rewards are taken as double precision, and their exact sum is rounded once: neither the order of the steps nor the
-    other segments matter.
+    Rewards are converted to double precision, and their exact sum is rounded once, so neither the order of the steps
+    nor the other segments matter.
 
     Args:
         segments: N of them, at least one.
@@ -56,8 +56,8 @@ def recent_returns(goal: Goal | None, gamma: float) -> Values:
     """Sum rewards so that the last steps weigh most: gamma^(H - t) r_t over t = 1 to H (Lee et al. 2021, B-Pref).
 
     Args:
-        goal: What pays; None is the environment.
-        gamma: Weight of a step against the next one's.
+        goal: Goal that gives the rewards; None is the environment.
+        gamma: Weight of a step relative to the next one.
     """
 
     def returns(segments: Sequence[Segment]) -> Array:
@@ -68,12 +68,12 @@ def recent_returns(goal: Goal | None, gamma: float) -> Values:
 
 
 def worths(values: Values, queries: Sequence[Query]) -> list[Array]:
-    """Compute what the segments are worth that the answer to each query hangs on, shapes (K,).
+    """Compute the values of the segments that the answer to each query depends on, shapes (K,).
 
-    Those are its options, unless its kind says otherwise (:class:`rlhf_gym.kinds.Kind`).
+    These are its options, unless its kind says otherwise (:class:`rlhf_gym.kinds.Kind`).
 
     Raises:
-        BadInput: If a reward or a worth is NaN or infinite (the message names it), or there isn't one for each segment.
+        BadInput: If a reward or a value is NaN or infinite (the message names it), or there isn't one for each segment.
     """
     if not queries:
         return []
@@ -99,10 +99,10 @@ def worths(values: Values, queries: Sequence[Query]) -> list[Array]:
 
 
 class Seen:
-    """What a teacher has seen lately, to whom a segment is good or bad by itself.
+    """Values of recent segments, for a teacher who judges single segments against them.
 
     Args:
-        most: Segments that are remembered.
+        most: Number of segments remembered.
     """
 
     def __init__(self, most: int = LATELY) -> None:
@@ -110,28 +110,28 @@ class Seen:
 
     @property
     def state(self) -> list[float]:
-        """What is remembered, the oldest first; :meth:`restore` takes it."""
+        """Remembered values, the oldest first, for :meth:`restore`."""
         return list(self._worth)
 
     def restore(self, state: Sequence[float]) -> None:
-        """Remember this instead."""
+        """Replace the remembered values."""
         self._worth.clear()
         self._worth.extend(state)
 
     def place(self, worth: float) -> float:
-        """Look at a segment; gives the share of those seen that are worth less, half of those worth the same."""
+        """Remember a value, and return the share of those remembered below it, plus half the share equal to it."""
         self._worth.append(worth)
         seen = np.array(self._worth)
         return float((seen < worth).mean() + (seen == worth).mean() / 2)
 
 
 def said(query: Query, worth: Array, seen: Seen) -> Said:
-    """Give the answer of a teacher without errors.
+    """Return the answer of a teacher without errors.
 
     Args:
-        query: To which.
-        worth: Of what the answer hangs on, shape (K,).
-        seen: What the teacher saw before; a segment that is judged by itself is added.
+        query: The query.
+        worth: Values of the segments that the answer depends on, shape (K,).
+        seen: Values that the teacher has seen before; that of a segment judged by itself is added.
 
     Raises:
         BadInput: If the answer is a segment that the teacher has to make.
@@ -146,7 +146,7 @@ def _name(query: Query, place: int, weighed: int) -> str:
 
 
 def _step_rewards(segments: Sequence[Segment], goal: Goal | None) -> Array:
-    """Collect the rewards of the lived steps of all segments, in a row."""
+    """Concatenate the rewards of the lived steps of all segments."""
     with steps_named(segments):
         if goal is None:
             return finite(np.concatenate([s.rewards for s in segments]), "the environment gives")
@@ -157,11 +157,11 @@ def _step_rewards(segments: Sequence[Segment], goal: Goal | None) -> Array:
 
 
 def sums(segments: Sequence[Segment], rewards: Array) -> Array:
-    """Sum over the lived steps of each segment, exactly and rounded once; infinite where that is beyond any float.
+    """Sum rewards over the lived steps of each segment, exactly and rounded once; infinite if that overflows.
 
     Args:
         segments: N of them, at least one.
-        rewards: Of the lived steps of all, in a row.
+        rewards: Rewards of the lived steps of all segments, concatenated.
 
     Returns:
         Shape (N,).
@@ -179,7 +179,7 @@ def _sum(numbers: list[float]) -> float:
 
 @contextmanager
 def steps_named(segments: Sequence[Segment]) -> Iterator[None]:
-    """Name the segment of a number that isn't finite, where those of the lived steps of all are looked at in a row."""
+    """Add the segment to a NotFinite that is raised for a step among the concatenated lived steps of segments."""
     try:
         yield
     except NotFinite as error:

@@ -19,13 +19,13 @@ from rlhf_gym.segments import Array, Origin, Segment
 
 @dataclass(frozen=True)
 class Variables:
-    """What can be said of a step by name: the state that it led to, and the action.
+    """Named variables of a step: the observation that it led to, and the action.
 
     Args:
         observations: Names of the observation's coordinates, in their order.
-        actions: Names of the action's, or of the choices.
-        discrete: Whether an action is one of those.
-        env_id: Of the environment; None where nobody knows.
+        actions: Names of the action's coordinates, or of a discrete action's choices.
+        discrete: Whether actions are discrete.
+        env_id: Id of the environment; None if unknown.
     """
 
     observations: tuple[str, ...]
@@ -35,11 +35,11 @@ class Variables:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them."""
+        """Names of all variables, those of observations first."""
         return (*self.observations, *self.actions)
 
     def __call__(self, segments: Sequence[Segment]) -> Mapping[str, Array]:
-        """Collect the lived steps of all segments in a row, by variable, shape (S,) each.
+        """Collect each variable's values at the lived steps of all segments, concatenated, shape (S,) each.
 
         Raises:
             BadInput: If the segments are of another environment.
@@ -61,14 +61,14 @@ class Variables:
 
 
 def variables_of(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> Variables:
-    """Name what an environment's steps hold: its observation's and its action's coordinates, or choices.
+    """Name the variables of an environment's steps: coordinates of observations and actions, or discrete choices.
 
     A name is the environment's own (:mod:`rlhf_gym.envs.names`), with `_` for what isn't a letter or a digit, and
     `minus` and `plus` for signs.
 
     Args:
-        env_id: As Gymnasium knows it.
-        env_kwargs: What it is made with.
+        env_id: Id in Gymnasium.
+        env_kwargs: Keyword arguments of the environment.
 
     Raises:
         BadInput: If there is no such environment.

@@ -23,7 +23,7 @@ OfRun = Annotated[str | None, arg(name="run", metavar="NAME")]
 
 
 def config_of(run_dir: Path) -> RLHFConfig | None:
-    """Read the settings of the run in a directory, None if it holds none."""
+    """Read the settings of the run in a directory; None if it holds none."""
     file = run_dir / "config.yaml"
     return RLHFConfig.from_run(file) if file.is_file() else None
 
@@ -40,12 +40,12 @@ def config_there(run_dir: Path) -> RLHFConfig:
 
 
 def check_code(config: RLHFConfig, run_dir: Path, *settings: str) -> None:
-    """Refuse a run directory that names code which this user never ran, or leads elsewhere.
+    """Refuse a run directory that names code which this user never ran, or that links to files elsewhere.
 
     Args:
-        config: Its settings.
-        run_dir: Where they are from.
-        *settings: Those that are about to be used.
+        config: The run's settings.
+        run_dir: The run directory.
+        *settings: Names of the settings that are about to be used.
     """
     from rlhf_gym.config.code import code_named
     from rlhf_gym.runs.strange_files import check_entries
@@ -61,8 +61,8 @@ def store_of(run_dir: Path, url: str | None = None, run: str | None = None, **ho
     Args:
         run_dir: The run directory, or one that holds no run.
         url: Another store; None is the one that the run's settings name, or preferences.db.
-        run: Which run of the store; None is that of the run directory, or every one.
-        **how: As :class:`PreferenceStore` takes it.
+        run: Which run of the store; None is the run directory's, or every one.
+        **how: Further arguments of :class:`PreferenceStore`.
     """
     from rlhf_gym.runs.strange_files import check_entries
     from rlhf_gym.store import FIRST, PreferenceStore
@@ -82,17 +82,17 @@ def store_of(run_dir: Path, url: str | None = None, run: str | None = None, **ho
 
 
 def check_named(run_dir: Path | None, store: str | None) -> None:
-    """Refuse to look for a store where neither a run directory nor a database is named.
+    """Check that a run directory or a database is named.
 
     Raises:
-        BadInput: Saying what to name.
+        BadInput: If neither is named.
     """
     if run_dir is None and store is None:
         raise BadInput("neither DIR nor --store is given; name a run directory, or the database that runs share")
 
 
 def spaces_of(config: RLHFConfig, run_dir: Path) -> tuple[Space[Any], Space[Any]]:
-    """Of observations and actions of a run's environment."""
+    """Return the observation and action spaces of a run's environment."""
     from rlhf_gym.envs import make_env
     from rlhf_gym.segments import Origin
 
@@ -102,7 +102,7 @@ def spaces_of(config: RLHFConfig, run_dir: Path) -> tuple[Space[Any], Space[Any]
 
 
 def check_played(*, n_episodes: int, seed: int) -> None:
-    """Refuse numbers that no episodes can be played with."""
+    """Check the number of episodes to play and their seed."""
     for name, value, least in (("n_episodes", n_episodes, 1), ("seed", seed, 0)):
         if value < least:
             raise BadInput(f"{name} is {value}; use at least {least}")

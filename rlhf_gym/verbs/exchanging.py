@@ -1,4 +1,4 @@
-"""The verbs that take preferences out and in: export and import.
+"""The verbs that export and import preferences.
 
 What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it runs: ``--help`` shouldn't wait for it.
 """
@@ -19,7 +19,7 @@ from rlhf_gym.verbs.arguments import OfRun, RunDir, config_of, config_there, spa
 
 @dataclass(frozen=True)
 class Export:
-    """Write a run's preferences as JSON Lines and Parquet, with a card, which Hugging Face reads; or its episodes."""
+    """Write a run's preferences as JSON Lines and Parquet with a Hugging Face card, its episodes, or its policy."""
 
     run_dir: RunDir
     """A run directory, finished or not."""
@@ -30,21 +30,21 @@ class Export:
     minari: Annotated[str | None, arg(metavar="ID")] = None
     """Write a Minari dataset of this name instead, such as cartpole/mine-v0: episodes of the run, true rewards."""
     episodes: Literal["policy", "queries"] = "policy"
-    """With --minari, which: whole ones, played now by the run's final policy, deterministic, on the unmodified
-    environment; or the beginnings of those that its answered queries were cut from, played again up to the last step
-    that was shown."""
+    """With --minari, which episodes: policy plays whole ones with the run's final policy, deterministic, on the
+    unmodified environment; queries plays again those that its answered queries were cut from, up to the last step
+    shown."""
     n_episodes: int = 20
-    """With --minari, how many the policy plays."""
+    """With --minari, number of episodes that the policy plays."""
     seed: int = 0
-    """With --minari, what these episodes' seeds are drawn from."""
+    """With --minari, the seed from which these episodes' seeds are drawn."""
     policy: Path | None = None
-    """Write the policy instead, into this file, for Stable-Baselines3 without this package: where observations are
-    normalised, policy.zip needs it, and this file has that in its weights."""
+    """Write the policy into this file instead, for Stable-Baselines3 without this package, which policy.zip needs if
+    observations are normalised; this file has the normalisation in its weights."""
     trust: bool = False
-    """Run modules of somebody else's that this run's settings or queries name; asked for once each."""
+    """Run somebody else's modules that this run's settings or queries name; needed once for each."""
 
     def run(self) -> None:
-        """Write."""
+        """Write the preferences, episodes or policy."""
         if self.policy is not None:
             from rlhf_gym.verbs.policy_export import export_policy
 
@@ -71,7 +71,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Import:
-    """Take exported preferences over into a run's store, or into any other."""
+    """Add exported preferences to a run's store, or to any other."""
 
     path: Annotated[Path, Positional, arg(metavar="PATH")]
     """A folder that export wrote, or a .jsonl or .parquet file of its kind."""
@@ -80,12 +80,12 @@ class Import:
     store: str | None = None
     """Database URL of a store that takes them, such as sqlite:///preferences.db; made if it isn't there."""
     of_run: OfRun = None
-    """Of the runs that share that store, which one takes them; None is the only one."""
+    """Which of the runs that share that store takes them; None is the only one."""
     trust: bool = False
-    """Run modules of somebody else's that these preferences, or the run's settings, name; asked for once each."""
+    """Run somebody else's modules that these preferences, or the run's settings, name; needed once for each."""
 
     def run(self) -> None:
-        """Read and add."""
+        """Read and add the preferences."""
         from rlhf_gym.store import PreferenceStore
         from rlhf_gym.store.exchange import Exported, add_preferences, wanted_by_run
 

@@ -1,4 +1,4 @@
-"""Say before anybody sits down whether people will see the environment, or plots of what it observed."""
+"""Report in advance whether people will see the environment, or plots of its observations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ TRIED = 10  # steps
 
 
 def say_how_shown(config: RLHFConfig, *, draw: str | None = None) -> None:
-    """Say on stderr why people will see plots, if they will.
+    """Print to stderr why the environment can't be shown, if it can't.
 
     Args:
         config: Settings of the run.
-        draw: What is drawn; None is as the settings have it.
+        draw: How queries are drawn; None is the setting `feedback.draw`.
     """
     draw = draw or config.feedback.draw
     if draw != "states" and (why := why_not_drawn(config)):
@@ -28,7 +28,7 @@ def say_how_shown(config: RLHFConfig, *, draw: str | None = None) -> None:
 
 
 def can_be_drawn(config: RLHFConfig) -> bool:
-    """Tell whether a run's environment says that it can draw itself."""
+    """Test whether a run's environment declares that it can draw itself."""
     from rlhf_gym.envs import remake_env
     from rlhf_gym.envs.replay import check_drawable
     from rlhf_gym.segments import Origin
@@ -42,9 +42,9 @@ def can_be_drawn(config: RLHFConfig) -> bool:
 
 
 def why_not_drawn(config: RLHFConfig) -> str:
-    """Try to replay a few steps; why a run's environment can't be shown, or "" if nothing speaks against it.
+    """Replay a few steps, and return why a run's environment can't be shown; "" if no reason is found.
 
-    That it can be drawn is taken from what it says of itself: to try it is for the process that draws.
+    Whether it can be drawn is read from its metadata; the drawing process tries it.
     """
     from rlhf_gym.envs import remake_env
     from rlhf_gym.envs.replay import check_drawable, replay
@@ -68,6 +68,6 @@ def why_not_drawn(config: RLHFConfig) -> str:
         replay(played, draw=False)
     except BadInput as error:
         return str(error)
-    except Exception:  # what is wrong with the environment itself is told where it is trained in
+    except Exception:  # training reports errors of the environment itself
         return ""
     return ""

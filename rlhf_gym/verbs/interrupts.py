@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-SIGNALS = ("SIGTERM", "SIGHUP")  # a scheduler's or a shutdown's, and a closed terminal's; Windows has no SIGHUP
+SIGNALS = ("SIGTERM", "SIGHUP")  # of a scheduler or shutdown, and of a closed terminal; Windows has no SIGHUP
 
 
 class Interrupted(KeyboardInterrupt):
     """The end of a run by Ctrl-C or another signal.
 
     Args:
-        message: What to say.
-        status: Exit status of the process: 128 and the signal's number, as shells have it.
+        message: Text to print.
+        status: Exit status of the process: 128 plus the signal's number, as in shells.
     """
 
     def __init__(self, message: str = "", status: int = 128 + signal.SIGINT) -> None:
@@ -26,13 +26,13 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Turn each of the signals into an :class:`Interrupted`; one that is ignored, as under nohup, stays so."""
+    """Raise :class:`Interrupted` on each of SIGNALS; one that is ignored, as under nohup, stays ignored."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
         raise Interrupted(status=128 + number)
 
     with ExitStack() as stack:
-        if threading.current_thread() is threading.main_thread():  # which alone may say what a signal does
+        if threading.current_thread() is threading.main_thread():  # only it may set signal handlers
             for number in (getattr(signal, name) for name in SIGNALS if hasattr(signal, name)):
                 if signal.getsignal(number) is signal.SIG_DFL:
                     signal.signal(number, interrupt)

@@ -1,4 +1,4 @@
-"""What `evaluate` says of a run's learned reward."""
+"""The report of `evaluate` about a run's learned reward."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def report_reward(asked: Evaluate) -> None:
-    """Print how good a run's learned reward is, and draw what is asked for."""
+    """Print how good a run's learned reward is, and draw the figures asked for."""
     check_played(n_episodes=asked.n_episodes, seed=asked.seed)
     from rlhf_gym.reward_report import ROWS, Row, assess, check_variables, judge_run
 
@@ -54,7 +54,7 @@ def _drawn(asked: Evaluate, run: RunJudged) -> list[Path]:
 def measured(
     names: Sequence[str], run_dir: Path, config: RLHFConfig, episodes: Sequence[Trajectory]
 ) -> dict[str, float | None]:
-    """Compute metrics by name, None where there is nothing to tell one from."""
+    """Compute metrics by name; None for one that isn't finite."""
     if not names:
         return {}
     import math

@@ -1,4 +1,4 @@
-"""The verbs for people who answer: label, and quality of what they said.
+"""The verbs for people's answers: label and quality.
 
 What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it runs: ``--help`` shouldn't wait for it.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rlhf_gym.preferences import Query
     from rlhf_gym.store import PreferenceStore
 
-PAGE_WAITS = 10.0  # seconds for a store that can't be used; then who asked is told, and asks again by itself
+PAGE_WAITS = 10.0  # seconds for a store that can't be used; then the browser is told to ask again
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,18 @@ class Label:
     web: bool = False
     """Serve a page instead of asking in the terminal."""
     host: str = "127.0.0.1"
-    """Address of the page; any but this machine's own is guarded by a token, which is printed with it."""
+    """Address of the page; any but a loopback address needs a token, which is printed with it."""
     port: int = 8765
     """Port of the page; 0 takes a free one."""
     token: bool = False
-    """Ask for a token on this machine's own address too, as behind a proxy."""
+    """Require a token on a loopback address too, as behind a proxy."""
     root_path: str = ""
     """Path under which a proxy serves the page, such as /label; whether the proxy passes it on or not."""
     allowed_host: tuple[str, ...] = ()
-    """Names by which a proxy makes the page known, such as labels.example; then the token is asked for."""
+    """Host names under which a proxy serves the page, such as labels.example; then a token is required."""
     frame_ancestors: tuple[str, ...] = ()
-    """Sites that may show the page in a frame, such as https://worker.mturk.com; none else may. Where there is a token,
-    that takes an address with https."""
+    """Sites that may show the page in a frame, such as https://worker.mturk.com; none else may. With a token,
+    framing needs an address with https."""
     who: str | None = None
     """Your name in the terminal; None is the name you are logged in with. The page asks everyone for theirs."""
     instructions: str = ""
@@ -58,24 +58,24 @@ class Label:
     store: str | None = None
     """URL of the preference store; None is the one that the run's settings name, or its preferences.db."""
     of_run: OfRun = None
-    """Of the runs that share the store, the one to answer; None is that of the run directory, or all of them."""
+    """Which of the runs that share the store to answer; None is the run directory's, or all of them."""
     draw: Literal["auto", "replay", "states"] | None = None
     """Draw the environment, plot its observations instead, or (auto) plot them where it can't be drawn or doesn't
     replay. None is as the run's settings have it (`feedback.draw`)."""
     draw_seconds: float = 120.0
-    """Longest that drawing one clip may take; then it is given up, and the next one's turn comes."""
+    """Seconds that drawing one clip may take before it is given up for the next one."""
     draw_processes: int | None = None
-    """Processes that draw clips at once, at most, where many people wait; None is half the machine's cores, up to 4."""
+    """Most processes that draw clips at once if many people wait; None is half the machine's cores, up to 4."""
     width: int = 400
-    """Of a clip, in pixels."""
+    """Width of a clip, in pixels."""
     until_input_ends: bool = False
     """End the page when standard input ends, as it does when the process that started it is gone."""
     trust: bool = False
-    """Run modules of somebody else's that this run's settings or queries name; asked for once each."""
+    """Run somebody else's modules that this run's settings or queries name; needed once for each."""
 
     @property
     def name(self) -> str:
-        """Under which answers of the terminal are kept."""
+        """Name under which the terminal's answers are kept."""
         if self.who:
             return self.who
         try:
@@ -85,7 +85,7 @@ class Label:
 
     @property
     def folder(self) -> Path:
-        """Of the run, or else of the clips."""
+        """The run directory, or else the folder of the clips."""
         return self.run_dir or Path("clips")
 
     @contextmanager
@@ -127,9 +127,9 @@ class Label:
 
     def run(self) -> None:
         """Hand out queries and take answers until interrupted."""
-        if not self.until_input_ends and (config := config_of(self.folder)):  # else the trainer has said it
+        if not self.until_input_ends and (config := config_of(self.folder)):  # otherwise the trainer has printed it
             say_how_shown(config, draw=self.draw)
-        # Who started the page and closes its input knows that it ends; Ctrl-C in their terminal is theirs to speak of.
+        # The process that started the page closes its input, and reports a Ctrl-C in the terminal itself.
         silent = (KeyboardInterrupt,) if self.until_input_ends else ()
         with suppress(*silent), self.desk() as desk:
             _say_if_finished(self.folder)
@@ -140,7 +140,7 @@ class Label:
                 return
             from rlhf_gym.labelling.terminal import prompt
 
-            # A person there sees new queries come; piped answers end with the present queries.
+            # A person at a terminal waits for new queries; piped answers end with the open ones.
             given = prompt(desk, who=self.name, wait=sys.stdin.isatty())
             print(f"{given} answers, all kept")
 
@@ -154,11 +154,11 @@ class Quality:
     store: str | None = None
     """URL of the preference store; None is the one that the run's settings name, or its preferences.db."""
     of_run: OfRun = None
-    """Of the runs that share the store, which one; None is that of the run directory, or the only one."""
+    """Which of the runs that share the store; None is the run directory's, or the only one."""
     json: bool = False
     """Print JSON."""
     trust: bool = False
-    """Run modules of somebody else's that this run's settings or queries name; asked for once each."""
+    """Run somebody else's modules that this run's settings or queries name; needed once for each."""
 
     def run(self) -> None:
         """Read the answers, assess them, print."""
@@ -172,7 +172,7 @@ class Quality:
 
 
 def _say_if_finished(run_dir: Path) -> None:
-    """Say before anybody waits for a query that none will come."""
+    """Print that a finished run asks nothing more, before anybody waits for a query."""
     from rlhf_gym.runs.directory import is_finished
 
     if is_finished(run_dir):
@@ -187,7 +187,7 @@ def _end_with_input() -> None:
 
 
 def _shown_on_page() -> tuple[str, ...]:
-    """List the kinds of query that the page shows; what it needs may not be installed."""
+    """List the kinds of query that the page shows, whose requirements may not be installed."""
     from rlhf_gym.labelling.page import SHOWS
 
     return SHOWS
@@ -213,14 +213,14 @@ def _serve(desk: Desk, asked: Label) -> None:
 
 
 def _line_of_its_own(asked: Label) -> str:
-    """What has to be printed before a line where a trainer's progress bar may stand: on a screen, wipe it away."""
+    """Return what to print before a line that may follow a trainer's progress bar: on a screen, it erases the bar."""
     if not asked.until_input_ends:
         return ""
     return "\r\x1b[K" if sys.stdout.isatty() else "\n"
 
 
 def _token(run_dir: Path) -> str:
-    """Read or make the run's token: the same when the page is started again, so that nobody is locked out."""
+    """Read or make the run's token, which stays the same after a restart so that nobody is locked out."""
     from rlhf_gym.labelling.page import new_token
 
     file = run_dir / "token"

@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play a run's policy again, on the unmodified environment, or ask whether its learned reward is any good."""
+    """Play a run's policy on the unmodified environment, or assess its learned reward."""
 
     run_dir: RunDir
     """A run directory."""
     n_episodes: int = 20
     """Episodes to play; with --reward, of each policy."""
     seed: int = 0
-    """The episodes' seeds are drawn from it: they are others than those of the run's own summary."""
+    """Seed from which the episodes' seeds are drawn; they differ from those of the run's own summary."""
     metrics: tuple[str, ...] = ()
     """Compare the run's learned reward with the true one (or its goal's) on these episodes: correlation,
     pair_accuracy, epic, ..., or module:name."""
     reward: bool = False
-    """Say how good the learned reward is, on fresh episodes of the run's policy, of it before any training, and of
+    """Say how good the learned reward is on fresh episodes of the run's policy, of the untrained policy, and of
     random actions: accuracy by how close a pair is, calibration, correlations, EPIC and DARD distances, disagreement
     against error inside and outside of what was asked about."""
     output: Path | None = None
@@ -51,10 +51,10 @@ class Evaluate:
     json: bool = False
     """Print JSON."""
     trust: bool = False
-    """Run modules of somebody else's that this run's settings name; asked for once each."""
+    """Run somebody else's modules that this run's settings name; needed once for each."""
 
     def run(self) -> None:
-        """Play, and print the true return, and the goal's if the run has one, and the metrics that are asked for."""
+        """Play, and print the true return, the return by the run's goal if it has one, and the metrics asked for."""
         for name in self.metrics:
             check_name("metric", name)
         if self.reward:
@@ -94,9 +94,9 @@ class Watch:
     n_episodes: int = 1
     """Episodes to show, one after the other."""
     seed: int = 0
-    """The episodes' seeds are drawn from it."""
+    """Seed from which the episodes' seeds are drawn."""
     trust: bool = False
-    """Run modules of somebody else's that this run's settings name; asked for once each."""
+    """Run somebody else's modules that this run's settings name; needed once for each."""
 
     def run(self) -> None:
         """Play, draw, write."""
@@ -127,13 +127,13 @@ class Plot:
     """Draw the learning curve of one run or many."""
 
     run_dirs: Annotated[tuple[Path, ...], Positional, arg(metavar="DIR...")]
-    """Run directories, of runs that still go on, too, or the folder of a sweep, which is all of its finished runs."""
+    """Run directories, of unfinished runs too, or the folder of a sweep, which means all of its finished runs."""
     output: Path = Path("curve.png")
     """File to write; its ending says whether png, svg or pdf."""
     interval: bool = False
     """Draw the mean over seeds with its 95 % confidence interval, instead of the interquartile mean and the range."""
     seconds: bool = False
-    """Draw against seconds of the teacher's time, which kinds of feedback differ in, instead of labels."""
+    """Draw against seconds of the teacher's time, in which kinds of feedback differ, instead of labels."""
 
     def run(self) -> None:
         """Draw and write."""
@@ -149,7 +149,7 @@ class Plot:
 
 
 def _runs_of(folder: Path) -> list[Path]:
-    """List the finished runs of a sweep's folder; any other is taken for a run itself."""
+    """List the finished runs of a sweep's folder; any other folder is taken as a run."""
     from rlhf_gym.runs.directory import is_finished
 
     kept = folder / "runs"
@@ -161,7 +161,7 @@ def _runs_of(folder: Path) -> list[Path]:
 
 
 def true_return(found: Mapping[str, Any]) -> str:
-    """Put the true return of an evaluation, and the goal's if there is one, in words."""
+    """Describe the true return of an evaluation, and the return by the goal if there is one."""
     mean, std, n = (found[name] for name in ("true_return_mean", "true_return_std", "n_eval_episodes"))
     goal = found["goal_return_mean"]
     return f"true return {mean:.1f} ± {std:.1f} (mean and standard deviation of {n} episodes)" + (
@@ -170,7 +170,7 @@ def true_return(found: Mapping[str, Any]) -> str:
 
 
 def _goal_return(goal: str | None, episodes: Sequence[Trajectory]) -> float | None:
-    """Average the episodes' returns by the run's goal, None if it has none."""
+    """Average the episodes' returns by the run's goal; None if it has no goal."""
     from rlhf_gym.evaluation import goal_return
     from rlhf_gym.teachers import load_goal
 
@@ -181,7 +181,7 @@ def play_run(run_dir: Path, *, n_episodes: int, seed: int) -> tuple[RLHFConfig, 
     """Read a run's settings, and play episodes of its policy on the unmodified environment.
 
     Raises:
-        BadInput: If it holds no finished run, and none that was saved, or names code that this user never ran.
+        BadInput: If the directory holds neither a finished nor a saved run, or names code that this user never ran.
     """
     check_played(n_episodes=n_episodes, seed=seed)
     from rlhf_gym.evaluation import play

@@ -1,4 +1,4 @@
-"""What `export --minari` writes of a run: episodes."""
+"""The export of a run's episodes as a Minari dataset: `export --minari`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def export_to_minari(asked: Export, dataset_id: str) -> str:
-    """Write a run's episodes as a new Minari dataset; returns what was written, in words.
+    """Write a run's episodes as a new Minari dataset, and return a message about it.
 
     Raises:
         BadInput: If the run isn't finished, its episodes can't be played again, or the dataset can't be made.
@@ -66,7 +66,7 @@ def _asked_about(asked: Export) -> tuple[RLHFConfig, list[Trajectory]]:
 
 
 def _learned(config: RLHFConfig) -> dict[str, Any]:
-    """Say by what the policy was taught."""
+    """Describe the reward that the policy was trained on."""
     if not source_entry(config.reward.source).labels:
         return {"reward": config.reward.source}
     return {

@@ -1,4 +1,4 @@
-"""What `export --policy` writes of a run: its policy, for whoever hasn't this package."""
+"""The export of a run's policy for use without this package: `export --policy`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def export_policy(asked: Export, path: Path) -> str:
-    """Write a run's policy as a file of plain Stable-Baselines3; returns what was written, in words.
+    """Write a run's policy as a file of plain Stable-Baselines3, and return a message about it.
 
     Raises:
-        BadInput: If the run has no policy yet, names code that this user never ran, or something else is asked for.
+        BadInput: If the run has no policy yet, names code that this user never ran, another export is asked for too, or
+            `path` isn't a new .zip file.
     """
     from rlhf_gym.agents import load_algorithm, write_plain
     from rlhf_gym.saved_policy import saved_policy
@@ -31,7 +32,7 @@ def export_policy(asked: Export, path: Path) -> str:
     config = config_there(asked.run_dir)
     check_code(config, asked.run_dir, "env_id", "algo")
     sb3 = saved_policy(asked.run_dir, config).sb3
-    for name in ("n_steps", "batch_size", "buffer_size"):  # which were the least, as nothing was to be learned
+    for name in ("n_steps", "batch_size", "buffer_size"):  # which are minimal in a policy loaded to predict
         if hasattr(sb3, name) and name in config.agent.options:
             setattr(sb3, name, config.agent.options[name])
     path.parent.mkdir(parents=True, exist_ok=True)

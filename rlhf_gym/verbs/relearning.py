@@ -1,4 +1,4 @@
-"""The verb that asks a frozen reward for new policies: relearn.
+"""The verb that trains new policies on a frozen reward: relearn.
 
 What a verb needs (torch, Stable-Baselines3, Matplotlib) is imported when it runs: ``--help`` shouldn't wait for it.
 """
@@ -24,7 +24,7 @@ class Relearn:
     run_dir: RunDir
     """The directory of a finished run that learned a reward."""
     seeds: tuple[int, ...] = ()
-    """Seeds of the fresh policies; none takes the three lowest but the run's own."""
+    """Seeds of the fresh policies; none takes the three lowest except the run's own."""
     total_timesteps: int | None = None
     """Environment steps of each; None is the run's."""
     out: Path | None = None
@@ -32,7 +32,7 @@ class Relearn:
     json: bool = False
     """Print JSON."""
     trust: bool = False
-    """Run modules of somebody else's that this run's settings name; asked for once each."""
+    """Run somebody else's modules that this run's settings name; needed once for each."""
 
     def run(self) -> None:
         """Train, evaluate, write, print."""

@@ -33,11 +33,11 @@ class Sweep:
     seeds: tuple[int, ...] = ()
     """Seeds to run; all if left out."""
     jobs: int = 2
-    """Runs at the same time, each with one core; on a cluster that was there before, its cores say how many."""
+    """Number of runs at the same time, each with one core; an existing cluster runs as many as it has cores."""
     on: str = "processes"
-    """Where to run: processes of this machine; ray, a cluster of this machine alone; or ray://ADDRESS of one."""
+    """Where to run: processes of this machine; ray, a cluster of this machine alone; or ray://ADDRESS of a cluster."""
     keep_runs: bool = True
-    """Whether run directories stay, each on the machine where it was made, once their rows are written."""
+    """Keep run directories, each on the machine where it was made, after their rows are written."""
 
     def run(self) -> None:
         """Run what is missing, and print what each setting reached.

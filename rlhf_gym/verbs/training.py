@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rlhf_gym.rlhf import RLHF
     from rlhf_gym.teachers import Waiting
 
-PAGE_ENDS_WITHIN = 10.0  # seconds: its last requests, and the clip that is being drawn
+PAGE_ENDS_WITHIN = 10.0  # seconds for its last requests and the clip that is being drawn
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Train:
     config: Path | None = None
     """YAML file of settings, such as config.yaml in a run directory."""
     trust: bool = False
-    """Run modules of somebody else's that the run directory of --config names, or what a policy to start from holds."""
+    """Run somebody else's code that the run directory of --config names, or that a policy to start from holds."""
 
     def run(self) -> None:
         """Train, evaluate, write the run directory, and print the result."""
@@ -73,7 +73,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with a run that was interrupted, as if it hadn't been, or give a finished one a larger budget.
+    """Continue an interrupted run as if it had never stopped, or give a finished one a larger budget.
 
     Every answer given so far counts; nobody is asked twice.
     """
@@ -81,15 +81,15 @@ class Resume:
     run_dir: RunDir
     """Its run directory."""
     labels: int | None = None
-    """New budget of labels, those given so far included; rounds that are done stay, and further ones, about as long,
-    spend what is left. None leaves it as it is."""
+    """New budget of labels, including those given so far; finished rounds stay, and further rounds of about the same
+    length spend the rest. None keeps the budget."""
     total_timesteps: int | None = None
-    """New budget of environment steps, likewise; a schedule that falls linearly then falls to 0 at the new end."""
+    """New budget of environment steps, likewise; a linear schedule then falls to 0 at the new end."""
     trust: bool = False
-    """Run modules of somebody else's that this run's settings name; asked for once each."""
+    """Run somebody else's modules that this run's settings name; needed once for each."""
 
     def run(self) -> None:
-        """Train on, evaluate, write the files of a finished run, and print the result."""
+        """Continue training, evaluate, write the files of a finished run, and print the result."""
         from rlhf_gym.rlhf import RLHF
         from rlhf_gym.runs import run_to_resume
 
@@ -104,11 +104,11 @@ class Resume:
 
 
 def check_config(file: Path, settings: RLHFConfig) -> None:
-    """Refuse code that settings have from a run directory's file: of a file of one's own, each word is one's own.
+    """Refuse untrusted code that settings take from a run directory's file; the user's own files are trusted.
 
     Args:
-        file: What --config names.
-        settings: All of them, flags included.
+        file: The file of --config.
+        settings: All settings, flags included.
     """
     if not (file.parent / "provenance.json").exists():
         return
@@ -146,7 +146,7 @@ def _learn(rlhf: RLHF) -> None:
         say_how_shown(config)
     try:
         summary = rlhf.learn(progress=not teacher_entry(config.teacher).waits and sys.stderr.isatty())
-    except (KeyboardInterrupt, SystemExit) as stop:  # the prompt of a terminal exits where it is terminated
+    except (KeyboardInterrupt, SystemExit) as stop:  # the terminal prompt exits on SIGTERM
         status = getattr(stop, "status", getattr(stop, "code", 130))
         raise Interrupted(f"interrupted; to go on: rlhf-gym resume {place}", status) from None
     except Exception:
@@ -186,7 +186,7 @@ def _teaching(config: RLHFConfig) -> Iterator[Waiting]:
 
 @contextmanager
 def _prompt_here(label: Label) -> Iterator[Waiting]:
-    """Put open queries to the person at this terminal; quitting the prompt interrupts the run."""
+    """Ask the person at this terminal the open queries; quitting the prompt interrupts the run."""
     from rlhf_gym.labelling.terminal import prompt
     from rlhf_gym.teachers import pause
 
@@ -207,7 +207,7 @@ def _prompt_here(label: Label) -> Iterator[Waiting]:
 
 @contextmanager
 def _page_beside(run_dir: Path, password: dict[str, str]) -> Iterator[Waiting]:
-    """Serve the page in a process of its own, from when answers are first waited for until this process ends."""
+    """Serve the page in a process of its own, from the first wait for answers until the run ends."""
     pages: list[subprocess.Popen[bytes]] = []
     port = _free_port()
     label = ["label", str(run_dir), "--web", "--port", str(port), "--until-input-ends"]
@@ -221,7 +221,7 @@ def _page_beside(run_dir: Path, password: dict[str, str]) -> Iterator[Waiting]:
         except subprocess.TimeoutExpired:
             return
         pages.pop().communicate()
-        if status >= 0:  # it has said why; below 0 it was killed, and is started again
+        if status >= 0:  # it has printed why; below 0 it was killed, and is started again
             raise BadInput("the labelling page can't be served; see above")
 
     try:
@@ -232,7 +232,7 @@ def _page_beside(run_dir: Path, password: dict[str, str]) -> Iterator[Waiting]:
 
 
 def _end(page: subprocess.Popen[bytes]) -> None:
-    """Let a page close its drawing process and files; if that takes too long, end it."""
+    """Let a page close its drawing process and files; terminate it if that takes too long."""
     try:
         page.communicate(timeout=PAGE_ENDS_WITHIN)  # which closes its input
     except subprocess.TimeoutExpired:
@@ -241,10 +241,10 @@ def _end(page: subprocess.Popen[bytes]) -> None:
 
 
 def _free_port() -> int:
-    """Find a free port: the page's usual one, if it can be had."""
+    """Find a free port, the page's usual one if possible."""
     for port in (Label.port, 0):
         try:
-            # As the page will bind it: a port that only old connections hold, as after a kill, counts as free.
+            # Bound as the page will bind it: a port that only old connections hold, as after a kill, counts as free.
             with socket.create_server(("127.0.0.1", port)) as one:
                 return int(one.getsockname()[1])
         except OSError:

@@ -1,4 +1,4 @@
-"""Tuned settings, a YAML file per family of environments, and one of those of other algorithms than PPO."""
+"""Tuned settings: a YAML file per family of environments, and one for algorithms other than PPO."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def preset(env_id: str, algo: str | None = None) -> dict[str, Any]:
 
     Args:
         env_id: Gymnasium id; a leading dot marks shared parts.
-        algo: The algorithm, registered or dotted. `agent` of an environment's settings is that of PPO, so that another
-            algorithm has none of it; what is filed under ENVIRONMENT/ALGORITHM is laid over the rest. None is PPO.
+        algo: The algorithm, registered or dotted; None is PPO. The `agent` settings of an environment are PPO's, so
+            another algorithm gets none of them; the entry ENVIRONMENT/ALGORITHM is laid over the rest.
 
     Returns:
         Settings, nested, empty where there are none.
@@ -39,6 +39,6 @@ def has_preset(env_id: str, algo: str) -> bool:
 
 @cache
 def _by_name() -> dict[str, dict[str, Any]]:
-    """Read every file, once a process: YAML is read slowly, and an experiment has hundreds of configurations."""
+    """Read every file once per process, because YAML is slow and an experiment has hundreds of configurations."""
     files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".yaml")]
     return {name: found for file in files for name, found in yaml.safe_load(file.read_text()).items()}

@@ -1,4 +1,4 @@
-"""Where the page may be reached besides this machine: through which proxy, and in whose frames."""
+"""How the page may be reached from elsewhere: through a proxy, and in frames of other sites."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ OWN = ("api", "static", "dashboard")  # what the page's own paths begin with
 
 @final
 class Access:
-    """What of the outside the page knows; by default nothing.
+    """Ways in which the page may be reached from outside; by default none.
 
     Args:
         root_path: Path under which a proxy serves the page, such as "/label"; the proxy may pass it on or leave it out.
-        allowed_hosts: Names by which the page is reached besides its own, such as "labels.example", with a port where
-            the address has one.
+        allowed_hosts: Further host names of the page, such as "labels.example", with a port if the address has one.
         frame_ancestors: Sites that may show the page in a frame, such as "https://worker.mturk.com", "https://*.x.org"
             or "self".
 
     Raises:
-        BadInput: If one of them isn't of that form.
+        BadInput: If an argument isn't of that form.
     """
 
     def __init__(
@@ -54,15 +53,15 @@ class Access:
 
     @property
     def framed(self) -> str:
-        """The sites that may frame the page, as browsers are told."""
+        """Sites that may frame the page, as a `frame-ancestors` source list."""
         return " ".join("'self'" if site == "self" else site for site in self.frame_ancestors) or "'none'"
 
     def names(self, host: str) -> bool:
-        """Test whether a name, without a port, is one by which the page is reached."""
+        """Test whether a host name, without a port, is one of `allowed_hosts`."""
         return host in {re.sub(r":\d+$", "", allowed).strip("[]") for allowed in self.allowed_hosts}
 
     def in_root(self, path: str) -> str | None:
-        """Take the root path off a path; None where only its last slash is missing."""
+        """Strip the root path from a path; None if only its last slash is missing."""
         if not self.root_path or not f"{path}/".startswith(f"{self.root_path}/"):
             return path
         return path[len(self.root_path) :] or None

@@ -54,25 +54,25 @@ from rlhf_gym.store import UnknownQuery, UnknownRun, Unusable
 SHOWS = (*wanted.SHOWS, *PLAYED)
 """Kinds of query that the page can show."""
 STATIC = Path(__file__).parent / "static"
-CLIP_SECONDS = 10.0  # that a request waits for a clip; then it is told to ask again
+CLIP_SECONDS = 10.0  # that a request waits for a clip before it is told to ask again
 LOG = logging.getLogger(__name__)
 Curve = Callable[[], Sequence[Mapping[str, float]]]
 
 
 class NoAnswer(BadInput):
-    """What was said is no answer to that query."""
+    """The text is no answer to that query."""
 
 
 def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple, access: Access = HERE_ALONE) -> FastAPI:
-    """Make the page over a desk.
+    """Make the app that serves a desk's queries.
 
     Args:
         desk: Where queries come from and answers go.
         token: Secret that every request needs; None where only this machine can reach the page.
-        curve: Gives the run's rows of ``metrics.csv``; called for each look at the dashboard.
-        access: Where it is reached besides this machine: through which proxy, in whose frames.
+        curve: Returns the run's rows of ``metrics.csv``; called whenever the dashboard asks for them.
+        access: How the page is reached from elsewhere.
     """
-    games = Games(rng=np.random.default_rng())  # what people are given to play isn't part of the run's own draws
+    games = Games(rng=np.random.default_rng())  # seeds of games aren't among the run's own draws
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -84,7 +84,7 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple, acce
         summary="Clips of what a policy does, and what people say to them",
         docs_url=None,  # FastAPI's own pages load from elsewhere
         redoc_url=None,
-        redirect_slashes=False,  # which would name a host that a proxy knows and nobody else does
+        redirect_slashes=False,  # a redirect would name a host that only the proxy knows
         lifespan=running,
     )
     app.include_router(_asking(desk), prefix="/api")
@@ -109,12 +109,12 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple, acce
 
 
 def _asking(desk: Desk) -> APIRouter:
-    """Questions and answers."""
+    """Make the routes that hand out queries and take answers."""
     routes = APIRouter(tags=["labelling"])
 
     @routes.post("/next", responses=refusals())
     def next_query(person: Person) -> NextMessage:
-        """The query to answer now, reserved for this person for a while; the same until it is answered."""
+        """Reserve the query that this person should answer now; it stays the same until it is answered."""
         queries = desk.upcoming(person.who)
         return NextMessage(
             query=_query(desk, queries[0]) if queries else None,
@@ -125,14 +125,14 @@ def _asking(desk: Desk) -> APIRouter:
 
     @routes.post("/answers", responses=refusals(404, 409))
     def answer(given: GivenAnswerMessage) -> ProgressMessage:
-        """Record an answer; it is safe when this returns. The same one again is the same; another is refused."""
+        """Record an answer, which is safe on return. Sending it again changes nothing; a different one is refused."""
         shown_at = None if given.seconds is None else time.time() - given.seconds
         desk.answer(given.who, given.query_id, _meaning(desk.query(given.query_id), given.answer), shown_at)
         return _progress(desk, given.who)
 
     @routes.post("/undo", responses=refusals(404))
     def undo(asked: UndoMessage) -> UndoneMessage:
-        """Take back this person's last answer in their window, or from before it was opened."""
+        """Take back this person's last answer from their window, or else from before it was opened."""
         opened = None if asked.open_seconds is None else time.time() - asked.open_seconds
         query = desk.undo(asked.who, list(asked.answered), opened=opened)
         return UndoneMessage(
@@ -143,21 +143,21 @@ def _asking(desk: Desk) -> APIRouter:
 
     @routes.get("/progress", responses=refusals())
     def progress(who: Annotated[Name, InAddress()]) -> ProgressMessage:
-        """How far it has come."""
+        """Count answers and waiting queries."""
         return _progress(desk, who)
 
     return routes
 
 
 def _clips(desk: Desk) -> APIRouter:
-    """Pictures."""
+    """Make the routes that serve clips."""
     routes = APIRouter(tags=["clips"])
     later: dict[int | str, dict[str, Any]] = {202: {"model": Refusal, "description": "Still being drawn: ask again."}}
 
-    # An id is no part of a path: it may be "a/b" or "..".
+    # An id can't be part of the path, because it may be "a/b" or "..".
     @routes.get("/clips", responses=refusals(404, 409) | later)
     async def clip(query_id: Annotated[QueryId, InAddress()], request: Request) -> ClipMessage:
-        """How a query is played, once it is drawn."""
+        """Describe how to play a query's clip, once it is drawn."""
         drawn = await _drawn(desk, query_id)
         return ClipMessage(
             query_id=query_id,
@@ -173,7 +173,7 @@ def _clips(desk: Desk) -> APIRouter:
 
     @routes.get("/clips/{option}", responses=pictures | refusals(404, 409) | later, response_class=Response)
     async def sheet(option: OptionName, query_id: Annotated[QueryId, InAddress()]) -> Response:
-        """All pictures of one option in one, row by row."""
+        """Return all pictures of one option in one JPEG, row by row."""
         drawn = await _drawn(desk, query_id)
         if option not in drawn.order:
             return _refusal(404, f"query {query_id!r} has no option {option}; use {', '.join(drawn.order)}")
@@ -187,9 +187,9 @@ def _clips(desk: Desk) -> APIRouter:
 
 
 async def _drawn(desk: Desk, query_id: str) -> Clip:
-    """Wait for a clip, and keep no thread meanwhile: those are for answers."""
+    """Wait for a clip without occupying a thread, since answers need them."""
     drawing = asyncio.wrap_future(await run_in_threadpool(desk.drawing, query_id))
-    drawing.add_done_callback(lambda done: done.cancelled() or done.exception())  # told below, if anybody still waits
+    drawing.add_done_callback(lambda done: done.cancelled() or done.exception())  # desk.clip raises it below
     _, late = await asyncio.wait([drawing], timeout=CLIP_SECONDS)
     if late:
         await run_in_threadpool(desk.keep_reserved, query_id)
@@ -198,17 +198,17 @@ async def _drawn(desk: Desk, query_id: str) -> Clip:
 
 
 def _looking(desk: Desk, curve: Curve) -> APIRouter:
-    """The dashboard."""
+    """Make the routes of the dashboard."""
     routes = APIRouter(tags=["dashboard"])
 
     @routes.get("/curve", responses=refusals())
     def learning_curve() -> list[dict[str, float | None]]:
-        """The run's rounds so far; null where a figure doesn't exist."""
+        """List the run's rounds so far; a figure that doesn't exist is null."""
         return [{name: value if math.isfinite(value) else None for name, value in row.items()} for row in curve()]
 
     @routes.get("/runs", responses=refusals())
     def runs() -> list[RunMessage]:
-        """The runs that share the store and have asked something, and how far each has come."""
+        """List the runs in the store that have asked something, each with its progress."""
         return [
             RunMessage(
                 name=run.name,
@@ -222,7 +222,7 @@ def _looking(desk: Desk, curve: Curve) -> APIRouter:
 
     @routes.get("/quality", responses=refusals(404))
     def quality(run: Annotated[RunName | None, InAddress()] = None) -> dict[str, Any]:
-        """How good the answers to a run are: each person's, and agreement between people. None is the first."""
+        """Assess the answers to a run, each person's and the agreement between people; by default the first run."""
         return desk.quality(run).as_dict()
 
     return routes
@@ -237,10 +237,10 @@ def _query(desk: Desk, query: Query) -> QueryMessage:
 
 
 def _meaning(query: Query, text: str) -> Said:
-    """Read an answer by the query's kind.
+    """Parse an answer by the query's kind.
 
     Raises:
-        NoAnswer: If it is none to this query.
+        NoAnswer: If it is no answer to this query.
     """
     kind = find_kind(query.kind)
     if kind.made and text != Answer.SKIP.value:
@@ -268,7 +268,7 @@ def _file(file: Path) -> Callable[[], FileResponse]:
     return lambda: FileResponse(file, headers={"cache-control": "no-cache"})
 
 
-# What is told names no file of this machine: where an error may, its text goes to the log instead.
+# Responses name no file of this machine: the text of an error that might goes to the log instead.
 
 
 def _undrawable(_: Request, error: Exception) -> Response:
@@ -281,7 +281,7 @@ def _undrawable(_: Request, error: Exception) -> Response:
 
 
 def _broken(_: Request, error: Exception) -> Response:
-    """Log where a damaged store is; the client is not told."""
+    """Log what is wrong with a damaged store, and hide it from the client."""
     LOG.error("%s", error, exc_info=error)
     return _refusal(500, "the store can't be used just now; the server's log says why")
 
@@ -291,7 +291,7 @@ def _refusal(status: int, detail: str) -> Response:
 
 
 def _misread(_: Request, error: Exception) -> Response:
-    """Say what is wrong with a request, without repeating it: infinity and half characters can't be sent back."""
+    """Say what is wrong with a request without quoting it, because infinity and lone surrogates can't be sent back."""
     wrong = error.errors() if isinstance(error, RequestValidationError) else []
     told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
     return _refusal(422, told.encode("ascii", "replace").decode())

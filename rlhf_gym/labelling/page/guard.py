@@ -22,31 +22,31 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-# A browser keeps a SameSite=Strict cookie back when a link elsewhere led here; asking again from here brings it.
+# A browser withholds a SameSite=Strict cookie after a link from another site; reloading from here sends it.
 ASK_AGAIN = '<!doctype html><meta http-equiv="refresh" content="0"><title>rlhf_gym</title>'
 READING = ("GET", "HEAD")
-MOST_BYTES = 64 * 1024  # of a body: the page sends none as long
-BODY_SECONDS = 30.0  # in which a body has to come
+MOST_BYTES = 64 * 1024  # of a body; the page sends none that long
+BODY_SECONDS = 30.0  # within which a body has to come
 
 
 class Guard:
     """Check every request before the app serves it.
 
-    Without a token only requests that name this machine's own address are let in: a page elsewhere whose name was
-    pointed at 127.0.0.1 names another. With one, each needs it, as a cookie or as ``Authorization: Bearer``; the cookie
-    is given for ``/?token=...``. Requests that change something must not come from another site's page. Behind a proxy
-    the app sees its own paths, whatever is before them.
+    Without a token, only requests for a loopback address or an allowed host are let in, which keeps out other sites
+    whose name was pointed at 127.0.0.1. With a token, each request needs it, as a cookie or as
+    ``Authorization: Bearer``; opening ``/?token=...`` sets the cookie. Requests that change something must not come
+    from another site's page. Behind a proxy, the root path is stripped before the app sees a request.
 
     Args:
-        app: What is guarded.
+        app: The app to guard.
         token: Secret; None where only this machine can reach the page.
-        access: By which other names the page is reached, under which path, in whose frames.
+        access: How the page is reached from elsewhere.
     """
 
     def __init__(self, app: ASGIApp, *, token: str | None, access: Access = HERE_ALONE) -> None:
         self._app, self._token, self._access = app, token, access
         self._headers = {name: value.format(framed=access.framed) for name, value in HEADERS.items()}
-        # A browser doesn't tell the ports of a machine apart: each token's cookie has a name of its own.
+        # Browsers share cookies between the ports of a machine, so each token's cookie has its own name.
         self._cookie = f"rlhf_gym_{hashlib.sha256((token or '').encode()).hexdigest()[:8]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,7 +71,7 @@ class Guard:
         await (answer or self._app)(scope, receive, send_guarded)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """The answer to a request that isn't let in, or that brings a token to be kept; None lets it in."""
+        """Return the response to a request that isn't let in, or that brings the token to store; None lets it in."""
         headers = Headers(scope=scope)
         if self._token is None:
             host = _name(headers.get("host", ""))
@@ -90,21 +90,21 @@ class Guard:
         return None
 
     def _brought(self, scope: Scope) -> Response | None:
-        """For ``/?token=...`` with the right one: the cookie, and the way to the address without it."""
+        """Set the cookie and redirect to the address without the token, if a request brings the right ``?token=``."""
         query = parse_qsl(scope["query_string"].decode("latin-1"))
         if scope["path"] not in ("/", "/dashboard") or scope["method"] not in READING:
             return None
         if not any(name == "token" and self._right(value) for name, value in query):
             return None
         rest = urlencode([pair for pair in query if pair[0] != "token"])
-        # Relative, as what a proxy has before it isn't known here.
+        # Relative, because the path that a proxy puts before it isn't known here.
         there = scope["path"].removeprefix("/") or "./"
         clean = RedirectResponse(there + (f"?{rest}" if rest else ""), 303, {"cache-control": "no-store"})
         kept: dict[str, Any] = {"max_age": 365 * 86_400, "httponly": True, "path": self._access.root_path or "/"}
         if not self._access.frame_ancestors:
             clean.set_cookie(self._cookie, str(self._token), samesite="strict", **kept)
             return clean
-        # In another site's frame a browser sends no other cookie; each framing site has one of its own.
+        # In another site's frame a browser sends no other cookies, and keeps these apart for each framing site.
         clean.set_cookie(self._cookie, str(self._token), samesite="none", secure=True, **kept)
         clean.headers["set-cookie"] += "; Partitioned"
         return clean
@@ -113,7 +113,7 @@ class Guard:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._right(bearer.strip()):
             return True
-        # Not SimpleCookie, which knows of none where it dislikes one: another application's of this host.
+        # Not SimpleCookie, which drops all cookies if one is malformed, such as another application's on this host.
         kept = cookie_parser(headers.get("cookie", "")).get(self._cookie)
         return kept is not None and self._right(kept)
 
@@ -122,13 +122,13 @@ class Guard:
 
 
 def _slash(scope: Scope) -> Response:
-    """Send a browser to the root path with its slash, from which all that the page asks for is found."""
+    """Redirect to the root path with its slash, to which the page's relative addresses refer."""
     query = scope["query_string"].decode("latin-1")
     return RedirectResponse(f"{scope['root_path']}/" + (f"?{query}" if query else ""), 308)
 
 
 async def _taken_in(headers: Headers, receive: Receive) -> tuple[Response | None, Receive]:
-    """Take in the body of a request, unless it is too large or too slow; a refusal, or None and where the app reads."""
+    """Read the body of a request; return a refusal if it is too large or slow, else None, and a replay of the body."""
     length = headers.get("content-length", "0")
     if length.isdecimal() and int(length) > MOST_BYTES:
         return _too_large(), receive
@@ -163,7 +163,7 @@ def _too_large() -> Response:
 
 
 def is_loopback(host: str) -> bool:
-    """Test whether a name or address is this machine's own, which no other machine reaches."""
+    """Test whether a name or address is a loopback address, which no other machine reaches."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -171,7 +171,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _told(status: int, detail: str) -> Response:
-    # What is left of a body that isn't taken in would be read as the next request.
+    # The connection is closed, since the rest of an unread body would be read as the next request.
     headers = {401: {"www-authenticate": "Bearer"}, 408: {"connection": "close"}, 413: {"connection": "close"}}
     return JSONResponse({"detail": detail}, status, headers.get(status))
 
@@ -185,5 +185,5 @@ def _name(host: str) -> str:
 
 
 def _place(origin: str) -> str:
-    """Of ``scheme://name:port`` what a Host header would say."""
+    """Extract the Host header's form, ``name:port``, from ``scheme://name:port``."""
     return origin.partition("://")[2].lower()

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-# Printable, no blank at either end: PostgreSQL refuses NUL, and a terminal may show the name one day.
+# Printable, without a blank at either end: PostgreSQL refuses NUL, and a terminal may show the name.
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=60, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+( [^\s\x00-\x1f\x7f-\x9f]+)*$"),
 ]
-# Whatever the store takes: it may hold queries of other tools.
+# Any id that the store takes, since it may hold queries of other tools.
 QueryId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 RunName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.,=+@/-]+$")]
 OptionName = Literal["left", "right", "a", "b", "c", "d", "e", "f", "g", "h"]
@@ -30,7 +30,7 @@ class Person(Message):
 
 
 class UndoMessage(Person):
-    """Whose answer to take back, and where they press it."""
+    """A request to take back a person's last answer."""
 
     answered: list[QueryId] = Field(
         default=[],
@@ -65,7 +65,7 @@ class GivenAnswerMessage(Message):
 
 
 class ProgressMessage(Message):
-    """How far it has come. A skip is no label."""
+    """The progress of labelling. A skip is no label."""
 
     answered: int = Field(description="Current labels of all people together.")
     by_you: int = Field(description="Those of one person.")
@@ -93,7 +93,7 @@ class NextMessage(Message):
 
 
 class RunMessage(Message):
-    """How far one run has come."""
+    """The progress of one run."""
 
     name: str
     env_id: str = Field(description="Its environment; empty where that isn't known.")
@@ -103,7 +103,7 @@ class RunMessage(Message):
 
 
 class UndoneMessage(Message):
-    """The answer taken back."""
+    """The query whose answer was taken back."""
 
     query: QueryMessage | None = Field(description="To be answered again; null where there was nothing to take back.")
     instructions: str = Field(description="What to look for.")
@@ -111,7 +111,7 @@ class UndoneMessage(Message):
 
 
 class OptionMessage(Message):
-    """One option of a query: a sheet of pictures, row by row, and the one to show at each tick."""
+    """One option of a query: a sheet of pictures, row by row, and which of them to show at each tick."""
 
     name: str = Field(description="Left and right, or a letter.")
     url: str
@@ -133,7 +133,7 @@ class ClipMessage(Message):
 
 
 class GameMessage(Message):
-    """Who plays, and the answer to which query that is."""
+    """A person, and the query that their game answers."""
 
     who: Name
     query_id: QueryId
@@ -149,7 +149,7 @@ class StepMessage(Message):
 
 
 class SendMessage(Message):
-    """What was played is the answer."""
+    """A request to record what was played as the answer."""
 
     who: Name
     query_id: QueryId
@@ -165,7 +165,7 @@ class ControlMessage(Message):
 
 
 class FrameMessage(Message):
-    """How a game stands."""
+    """The state of a game."""
 
     steps: int = Field(description="Played so far.")
     length: int = Field(description="Of what is sent: the last steps, at most this many.")
@@ -175,7 +175,7 @@ class FrameMessage(Message):
 
 
 class BegunMessage(Message):
-    """A game that begins."""
+    """A game that has begun."""
 
     frames_per_second: int = Field(description="The environment's own speed.")
     controls: list[ControlMessage]
@@ -184,7 +184,7 @@ class BegunMessage(Message):
 
 
 class Refusal(Message):
-    """Why not, in one line."""
+    """The reason for a refusal, in one line."""
 
     detail: str
 
@@ -202,5 +202,5 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a route may refuse with, for its description; every route asks for the token."""
+    """Describe the refusals of a route: these statuses, and those that every route has."""
     return {status: REFUSALS[status] for status in (400, 401, 403, 408, 413, 422, *statuses)}

@@ -29,8 +29,8 @@ from rlhf_gym.labelling.page.messages import (
 from rlhf_gym.labelling.playing import Game, NoGame
 from rlhf_gym.preferences import Shown
 
-MOST_AT_ONCE = 8  # steps being played: one that hangs stays one of them
-STEP_SECONDS = 60.0  # that a step may take, or the beginning of a game
+MOST_AT_ONCE = 8  # steps under way; one that hangs keeps its seat
+STEP_SECONDS = 60.0  # that a step, or the start of a game, may take
 Played = TypeVar("Played")
 
 
@@ -42,7 +42,7 @@ def playing(desk: Desk, games: Games) -> APIRouter:
 
     @routes.post("", responses=refusals(404, 409))
     async def begin(asked: GameMessage) -> BegunMessage:
-        """Begin to play the answer to a query, or begin anew; the query is reserved for a while again."""
+        """Begin a game that answers a query, or restart it; the person's reservations are renewed."""
         query = await run_in_threadpool(desk.query, asked.query_id)
         await run_in_threadpool(desk.upcoming, asked.who)
 
@@ -72,10 +72,10 @@ def playing(desk: Desk, games: Games) -> APIRouter:
 
     @routes.post("/send", responses=refusals(404, 409))
     def send(asked: SendMessage) -> ProgressMessage:
-        """Record what was played, the last steps of it. It is safe when this returns; sent twice, it counts once."""
+        """Record what was played as the answer, which is safe on return; sent twice, it counts once."""
         try:
             game = games.find(asked.who, asked.query_id)
-        except NoGame:  # it ended as it was sent, and the reply may be lost
+        except NoGame:  # sending ends the game, and that reply may have been lost
             if not isinstance(desk.standing(asked.who, asked.query_id), Shown):
                 raise
         else:
@@ -93,7 +93,7 @@ def _frame(game: Game) -> FrameMessage:
 
 
 async def _played(seats: threading.BoundedSemaphore, play: Callable[[], Played]) -> Played:
-    """Play in a thread, for some seconds: an environment that hangs keeps one of a few seats, and nobody's answers.
+    """Play in a thread with a time limit: an environment that hangs keeps one of a few seats, but delays no answers.
 
     Raises:
         NoGame: If all seats are taken, or it takes too long.
@@ -116,7 +116,7 @@ async def _played(seats: threading.BoundedSemaphore, play: Callable[[], Played])
 
 @contextmanager
 def _told(query_id: str) -> Iterator[None]:
-    """Say why a game doesn't go on, as far as a client may know: an environment can fail in any way."""
+    """Turn any error of an environment into a :class:`ClipError` that tells a client no more than it may know."""
     try:
         yield
     except NoGame:

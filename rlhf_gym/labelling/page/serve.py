@@ -1,4 +1,4 @@
-"""Put the page on a port."""
+"""Serve the page on a port."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rlhf_gym.errors import BadInput
 
-HEAD_SECONDS = 30.0  # in which a connection's first request has to come
+HEAD_SECONDS = 30.0  # within which a connection's first request has to come
 
 
 def new_token() -> str:
@@ -27,7 +27,7 @@ def serve(app: FastAPI, *, host: str, port: int, started: Callable[[str], None])
     """Serve until interrupted.
 
     Args:
-        app: What :func:`make_app` has made.
+        app: Made by :func:`make_app`.
         host: Address to bind to.
         port: Number; 0 takes a free one.
         started: Called with the page's address, once it can be opened.
@@ -51,7 +51,7 @@ def serve(app: FastAPI, *, host: str, port: int, started: Callable[[str], None])
 
 
 class _Protocol(H11Protocol):
-    """Drops a connection that brings no whole request in time; the head of one is bounded by h11, at 64 KiB."""
+    """Drops a connection that brings no complete request head in time; h11 limits heads to 64 KiB."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -64,11 +64,11 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Ends in silence: a request that still waits for a clip is dropped then, which is no fault of anybody's.
+    """Stops without logging errors: requests that still wait for a clip are dropped, which is nobody's fault.
 
     Args:
         config: What is served, and how.
-        started: Called once it can be opened, and ended by a signal.
+        started: Called once the page can be opened and a signal stops the server.
     """
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
@@ -91,8 +91,8 @@ def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         bound = socket.create_server((host, port), family=family)
-        # Connections take it on. Without, an answer's last packet waits 40 ms for a receipt that the browser delays;
-        # asyncio sets it only on sockets that say they are TCP's, which these don't.
+        # Connections inherit it. Without it, a response's last packet waits 40 ms for the browser's delayed ACK.
+        # asyncio sets it only on sockets created with TCP as their protocol, which these aren't.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return bound
     except (OSError, OverflowError) as error:

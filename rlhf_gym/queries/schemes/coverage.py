@@ -1,4 +1,4 @@
-"""Coverage schemes: ask about what is least like anything asked before."""
+"""Coverage schemes: ask about the segments least similar to those asked before."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def coverage() -> Scheme:
     """Choose greedy k-centres, starting from the queries asked before (Lee et al. 2021, B-Pref).
 
     Each is the candidate farthest from the nearest query asked or chosen before; its value is that distance. Queries
-    are compared by the features of their options, one after the other, standardised over the candidates; of two
-    orders of the options, as they are and in reverse, the nearer counts. B-Pref compares all observations of both
-    segments as they are.
+    are compared by their options' concatenated features, standardised over the candidates, and the distance is the
+    smaller of two: with the options of one query in order, and in reverse. B-Pref compares all observations of both
+    segments, unstandardised.
     """
 
     def scheme(candidates: Candidates, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -31,15 +31,15 @@ def coverage() -> Scheme:
 
 
 def disagreement_coverage(pool: float = 5) -> Scheme:
-    """Choose k-centres among the candidates whose members disagree most.
+    """Choose k-centres among the candidates about which the members disagree most.
 
-    Lee et al. 2021, B-Pref: the better half of 10 candidates a query.
+    Lee et al. 2021 (B-Pref) keep the better half of 10 candidates per query.
 
     Args:
-        pool: Candidates for each query that are kept by their disagreement, at least 1.
+        pool: Candidates kept per query, those with the most disagreement, at least 1.
 
     Raises:
-        BadInput: If it is less.
+        BadInput: If `pool` is below 1 or infinite.
     """
     return _among_best(lambda candidates: spread(candidates.probabilities), pool)
 
@@ -67,12 +67,12 @@ def k_centres(points: Array, centres: Array, n: int, *, rng: np.random.Generator
 
     Args:
         points: Features of N queries' K options, shape (N, K, D).
-        centres: Likewise of A queries, shape (A, K, D); without any, the first point is drawn.
-        n: How many.
+        centres: Likewise of A queries, shape (A, K, D); if A is 0, the first point is drawn at random.
+        n: Number of points.
         rng: Source of the draw, and of the order of equally far points.
 
     Returns:
-        Indices, shape (n,), and how far each was; 0 for a drawn one.
+        Indices, shape (n,), and each one's distance when it was chosen, 0 for a drawn one.
     """
     gaps, chosen, values = _gaps(points, centres), np.zeros(n, np.int64), np.zeros(n)
     for i in range(n):
@@ -84,6 +84,6 @@ def k_centres(points: Array, centres: Array, n: int, *, rng: np.random.Generator
 
 
 def _gaps(points: Array, centres: Array) -> Array:
-    """Compute how far each query is from the nearest centre, in the nearer of two orders of its options, shape (N,)."""
+    """Compute each query's distance to the nearest centre, in the nearer of two orders of its options, shape (N,)."""
     flat, n = points.reshape(len(points), -1), len(centres)
     return np.minimum(*(nearest(flat, order.reshape(n, flat.shape[1])) for order in (centres, centres[:, ::-1])))

@@ -9,12 +9,12 @@ from rlhf_gym.segments import Array
 
 
 def disagreement() -> Scheme:
-    """Choose by the members' standard deviation (Christiano et al. 2017, section 2.2.4)."""
+    """Choose by the standard deviation of P(best) over members (Christiano et al. 2017, section 2.2.4)."""
     return by_value(lambda candidates: spread(candidates.probabilities))
 
 
 def spread(probabilities: Array) -> Array:
-    """Compute the standard deviation of P(best) over members, the mean over a query's options.
+    """Compute the standard deviation of P(best) over members, averaged over a query's options.
 
     Args:
         probabilities: Shape (M, N, K).

@@ -12,7 +12,7 @@ from rlhf_gym.segments import Array
 def entropy() -> Scheme:
     """Choose by the entropy of the ensemble's mean P(best) (Lee et al. 2021, B-Pref).
 
-    Their code averages the members' entropies instead, to which members certain of opposite answers are certain.
+    Their code averages the members' entropies instead, which is 0 if members are certain of opposite answers.
     """
     return by_value(lambda candidates: uncertainty(candidates.probabilities))
 

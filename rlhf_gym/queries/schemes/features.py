@@ -9,10 +9,10 @@ from rlhf_gym.segments import Array
 
 
 def standardised(candidates: Candidates) -> tuple[Array, Array]:
-    """Bring the candidates' features to mean 0 and standard deviation 1 over all their options, and the asked ones too.
+    """Standardise features by the mean and standard deviation over all options of the candidates.
 
     Returns:
-        Of the candidates, shape (N, K, D), and of what was asked before, shape (A, K, D).
+        Features of the candidates, shape (N, K, D), and of the queries asked before, shape (A, K, D).
     """
     features = candidates.features
     mean, std = features.mean(axis=(0, 1)), features.std(axis=(0, 1))
@@ -21,12 +21,12 @@ def standardised(candidates: Candidates) -> tuple[Array, Array]:
 
 
 def nearest(points: Array, others: Array, *, itself: bool = True) -> Array:
-    """Compute how far each point is from the nearest of the others.
+    """Compute each point's distance to the nearest of the others.
 
     Args:
         points: Shape (N, D).
         others: Shape (A, D).
-        itself: Whether point i may be near to other i.
+        itself: Whether point i is also compared with other i.
 
     Returns:
         Shape (N,); infinity where there are no others.

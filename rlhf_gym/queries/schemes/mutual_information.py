@@ -1,4 +1,4 @@
-"""The mutual information scheme: ask what tells the members apart, and no two queries that tell the same."""
+"""The mutual information scheme: ask queries whose answers tell the members apart, without redundancy."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from rlhf_gym.queries.candidates import Candidates
 from rlhf_gym.queries.schemes.scheme import Scheme, best
 from rlhf_gym.segments import Array
 
-NOTHING = 1e-9  # nats; rounding leaves less
+NOTHING = 1e-9  # nats; less than this is rounding error
 
 
 def mutual_information() -> Scheme:
-    """Choose a batch by the information between answers and members (BALD, Houlsby et al. 2011).
+    """Choose a batch by the mutual information between answer and member (BALD, Houlsby et al. 2011).
 
-    For preferences: Biyik & Sadigh 2018. The batch is chosen greedily. After each choice the members' scores are
-    conditioned on its own, as a Gaussian of the members' covariance would be: what the chosen query's scores explain
-    linearly is taken out of all others, so that a copy of it has nothing left to tell. M members differ in at most
-    M - 1 independent ways; when these are used up, the rest is chosen as if nothing had been.
+    For preferences, see Biyik & Sadigh 2018. The batch is chosen greedily. After each choice, the members' scores are
+    conditioned on those of the chosen query, as under a Gaussian with the members' covariance: the part that these
+    explain linearly is removed from all others, so a copy of the query has no information left. M members differ in at
+    most M - 1 independent ways; once these are used up, conditioning starts over from the original scores.
 
-    A choice's value is the information it has after those before it, in nats.
+    A choice's value is its information given the choices before it, in nats.
     """
 
     def scheme(candidates: Candidates, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -40,7 +40,7 @@ def mutual_information() -> Scheme:
 
 
 def _of_others(scores: Array, chosen: Array) -> Array:
-    """The information of each query, and minus infinity of those chosen."""
+    """Compute the information of each query, with minus infinity for those chosen."""
     worth = information(scores)
     worth[chosen] = -np.inf
     return worth
@@ -55,7 +55,7 @@ def information(scores: Array) -> Array:
     Returns:
         Shape (N,).
     """
-    if scores.shape[-1] == 2:  # the same, to rounding, in a third of the time
+    if scores.shape[-1] == 2:  # the same up to rounding, in a third of the time
         one = expit(scores[..., 0] - scores[..., 1])
         of_mean, of_each = _binary_entropy(one.mean(axis=0)), _binary_entropy(one)
     else:
@@ -69,17 +69,17 @@ def _binary_entropy(probabilities: Array) -> Array:
 
 
 def conditioned(scores: Array, query: int) -> Array:
-    """Take out of all scores what those of one query explain, linearly over the members.
+    """Remove from all scores the part that one query's scores explain linearly over the members.
 
     Args:
         scores: Shape (M, N, K).
         query: Index of the query.
 
     Returns:
-        Shape (M, N, K); of the query itself, every member has the mean of the members.
+        Shape (M, N, K), less the mean over options; for the query itself, every member has the members' mean.
     """
     between = scores - scores.mean(axis=-1, keepdims=True)  # only differences between options matter
     mean = between.mean(axis=0)
     ways, sizes, _ = np.linalg.svd(between[:, query] - mean[query], full_matrices=False)
-    ways = ways[:, sizes > 1e-9 * sizes[0]]  # in which the members differ about the query, orthonormal, (M, rank)
+    ways = ways[:, sizes > 1e-9 * sizes[0]]  # orthonormal directions of the members' differences, (M, rank)
     return np.asarray(between - np.tensordot(ways @ ways.T, between - mean, axes=1))

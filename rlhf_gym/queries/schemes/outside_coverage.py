@@ -1,4 +1,4 @@
-"""The outside coverage scheme: ask in part just outside what was asked before, in part inside."""
+"""The outside coverage scheme: ask partly just outside what was asked before, partly inside."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rlhf_gym.segments import Array
 def outside_coverage(share: float = 0.5, border: float = 0.95) -> Scheme:
     """Choose a share of the queries just outside what was asked before, nearest first, and the others inside.
 
-    After PPE's mixture of queries (NeurIPS 2025), with nearest neighbours in place of a density network. An option is
-    as far out as its features are from the nearest asked option's, and a query as its farthest option. The border is
-    a quantile of how far the asked options are from each other's nearest. Inside, the choice is uniform; where one side
-    hasn't enough, the other gives more, nearest to the border first. A choice's value is how far out it is.
+    After PPE's mixture of queries (NeurIPS 2025), with nearest neighbours in place of a density network. An option's
+    distance is that of its features to the nearest asked option's, a query's that of its farthest option. The border is
+    a quantile of the asked options' distances to the nearest other one. Inside, the choice is uniform. If one side has
+    too few queries, the other gives more, nearest to the border first. A choice's value is its distance.
 
     Args:
         share: Share of the queries from outside, from 0 to 1.
         border: The quantile, from 0 to 1.
 
     Raises:
-        BadInput: If one isn't.
+        BadInput: If `share` or `border` isn't from 0 to 1.
     """
     for name, given in (("share", share), ("border", border)):
         if not 0 <= given <= 1:
@@ -33,7 +33,7 @@ def outside_coverage(share: float = 0.5, border: float = 0.95) -> Scheme:
     def scheme(candidates: Candidates, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         features, asked = standardised(candidates)
         asked = asked.reshape(-1, asked.shape[-1])
-        if len(asked) < 2:  # nothing has a border yet
+        if len(asked) < 2:  # too few for a border
             return rng.permutation(len(features))[:n], np.zeros(n)
         out = nearest(features.reshape(-1, features.shape[-1]), asked).reshape(features.shape[:2]).max(axis=1)
         beyond = out - np.quantile(nearest(asked, asked, itself=False), border)
@@ -47,8 +47,8 @@ def outside_coverage(share: float = 0.5, border: float = 0.95) -> Scheme:
 
 
 def _mixed(outside: Array, inside: Array, n: int, wanted: int, beyond: Array) -> Array:
-    """Take `wanted` from outside and the others from inside, as far as there are; shape (n,)."""
+    """Take `wanted` queries from outside and the others from inside, filling up from either side; shape (n,)."""
     n_outside = min(len(outside), max(wanted, n - len(inside)))
-    if n_outside < wanted:  # the others are the outermost that there are
+    if n_outside < wanted:  # fill up with the outermost of the inside
         inside = inside[np.argsort(-beyond[inside], kind="stable")]
     return np.concatenate([outside[:n_outside], inside[: n - n_outside]])

@@ -11,15 +11,15 @@ from rlhf_gym.queries.candidates import Candidates
 from rlhf_gym.segments import Array
 
 Scheme = Callable[[Candidates, int, np.random.Generator], "Array | tuple[Array, Array]"]
-"""(N candidates, n, rng) -> indices of the n most worth asking, shape (n,), best first; or these, and a value of each
-of them, in the scheme's own unit."""
+"""(N candidates, n, rng) -> indices of the n most worth asking, shape (n,), best first; or a tuple of these and their
+values, shape (n,), in the scheme's own unit."""
 
 
 def by_value(value: Callable[[Candidates], Array]) -> Scheme:
-    """Make a scheme from a value for each candidate: choose the highest, equal ones in random order.
+    """Make a scheme that chooses the candidates of highest value, equal ones in random order.
 
     Args:
-        value: From N candidates to values, shape (N,).
+        value: Function from N candidates to their values, shape (N,).
     """
 
     def scheme(candidates: Candidates, n: int, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from rlhf_gym.segments import Array
 
 
 def uniform() -> Scheme:
-    """Take the first of a uniform sample."""
+    """Choose the first candidates, which are a uniform sample already."""
 
     def scheme(candidates: Candidates, n: int, rng: np.random.Generator) -> Array:
         return np.arange(n)

@@ -1,4 +1,4 @@
-"""The value disagreement scheme: ask where the members differ about what an option leads to."""
+"""The value disagreement scheme: ask where the members differ about the options' discounted returns."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from rlhf_gym.segments import Array
 def value_disagreement(gamma: float = 0.99) -> Scheme:
     """Choose by the spread over members of the difference between the options' values.
 
-    The difference of value differences of OPRIDE (Yang et al., ICLR 2026), with the discounted return of what is
-    recorded from a window's start on in place of a critic of each member.
+    After the difference of value differences of OPRIDE (Yang et al., ICLR 2026). In place of a critic per member, a
+    value is the discounted learned return of the steps recorded from the window's start on.
 
     Args:
         gamma: Discount of a step, from 0 to 1.
 
     Raises:
-        BadInput: If it isn't.
+        BadInput: If `gamma` isn't from 0 to 1.
     """
     if not 0 <= gamma <= 1:
         raise BadInput(f"query.scheme_options.gamma is {gamma}; use a number from 0 to 1")
@@ -29,7 +29,7 @@ def value_disagreement(gamma: float = 0.99) -> Scheme:
 
 
 def spread_of_differences(values: Array) -> Array:
-    """Compute the standard deviation over members of the difference of two options, the mean over all twos.
+    """Compute the standard deviation over members of two options' difference, averaged over all pairs of options.
 
     Args:
         values: Shape (M, N, K).

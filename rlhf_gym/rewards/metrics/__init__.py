@@ -1,1 +1,1 @@
-"""Metrics of a learned reward, a file each: how it compares with the true one on given trajectories."""
+"""Metrics that compare a learned reward with the true one on given trajectories, one per file."""

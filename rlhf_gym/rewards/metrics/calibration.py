@@ -1,4 +1,4 @@
-"""Calibration: whether answers come as often as the model says they will."""
+"""Calibration: whether answers are as frequent as the model predicts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Reliability:
     Args:
         predicted: Mean prediction of each bin, shape (B,).
         answered: How often the teacher prefers left there, ties counting half, shape (B,).
-        sizes: Pairs in each, shape (B,).
+        sizes: Number of pairs in each bin, shape (B,).
     """
 
     predicted: Array
@@ -30,7 +30,7 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: |predicted - answered| of a pair's bin, on average (Naeini et al. 2015)."""
+        """Expected calibration error: mean over pairs of their bin's |predicted - answered| (Naeini et al. 2015)."""
         return float(np.abs(self.predicted - self.answered) @ self.sizes / self.sizes.sum())
 
 
@@ -38,7 +38,7 @@ def calibration_error(bins: int = 10, pairs: int = 10_000, seed: int = 0) -> OfJ
     """Expected calibration error of P(left is preferred) over held-out pairs, against an errorless teacher.
 
     Args:
-        bins: Of equally many pairs.
+        bins: Number of bins, each with equally many pairs.
         pairs: How many are drawn.
         seed: Of the draw.
 
@@ -51,7 +51,7 @@ def calibration_error(bins: int = 10, pairs: int = 10_000, seed: int = 0) -> OfJ
 
 
 def reliability_of(judged: Judged, *, bins: int = 10, pairs: int = 10_000, seed: int = 0) -> Reliability:
-    """Draw pairs, and hold the members' mean probability that left is preferred against the true returns.
+    """Draw pairs, and compare the members' mean probability that left is preferred with the true returns.
 
     Raises:
         BadInput: If there are too few trajectories or segments.

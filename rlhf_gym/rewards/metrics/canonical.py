@@ -24,10 +24,10 @@ class Compared:
     """Steps that two rewards are compared on.
 
     Args:
-        chosen: Numbers of the steps, shape (S,).
+        chosen: Indices of the steps, shape (S,).
         functions: The learned and the true reward of any step.
-        rewards: What they give these steps, shape (2, S). Not what was recorded: what a quadratic leaves over of the
-            true reward would not cancel as a potential does, and be most of what is left.
+        rewards: Rewards of these steps by the two functions, shape (2, S). The recorded ones aren't used: a quadratic's
+            residual wouldn't cancel as a potential does, and would dominate the distance.
     """
 
     chosen: Array
@@ -60,7 +60,7 @@ def compared(judged: Judged, *, metric: str, samples: int, rng: np.random.Genera
 def distance(on: Compared, shaped: Sequence[Array]) -> float:
     """Compute the Pearson distance of two canonical rewards, each of shape (S,); nan if one is constant.
 
-    A constant one is known by the size of what it was shaped from: its own is that of rounding.
+    Whether one is constant is judged by the size of the rewards before shaping, as its own size is that of rounding.
     """
     sizes = np.abs(on.rewards).max(axis=1)
     if any(reward.std() <= ROUNDING * size for reward, size in zip(shaped, sizes, strict=True)):

@@ -1,4 +1,4 @@
-"""Coverage: how far a step is from those that answers were about."""
+"""Coverage: how far a step is from the labelled ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array
 
-MOST = 2000  # steps looked at, of the judged and of the labelled ones: distances take their product
+MOST = 2000  # most judged and most labelled steps: there is a distance for each pair of them
 PERCENTILE = 95.0
 
 
@@ -20,9 +20,9 @@ class Coverage:
     """Distances of some steps from the labelled ones.
 
     Args:
-        chosen: Numbers of the steps looked at, evenly spread, shape (S,).
+        chosen: Indices of the steps measured, evenly spread, shape (S,).
         distances: Of each to the nearest labelled step, in standard deviations of the labelled ones, shape (S,).
-        radius: Beyond it a step is outside.
+        radius: Distance beyond which a step is outside.
     """
 
     chosen: Array
@@ -31,7 +31,7 @@ class Coverage:
 
     @property
     def outside(self) -> Array:
-        """Whether each step looked at is outside, shape (S,)."""
+        """Whether each measured step is outside, shape (S,)."""
         return np.asarray(self.distances > self.radius)
 
 
@@ -39,8 +39,8 @@ def cover(inputs: Array, labelled: Sequence[Array]) -> Coverage:
     """Measure how far steps are from those of labelled segments.
 
     Inputs are standardised by the labelled steps; a coordinate that never varied there counts in its own unit. The
-    radius is the 95th percentile of the distances of labelled steps to the nearest step of another labelled segment: a
-    step's neighbours in its own segment are always near.
+    radius is the 95th percentile of the distances of labelled steps to the nearest step of another labelled segment, as
+    steps of the same segment are always near.
 
     Args:
         inputs: What the model sees of each step, shape (S, D).

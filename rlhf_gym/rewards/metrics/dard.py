@@ -1,15 +1,15 @@
 """DARD: EPIC's distance with shaping over transitions that happen (Wulfe et al. 2022).
 
-EPIC averages over next states that a state may never lead to, where a learned reward is untried. DARD's canonical
+EPIC averages over next states that may never follow a state, where a learned reward is untested. DARD's canonical
 reward averages over S' ~ T(s, A) and S'' ~ T(s', A) instead:
 
     r(s, a, s') + gamma E r(s', A, S'') - E r(s, A, S') - gamma E r(S', A, S'')
 
-Nobody can reset a simulator to s here, so T is approximated, and so is the distribution of A: the transitions from s
-are those recorded from the `neighbours` states nearest to s, in standardised observations, the step itself left out; A
-and S' come from one recorded step, so A is what the policies did near s, and not an independent draw. What shaping does
-cancels exactly, whatever the neighbours are; how far the expectations are off depends on how densely the steps lie,
-which is thin where observations have many coordinates.
+The simulator can't be reset to s here, so T and the distribution of A are approximated: the transitions from s are
+those recorded from the `neighbours` states nearest to s, in standardised observations, without the step itself. A and
+S' come from the same recorded step, so A is what the policies did near s, and not an independent draw. Shaping cancels
+exactly, whatever the neighbours; the error of the expectations depends on the density of the steps, which is low where
+observations have many coordinates.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def dard(samples: int = 256, neighbours: int = 10, seed: int = 0) -> OfJudged:
     """Pearson distance of both rewards, shaped over transitions near the judged ones (see the module).
 
     Args:
-        samples: Steps compared.
-        neighbours: Recorded transitions that stand for what may happen from a state.
+        samples: Number of steps compared.
+        neighbours: Number of recorded transitions that approximate those from a state.
         seed: Of the draws.
 
     Returns:
@@ -62,7 +62,7 @@ def dard(samples: int = 256, neighbours: int = 10, seed: int = 0) -> OfJudged:
 
 
 def _nearest(states: Array, others: Array, numbers: Array, own: Array, k: int) -> Array:
-    """Find the k nearest of `others` for each state, its own step left out, shape (S, k)."""
+    """Find the k nearest of `others` for each state, without its own step, shape (S, k)."""
     mean, std = others.mean(axis=0), others.std(axis=0)
     flat = [((part - mean) / np.where(std > 1e-6, std, 1)).reshape(len(part), -1) for part in (states, others)]
     distances = cdist(*flat)
@@ -73,7 +73,7 @@ def _nearest(states: Array, others: Array, numbers: Array, own: Array, k: int) -
 def _shaping(
     function: StepRewards, steps: tuple[Array, Array, Array], chosen: Array, here: Array, there: Array, gamma: float
 ) -> Array:
-    """Add up the three expectations, shape (S,); `here` and `there` number the steps from s and from s', (S, k)."""
+    """Add up the three expectations, shape (S,); `here` and `there` index the steps from s and from s', (S, k)."""
     observations, actions, following = steps
     k = here.shape[1]
 

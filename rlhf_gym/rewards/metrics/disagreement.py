@@ -20,14 +20,14 @@ ROUNDING = 1e-9
 def disagreement(where: Where = "anywhere") -> OfJudged:
     """Spearman's correlation of the members' disagreement about a step with the error of its learned reward.
 
-    Members are standardised over the judged steps, and disagree by their standard deviation; the error is the size of
-    what is left when the learned reward is scaled and shifted to fit the true one by least squares.
+    Disagreement is the standard deviation over members, each standardised over the judged steps. The error is the
+    absolute residual after the learned reward is scaled and shifted to fit the true one by least squares.
 
     Args:
-        where: Which steps: inside or outside the labelled ones' coverage (:mod:`.coverage`), or all of them.
+        where: Which steps to measure: inside or outside the labelled ones' coverage (:mod:`.coverage`), or all.
 
     Returns:
-        1 where disagreement tells errors apart perfectly, 0 where it says nothing of them.
+        1 if disagreement ranks the errors perfectly, 0 if it is unrelated to them.
 
     Raises:
         BadInput: If `where` is none of these.
@@ -52,7 +52,7 @@ def disagreement(where: Where = "anywhere") -> OfJudged:
 
 
 def errors(learned: Array, true: Array) -> Array:
-    """Compute how far the learned reward is off after scaling and shifting it to fit, shape (S,)."""
+    """Compute the absolute errors of the learned reward after scaling and shifting it to fit, shape (S,)."""
     apart = learned - learned.mean()
     slope = apart @ true / max(float(apart @ apart), 1e-300)
     off = np.abs(true - true.mean() - slope * apart)

@@ -1,4 +1,4 @@
-"""EPIC: the distance of two rewards that no potential shaping, scale or shift changes (Gleave et al. 2021)."""
+"""EPIC: a distance of two rewards that is invariant to potential shaping, scale and shift (Gleave et al. 2021)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rlhf_gym.segments import Array
 def epic(samples: int = 512, coverage: int = 256, seed: int = 0) -> OfJudged:
     """Pearson distance of both rewards, canonically shaped (their section 4).
 
-    The coverage distribution is the judged steps: on a sample of them the distance is taken; states S' and actions A
-    are drawn from them, each by itself, so that a canonical reward averages over steps that nobody took. Each is
-    r(s, a, s') + gamma E r(s', A, S') - E r(s, A, S'), less a constant that the distance doesn't see. A state in which
-    an episode terminated has a potential like any other.
+    The coverage distribution is the judged steps. The distance is computed on a sample of them; next states S' and
+    actions A are drawn from them independently, so that a canonical reward averages over steps that were never taken.
+    It is r(s, a, s') + gamma E r(s', A, S') - E r(s, A, S'), less a constant that the distance ignores. A state in
+    which an episode terminated has a potential like any other.
 
     Args:
-        samples: Steps compared.
-        coverage: Pairs of action and next state that a canonical reward averages over.
+        samples: Number of steps compared.
+        coverage: Number of pairs of action and next state that a canonical reward averages over.
         seed: Of both draws.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Gap accuracy: how often both rewards order two segments alike, by how far apart the true one puts them."""
+"""Gap accuracy: how often both rewards order two segments alike, by the size of the true gap."""
 
 from __future__ import annotations
 

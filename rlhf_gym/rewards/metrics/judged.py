@@ -1,4 +1,4 @@
-"""What a learned reward is judged on: trajectories, and what both rewards give their steps."""
+"""The data that metrics judge a learned reward on: trajectories with both rewards of their steps."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ AT_ONCE = 2**14  # steps evaluated in one go, which bounds the memory it takes
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """N trajectories, and what the learned and the true reward give each of their steps.
+    """N trajectories with the learned and the true reward of each step.
 
     Args:
         trajectories: Whole episodes, L steps each.
-        learned: What the model pays for each one's steps, each of shape (L,).
+        learned: The model's paid rewards of each trajectory's steps, each of shape (L,).
         true: The true rewards, likewise.
-        members: Each member's own reward, the one in the likelihood, each of shape (M, L).
+        members: Each member's own reward, as the likelihood uses it, each of shape (M, L).
         inputs: What the model sees of each step, each of shape (L, D).
-        labelled: The same of the segments that were asked about, each of shape (lived, D).
+        labelled: The same of each labelled segment, each of shape (lived, D).
         segment_length: Steps T of a segment.
         gamma: The agent's discount.
-        learned_function: What the model pays for any step.
-        true_function: Its true reward; None where nobody can tell, as of the environment's own, which is paid for
-            steps that are taken.
+        learned_function: The model's paid reward of any step.
+        true_function: The true reward of any step; None where it isn't known, like the environment's own, which is
+            known only for steps that were taken.
         true_explained: Share of the true reward's variance that `true_function` explains, at most 1.
     """
 
@@ -69,7 +69,7 @@ class Judged:
 
     @cached_property
     def covered(self) -> Coverage:
-        """How far the steps are from those that were asked about (:func:`~rlhf_gym.rewards.metrics.coverage.cover`)."""
+        """How far the steps are from the labelled ones (:func:`~rlhf_gym.rewards.metrics.coverage.cover`)."""
         return cover(np.concatenate(self.inputs), self.labelled)
 
     @cached_property
@@ -106,7 +106,7 @@ def judge(
         model: The learned reward.
         trajectories: At least one.
         goal: The true reward of a step, if that isn't the environment's own.
-        labelled: Segments that the model was fitted to answers about.
+        labelled: Segments in the answers that the model was fitted to.
         segment_length: Steps of a segment.
         gamma: The agent's discount.
     """
@@ -127,7 +127,7 @@ def judge(
 
 
 def together(parts: Sequence[Judged]) -> Judged:
-    """Join the trajectories of several, which one model has judged."""
+    """Join the trajectories of several :class:`Judged` of the same model."""
     names = ("trajectories", "learned", "true", "members", "inputs")
     joined: dict[str, Any] = {name: [one for part in parts for one in getattr(part, name)] for name in names}
     return replace(parts[0], **joined)

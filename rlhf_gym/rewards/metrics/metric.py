@@ -12,19 +12,19 @@ from rlhf_gym.rewards.metrics.judged import Judged
 from rlhf_gym.segments import Array
 
 OfRewards = Callable[[Sequence[Array], Sequence[Array]], float]
-"""(learned rewards of each trajectory's steps, the true ones, each of shape (L,)) -> a number; nan where there is
-nothing to tell it from."""
+"""(learned rewards of each trajectory's steps, the true ones, each of shape (L,)) -> a number; nan where it is
+undefined."""
 OfJudged = Callable[[Judged], float]
-"""All that is known of the trajectories and both rewards -> a number; likewise."""
+"""Everything known about the trajectories and both rewards -> a number; likewise."""
 
 
 class TooFew(BadInput):
-    """A metric was asked for with too little to tell it from.
+    """Raised where there is too little data for a metric.
 
     Args:
         metric: Its name.
-        least: How many it needs.
-        what: Of what.
+        least: How many of `what` it needs.
+        what: Name of what is counted, such as "steps".
         got: How many there are.
         remedy: What to do.
     """
@@ -37,7 +37,7 @@ def make_metric(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
     """Make a metric by its name.
 
     Raises:
-        BadInput: If there is none, an option isn't its own, or what it gives can't be called.
+        BadInput: If there is no such metric, it has no such option, or its factory doesn't return a function.
     """
     metric: Callable[..., Any] = make("metric", name, options)
     check_is("metric", name, metric, Callable, "a function of the learned and the true rewards, or of a Judged")
@@ -45,10 +45,10 @@ def make_metric(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 def measure(metric: Callable[..., Any], judged: Judged) -> float:
-    """Call a metric with what it takes: the learned and the true rewards, or, if it takes one argument, everything.
+    """Call a metric with the learned and the true rewards, or with `judged` if it takes one argument.
 
     Raises:
-        BadInput: If the metric can't be told.
+        BadInput: If the metric can't be computed.
     """
     if len(inspect.signature(metric).parameters) == 1:
         return float(metric(judged))

@@ -1,4 +1,4 @@
-"""Outside coverage: how much of what was done no answer was about."""
+"""Outside coverage: the share of steps that are far from the labelled ones."""
 
 from __future__ import annotations
 

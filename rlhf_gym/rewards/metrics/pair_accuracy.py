@@ -15,13 +15,13 @@ from rlhf_gym.segments import Array
 
 
 def pair_accuracy(length: int = 25, pairs: int = 10_000, seed: int = 0) -> OfRewards:
-    """Share of pairs of segments, drawn anew, that both rewards order alike.
+    """Share of freshly drawn pairs of segments that both rewards order alike.
 
-    Ties of the true one are left out, those of the learned one count half, as in :func:`gap_accuracy`.
+    Ties of the true reward are left out and those of the learned one count half, as in :func:`gap_accuracy`.
 
     Args:
         length: Steps of a segment; shorter trajectories are taken whole.
-        pairs: How many.
+        pairs: How many are drawn.
         seed: Of the draw.
 
     Raises:

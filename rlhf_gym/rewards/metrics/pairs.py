@@ -1,4 +1,4 @@
-"""Pairs of segments, drawn anew: comparisons that nobody was asked and the model was not fitted to."""
+"""Freshly drawn pairs of segments: comparisons that nobody answered and the model wasn't fitted to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rlhf_gym.rewards.metrics.judged import Judged
 from rlhf_gym.rewards.metrics.metric import TooFew
 from rlhf_gym.segments import Array
 
-TIE = 1e-9  # of the largest return: sums that differ by less differ by rounding
+TIE = 1e-9  # share of the largest return below which a difference is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Pairs:
 
     @property
     def answers(self) -> Array:
-        """What an errorless teacher says: 1 for left, 0 for right, 0.5 for a tie, shape (N,)."""
+        """Answers of an errorless teacher: 1 for left, 0 for right, 0.5 for a tie, shape (N,)."""
         return np.asarray((np.sign(self.true) + 1) / 2)
 
 
@@ -37,8 +37,8 @@ def draw_pairs(judged: Judged, *, metric: str, pairs: int, seed: int) -> Pairs:
     """Draw pairs of different segments, uniformly over all that can be cut.
 
     Args:
-        judged: Where to cut them.
-        metric: Who asks, for the message.
+        judged: Trajectories to cut them from.
+        metric: Name of the metric, for the error message.
         pairs: N.
         seed: Of the draw.
 

@@ -1,4 +1,4 @@
-"""The true reward as a function of a step, where the environment's is known only for steps that were taken."""
+"""The true reward approximated as a function of a step, where it is known only for steps that were taken."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from rlhf_gym.rewards.metrics.correlation import FLAT
 from rlhf_gym.rewards.metrics.judged import Judged, StepRewards
 from rlhf_gym.segments import Array
 
-MOST = 8192  # steps fitted to
-RIDGE = 1e-6  # of the number of steps
-BETTER = 0.01  # by which further inputs must explain more
+MOST = 8192  # most steps fitted to, and most held out
+RIDGE = 1e-6  # ridge penalty per step
+BETTER = 0.01  # additional share of variance that further inputs must explain
 View = Callable[[Array, Array, Array], Array]
 
 
 def with_true_function(judged: Judged, *, seed: int = 0) -> Judged:
-    """Give the judged a function for its true reward, if it has none: a quadratic of what a step is made of.
+    """Fit a quadratic function of a step to the true reward, if its function isn't known.
 
-    Squares and first powers of (s', a), of (s, a) or of both are fitted by least squares to half of the trajectories,
-    and the first of these is taken that the other half speaks for. How much of the true reward's variance there it
-    explains is kept beside it.
+    Squares and first powers of (s', a), (s, a) and (s, a, s') are fitted by ridge regression to half of the
+    trajectories. On the other half, a later one replaces an earlier one only if it explains over :data:`BETTER` more of
+    the true reward's variance; the share explained there becomes `true_explained`.
 
     Args:
-        judged: Fewer than 2 trajectories are left as they are.
+        judged: Returned as it is if it has fewer than 2 trajectories.
         seed: Of the steps drawn, and of the halves.
     """
     if judged.true_function is not None or (n := len(judged.trajectories)) < 2:
@@ -77,13 +77,13 @@ def _fit(view: View, steps: tuple[Array, ...], true: Array) -> StepRewards:
 
     x = features(*steps)
     ridge = RIDGE * len(x) * np.eye(x.shape[1])
-    ridge[0, 0] = 0  # of the constant
+    ridge[0, 0] = 0  # the constant isn't penalised
     weights = np.linalg.solve(x.T @ x + ridge, x.T @ (true - true.mean()))
     return lambda *parts: np.asarray(true.mean() + features(*parts) @ weights)
 
 
 def _explained(predicted: Array, true: Array) -> float:
-    """Compute R squared; 1 where the true reward is constant and predicted so."""
+    """Compute R squared; for a constant true reward 1 if it is predicted, and 0 otherwise."""
     off, spread = np.square(predicted - true).mean(), true.var()
     if spread <= (FLAT * np.abs(true).max()) ** 2:
         return float(off <= 1e-6 * np.square(true).mean())

@@ -1,4 +1,4 @@
-"""Correlations of returns over segments: what answers are about."""
+"""Correlations of segments' returns, which are what answers compare."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def segment_correlation() -> OfJudged:
 
 
 def segment_spearman() -> OfJudged:
-    """Spearman's rank correlation of the same."""
+    """Spearman's rank correlation of learned and true return, over every segment that can be cut."""
     return _over_segments("segment_spearman", rank_correlation)
 
 

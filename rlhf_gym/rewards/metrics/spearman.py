@@ -13,7 +13,7 @@ from rlhf_gym.segments import Array
 
 
 def spearman() -> OfRewards:
-    """Correlate ranks over steps (Spearman 1904); no rising transformation matters to it. Ties share their mean."""
+    """Correlate ranks over steps (Spearman 1904), unchanged by increasing transformations; ties get their mean rank."""
 
     def metric(learned: Sequence[Array], true: Sequence[Array]) -> float:
         return rank_correlation(np.concatenate(learned), np.concatenate(true))

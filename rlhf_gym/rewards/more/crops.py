@@ -1,4 +1,4 @@
-"""Temporal crops: in every gradient step, another part of each choice's segments (SURF)."""
+"""Temporal crops: each gradient step is taken on random parts of the segments (SURF)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from rlhf_gym.rewards.more.more import More
 
 
 def crops(shortest: float = 0.75) -> More:
-    """Fit to random crops of the segments, as many steps of each option of a choice (Park et al. 2022, section 4.2).
+    """Fit to random crops of segments, equally many steps cut from a choice's options (Park et al. 2022, section 4.2).
 
-    The length is drawn anew for each choice, and the place for each option. What counts is the difference of sums, so
-    that as many lived steps are left out of every option, and never padding: what living is worth then has the same
-    part in a cropped choice as in the whole one. Where an option ended early, all options of its choice lose their
-    first steps, so that the end stays in sight, and beginnings of one segment (a switch-off) stay beginnings.
+    The length is drawn for each choice, and the position for each option. A choice depends on the difference of sums,
+    so every option loses the same number of lived steps, and no padding: the worth of living then counts as much in a
+    cropped choice as in the whole one. If an option ended early, all options of its choice lose their first steps, so
+    that the end stays visible, and prefixes of one segment (a switch-off) stay prefixes.
 
-    SURF keeps five steps more at either end of a segment than the teacher saw, and crops 45 to 55 of those 60; here
-    there is nothing beyond the segment, so that crops are up to as long as it.
+    SURF keeps five more steps at either end of a segment than the teacher saw, and crops 45 to 55 of those 60. Here
+    nothing is kept beyond the segment, so a crop is at most as long as it.
 
     Args:
-        shortest: The least part of a segment that is left, from above 0 to 1; lengths up to the whole are as probable.
+        shortest: Smallest share of a segment that is kept, above 0 and at most 1; lengths from there to the whole are
+            equally probable.
 
     Raises:
         BadInput: If it is another number.

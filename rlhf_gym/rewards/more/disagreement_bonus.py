@@ -1,4 +1,4 @@
-"""A bonus for what the ensemble disagrees about, which the policy explores by (RUNE)."""
+"""A bonus for steps that the ensemble disagrees about, so that the policy explores them (RUNE)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from rlhf_gym.segments import Array, RewardFunction
 
 
 def disagreement_bonus(beta: float = 0.05, decay: float = 1e-5) -> More:
-    """Pay some of the members' standard deviation on top, less and less of it (Liang et al. 2022, eq. 5 and 6).
+    """Add a decaying multiple of the members' standard deviation to the reward (Liang et al. 2022, eq. 5 and 6).
 
-    r + beta_t (std - its mean over latest steps), with beta_t = beta (1 - decay)^t after t environment steps. The mean
-    is ours: on average the bonus pays nothing, or living would be paid for where little is known, which in tasks that
-    end on failure is a hint at the answer. The members' rewards have unit size. A policy is evaluated, and a reward
-    model saved, without the bonus; `reward.pessimism` is the same with the opposite sign.
+    r + beta_t (std - its mean over latest steps), with beta_t = beta (1 - decay)^t after t environment steps.
+    Subtracting the mean is ours, so that the bonus pays nothing on average; otherwise it would pay for living where
+    little is known, which in tasks that end on failure hints at the solution. The members' rewards have unit size. A
+    policy is evaluated, and a reward model saved, without the bonus; `reward.pessimism` is the same with the opposite
+    sign.
 
     Args:
-        beta: At the start; RUNE takes 0.05.
+        beta: Weight at the start; RUNE takes 0.05.
         decay: Share by which it shrinks in an environment step; RUNE takes 1e-3 to 1e-5. At 1e-5 half is left after
             69,000 steps.
 
@@ -43,10 +44,10 @@ def plus_disagreement(pay: RewardFunction, disagreement: RewardFunction, beta: f
     """Pay beta (disagreement - mean) on top of a reward function, for a batch of steps or for one.
 
     Args:
-        pay: What is paid otherwise.
-        disagreement: Of each step.
+        pay: The reward function without the bonus.
+        disagreement: The disagreement about each step.
         beta: Weight of the bonus.
-        mean: What is taken off the disagreement first.
+        mean: Subtracted from the disagreement.
     """
 
     def reward(observations: Array, actions: Array, next_observations: Array, terminated: Array) -> Any:

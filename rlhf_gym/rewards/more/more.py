@@ -1,4 +1,4 @@
-"""What an option of `reward.more` adds to a fit, and to what is paid."""
+"""What an option of `reward.more` adds to a fit and to the paid reward."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 Windows = Callable[[Tensor], Tensor]
 """From lived steps of choices' options, shape (n, K, T), to those of them that count, same shape."""
 Term = Callable[[], Tensor]
-"""A further term of the loss, summed over networks, on a batch that is drawn anew each time; a scalar."""
+"""Computes a further term of the loss, summed over networks, on a newly drawn batch; a scalar."""
 
 
 class Situation(NamedTuple):
-    """What there is when the networks are about to be fitted."""
+    """The state in which the networks are about to be fitted."""
 
     model: RewardModel
     """Its inputs are standardised for this fit, its linear part is fitted, and its networks are as the last fit left
     them."""
     lately: Sequence[Trajectory | Segment]
-    """What the policy did lately, as far as it is remembered; of a loaded run the queries' segments."""
+    """The policy's latest trajectories, as far as they are kept; in a loaded run the queries' segments."""
     length: int
     """Nominal steps of a segment, T."""
     choices: int
-    """Choices that are fitted to, N."""
+    """Number of choices fitted to, N."""
     batch_size: int
     """Choices in a gradient step."""
     windows: Windows | None
     """Which steps count in a gradient step; None is all of them."""
     rng: np.random.Generator
-    """Source of everything random that options do; batches of choices are drawn from another."""
+    """Source of the options' randomness; batches of choices are drawn from another."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class More:
     """What one option adds; every part may be left out.
 
     Args:
-        windows: Chooses, in each gradient step, which lived steps of its choices count: from lived steps, 1 or 0, shape
-            (n, K, T), and a generator, to steps that count, same shape. Where no option is offered, all are 1.
+        windows: Chooses which lived steps count in a gradient step: maps lived steps, 1 or 0, shape (n, K, T), and a
+            generator to the steps that count, same shape. Where no option is offered, all are 1.
         term: Makes a term that is added to the loss of each gradient step of this fit, or None.
-        bonus: Composes what is paid: from the model's reward function, the model, the environment steps the policy has
-            been trained for, and the mean over latest steps of the members' standard deviation, to another reward
-            function. It mustn't follow the model.
+        bonus: Makes the paid reward function from the model's reward function, the model, the number of environment
+            steps the policy has been trained for, and the mean over latest steps of the members' standard deviation.
+            The result mustn't change with the model.
     """
 
     windows: Callable[[Tensor, np.random.Generator], Tensor] | None = None
@@ -64,11 +64,11 @@ def make_more(named: Mapping[str, Mapping[str, Any] | None], model: RewardModel)
     """Make the options that `reward.more` names.
 
     Args:
-        named: By name, registered or dotted, the parameters of each.
-        model: Offered to those that want to look at it.
+        named: The parameters of each option, by its registered or dotted name.
+        model: Passed to options that take it.
 
     Raises:
-        BadInput: On a name that nothing has, a parameter that the option doesn't take, or a model it can't do with.
+        BadInput: On an unknown name, a parameter that the option doesn't take, or a model that it can't use.
     """
     made = []
     for name, options in named.items():
@@ -80,7 +80,7 @@ def make_more(named: Mapping[str, Mapping[str, Any] | None], model: RewardModel)
 
 
 def windows_of(more: Sequence[More], rng: np.random.Generator) -> Windows | None:
-    """Put the options' windows one after the other; None where none has any."""
+    """Compose the options' windows; None if no option has any."""
     each = [option.windows for option in more if option.windows]
     if not each:
         return None

@@ -1,4 +1,4 @@
-"""Pseudo-labels: the model's own answers where it is sure, about pairs that nobody was asked about (SURF)."""
+"""Pseudo-labels: the model's own answers to unlabelled pairs that it is sure of (SURF)."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from rlhf_gym.segments import Segment, Trajectory, count_windows, cut_windows
 
 OWN = "pseudo-label"
 """Group of all of these choices, which no member holds out."""
-PAIRS_MOST = 512  # of each fit, which bounds the time it takes
+PAIRS_MOST = 512  # most pairs in each fit, which bounds the time it takes
 
 
 def pseudo_labels(threshold: float = 0.95, weight: float = 1.0, ratio: int = 4, pairs: int = 10) -> More:
-    """Add choices whose answer the ensemble is sure of, in every fit anew (Park et al. 2022, section 4.1).
+    """Add choices whose answer the ensemble is sure of to every fit (Park et al. 2022, section 4.1).
 
-    They are no labels: nothing counts, stores or holds them out, no figure of a fit is taken from them, and a linear
-    part is fitted without them. In SURF each network labels for itself, in each gradient step; here the mean
-    probability of all members does, before the fit.
+    They aren't labels: they aren't counted, stored or held out, and neither the figures of a fit nor its linear part
+    use them. In SURF each network makes its own in each gradient step; here the members' mean probability makes them
+    once, before the fit.
 
     Args:
-        threshold: How probable the better one has to be, from 0.5 to 1; SURF takes 0.95 to 0.999.
-        weight: Of the whole term beside the answers' (lambda of SURF), times the share of pairs that it is sure of.
-        ratio: Of pairs to answers in a gradient step (mu of SURF).
-        pairs: Of recent segments looked at for each answer there is, 512 of them at most.
+        threshold: Least probability of the preferred option, from 0.5 to 1; SURF takes 0.95 to 0.999.
+        weight: Weight of the term relative to that of the answers (lambda of SURF), multiplied by the share of pairs
+            that reach the threshold.
+        ratio: Pseudo-labels per answer in a gradient step (mu of SURF).
+        pairs: Pairs of recent segments tried per answer, at most 512 in all.
 
     Raises:
         BadInput: On a number out of its range.
@@ -73,12 +74,12 @@ def pseudo_labels(threshold: float = 0.95, weight: float = 1.0, ratio: int = 4, 
 
 
 def sure(model: RewardModel, pairs: Sequence[tuple[Segment, Segment]], threshold: float) -> list[Choice]:
-    """Answer those pairs that the members' mean probability is sure of.
+    """Answer those pairs for which the members' mean probability reaches the threshold.
 
     Args:
-        model: As it is.
-        pairs: Of any segments of one length.
-        threshold: How probable the better one has to be.
+        model: The model, as it is now.
+        pairs: Pairs of segments of one length.
+        threshold: Least probability of the preferred option.
     """
     if not pairs:
         return []
@@ -110,7 +111,7 @@ def recent_pairs(
 
 @torch.no_grad()
 def _linear(model: RewardModel, data: Dataset) -> Tensor | None:
-    """Sum what the linear part gives each option, which networks complete, shape (n, 2)."""
+    """Compute the linear part's return of each option, shape (n, 2); None without a linear part."""
     if model.linear is None:
         return None
     each: Tensor = model.linear(data.inputs, model.standardise(data.inputs)).mean(dim=0) * data.lived

@@ -1,4 +1,4 @@
-"""Self-supervised features: hidden layers learn what happens next, too, from steps without labels (REED)."""
+"""Self-supervised features: hidden layers also learn to predict the next observation, without labels (REED)."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from rlhf_gym.rewards.model import RewardModel
 from rlhf_gym.rewards.more.more import More, Situation, Term
 from rlhf_gym.segments import Segment, Trajectory
 
-RIDGE = 1e-3  # of a head, as a part of the number of steps: features may be collinear
+RIDGE = 1e-3  # ridge penalty of a head per step: features may be collinear
 
 
 def self_supervised(model: RewardModel, *, weight: float = 1.0, batch_size: int = 256) -> More:
-    """Add the error with which the last hidden layer predicts the next observation (Metcalf et al. 2023, REED).
+    """Add the last hidden layer's error in predicting the next observation (Metcalf et al. 2023, REED).
 
-    That layer, and the action where the networks don't see it, are mapped linearly to the step's change of the
-    observation, by a head that is the best one for each batch, and is thrown away; all layers but the last learn from
-    it. In REED encoders of states and of actions, shared by all members, with three layers of 256, predict a learned
-    representation of the next state (SimSiam with a stopped gradient, or a contrastive distillation), for 20 epochs
-    over a replay buffer before each fit. Here observations are a few numbers, which are their own representation and
-    can't collapse; each member has layers of its own; steps are those that `query.memory_steps` remembers; and the
-    term is part of each fit. Training before each fit was tried first: it moves the features away from under the last
-    layer, and few gradient steps don't bring it back.
+    A linear head maps that layer, and the action if the networks don't see it, to the step's change of the observation.
+    It is the best one for each batch, and is then discarded; all layers but the last learn from its error. In REED
+    encoders of states and of actions, shared by all members, with three layers of 256, predict a learned representation
+    of the next state (SimSiam with a stopped gradient, or a contrastive distillation), for 20 epochs over a replay
+    buffer before each fit. Here observations are a few numbers, which are their own representation and can't collapse;
+    each member has layers of its own; steps are those that `query.memory_steps` remembers; and the term is part of each
+    fit. Training before each fit was tried first: it changes the features that the last layer reads, and the few
+    gradient steps of a fit don't adapt that layer.
 
     Args:
-        model: Whose networks these are.
-        weight: Of the mean square error, in standard deviations of a step's change; 0 leaves it out.
+        model: The model whose networks are fitted.
+        weight: Weight of the mean square error, in standard deviations of a step's change; 0 leaves it out.
         batch_size: Environment steps in each gradient step.
 
     Raises:
-        BadInput: On a number out of its range, or networks without hidden layers of ours, or which see the next state.
+        BadInput: On a number out of its range, or networks that aren't an mlp with hidden layers, or see the next
+            state.
     """
     if not (weight >= 0 and batch_size >= 1):
         raise BadInput(
@@ -74,15 +75,15 @@ def errors(networks: BatchedMLP, inputs: Tensor, beside: Tensor, changes: Tensor
     """Compute the mean square error of the best linear prediction from each member's last hidden layer, shape (M,).
 
     Args:
-        networks: M of them.
+        networks: M networks.
         inputs: Standardised, shape (S, D).
-        beside: What is seen beside the hidden layer, shape (S, A).
-        changes: What is predicted, shape (S, O).
+        beside: Further inputs of the head, shape (S, A).
+        changes: Targets of the prediction, shape (S, O).
     """
     ones = torch.ones(len(inputs), 1)
     others = torch.cat([beside, ones], dim=1).expand(networks.ensemble_size, -1, -1)
     seen = torch.cat([networks.hidden(inputs), others], dim=-1)
-    with torch.no_grad():  # at the best head the error's gradient is the same as if the head followed the features
+    with torch.no_grad():  # at the best head the error has the same gradient as if the head depended on the features
         across = seen.transpose(1, 2)
         ridge = RIDGE * len(inputs) * torch.eye(seen.shape[-1])
         head = torch.linalg.solve(across @ seen + ridge, across @ changes)
@@ -91,7 +92,7 @@ def errors(networks: BatchedMLP, inputs: Tensor, beside: Tensor, changes: Tensor
 
 
 def transitions(model: RewardModel, lately: Sequence[Trajectory | Segment]) -> tuple[Tensor, Tensor, Tensor]:
-    """Encode steps: the networks' inputs, the action where those lack it, and how the observation changes.
+    """Encode steps as the networks' inputs, the action if those lack it, and the change of the observation.
 
     Returns:
         Inputs that aren't standardised, shape (S, D); actions, shape (S, A) or (S, 0); changes in their own standard

@@ -1,6 +1,6 @@
-"""Preferences out of a store and into another: as JSON Lines, as Parquet, and as a folder that Hugging Face reads.
+"""Export and import of preferences: as JSON Lines, as Parquet, and as a folder that Hugging Face reads.
 
-A reward model can be fitted to what was exported with no environment at hand::
+A reward model can be fitted to an export without the environment::
 
     preferences, spaces = read_preferences("export"), read_spaces("export")
     model = RewardModel(*spaces)

@@ -50,7 +50,7 @@ Made with rlhf_gym. Before you publish it: name a licence, and see that everybod
 
 @dataclass
 class Contents:
-    """What the card tells of preferences, counted as they are written."""
+    """Figures of preferences on the card, counted as they are written."""
 
     n: int = 0
     own: int = 0
@@ -61,7 +61,7 @@ class Contents:
     said: Counter[str] = field(default_factory=Counter)
 
     def count(self, preferences: Iterable[Preference]) -> None:
-        """Take some more into account."""
+        """Count a batch."""
         for preference in preferences:
             query, answer = preference.query, preference.answer
             self.n += 1
@@ -72,7 +72,7 @@ class Contents:
                 self.teachers.add(preference.teacher)
             self.options.add(len(query.options))
             self.lengths.add(query.options[0].length)
-            # Of other kinds than comparisons, hardly two answers are alike.
+            # Answers of other kinds are hardly ever equal, so their kind is counted.
             self.said[answer.value if isinstance(answer, Answer) else query.kind] += 1
 
 
@@ -80,7 +80,7 @@ def data_card(contents: Contents, data_file: str) -> str:
     """Write the text of `README.md`, its settings for the Hub above it.
 
     Args:
-        contents: Of at least one preference.
+        contents: Figures of at least one preference.
         data_file: Name of the file that `datasets` reads.
     """
     tasks, n, own = sorted(contents.tasks), contents.n, contents.own

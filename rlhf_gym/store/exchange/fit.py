@@ -1,4 +1,4 @@
-"""Whether preferences from elsewhere can be fitted with others: looked at before anything of them is stored."""
+"""Check that imported preferences can be fitted with others, before any of them is stored."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rlhf_gym.preferences import Preference, Query, Shown
 from rlhf_gym.segments import Array, Segment
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
-"""Of an observation, and of an action."""
+"""Shapes of an observation, and of an action."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What preferences have to be like; None is what the first of them is.
+    """Requirements for preferences; without `shapes`, those of the first segment; what else is None isn't checked.
 
     Args:
-        whose: Said of who wants it, such as "the run's environment, CartPole-v1,".
-        shapes: Of an observation, and of an action.
+        whose: Who has them, for messages, such as "the run's environment, CartPole-v1,".
+        shapes: Shapes of an observation, and of an action.
         length: Steps of a segment.
-        env_id: The environment that segments are recorded in, as far as they say so.
-        actions: The space of actions.
+        env_id: The environment of those segments that name one.
+        actions: The space of actions, checked if it is discrete.
     """
 
     whose: str = "the first one"
@@ -39,13 +39,13 @@ class Wanted:
 def wanted_by_run(
     env_id: str, observation_space: Space[Any], action_space: Space[Any], length: int | None = None
 ) -> Wanted:
-    """Make what a run wants."""
+    """Make the requirements of a run."""
     shapes = (tuple(observation_space.shape or ()), tuple(action_space.shape or ()))
     return Wanted(f"the run's environment, {env_id},", shapes, length, env_id, action_space)
 
 
 def wanted_by_others(queries: Sequence[Query]) -> Wanted:
-    """Make what goes with the queries of a store; where there are none, anything does."""
+    """Make the requirements of a store from its first query; without queries, there are none."""
     if not queries:
         return Wanted()
     option = queries[0].options[0]
@@ -54,17 +54,17 @@ def wanted_by_others(queries: Sequence[Query]) -> Wanted:
 
 
 def check_fit(preferences: Iterable[Preference], wanted: Wanted) -> int:
-    """Refuse preferences that no reward model could be fitted to, together with what is there.
+    """Refuse preferences that a reward model can't be fitted to together with those that are stored.
 
     Args:
-        preferences: In their order.
-        wanted: What they have to be like.
+        preferences: In order.
+        wanted: Their requirements.
 
     Returns:
-        How many there are.
+        Number of preferences.
 
     Raises:
-        BadInput: Naming the first that isn't by its number and id, and why.
+        BadInput: Naming the first that doesn't fit, by its number and id, and why.
     """
     number = 0
     for number, preference in enumerate(preferences, start=1):
@@ -114,5 +114,5 @@ def _shapes(segment: Segment) -> Shapes:
 
 
 def _bare(env_id: str) -> str:
-    """The id without the module that registers it."""
+    """Return an environment's id without the module that registers it."""
     return env_id.rpartition(":")[2]

@@ -27,20 +27,20 @@ FORMAT = 2
 READ = (1, 2)
 
 Spaces = tuple[Space[Any], Space[Any]]
-"""Of observations and of actions."""
+"""Spaces of observations, and of actions."""
 
 
 def export(store: PreferenceStore, directory: str | Path, *, spaces: Spaces | None = None, parquet: bool = True) -> int:
-    """Write every preference of a store in each format; what is there already is never overwritten.
+    """Write every preference of a store in each format; existing files are never overwritten.
 
     Args:
-        store: Where they are.
-        directory: Made if it is missing. Hugging Face's `datasets` loads it: `load_dataset(directory)`.
-        spaces: Of the environment's observations and actions; None leaves them out.
+        store: The store.
+        directory: Created if missing. Hugging Face's `datasets` loads it: `load_dataset(directory)`.
+        spaces: Spaces of the environment's observations and actions; None leaves them out.
         parquet: False leaves Parquet out, which needs pyarrow and arrays of one kind.
 
     Returns:
-        How many.
+        Number of preferences.
 
     Raises:
         BadInput: If there are none, the directory holds an export, or Parquet can't hold them.
@@ -70,37 +70,37 @@ def export(store: PreferenceStore, directory: str | Path, *, spaces: Spaces | No
 
 
 def import_preferences(path: str | Path, store: PreferenceStore) -> int:
-    """Read preferences into a store: all of them, or none if one is refused; known ones are left alone.
+    """Read preferences into a store: all of them, or none if one is refused; stored ones are left as they are.
 
     Args:
         path: As :func:`read_preferences` takes it.
         store: Where they go.
 
     Returns:
-        How many were new.
+        Number of new answers.
 
     Raises:
-        BadInput: If they can't be read, contradict what is there (:meth:`PreferenceStore.add`), or can't be fitted with
-            it: NaN, another length of segments, another environment.
+        BadInput: If they can't be read, contradict stored ones (:meth:`PreferenceStore.add`), or can't be fitted with
+            them: NaN, another length of segments, another environment.
         ImportError: If the file is Parquet and pyarrow isn't installed.
     """
     return add_preferences(Exported(path), store).new
 
 
 class Added(NamedTuple):
-    """Numbers of preferences that were to be added."""
+    """Numbers of preferences that were new, and that were stored already."""
 
     new: int
     known: int
 
 
 def add_preferences(preferences: Iterable[Preference], store: PreferenceStore, wanted: Wanted | None = None) -> Added:
-    """Add preferences to a store: all of them, or none if one couldn't be fitted with what is there.
+    """Add preferences to a store: all of them, or none if one can't be fitted with the stored ones.
 
     Args:
-        preferences: No iterator: they are gone through twice, to be looked at before anything of them is stored.
+        preferences: Not an iterator: they are read twice, and all are checked before any is stored.
         store: Where they go.
-        wanted: What they have to be like; None is what is there.
+        wanted: Their requirements; None is those of the stored ones.
 
     Raises:
         BadInput: As :func:`import_preferences`.
@@ -112,10 +112,10 @@ def add_preferences(preferences: Iterable[Preference], store: PreferenceStore, w
 
 
 class Exported(Iterable[Preference]):
-    """Exported preferences, bit for bit, in order of answering, read anew each time; a few are in memory at a time.
+    """Exported preferences, bit for bit, in order of answering; each iteration reads the file again, in batches.
 
     Args:
-        path: A folder that :func:`export` wrote, or a .jsonl or .parquet file of its kind, which is held against the
+        path: A folder that :func:`export` wrote, or a .jsonl or .parquet file of its kind, which is checked against the
             manifest beside it, if there is one.
 
     Raises:
@@ -146,7 +146,7 @@ class Exported(Iterable[Preference]):
 
 
 def read_preferences(path: str | Path) -> list[Preference]:
-    """Read all preferences of an export; see :class:`Exported`, which takes them a few at a time."""
+    """Read all preferences of an export; see :class:`Exported`, which reads them in batches."""
     return list(Exported(path))
 
 
@@ -157,7 +157,7 @@ def read_spaces(path: str | Path) -> Spaces:
         path: The folder.
 
     Raises:
-        BadInput: If it names none, or they are damaged.
+        BadInput: If the export names none, or they are damaged.
     """
     described = _manifest(Path(path)).get("spaces")
     if described is None:
@@ -168,10 +168,10 @@ def read_spaces(path: str | Path) -> Spaces:
 
 
 class _Writer(Protocol):
-    """Writes a file of an export, some preferences at a time."""
+    """Writes a file of an export, a batch of preferences at a time."""
 
     def write(self, preferences: Sequence[Preference]) -> None:
-        """Write some more."""
+        """Write a batch."""
 
     def __enter__(self) -> _Writer: ...
 
@@ -189,7 +189,7 @@ def _writers(parquet: bool) -> dict[str, Callable[[Path], _Writer]]:
 def _write(
     preferences: Iterable[Preference], directory: Path, writers: Mapping[str, Callable[[Path], _Writer]]
 ) -> Contents:
-    """Write every format at once.
+    """Write all formats in one pass.
 
     Raises:
         BadInput: If there is nothing to write.

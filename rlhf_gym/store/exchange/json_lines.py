@@ -1,4 +1,4 @@
-"""Preferences as JSON Lines: one object a line that needs nothing else."""
+"""Preferences as JSON Lines: one self-contained object a line."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from rlhf_gym.store.exchange.records import Record, as_format_2, damage, prefere
 
 
 class LinesWriter:
-    """Writes preferences, one on a line; to be left as a context.
+    """Writes preferences, one on a line; a context manager.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8", newline="\n")
 
     def write(self, preferences: Iterable[Preference]) -> None:
-        """Write some more."""
+        """Write a batch."""
         for preference in preferences:
             record = _with_arrays(preference_to_record(preference), array_to_json)
             [record["value"]] = array_to_json(np.array([record["value"]]))["values"]
@@ -44,7 +44,7 @@ def read_json_lines(path: Path) -> Iterator[Preference]:
     """Read what :class:`LinesWriter` wrote, in this format or in format 1.
 
     Raises:
-        BadInput: If a line isn't as it was written; the message names it, and what is wrong.
+        BadInput: If a line is damaged; the message names the line, and what is wrong.
     """
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):

@@ -1,4 +1,4 @@
-"""Preferences as Parquet: a row each, arrays as lists of lists, of the type that they have; some at a time."""
+"""Preferences as Parquet, in batches: a row each, with arrays as nested lists of their own type."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ _TYPES = {
 
 
 class ParquetWriter:
-    """Writes preferences, a row group for each batch; to be left as a context.
+    """Writes preferences, a row group for each batch; a context manager.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,13 +59,13 @@ class ParquetWriter:
         self._kinds: dict[str, str] = {}
 
     def write(self, preferences: Sequence[Preference]) -> None:
-        """Write some more.
+        """Write a batch.
 
         Raises:
-            BadInput: If an array has another dtype or inner shape in one query than in another.
+            BadInput: If an array's dtype or inner shape differs between queries.
         """
         table = _table(preferences, self._kinds)
-        # Without dictionaries, which take one NaN, or one zero, for another.
+        # Without dictionaries, which merge different NaNs, and 0.0 with -0.0.
         how = {"use_dictionary": False, "compression": "zstd", "write_page_checksum": True}
         self._writer = self._writer or parquet.ParquetWriter(self._path, table.schema, **how)
         self._writer.write_table(table)
@@ -79,7 +79,7 @@ class ParquetWriter:
 
 
 def read_parquet(path: Path) -> Iterator[Preference]:
-    """Read what :class:`ParquetWriter` wrote, in this format or in format 1, some rows at a time.
+    """Read what :class:`ParquetWriter` wrote, in this format or in format 1, in batches.
 
     Raises:
         BadInput: If it is damaged.
@@ -91,7 +91,7 @@ def read_parquet(path: Path) -> Iterator[Preference]:
         how = {"page_checksum_verification": True, "read_dictionary": text_columns(metadata)}
         texts = 0
         with parquet.ParquetFile(path, **how) as file:
-            for group in range(file.num_row_groups):  # pyarrow 26 can't put nested columns of two together
+            for group in range(file.num_row_groups):  # pyarrow 26 can't join nested columns of two groups
                 for batch in file.iter_batches(AT_ONCE, row_groups=[group]):
                     table = pa.Table.from_batches([batch])
                     check_size(texts := texts + text_size(table), path)
@@ -115,7 +115,7 @@ def _preferences(table: Any) -> Iterator[Preference]:
 
 
 def _unpack_options(table: Any) -> dict[str, list[Any]]:
-    """The column of options, or those of left and right, as lists of records."""
+    """Turn the column of options, or those of left and right, into lists of records."""
     if "options" not in table.column_names:
         return {side: _unpack_segments(table.column(side)) for side in SIDES}
     column = table.column("options").combine_chunks()
@@ -131,10 +131,10 @@ def _table(preferences: Sequence[Preference], kinds: dict[str, str]) -> Any:
 
     Args:
         preferences: At least one.
-        kinds: What dtype and inner shape each array has; those that aren't there are added.
+        kinds: Dtype and inner shape of each array, by name; missing ones are added.
 
     Raises:
-        BadInput: If an array has another.
+        BadInput: If an array has another dtype or inner shape.
     """
     records = [preference_to_record(preference) for preference in preferences]
     options = _pack_segments([option for record in records for option in record["options"]], kinds)
@@ -166,7 +166,7 @@ def _check_kind(name: str, array: Array, kinds: dict[str, str]) -> None:
 
 
 def _pack(arrays: Sequence[Array]) -> Any:
-    """Arrays that differ in length alone as one column, by way of their memory: Python's numbers would lose bits."""
+    """Pack arrays that differ only in length into one column, from their memory: Python's numbers would lose bits."""
     packed = pa.array(np.concatenate([array.reshape(-1) for array in arrays]))
     for size in reversed(arrays[0].shape[1:]):
         packed = pa.FixedSizeListArray.from_arrays(packed, size)

@@ -1,4 +1,4 @@
-"""What a Parquet file takes in memory, before it is read: 20 kB of it can be gigabytes."""
+"""Checks of the memory that a Parquet file takes, before it is read: 20 kB can become gigabytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from rlhf_gym.errors import BadInput
 
 SPARE = 64 * 2**20
-"""Bytes that any file may take."""
+"""Bytes of memory that any file may take."""
 RATIO = 200
-"""Beyond that, how many times its own size; arrays of mostly equal numbers pack a hundredfold."""
+"""Multiple of its own size that a file may take beyond that; mostly equal numbers compress a hundredfold."""
 _LOOK = """
 import sys
 sys.path[:] = sys.argv[2:]
@@ -32,27 +32,27 @@ def text_columns(metadata: Any) -> list[str]:
 
 
 def check_columns(path: Path) -> None:
-    """Refuse a file whose columns' metadata pyarrow can't read: of some damage it ends the process that looks (26.0.1).
+    """Refuse a file whose columns' metadata is damaged in a way that crashes pyarrow (26.0.1).
 
-    So another one looks first, which takes some 0.3 s.
+    Another process reads it first, which takes some 0.3 s.
 
     Raises:
-        BadInput: If that process ends so.
+        BadInput: If that process crashes.
     """
     looked = subprocess.run([sys.executable, "-c", _LOOK, str(path.absolute()), *sys.path], capture_output=True)
-    if looked.returncode < 0:  # by a signal; what Python can tell of it comes later
+    if looked.returncode < 0:  # killed by a signal; an error that Python can raise comes later
         raise BadInput(" ".join(looked.stderr.decode(errors="replace").split())[-300:])
 
 
 def check_numbers(metadata: Any, path: Path) -> None:
-    """Refuse a file whose numbers take much more than the file.
+    """Refuse a file whose numbers take much more memory than the file's size.
 
     Args:
-        metadata: Of the file.
-        path: Where it is.
+        metadata: Metadata of the file.
+        path: Path of the file.
 
     Raises:
-        BadInput: Saying how much.
+        BadInput: Naming both sizes.
     """
     size = 0
     for group in range(metadata.num_row_groups):
@@ -63,12 +63,12 @@ def check_numbers(metadata: Any, path: Path) -> None:
 
 
 def text_size(table: Any) -> int:
-    """Bytes of a table's texts, read as numbers into a dictionary, when they are written out."""
+    """Count the bytes that a table's texts take once their dictionaries are written out."""
     return sum(map(_texts, table.columns))
 
 
 def check_size(size: int, path: Path) -> None:
-    """Refuse a file that takes so many bytes in memory, if they are much more than its own."""
+    """Refuse a file that takes `size` bytes in memory, if they are much more than its own."""
     there = path.stat().st_size
     if size > SPARE + RATIO * there:
         raise BadInput(
@@ -78,7 +78,7 @@ def check_size(size: int, path: Path) -> None:
 
 
 def as_texts(kind: Any) -> Any:
-    """Make of a column's type the one with its dictionaries written out."""
+    """Return a column's type with its dictionaries written out."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
@@ -91,7 +91,7 @@ def as_texts(kind: Any) -> Any:
 
 
 def _width(described: Any) -> int:
-    """Bytes of a column's number in memory; of a text at least 4, for where it begins."""
+    """Return the bytes of one value of a column in memory; of a text only the 4 of its offset."""
     logical = str(described.logical_type)
     if logical.startswith("Int(bitWidth=8"):
         return 1

@@ -31,7 +31,7 @@ PLAIN: dict[str, Any] = {
     **QUERY_FIELDS,
     "length": int,
 }
-"""What a record holds besides its options, with the type of each."""
+"""Fields of a record besides its options, with their types."""
 SIDES = ("left", "right")
 """The options of a record of format 1."""
 _SEGMENT = {"terminated": bool, "origin": str | None}
@@ -53,9 +53,9 @@ def record_to_preference(record: Record) -> Preference:
     """Turn a record back into the preference.
 
     Raises:
-        KeyError: If something is missing.
-        TypeError: If something has another type.
-        BadInput: If something has a value that it can't have.
+        KeyError: If a field is missing.
+        TypeError: If a field has another type.
+        ValueError: If a field has a value that isn't allowed, or an option lacks a field.
     """
     plain = _checked(record, PLAIN)
     options = tuple(
@@ -90,7 +90,7 @@ def damage(what: str, remedy: str = "restore it from a copy") -> Iterator[None]:
 
 
 def ascii_only(text: str) -> str:
-    """Escape halves of characters, which no screen and no file takes."""
+    """Escape lone surrogates, which can't be shown or written."""
     return text.encode(errors="backslashreplace").decode()
 
 
@@ -126,10 +126,10 @@ def _checked(record: Record, kinds: dict[str, Any]) -> Record:
 
 
 def _check_value(name: str, value: Any) -> None:
-    """Refuse a value that no database holds.
+    """Refuse a value that some databases can't store.
 
     Raises:
-        ValueError: Naming it.
+        ValueError: Naming the field.
     """
     if isinstance(value, str):
         check_text(name, value)
@@ -140,6 +140,6 @@ def _check_value(name: str, value: Any) -> None:
 
 
 def _allowed(kind: Any) -> tuple[type, ...]:
-    """Find the types that a value of such a field may have; a float may be written as a whole number."""
+    """List the types allowed for a field; a float may be written as a whole number."""
     kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
     return (*kinds, int) if float in kinds else kinds

@@ -1,4 +1,4 @@
-"""Where the runs of a table are done: one file an executor."""
+"""Executors, which do the runs of a table: one file each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def executor(where: str, *, code: Path | None = None) -> Executor:
     """Find an executor by its name.
 
     Args:
-        where: `processes` on this machine; `ray`, a cluster of this machine alone; or the `ray://ADDRESS` of one.
+        where: `processes` on this machine; `ray`, a new cluster on this machine; or `ray://ADDRESS` of an existing one.
         code: For a cluster, the folder of the code that its runs need and that isn't installed there.
 
     Raises:

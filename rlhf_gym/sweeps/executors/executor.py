@@ -1,4 +1,4 @@
-"""What an executor is."""
+"""The interface of executors."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, Protocol
 
 
 class Executor(Protocol):
-    """Do jobs, some at a time, and yield each as it ends, with what it made or the error it ended with."""
+    """Does jobs, some at a time, and yields each as it ends, with its result or its error."""
 
     def __call__(
         self, todo: Sequence[Any], execute: Callable[[Any], Any], *, jobs: int
     ) -> Iterator[tuple[Any, Any | Exception]]:
-        """Do them.
+        """Do the jobs.
 
         Args:
             todo: The jobs, in the order in which they are begun.
-            execute: Does one.
+            execute: Does one job.
             jobs: Jobs at the same time.
         """

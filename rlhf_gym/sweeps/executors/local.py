@@ -13,7 +13,7 @@ from rlhf_gym.sweeps.fresh_process import end_all
 def locally(todo: Sequence[Any], execute: Callable[[Any], Any], *, jobs: int) -> Iterator[tuple[Any, Any | Exception]]:
     """Do jobs in threads that each wait for a process; one at a time keeps their order.
 
-    Whoever doesn't wait for all of them, as it is stopped or fails, ends the processes.
+    If the caller is stopped or fails before all have ended, the processes are terminated.
     """
     pool = ThreadPoolExecutor(jobs)
     futures: dict[Future[Any], Any] = {}

@@ -12,10 +12,10 @@ from typing import Any
 from rlhf_gym.errors import BadInput
 from rlhf_gym.sweeps.executors.executor import Executor
 
-HERE = "ray"  # a cluster that this command starts and ends: all cores of this machine
+HERE = "ray"  # a cluster on this machine that this command starts and ends
 ADDRESS = f"{HERE}://"
 SECONDS_TO_ANSWER = 10.0
-LOST_NODES = 3  # that one run may outlive
+LOST_NODES = 3  # times that a run is restarted after losing its node
 NOT_SENT = [
     *("/.venv", "/.git", "/results", "/runs", "/sweeps", "/site", "/build"),
     *("*.egg-info", "__pycache__", "*.whl", "*.tgz"),
@@ -23,10 +23,10 @@ NOT_SENT = [
 
 
 def on_ray(where: str, code: Path | None) -> Executor:
-    """Make an executor.
+    """Make an executor on a Ray cluster.
 
-    A run is one task with one core. It is begun again elsewhere when its node is lost. What it returns is all that
-    comes back: no folder needs to be shared.
+    Each run is a task with one core, restarted elsewhere if its node is lost. Only what it returns comes back, so no
+    folder needs to be shared.
 
     Args:
         where: `ray`; or `ray://ADDRESS` of a cluster: a client's HOST:10001, or `auto` for the one that this machine
@@ -34,7 +34,7 @@ def on_ray(where: str, code: Path | None) -> Executor:
         code: The folder of the code that the runs need, which is sent to each node; None sends nothing.
 
     Raises:
-        BadInput: If Ray isn't installed, or the cluster isn't there.
+        BadInput: If Ray isn't installed; and from the executor, if no cluster answers.
     """
     try:
         import ray  # noqa: F401
@@ -87,10 +87,10 @@ def _connect(where: str, code: Path | None, jobs: int) -> None:
 
 
 def _knock(address: str) -> None:
-    """Find out whether somebody answers at HOST:PORT; Ray itself would wait for minutes.
+    """Check that a server answers at HOST:PORT; Ray itself would wait for minutes.
 
     Raises:
-        OSError: If nobody does.
+        OSError: If none does.
     """
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
