@@ -1,4 +1,4 @@
-"""The main job, once: CartPole-v1 from 50 oracle answers, `python -m experiments.demo`.
+"""Learn CartPole-v1 from 50 oracle answers, once: `python -m experiments.demo`.
 
 Trains, prints the return beside the stored results of the controls, and writes a curve and a video.
 """

@@ -1,4 +1,4 @@
-"""Run what is missing of an experiment: `python -m experiments.run NAME [--jobs 2]`."""
+"""Do the missing runs of an experiment: `python -m experiments.run NAME [--jobs 2]`."""
 
 import sys
 

@@ -36,21 +36,21 @@ def main(
 ) -> int:
     """Tune settings on seeds 100 to 108, and compare the best with the preset on seeds 200 to 209.
 
-    The preset itself is the first trial. Trials are of three seeds; the best four of them are run on six more.
+    The preset itself is the first trial. Each trial runs three seeds; the best four trials are run on six more.
 
-    The study is in a database, studies.db in the folder: given again, the command goes on with it, and several may work
-    on it at once. Trials are rows of trials.csv, their finals of finals.csv, and the comparison of checked.csv; the
-    page is README.md.
+    The study is kept in a database, studies.db in the folder: the command continues it when repeated, and several
+    commands may work on it at once. Trials are rows of trials.csv, their finals of finals.csv, and the comparison of
+    checked.csv; the page is README.md.
 
     Args:
         env_id: Gymnasium id.
         algo: ppo, a2c, dqn or sac.
         paid: What policies learn from: a teacher's labels, or the environment's own reward.
-        trials: Of the study in all, those that were ended early included.
-        workers: Processes that try at the same time.
+        trials: Trials of the study in all, including those ended early.
+        workers: Processes that run trials at the same time.
         labels: Answers of each run; None is the preset's.
         total_timesteps: Steps of each run; None is the preset's.
-        check: Play the finals, and run who wins them and the preset on unseen seeds.
+        check: Play the finals, and run their winner and the preset on unseen seeds.
         out: Folder of the tables.
     """
     given: dict[str, Any] = {"labels": labels, "total_timesteps": total_timesteps}
@@ -76,7 +76,7 @@ def main(
 
 
 def _check(tuning: Tuning, trials: int, workers: int) -> None:
-    """Refuse what no trial can be made of."""
+    """Refuse arguments that no trial can be made from."""
     if tuning.algo not in SPACES:
         raise BadInput(f"algo is {tuning.algo!r}; use one that has a space: {', '.join(SPACES)}")
     for name, value in (("trials", trials), ("workers", workers)):
@@ -86,10 +86,10 @@ def _check(tuning: Tuning, trials: int, workers: int) -> None:
 
 
 def _tried(tuning: Tuning, database: Path, trials: int, workers: int) -> optuna.Study:
-    """Try in this process, or in as many as there are workers."""
+    """Run the trials in this process, or in `workers` processes."""
     if workers == 1:
         return try_some(tuning, database, trials)
-    open_study(tuning, database)  # before they race to make it
+    open_study(tuning, database)  # before the workers race to make it
     told = json.dumps({"tuning": asdict(tuning), "database": str(database.resolve()), "trials": trials})
     with ThreadPoolExecutor(workers) as pool:
         for done in [pool.submit(process_here, WORKER, told) for _ in range(workers)]:

@@ -1,1 +1,1 @@
-"""What questions are run and reported by: settings as data, a runner, rows that only grow, pages made from them."""
+"""Run and report experiments: settings as data, a runner, append-only tables, and pages made from them."""

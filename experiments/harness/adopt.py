@@ -1,4 +1,4 @@
-"""Tables that are older than a setting, a measure or a figure of a round: refused, or widened when told to."""
+"""Refuse tables that lack columns of today's settings, measures or rounds, or widen them on request."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rlhf_gym.runs import Round
 from rlhf_gym.sweeps.records import read_header, refusal, widen
 
 CURVES = ("setting", "seed", *(field.name for field in fields(Round)))
-"""The columns of `curves.csv`, in order: those of a run's `metrics.csv` beside its name."""
+"""The columns of `curves.csv`, in order: the run's setting and seed, then the columns of `metrics.csv`."""
 ADVICE = "(--results-dir), or, where rows are only older than a setting, widen them with --adopt"
 
 
 def check_headers(name: str, settings: Mapping[str, Setting], folder: Path) -> None:
-    """Refuse tables that today's rows can't be appended to, before a run takes its time.
+    """Refuse tables that today's rows can't be appended to, before any run starts.
 
     Raises:
         ValueError: If `runs.csv` lacks a setting, a measure or the code, or `curves.csv` has other columns.
@@ -32,9 +32,9 @@ def check_headers(name: str, settings: Mapping[str, Setting], folder: Path) -> N
 
 
 def adopt_new_columns(name: str, settings: Mapping[str, Setting], folder: Path) -> None:
-    """Widen `runs.csv` by settings, with the values of today, and by measures; and `curves.csv` by figures of a round.
+    """Add the columns of new settings and measures to `runs.csv`, and those of new figures of a round to `curves.csv`.
 
-    Measures and figures of a round that old rows lack are empty in them.
+    Old rows get today's values of new settings; new measures and figures stay empty in them.
     """
 
     def known(row: Mapping[str, str]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def adopt_new_columns(name: str, settings: Mapping[str, Setting], folder: Path) 
     if header := read_header(folder / "runs.csv"):
         first, measures = _settings_columns(name, settings), measure_names(settings)
         rest = [column for column in header if column not in [*first, *measures, CODE]]
-        at = rest.index("versions")  # measures and code stand before it
+        at = rest.index("versions")  # measures and code come before it
         widen(folder / "runs.csv", [*first, *rest[:at], *measures, CODE, *rest[at:]], known)
     if read_header(folder / "curves.csv"):
         widen(folder / "curves.csv", CURVES, lambda row: {})

@@ -1,4 +1,4 @@
-"""The kinds of figures an experiment can be asked for, each with its test."""
+"""Conditions that an experiment's results are tested for."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rlhf_gym.stats import (
 
 Settings = Mapping[str, Setting]
 Runs = Mapping[str, Sequence[Row]]
-ENOUGH_TO_BE_ALIKE = 5  # with fewer seeds, an interval that is narrow is so by luck
+ENOUGH_TO_BE_ALIKE = 5  # with fewer seeds, a narrow interval is luck
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """Seeds of a setting that reach its threshold: at least `least`, or at most `most` where it must miss it."""
+    """At least `least` seeds of a setting reach its threshold, and at most `most` if it must miss it."""
 
     setting: str
     least: int = 0
@@ -41,7 +41,7 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Reaches:
-    """A setting's true return is at least `least`: so is the lower end of its interval."""
+    """A setting's true return is at least `least`, by the lower end of its interval."""
 
     setting: str
     least: float
@@ -60,13 +60,13 @@ class Reaches:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A setting reaches at least a part of the best PPO's gain: so does the lower end of the part's interval.
+    """A setting reaches at least a part of the best PPO's gain, by the lower end of the part's interval.
 
     Args:
-        setting: The one that is compared.
+        setting: The setting to compare.
         scale: What counts as 1 and as 0.
         least: The part asked for.
-        worst: Whether it is asked of the worst seed instead.
+        worst: Whether to compare the worst seed instead of the interval's lower end.
     """
 
     setting: str
@@ -93,11 +93,11 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Alike:
-    """Two settings score alike: the 95 % interval of their difference lies within a margin, from 5 seeds of each on.
+    """The 95 % interval of two settings' difference in true return lies within a margin; needs 5 seeds of each.
 
     Args:
-        setting: The one that is compared.
-        other: What it is compared with.
+        setting: The setting to compare.
+        other: The setting to compare it with.
         margin: In units of the true return; a difference below it doesn't matter.
     """
 
@@ -123,17 +123,17 @@ class Alike:
 
 
 def _called(name: str, settings: Settings) -> str:
-    """Join title and name: titles alone repeat from family to family."""
+    """Join a setting's title and name, because families repeat titles."""
     return f"{settings[name].title} (`{name}`)"
 
 
 def _whole(names: Sequence[str], settings: Settings, runs: Runs, measure: str = RETURN) -> bool:
-    """Test whether all runs of all of these are there."""
+    """Test whether every seed of these settings has a run with the measure."""
     return all(len(returns(name, runs, measure)) == len(settings[name].seeds) for name in names)
 
 
 def reached(asked: Asked, settings: Settings, runs: Runs) -> bool:
-    """Test whether the runs show it; missing runs don't."""
+    """Test whether the runs meet the condition; False while runs are missing."""
     return bool(asked.judge(settings, runs).passed)
 
 
@@ -143,6 +143,6 @@ def mean_return(setting: str, runs: Runs) -> float:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Join names as a sentence lists them."""
+    """Join names with commas and a final "and"; "none" if there are none."""
     *before, last = names or ("none",)
     return f"{', '.join(before)} and {last}" if before else last

@@ -24,10 +24,10 @@ def process_here(command: Sequence[str], told: str | None = None, *, folder: Pat
 
 
 def commit_of(revision: str) -> str:
-    """Find the commit that a name, or the beginning of a number, means.
+    """Find the full hash of a commit by its name or the beginning of its hash.
 
     Raises:
-        ValueError: If there is none here.
+        ValueError: If the checkout has no such commit.
     """
     git = ["git", "-C", str(ROOT), "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
     found = subprocess.run(git, capture_output=True, text=True)
@@ -38,7 +38,7 @@ def commit_of(revision: str) -> str:
 
 @contextmanager
 def package_as_of(commit: str) -> Iterator[Path]:
-    """Put the package as it was at a commit beside the experiments as they are, in a folder that is gone afterwards.
+    """Put the package of a commit and today's experiments into one temporary folder.
 
     Raises:
         ValueError: If the commit has no such package.
@@ -55,11 +55,11 @@ def package_as_of(commit: str) -> Iterator[Path]:
 
 
 def figures_from(command: Sequence[str], told: str | None = None) -> dict[str, Any]:
-    """Run a measurement by :func:`process_here`; its figures are the last line of its output, in JSON."""
+    """Run a measurement with :func:`process_here`, and read its figures from the last line of output, as JSON."""
     figures: dict[str, Any] = json.loads(process_here(command, told).splitlines()[-1])
     return figures
 
 
 def results_folder(name: str, results_dir: Path, *, testing: bool) -> Path:
-    """Find the folder of results; those of a testing subset never mix with them."""
+    """Find an experiment's folder of results; the testing subset has a folder of its own."""
     return results_dir / (f"{name}-testing" if testing else name)

@@ -1,7 +1,7 @@
-"""Run one seed of each setting again with today's code, to see whether rows of older code stand.
+"""Run one seed of each setting again with today's code, to test whether rows of older code remain valid.
 
-A change of code that changes no figure makes the other seeds' runs needless: `confirmed.csv` gets a row, and
-:mod:`experiments.harness.older` takes the setting's rows of that code for rows of today's.
+If no figure changes, the other seeds need no new runs: `confirmed.csv` gets a row, and
+:mod:`experiments.harness.older` treats the setting's rows of that code as rows of today's.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ FIGURES = (
     "asked",
     "summary.total_timesteps",
 )
-"""What is compared of a run's row, beside its measures: all that depends neither on the time nor on the machine."""
+"""Columns of a run's row that are compared, besides its measures; times and provenance are left out."""
 NOT_COMPARED = ("setting", "seed", "seconds")
-"""What isn't compared of a round."""
+"""Columns of a round that aren't compared."""
 OLD = "old_code"
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Earlier code, which can be run here.
+    """Earlier code to run here for comparison.
 
     Args:
-        commit: Of which it is.
-        execute: Does one run by it.
+        commit: The commit that the code is from.
+        execute: Does one run with it.
     """
 
     commit: str
@@ -61,22 +61,22 @@ def confirm(
     beside: Beside | None = None,
     executor: Executor = locally,
 ) -> dict[Job, str]:
-    """Run one seed again of each setting whose rows are of older code, and keep that its figures are the same.
+    """Run one seed again of each setting whose rows are of older code, and record it if its figures are the same.
 
-    A run goes another way for good at the first number that differs, in its last digit too. So its first rounds tell
-    whether the code still does the same, but for what comes after the last one.
+    A run diverges for good at the first number that differs, even in its last digit. So its first rounds show whether
+    the code still does the same, except for what comes after the last round.
 
     Args:
         name: The experiment.
-        settings: Those to look at.
+        settings: The settings to check.
         folder: Where its tables are.
         execute: Does one run.
         jobs: Runs at the same time.
         testing: Whether they are of the testing subset.
-        first: Share of each run's rounds that is done and compared; where it is below 1, only these are.
-        beside: Earlier code to compare with, by running it here; None compares with the rows that are there, whose
-            last digits are those of the machine that made them.
-        executor: Where they are done.
+        first: Share of each run's rounds to do and compare; below 1, no figures of the whole run are compared.
+        beside: Earlier code to run here and compare with; None compares with the stored rows, whose last digits
+            depend on the machine that made them.
+        executor: Where the runs are done.
 
     Returns:
         The runs that failed or gave other figures, each with the reason.
@@ -114,12 +114,12 @@ def confirm(
 
 
 def _rounds(curves: Sequence[Row], job: Job) -> list[Row]:
-    """Find the rounds of a run that has a row."""
+    """Find a run's rounds among the rows of `curves.csv`."""
     return [row for row in curves if job.key.items() <= row.items()]
 
 
 def _firsts(setting: str, today: str, rows: Sequence[Row], confirmed: Sequence[Row]) -> list[Row]:
-    """Find the row of the lowest seed of each older code; where one code leads to another, the later one's will do."""
+    """Find the lowest seed's row of each code that isn't confirmed to equal today's code or a later one in the rows."""
     codes: list[str] = []
     for row in reversed(rows):
         if not any(row[CODE] in standing(setting, code, confirmed) for code in (today, *codes)):
@@ -130,7 +130,7 @@ def _firsts(setting: str, today: str, rows: Sequence[Row], confirmed: Sequence[R
 def _differences(
     old: Row, new: Row, figures: Iterable[str], rounds: Sequence[Row], made: Sequence[Row]
 ) -> Iterator[str]:
-    """Say which figures differ, one by one: first those of the run, then those of its rounds."""
+    """Describe each figure that differs, first those of the run, then those of its rounds."""
     yield from differing(old, new, figures)
     if len(rounds) != len(made):
         yield f"its rounds in curves.csv are {len(rounds)} and are {len(made)} now"
@@ -141,7 +141,7 @@ def _differences(
 
 
 def differing(old: Row, new: Row, columns: Iterable[str]) -> Iterator[str]:
-    """Say which of these columns differ, one by one, and by how much."""
+    """Describe each of these columns that differs, and by how much."""
     for column in columns:
         then, now = (as_text(row.get(column)) for row in (old, new))
         if not _same(then, now):
@@ -168,7 +168,7 @@ def _number(text: str) -> float | None:
 
 
 def _made_elsewhere(old: Row, new: Row) -> str:
-    """Say where a row was made on another machine or by other versions, which alone may change figures."""
+    """Say how machine, Python and versions differ between two rows, which alone may change figures."""
     columns = [name for name in ("machine", "python", "versions") if old.get(name) != as_text(new.get(name))]
     if not columns:
         return "The row names the same machine and versions"
@@ -184,7 +184,7 @@ def _keep(
     job: Job,
     made: Rows,
 ) -> str:
-    """Append what was confirmed."""
+    """Append a confirmed run, and say how many rows remain valid."""
     old, new = made[OLD], made["run"]
     how = f" --beside {beside}" * bool(beside) + f" --first {job.first:g}" * (job.first < 1)
     testing = " --testing" if job.testing else ""

@@ -1,6 +1,6 @@
-"""Which code was seen to give the figures of which older code: the rows of `confirmed.csv`, setting by setting.
+"""Read and write `confirmed.csv`: which code gives the same figures as which older code, setting by setting.
 
-:mod:`experiments.harness.confirm` writes them; rows of runs stand where they lead to the present code.
+:mod:`experiments.harness.confirm` makes the rows. A run's row remains valid if they lead from its code to today's.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from experiments.harness.settings import Row
 from rlhf_gym.sweeps.records import append_rows, read_header, read_rows, widen
 
 FILE = "confirmed.csv"
-ROUNDS = "rounds"  # which of how many were compared; empty is all, and the figures of the whole run
-BESIDE = "beside"  # the commit whose code was run beside; empty is none, but the rows that are there
+ROUNDS = "rounds"  # "n of m" rounds were compared; empty if all were, and the figures of the whole run
+BESIDE = "beside"  # the commit whose code was run for comparison; empty if stored rows were compared
 SHORT = 12  # digits of a commit in a sentence
 
 
 def read_confirmed(folder: Path) -> list[dict[str, str]]:
-    """Read what was confirmed of an experiment, oldest first; nothing if nothing was."""
+    """Read an experiment's confirmations, oldest first; empty if there are none."""
     return read_rows(folder / FILE)
 
 
 def keep_confirmed(folder: Path, row: Mapping[str, str]) -> None:
-    """Append what was confirmed; a file from before a column gets it."""
+    """Append a confirmation; an older file gets the columns that it lacks."""
     if read_header(folder / FILE) not in (None, list(row)):
         widen(folder / FILE, list(row), lambda _: {})
     append_rows(folder / FILE, [row])
 
 
 def standing(setting: str, code: str, confirmed: Sequence[Row]) -> set[str]:
-    """Collect the codes whose rows of a setting stand under this code: itself, and all that lead to it step by step."""
+    """Collect this code and all codes confirmed, in one step or several, to give its figures of a setting."""
     found = {code}
     steps = [(row["old_code"], row["new_code"]) for row in confirmed if row["setting"] == setting]
     while more := {old for old, new in steps if new in found} - found:
@@ -41,11 +41,11 @@ def standing(setting: str, code: str, confirmed: Sequence[Row]) -> set[str]:
 
 
 def run_again(runs: Mapping[str, Sequence[Row]], confirmed: Sequence[Row]) -> Iterator[str]:
-    """Write the sentences of a table on what was run again.
+    """Write the sentences below a table about what was run again.
 
     Args:
         runs: The rows of the table, by setting.
-        confirmed: Everything that was confirmed of the experiment.
+        confirmed: All confirmations of the experiment.
     """
     alike: dict[tuple[str, ...], list[str]] = {}
     for setting, rows in runs.items():
@@ -61,9 +61,9 @@ def run_again(runs: Mapping[str, Sequence[Row]], confirmed: Sequence[Row]) -> It
 
 
 def _last(setting: str, codes: set[str], confirmed: Sequence[Row]) -> tuple[str, str, str] | None:
-    """Find how rows of some codes were last confirmed: commit, rounds, beside; None if they never were.
+    """Find the last confirmation of rows of some codes: commit, rounds, beside; None if there is none.
 
-    Of several steps that lead there the rounds are those of the one that compared the fewest.
+    Of several confirmations, the rounds are those of the one that compared the fewest.
     """
     of_these = [
         row for row in confirmed if row["setting"] == setting and codes & standing(setting, row["old_code"], confirmed)

@@ -1,4 +1,4 @@
-"""Controls of a result: the same run, paid another reward than the learned one."""
+"""Controls of a result: settings for the same run with another reward, random answers or no learning."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def random_answers(labels: int) -> Settings:
 
 
 def untrained_policy(total_timesteps: int) -> Settings:
-    """Keep the initial policy: learning rate 0 does so, and the rest only saves time."""
+    """Keep the initial policy by a learning rate of 0; the other settings only save time."""
     still = {"options": {"learning_rate": 0.0, "n_epochs": 1}}
     return {**constant(1.0), "agent": still, "total_timesteps": total_timesteps}

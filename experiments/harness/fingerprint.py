@@ -1,7 +1,8 @@
-"""The code that a run's result depends on, as one short number.
+"""Hash the code that a run's result depends on.
 
-Rows keep it beside their commit. A commit says when a row was made; this says whether today's code would make the same
-one, without any history: comments, docstrings, layout, and modules that have no part in the result don't count.
+Rows keep the hash beside their commit. The commit says when a row was made; the hash says, without git's history,
+whether today's code would make the same row. Comments, docstrings, layout and modules that don't affect the result are
+left out.
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.named import get
 from rlhf_gym.registry import TABLES, names_in, source_entry
 
-CODE = "code"  # the column of runs.csv that has it
+CODE = "code"  # the column of runs.csv with the hash
 HOUSE = "rlhf_gym"
 START = (f"{HOUSE}.rlhf", f"{HOUSE}.evaluation")
 WITHOUT_PART = (
     "config",  # each setting is a column of the row
-    "registry",  # what it says of this run's names is followed
-    *("store", "runs", "labelling", "quality", "contracts", "verbs", "plots", "errors"),  # they keep, show and check
+    "registry",  # the modules that it names for this run are included
+    *("store", "runs", "labelling", "quality", "contracts", "verbs", "plots", "errors"),  # they store, show and check
     *("envs.clips", "envs.replay", "envs.opengl", "envs.mujoco_warnings"),  # they draw
 )
 TEACHING = ("rewards", "queries", "teachers", "kinds", "answers", "asking", "preferences")
-"""What a run has no use for that is paid the true reward or a constant."""
+"""Modules that a run on the true reward or a constant doesn't use, except those in :data:`PAYING`."""
 PAYING = ("rewards.sources", "rewards.paid", "teachers.goals")
-"""And what it has."""
+"""Modules within :data:`TEACHING` that such a run does use."""
 UNUSED: Sequence[tuple[tuple[str, ...], Callable[[RLHFConfig], object]]] = (
     (
         ("agents.off_policy", "agents.relabelling", "agents.q_networks", "agents.replay_memory"),
-        lambda c: c.algo not in ("ppo", "a2c"),  # one from elsewhere may replay
+        lambda c: c.algo not in ("ppo", "a2c"),  # another package's algorithm may use a replay buffer
     ),
     (("agents.reference", "agents.staying"), lambda c: c.agent.reference),
     (("agents.cloning", "agents.copying"), lambda c: c.agent.start or c.agent.reference),
@@ -42,17 +43,17 @@ UNUSED: Sequence[tuple[tuple[str, ...], Callable[[RLHFConfig], object]]] = (
     (("agents.exploring",), lambda c: c.query.shown),
     (("rewards.state_entropy",), lambda c: c.agent.explore_steps),
 )
-"""What is imported in any run, and has a part in its result only where a setting says so; a test calls one without."""
+"""Modules that every run imports and only some settings use; a test checks that other runs never call them."""
 LEARNING_BY = ("reward.source", "reward.source_options", "query.rounds", "query.warm_up_steps", "feedback.goal")
-"""Its settings in the groups that tell how a reward is learned, as far as they have a part in its result."""
+"""Settings of reward learning that affect the result even of a run without answers."""
 
 
 def code_of(config: RLHFConfig, measures: Collection[Callable[..., Any]] = ()) -> str:
-    """Hash every module that makes a run's result.
+    """Hash every module that a run's result depends on.
 
     Args:
-        config: Its settings; parts that they name are followed, those they don't name aren't.
-        measures: Functions of its episodes; their modules count, too.
+        config: The run's settings; registered parts that they name are included, others aren't.
+        measures: Functions of its episodes; their modules are included, too.
 
     Returns:
         16 hexadecimal digits.
@@ -70,7 +71,7 @@ def code_of(config: RLHFConfig, measures: Collection[Callable[..., Any]] = ()) -
 
 
 def has_part(setting: str, config: RLHFConfig) -> bool:
-    """Test whether a setting, by its dotted name, has a part in the result: how answers are learned from may not."""
+    """Test whether a setting (dotted name) affects the result; without answers, those of reward learning don't."""
     if not paid_without_answers(config) or setting in LEARNING_BY:
         return True
     group = setting.partition(".")[0]
@@ -84,7 +85,7 @@ def paid_without_answers(config: RLHFConfig) -> bool:
 
 
 def _named(config: RLHFConfig) -> Iterator[tuple[str, str, str]]:
-    """List every part of the house that the settings name: the setting, module and attribute."""
+    """List every part of the package that the settings name, as setting, module and attribute."""
     for setting, table in TABLES.items():
         value = get(config, setting)
         for name in names_in(setting, value if isinstance(value, Mapping) else str(value)):
@@ -100,7 +101,7 @@ def _in(module: str, rooms: Collection[str]) -> bool:
 
 @cache
 def _reached(start: str) -> frozenset[str]:
-    """List the modules that importing one brings along, itself included, but for those without a part."""
+    """List the modules that a module imports, directly or not, and itself, without those in :data:`WITHOUT_PART`."""
     found: set[str] = set()
     todo = [start]
     while todo:
@@ -113,7 +114,7 @@ def _reached(start: str) -> frozenset[str]:
 
 @cache
 def _imported(module: str) -> tuple[str, ...]:
-    """List the house's modules that a module imports."""
+    """List the package's modules that a module imports directly."""
     found: list[str] = []
     for node in ast.walk(_parsed(module)):
         if isinstance(node, ast.Import):
@@ -142,7 +143,7 @@ def _parsed(module: str) -> ast.Module:
 
 @cache
 def _module(module: str) -> str:
-    """Write down a module without what is registered by name in it: only a run that names one depends on it."""
+    """Write down a module without its registered definitions, on which only runs that name them depend."""
     registered = {e.target.partition(":")[2] for table in TABLES.values() for e in table.values() if _of(e, module)}
     return canonical([node for node in _parsed(module).body if getattr(node, "name", None) not in registered])
 

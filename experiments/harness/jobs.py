@@ -1,4 +1,4 @@
-"""One run of an experiment, and the process of its own that does it."""
+"""Runs of an experiment, each done in a process of its own."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ class Job(OfSetting):
     setting: str
     seed: int
     testing: bool = False
-    first: float = 1.0  # share of its rounds; the row of fewer than all has no figures of the whole
+    first: float = 1.0  # share of its rounds to do; below 1, the row has no figures of the whole run
 
     @property
     def command(self) -> str:
-        """What does this run alone."""
+        """The command that does this run alone."""
         testing = " --testing" if self.testing else ""
         return f"python -m experiments.run {self.experiment} --only {self.setting} --seeds {self.seed}{testing}"
 
 
 Rows = dict[str, Any]
 Execute = Callable[[Job], Rows]
-"""Does a job; gives `run`, its row, `curves`, a row per round, and, where its setting wants one, `clip`."""
+"""Does a job; returns `run` (its row), `curves` (a row per round) and, if its setting wants one, `clip`."""
 
 
 def in_fresh_process(job: Job, *, folder: Path = ROOT) -> Rows:
-    """Do a job in a new Python process with one thread; its clip, if it makes one, comes as bytes.
+    """Do a job in a new Python process with one thread; its clip, if any, is returned as bytes.
 
     Args:
-        job: What to do.
+        job: The run to do.
         folder: Where the package and the experiments are.
 
     Raises:
-        RuntimeError: If the process fails; the message is what it said.
+        RuntimeError: If the process fails; the message is what it printed.
     """
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "rows.json"

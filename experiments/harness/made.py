@@ -17,14 +17,14 @@ def made_columns(
 ) -> dict[str, str | None]:
     """Make the last columns of a run's row; see :func:`rlhf_gym.sweeps.columns.made_columns`.
 
-    The commit is marked if code of the experiments was changed, too.
+    The commit is marked as changed if code of the experiments was changed, too.
     """
     made = columns.made_columns(command, versions, python)
     return made | {"commit": mark_changed(made["commit"])}
 
 
 def mark_changed(commit: str | None) -> str | None:
-    """Mark the commit if code of the package or of the experiments isn't the committed one."""
+    """Mark the commit if code of the package or of the experiments has uncommitted changes."""
     if commit is None or commit.endswith("+dirty") or not (ROOT / ".git").exists():  # as on a node of a cluster
         return commit
     git = ["git", "-C", str(ROOT), "status", "--porcelain", "--", "rlhf_gym", "experiments"]

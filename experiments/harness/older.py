@@ -1,9 +1,9 @@
-"""Which tables are of the present code, and which are known to be older.
+"""Test which tables are of the present code, and read which are known to be older.
 
-A row is of the present code if its settings are what its setting says today and the code that made it is today's
-(:mod:`experiments.harness.fingerprint`), or one that was confirmed to give the same figures
-(:mod:`experiments.harness.confirmed`). `results/older.txt` lists the tables that aren't, each with the reason; a test
-fails for a table that is older and not listed, and for one that is listed and not older.
+A row is of the present code if it was run with today's settings, and with today's code
+(:mod:`experiments.harness.fingerprint`) or code that was confirmed to give the same figures
+(:mod:`experiments.harness.confirmed`). `results/older.txt` lists the other tables, each with the reason; a test fails
+for a table that is older but not listed, or listed but not older.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rlhf_gym.sweeps.records import as_text
 
 
 def listed_older(results_dir: Path = Path("results")) -> dict[str, str]:
-    """Read the list: why each table is older, by its name, `question/family` or a folder's.
+    """Read `older.txt`: the reason why each table is older, by `question/family` or by its folder's name.
 
     Raises:
         ValueError: On a line that isn't `table: why`.
@@ -36,7 +36,7 @@ def listed_older(results_dir: Path = Path("results")) -> dict[str, str]:
 
 
 def stale(results: Results, family: Family) -> list[str]:
-    """List the settings of a family that have rows which aren't of the present code."""
+    """List the settings of a family with rows that aren't of the present code."""
     return [
         name
         for name, setting in results.of(family).items()
@@ -45,14 +45,14 @@ def stale(results: Results, family: Family) -> list[str]:
 
 
 def all_fresh(experiment: str, name: str, setting: Setting, rows: Sequence[Row], confirmed: Sequence[Row] = ()) -> bool:
-    """Test whether today's settings and code would make all rows of a setting again.
+    """Test whether today's settings and code would reproduce all rows of a setting.
 
     Args:
-        experiment: Its name.
-        name: Of the setting.
-        setting: As it is today.
-        rows: Of `runs.csv`.
-        confirmed: Of `confirmed.csv`: older code whose rows of this setting stand.
+        experiment: The experiment's name.
+        name: The setting's name.
+        setting: The setting as it is today.
+        rows: Its rows of `runs.csv`.
+        confirmed: Rows of `confirmed.csv`, which name older code that gives the same figures.
     """
     if not all(row.get(CODE) for row in rows) or not of_todays_settings(experiment, name, setting, rows):
         return False
@@ -60,12 +60,12 @@ def all_fresh(experiment: str, name: str, setting: Setting, rows: Sequence[Row],
 
 
 def is_fresh(experiment: str, name: str, setting: Setting, row: Row, confirmed: Sequence[Row] = ()) -> bool:
-    """Test whether today's settings and code would make this row again."""
+    """Test whether today's settings and code would reproduce this row."""
     return all_fresh(experiment, name, setting, [row], confirmed)
 
 
 def of_todays_settings(experiment: str, name: str, setting: Setting, rows: Iterable[Row]) -> bool:
-    """Test whether rows were run with what their setting says today, as far as it has a part in the result."""
+    """Test whether rows were run with today's values of the settings that affect the result."""
     config = setting.run_config(setting.seeds[0])
     known = known_columns(experiment, name, config)
     wanted = {c: as_text(value) for c, value in known.items() if c != "seed" and has_part(c, config)}
@@ -73,5 +73,5 @@ def of_todays_settings(experiment: str, name: str, setting: Setting, rows: Itera
 
 
 def todays_code(setting: Setting) -> str:
-    """Compute the code that would make a setting's rows today."""
+    """Compute the hash of the code that a setting's rows depend on today."""
     return code_of(setting.run_config(setting.seeds[0]), setting.measures.values())

@@ -1,4 +1,4 @@
-"""Returns as parts of what the better PPO on the true reward gained over the untrained policy."""
+"""Express returns as parts of the better PPO's gain on the true reward over the untrained policy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Runs = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def returns(setting: str, runs: Runs, measure: str = RETURN) -> list[float]:
-    """Collect a setting's true returns, or another measure, one a seed."""
+    """Collect a setting's true returns, or another measure, one per seed."""
     return [float(row[measure]) for row in runs.get(setting, ()) if row[measure] != ""]
 
 
@@ -22,12 +22,12 @@ class Part:
     """A part of a gain, over seeds.
 
     Args:
-        middle: Interquartile mean; of fewer than 4 seeds the mean.
-        low: Lower end of the 95 % bootstrap interval, in which the measure's seeds are resampled as well.
-        high: Upper end of it.
-        least: The part of the worst seed.
-        most: That of the best one.
-        n: Seeds.
+        middle: Interquartile mean; the mean of fewer than 4 seeds.
+        low: Lower end of the 95 % bootstrap interval, which resamples the seeds of both ends of the scale as well.
+        high: Upper end of the interval.
+        least: The part that the worst seed reaches.
+        most: The part that the best seed reaches.
+        n: Number of seeds.
     """
 
     middle: float
@@ -45,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Scale:
-    """What counts as 1 and as 0.
+    """The returns that count as 1 and as 0.
 
     Args:
         best: Settings; the one with the highest interquartile mean counts as 1.
@@ -58,16 +58,16 @@ class Scale:
     measure: str = RETURN
 
     def of(self, setting: str, runs: Runs) -> list[float]:
-        """Collect what is measured of a setting, one figure a seed."""
+        """Collect a setting's values of the measure, one per seed."""
         return returns(setting, runs, self.measure)
 
     def better(self, runs: Runs) -> str | None:
-        """Choose the better of `best`, among those with runs; None without any."""
+        """Choose the setting of `best` with the highest mean; None if none has runs."""
         there = [name for name in self.best if self.of(name, runs)]
         return max(there, key=lambda name: interquartile_mean(self.of(name, runs)), default=None)
 
     def placing(self, runs: Runs) -> Callable[[float], float] | None:
-        """Make what turns a return into its part; None where runs are missing, or the better PPO gained nothing."""
+        """Make a function from a return to its part; None if runs are missing, or the better PPO gained nothing."""
         better, floor = self.better(runs), self.of(self.floor, runs)
         if better is None or not floor:
             return None
@@ -75,7 +75,7 @@ class Scale:
         return (lambda value: (value - zero) / (one - zero)) if one > zero else None
 
     def part(self, setting: str, runs: Runs) -> Part | None:
-        """Measure a setting; None where runs are missing, or the better PPO gained nothing."""
+        """Compute a setting's part; None if runs are missing, or the better PPO gained nothing."""
         better = self.better(runs)
         ours, floor = self.of(setting, runs), self.of(self.floor, runs)
         if better is None or not ours or not floor:
@@ -84,7 +84,7 @@ class Scale:
 
 
 def part_of(ours: Sequence[float], theirs: Sequence[float], floor: Sequence[float]) -> Part | None:
-    """Measure returns, one a seed, between the floor's and theirs; None where theirs isn't above the floor."""
+    """Place ours between the floor (0) and theirs (1), one return per seed; None where theirs isn't above the floor."""
     if interquartile_mean(theirs) <= interquartile_mean(floor):
         return None
     middle, least, most = (fraction_reached(v, theirs, floor=floor) for v in (ours, [min(ours)], [max(ours)]))

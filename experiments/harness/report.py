@@ -1,6 +1,6 @@
 """Write the page of an experiment from its rows alone: `python -m experiments.report NAME`.
 
-Makes `summary.csv`, a figure per family and `README.md` anew beside `runs.csv` and `curves.csv`, which it only reads.
+Rewrites `summary.csv`, a figure per family and `README.md`; only reads `runs.csv` and `curves.csv`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def report(name: str, *, testing: bool = False, results_dir: Path = Path("result
     """Write the figures and the page of an experiment from its rows.
 
     Returns:
-        The page.
+        The page's path.
 
     Raises:
-        ValueError: If there are no rows, or rows of settings that aren't there any more.
+        ValueError: If there are no rows, or rows of settings that no longer exist.
     """
     results = read_results(name, testing=testing, results_dir=results_dir)
     (results.folder / "summary.csv").unlink(missing_ok=True)
@@ -63,7 +63,7 @@ def first_line(results: Results) -> str:
 
 
 def figures(results: Results) -> dict[str, Figure]:
-    """Draw a figure per family with runs, by the name of its file."""
+    """Draw the figures of all families with runs, by file name without suffix."""
     rows = [row for found in results.runs.values() for row in found]
     return {
         key: result_figure(
@@ -86,7 +86,7 @@ def _evaluated(settings: Iterable[Setting]) -> str:
 
 
 def table(results: Results, family: Family) -> str:
-    """Write the settings of a family in Markdown: means, interquartile from 4 seeds on, with intervals from 5."""
+    """Make a family's table in Markdown: means (interquartile from 4 seeds on), and intervals from 5 seeds on."""
     return "\n".join(_table(results.of(family), results.runs))
 
 
@@ -147,7 +147,7 @@ def _page(results: Results, testing: bool) -> Iterator[str]:
 
 
 def _of_what_code(results: Results, older: Mapping[str, str]) -> Iterator[str]:
-    """Say how many tables are of the present code; those that aren't say why."""
+    """Say how many of the page's tables are of the present code."""
     known = [key for key in results.families if f"{results.name}/{key}" in older]
     present = len(results.families) - len(known)
     if known:
@@ -162,7 +162,7 @@ def _of_what_code(results: Results, older: Mapping[str, str]) -> Iterator[str]:
 
 
 def _run_again(results: Results, family: Family) -> str:
-    """Say what of a family was run again by later code, if anything was."""
+    """Say which settings of a family were run again by later code; empty if none was."""
     return " ".join(run_again({name: results.runs[name] for name in results.of(family)}, results.confirmed))
 
 

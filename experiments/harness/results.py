@@ -1,4 +1,4 @@
-"""The rows of an experiment, beside what its settings say of them."""
+"""The rows of an experiment, together with its settings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rlhf_gym.sweeps.records import read_rows
 
 @dataclass(frozen=True)
 class Results:
-    """The rows of an experiment, beside what its settings say of them.
+    """The rows of an experiment, together with its settings.
 
     Args:
         name: Folder in experiments/questions/.
         experiment: The question, in words and as data.
-        folder: Where the rows lie.
+        folder: Folder of the tables.
         settings: All settings by name, run or not.
         runs: Rows of runs.csv by setting; settings without any are left out.
         curves: Rows of curves.csv.
@@ -53,7 +53,7 @@ def read_results(name: str, *, testing: bool = False, results_dir: Path = Path("
         results_dir: Folder of results.
 
     Raises:
-        ValueError: If there are no rows, or rows of settings that aren't there any more.
+        ValueError: If there are no rows, or rows of settings that no longer exist.
     """
     experiment, folder = load(name), results_folder(name, results_dir, testing=testing)
     settings = choose(experiment, testing=testing)

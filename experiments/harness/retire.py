@@ -1,4 +1,4 @@
-"""Rows that today's code wouldn't make again, moved out of the way: nothing is lost, and the runs are done again."""
+"""Move rows that today's code wouldn't reproduce to other tables, so that their runs are done again."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Row = Mapping[str, str]
 def retire_rows(
     experiment: str, settings: Mapping[str, Setting], folder: Path, runs: Collection[tuple[str, int]]
 ) -> int:
-    """Move the rows of some runs that aren't of the present code, with their curves; confirmed ones stay.
+    """Move the rows and curves of these runs that aren't of the present code; confirmed rows stay.
 
     Args:
-        experiment: Its name.
-        settings: All of them.
+        experiment: The experiment's name.
+        settings: All its settings.
         folder: Where `runs.csv` and `curves.csv` are; the rows go to `earlier_runs.csv` and `earlier_curves.csv`.
-        runs: Setting and seed of those that may be moved; rows of settings that aren't there any more always are.
+        runs: Setting and seed of the runs that may be moved; rows of settings that no longer exist always are.
 
     Returns:
-        How many rows of runs were moved.
+        The number of runs moved.
     """
     confirmed = read_confirmed(folder)
 
@@ -36,13 +36,13 @@ def retire_rows(
         return (name, seed) in runs and not is_fresh(experiment, name, settings[name], row, confirmed)
 
     gone = {(row["setting"], row["seed"]) for row in read_rows(folder / "runs.csv") if retired(row)}
-    for file in ("curves.csv", "runs.csv"):  # as they are written: a run that has its row has its curves
+    for file in ("curves.csv", "runs.csv"):  # curves first, so that a run moved to earlier_runs.csv has its curves
         move_rows(folder / file, folder / f"earlier_{file}", lambda row: (row["setting"], row["seed"]) in gone)
     return len(gone)
 
 
 def move_rows(path: Path, to: Path, chosen: Callable[[Row], bool]) -> None:
-    """Append some rows of a table to another, and rewrite both; a table without rows is removed."""
+    """Move the chosen rows of a table to another, rewriting both; a table left without rows is removed."""
     rows = read_rows(path)
     moved = [row for row in rows if chosen(row)]
     if moved:
@@ -52,7 +52,7 @@ def move_rows(path: Path, to: Path, chosen: Callable[[Row], bool]) -> None:
 
 
 def rewrite(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
-    """Replace a table as a whole, or not at all; columns that a row lacks stay empty."""
+    """Replace a table as a whole or not at all, or remove it without rows; columns that a row lacks stay empty."""
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
     if rows:

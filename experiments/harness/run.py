@@ -1,7 +1,7 @@
 """Do the missing runs of an experiment: `python -m experiments.run NAME [--jobs 2]`.
 
-Every run is one row of `results/NAME/runs.csv` and its rounds are rows of `curves.csv`. A setting and seed that has its
-row is skipped, so the command can be stopped and given again. Nothing is overwritten.
+Every run is one row of `results/NAME/runs.csv` and its rounds are rows of `curves.csv`. A setting and seed that has a
+row is skipped, so the command can be stopped and repeated. Nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -50,25 +50,25 @@ def run(
         name: The experiment.
         only: Settings to run, by name or pattern (`*_50`); none means all.
         seeds: Seeds to run; none means all of each setting.
-        jobs: Runs at the same time; on a cluster that was there before, its cores say how many.
+        jobs: Runs at the same time; an existing cluster runs as many as its cores allow.
         testing: Run the testing subset, in a folder of its own.
         results_dir: Where `NAME/runs.csv` is.
-        adopt: Give rows that are older than a setting the value it has today; only where it is what they were run with.
+        adopt: Give rows that are older than a setting its value of today; only if they were run with that value.
         retire: First move rows of these runs that aren't of the present code to `earlier_runs.csv`, so that they are
             done again.
-        confirm: Instead, run one seed again of each setting whose rows are of older code, and keep in `confirmed.csv`
-            where it gives the same figures: the rows of that code stand.
-        first: Of these runs, the share of rounds that is done and compared; evaluation is compared where it is 1.
-        beside: And the commit whose package is run here, too, to compare with; None compares with the rows.
+        confirm: Instead, run one seed again of each setting whose rows are of older code; if it gives the same figures,
+            record in `confirmed.csv` that the rows of that code remain valid.
+        first: With `confirm`, the share of rounds to do and compare; the evaluation is compared only if it is 1.
+        beside: With `confirm`, a commit whose package is run here, too, to compare with; None compares with the rows.
         execute: Does one run.
-        on: Where: `processes` of this machine, or `ray[://ADDRESS]`.
+        on: Where to run: `processes` of this machine, or `ray[://ADDRESS]`.
 
     Returns:
         The runs that failed, each with its error; the others are kept.
 
     Raises:
-        ValueError: On unknown settings or seeds, if the rows that are there don't fit, or on `confirm` beside what it
-            has no use for, or `first` or `beside` without it.
+        ValueError: On unknown settings or seeds, if the stored rows don't fit, on `confirm` with `retire` or `seeds`,
+            or on `first` or `beside` without `confirm`.
     """
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; use at least 1")
@@ -171,16 +171,16 @@ def main(
         jobs: Runs at the same time.
         testing: Run the small testing subset, kept in a folder of its own.
         results_dir: Folder of results.
-        adopt: Give rows that are older than a setting the value it has today; only where it is what they were run with.
+        adopt: Give rows that are older than a setting its value of today; only if they were run with that value.
         retire: First move rows of these runs that aren't of the present code to earlier_runs.csv: they are done again.
-        confirm: Instead, run one seed again of each setting whose rows are of older code; where it gives the same
-            figures, the rows of that code stand (confirmed.csv).
-        first: Of these runs, the share of rounds that is done and compared: 0.25 is enough where a change has nothing
-            to do with how a policy is evaluated.
-        beside: And the commit whose package is run, too, to compare with: rows that another machine made have other
-            last digits.
+        confirm: Instead, run one seed again of each setting whose rows are of older code; if it gives the same
+            figures, the rows of that code remain valid (confirmed.csv).
+        first: With confirm, the share of rounds to do and compare: 0.25 is enough if a change doesn't concern how a
+            policy is evaluated.
+        beside: With confirm, a commit whose package is run, too, to compare with: rows made on another machine differ
+            in their last digits.
         on: Where to run: processes of this machine; ray, the same on a cluster of this machine alone; or ray://ADDRESS
-            of a cluster, whose cores then say how many at the same time.
+            of a cluster, which runs as many at the same time as its cores allow.
     """
     chosen: dict[str, Any] = {"only": only, "seeds": seeds, "jobs": jobs, "testing": testing, "on": on}
     chosen |= {"confirm": confirm, "first": first, "beside": beside}

@@ -39,7 +39,7 @@ class Bound:
     most: float = math.inf
 
     def holds(self, run: Row) -> bool:
-        """Test whether a run reaches it; one without the figure doesn't."""
+        """Test whether a run's figure is within the bounds; False if it has none."""
         return run.get(self.measure, "") != "" and self.least <= float(run[self.measure]) <= self.most
 
     def __str__(self) -> str:
@@ -57,9 +57,9 @@ class Setting:
         seeds: One run each.
         control: Whether it is there for comparison.
         measures: Figures of the evaluation's episodes that are recorded beside the true return.
-        threshold: What a run has to reach, all of it.
+        threshold: Bounds that a run has to reach, all of them.
         clip: Whether to keep a clip of the policy that the first seed learns.
-        scale: What its returns are a part of; None where they are shown as they are.
+        scale: Scale that its returns are expressed on as parts; None shows them as they are.
     """
 
     title: str
@@ -81,7 +81,7 @@ class Setting:
         return " and ".join(map(str, self.threshold))
 
     def reached(self, run: Row) -> bool:
-        """Test whether a run is over the threshold."""
+        """Test whether a run reaches the threshold."""
         return all(bound.holds(run) for bound in self.threshold)
 
 
@@ -91,7 +91,7 @@ SHORT: Mapping[str, Any] = {
     "agent": {"n_envs": 4, "options": {"n_steps": 64, "batch_size": 64, "n_epochs": 4}},
     "evaluation": {"n_episodes": 2},
 }
-"""What makes a run take seconds."""
+"""Settings that make a run take only seconds."""
 
 
 def shortened(settings: Mapping[str, Setting], names: Sequence[str], config: Mapping[str, Any]) -> dict[str, Setting]:
@@ -111,7 +111,7 @@ class Family:
         settings: Their names, in order.
         panels: What the figure shows beside the learning curves.
         curve: What the learning curves show; None leaves them out.
-        figure: Whether there is a figure; not where its settings have no unit in common.
+        figure: Whether to draw a figure; False if its settings have no unit in common.
     """
 
     title: str
@@ -142,7 +142,7 @@ class Experiment(Protocol):
 
     __doc__: str
     SETTINGS: Mapping[str, Setting]
-    TESTING: Mapping[str, Setting]  # a few of SETTINGS, made to take seconds: what the tests run
+    TESTING: Mapping[str, Setting]  # a few of SETTINGS, shortened to seconds for the tests
     FAMILIES: Mapping[str, Family]  # by the name of their figure's file
     ASKED: Sequence[Asked]
     HOW_TO_READ: str
@@ -150,7 +150,7 @@ class Experiment(Protocol):
 
 
 def names() -> list[str]:
-    """List every folder of questions, sorted."""
+    """List the names of all questions, sorted."""
     return sorted(path.parent.name for path in QUESTIONS.glob("*/__init__.py"))
 
 
@@ -166,10 +166,10 @@ def load(name: str) -> Experiment:
 
 
 def choose(experiment: Experiment, *, testing: bool, only: Sequence[str] = ()) -> dict[str, Setting]:
-    """Choose settings by name, all of them or only some; `*` and `?` in a name stand for any.
+    """Choose settings by name or pattern (`*` and `?`); all of them if `only` is empty.
 
     Raises:
-        ValueError: On a name that nothing has.
+        ValueError: If a name matches no setting.
     """
     settings = experiment.TESTING if testing else experiment.SETTINGS
     for name in only:
@@ -179,10 +179,10 @@ def choose(experiment: Experiment, *, testing: bool, only: Sequence[str] = ()) -
 
 
 def known_columns(experiment: str, setting: str, config: RLHFConfig) -> dict[str, Any]:
-    """List the columns of a run that are known before it: its name, and every setting by its dotted name."""
+    """List the columns of a run that are known before it starts: its names, and every setting by its dotted name."""
     return {"experiment": experiment, "setting": setting} | setting_columns(config)
 
 
 def measure_names(settings: Mapping[str, Setting]) -> list[str]:
-    """List every measure of any setting: each has a column, empty where a setting doesn't take it."""
+    """List the measures of all settings; each has a column, which is empty for settings without it."""
     return list(dict.fromkeys(name for setting in settings.values() for name in setting.measures))

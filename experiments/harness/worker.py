@@ -1,4 +1,4 @@
-"""One run in one process of its own: `python -m experiments.harness.worker NAME SETTING SEED OUTPUT [--testing]`.
+"""Do one run in a process of its own: `python -m experiments.harness.worker NAME SETTING SEED OUTPUT [--testing]`.
 
 :mod:`experiments.harness.run` starts it; a fresh process keeps a run's memory, threads and random state to itself.
 """
@@ -34,7 +34,7 @@ def run_first(setting: Setting, seed: int, first: float) -> list[dict[str, float
 
     Args:
         setting: What to run.
-        seed: Of the run.
+        seed: The run's seed.
         first: Share of its rounds, above 0.
     """
     with tempfile.TemporaryDirectory() as directory:
@@ -51,7 +51,7 @@ def run_setting(
 
     Args:
         setting: What to run.
-        seed: Of the run.
+        seed: The run's seed.
         clip: Where to write the clip, if the setting wants one.
 
     Returns:
@@ -82,7 +82,7 @@ def run_row(
     code: str,
 ) -> dict[str, Any]:
     """Make the run's row."""
-    # A goal's return is a measure of its setting; as one more column, tables begun without it could not grow.
+    # A goal's return is a measure of its setting; as a column of its own, it would keep older tables from growing.
     figures = {name: value for name, value in summary.items() if name != "goal_return_mean"}
     return (
         known
@@ -105,7 +105,7 @@ def main(
 ) -> None:
     """Run one setting with one seed, and write its rows as JSON."""
     settings = choose(load(name), testing=testing)
-    code = code_of(settings[setting].run_config(seed), settings[setting].measures.values())  # before it may be edited
+    code = code_of(settings[setting].run_config(seed), settings[setting].measures.values())  # before anybody edits it
     summary: dict[str, Any] = {}
     measures: dict[str, float] = {}
     if first < 1:

@@ -1,19 +1,20 @@
-"""Who is found of one bad person in three, and is the reward? `python -m experiments.measurements.bad_person`.
+"""Is one bad person in three found, and the right reward learned? `python -m experiments.measurements.bad_person`.
 
-Three people compare pairs of segments, drawn at random from the episodes of a PPO that is paid the true reward, from
-its first steps to its last: spread quality. All are noisy teachers, who choose by a Boltzmann draw (5 log-odds per
-standard deviation of a segment's return) and mistake one answer in twenty; but one of them answers by a coin, or the
-wrong way round, or mistakes two answers in five. A query is answered by one of them in turn, or by all three. A reward
-is then fitted, with the settings of the task's preset but 60 gradient steps, from scratch:
+Three people compare pairs of segments. The segments are drawn at random from the episodes of a PPO that is paid the
+true reward (on CartPole, the goal), from its first steps to its last, so their quality varies widely. All three are
+noisy teachers, who choose by a Boltzmann draw (5 log-odds per standard deviation of a segment's return) and mistake one
+answer in twenty. One of them, however, answers by a coin, or the wrong way round, or mistakes two answers in five. A
+query is answered by one of them in turn, or by all three. A reward is then fitted from scratch, with the settings of
+the task's preset but 60 gradient steps:
 
-- plain: Bradley and Terry's likelihood, every answer alike;
-- majority: of queries that all three answered, to what most of them said;
-- reliability: `feedback.reliability`, everybody's answers weighed as they are learned to be worth;
-- without: the bad person's answers left out, as if somebody had known.
+- plain: with Bradley and Terry's likelihood, in which all answers count alike;
+- majority: to the majority's answer to each query, if all three answered it;
+- reliability: with `feedback.reliability`, which weighs each person's answers by the reliability that it learns;
+- without: without the bad person's answers, as if somebody had known.
 
-Accuracy is how often it puts two segments in their true order, of 2,000 fresh pairs. Found is the bad person if the
-interval that `rlhf-gym quality` gives for choosing the better one lies below both others' estimates, and theirs above
-that of the bad person; a good person so found is a false alarm.
+Accuracy is the share of 2,000 fresh pairs of segments that the reward puts in their true order. The bad person is found
+if the interval that `rlhf-gym quality` gives for their choosing the better segment lies below both others' estimates,
+and both others' intervals lie above the bad person's estimate. A good person who is found in this way is a false alarm.
 """
 
 from __future__ import annotations
@@ -56,22 +57,23 @@ COLUMNS = ("task", "bad", "people_per_query", "answers")
 HOW_TO_READ = """
 ## How to read it
 
-Learning reliability is as good as knowing who is bad; where somebody answers the wrong way round it may be better, as
-those answers are turned and not left out. It can't say who is right: of two opposite goals it takes that of most
-answers, so that two bad people of three would win.
+Learning reliability is as good as knowing who is bad. Where somebody answers the wrong way round it may be better,
+because those answers are reversed instead of left out. It can't say who is right: of two opposite goals it takes the
+one with more answers, so two bad people of three would win.
 
 Where it helps less, and why:
 
-- On HalfCheetah, 150 answers or more of all three to each query, the bad one only mistaken more often: a majority is
-  ahead. It is wrong about 10 % of pairs, a good person about 12 % and the bad one 41 %, and the fit sees none of
-  their contradictions. Weights can do no better than leaving the bad person out, and that is behind the majority,
-  too.
-- On CartPole, 600 answers of all three, the bad one mistaken: 60 gradient steps are too few for the networks to show
-  the difference. Over the same five draws plain, reliability and without reach 90 %, 89 % and 90 % after 60 steps,
-  and 91 %, 93 % and 92 % after 300; seeds have a standard deviation of 2 points.
-- `rlhf-gym quality` names somebody only where intervals are apart. Of people who never judged the same pair it knows
-  no more than that pairs with alike states are judged alike, and intervals are wide; of the same pairs it takes 50 to
-  200 answers each to tell somebody who mistakes 40 %.
+- On HalfCheetah, with 150 answers or more, all three people answering each query and the bad one only making more
+  mistakes, a majority is ahead. It is wrong about 10 % of pairs, a good person about 12 % and the bad one 41 %, and the
+  fit sees none of their contradictions. Weights can do no better than leaving the bad person out, and that is behind
+  the majority, too.
+- On CartPole, with 600 answers, all three people answering each query and the bad one making more mistakes, 60 gradient
+  steps are too few for the networks to show the difference. Over the same five draws plain, reliability and without
+  reach 90 %, 89 % and 90 % after 60 steps, and 91 %, 93 % and 92 % after 300; seeds have a standard deviation of 2
+  points.
+- `rlhf-gym quality` names somebody only where intervals are apart. If people never judged the same pair, it knows only
+  that pairs with similar states are judged alike, and intervals are wide. If they did, it takes 50 to 200 answers each
+  to detect somebody who mistakes 40 %.
 """
 
 
@@ -80,10 +82,10 @@ class Pool(NamedTuple):
 
     Args:
         config: Settings that rewards are fitted with.
-        spaces: The environments', by name.
-        asked: Queries are made of these.
-        fresh: Rewards are judged by these.
-        returns: Of those, shape (SEGMENTS / 2,).
+        spaces: Has the environments' `observation_space` and `action_space`.
+        asked: Segments that queries are made from.
+        fresh: Segments that rewards are judged on.
+        returns: True returns of the fresh segments, shape (SEGMENTS / 2,).
         goal: What the people want; None is the environment's reward.
     """
 
@@ -96,7 +98,7 @@ class Pool(NamedTuple):
 
 
 def gather(env_id: str) -> Pool:
-    """Train a PPO on the true reward, and cut segments from what it did on the way."""
+    """Train a PPO on the true reward, and cut segments from its episodes on the way."""
     config = RLHFConfig.for_env(
         env_id,
         labels=0,
@@ -117,7 +119,7 @@ def gather(env_id: str) -> Pool:
 
 
 def teacher(who: str, bad: str, goal: Any, seed: Sequence[int]) -> Callable[[Sequence[Query]], Sequence[Said]]:
-    """Make a person, who may be the bad one."""
+    """Make one person's answering function; `who` may be the bad one."""
     rng = np.random.default_rng([*seed, PEOPLE.index(who)])
     if who != "bad":
         bad = ""
@@ -144,7 +146,7 @@ def answered(pool: Pool, bad: str, each: int, answers: int, seed: int) -> list[P
 
 
 def majority(preferences: Sequence[Preference]) -> list[Preference]:
-    """Put what most people said in the place of what each of them said."""
+    """Replace the answers to each query by the majority's answer."""
     votes: dict[str, list[Preference]] = {}
     for preference in preferences:
         votes.setdefault(preference.query.id, []).append(preference)
@@ -160,7 +162,7 @@ def _most(left: Sequence[bool]) -> Answer:
 def accuracy(
     pool: Pool, preferences: Sequence[Preference], seed: int, *, reliability: bool = False
 ) -> tuple[float, Mapping[str, float]]:
-    """Fit a reward, and see how often it puts two fresh segments in their true order; and whom it thinks sure."""
+    """Fit a reward; return how often it puts two fresh segments in their true order, and each person's sureness."""
     config = pool.config.replace(feedback={"reliability": reliability})
     learner = make_learner(config, pool.spaces, random_streams(seed))
     fit = learner.fit(choices(preferences), pool.asked)
@@ -172,7 +174,7 @@ def accuracy(
 
 
 def measure(pool: Pool, bad: str, each: int, answers: int, seed: int) -> Row:
-    """Fit every way to the same answers."""
+    """Make one row, by fitting with every method to the same answers."""
     preferences = answered(pool, bad, each, answers, seed)
     said = {who: [(p.query, p.answer) for p in preferences if p.teacher == who] for who in PEOPLE}
     ways: dict[str, Sequence[Preference]] = {
@@ -193,7 +195,7 @@ def measure(pool: Pool, bad: str, each: int, answers: int, seed: int) -> Row:
 
 
 def _apart(people: Sequence[Any]) -> str | None:
-    """Name the person whose interval lies below the others' estimates, and theirs above that estimate; or nobody."""
+    """Name the worst person, if their interval is below all other estimates and the others' above theirs; or None."""
     worst = min(people, key=lambda person: person.better)
     others = [person for person in people if person is not worst]
     clear = all(worst.interval[1] < one.better and one.interval[0] > worst.better for one in others)
@@ -212,18 +214,21 @@ def _lines(rows: Sequence[Row]) -> Iterator[str]:
     plain, ours, without = (_mean(rows, way) for way in ("plain", "reliability", "without"))
     shared = [row for row in rows if row["majority"] != ""]
     yield (
-        f"**Over all {len(rows)} fits of each way, the reward puts {ours:.1%} of fresh pairs in order with reliability "
-        f"learned, {plain:.1%} by plain Bradley-Terry and {without:.1%} without the bad person. Where all three answer "
-        f"each query it is {_mean(shared, 'reliability'):.1%}, and {_mean(shared, 'majority'):.1%} by majority. "
-        f"`rlhf-gym quality` finds the bad person in {_mean(rows, 'found'):.0%}, and accuses a good one in "
-        f"{_mean(rows, 'false_alarm'):.0%}.**\n"
+        f"**Over {len(rows)} sets of answers, the reward puts {ours:.1%} of fresh pairs in order if reliability is "
+        f"learned, {plain:.1%} with plain Bradley-Terry and {without:.1%} without the bad person. Where all three "
+        f"people answer each query, it is {_mean(shared, 'reliability'):.1%} with reliability and "
+        f"{_mean(shared, 'majority'):.1%} with a majority. `rlhf-gym quality` finds the bad person in "
+        f"{_mean(rows, 'found'):.0%} of the sets, and accuses a good one in {_mean(rows, 'false_alarm'):.0%}.**\n"
     )
     yield how
     yield "```\npython -m experiments.measurements.bad_person\n```\n"
-    yield "Means over seeds; sureness is what `feedback.reliability` learned, of a mean square of 1 over all answers.\n"
+    yield (
+        "Means over seeds. Sureness is what `feedback.reliability` learned about each person, the bad one last; its "
+        "mean square over all answers is 1.\n"
+    )
     for task in dict.fromkeys(row["task"] for row in rows):
         yield f"## {task}" + (f", goal `{TASKS[task]}`" if TASKS.get(task) else "") + "\n"
-        yield f"| the bad person | answers | each query by | {' | '.join(METHODS)} | sureness | found |"
+        yield f"| the bad person | answers | each query answered by | {' | '.join(METHODS)} | sureness | found |"
         yield "|---" * 9 + "|"
         own = [row for row in rows if row["task"] == task]
         for setting in dict.fromkeys(tuple(row[c] for c in COLUMNS[1:]) for row in own):
@@ -250,12 +255,12 @@ def _mean(rows: Sequence[Row], column: str) -> float:
 
 
 def main(results_dir: Path = Path("results"), seeds: int = SEEDS, answers: tuple[int, ...] = ANSWERS) -> int:
-    """Measure, and write table and page anew.
+    """Measure, and rewrite table and page.
 
     Args:
         results_dir: Folder of results; both go into `bad_person` in it.
         seeds: Draws of everybody's answers.
-        answers: Of all three people together.
+        answers: Numbers of answers, of all three people together.
     """
     torch.set_num_threads(1)
     folder = results_dir / "bad_person"

@@ -1,10 +1,10 @@
 """The cost of RLHF over plain SB3 PPO: `python -m experiments.measurements.bench [--pairs 5]`.
 
 The runs of a pair follow each other, each in a fresh process, with the same environment, steps and settings of PPO, and
-the same evaluation at the end; the ratio is taken pair by pair, so that it holds when the machine's speed drifts.
-Imports are not counted: they would flatter the ratio. Plain PPO is SB3's, with VecNormalize where observations or
-rewards are normalised. It runs twice: with the fused Adam that ours has, which SB3 offers as a setting and which saves
-about a tenth of PPO's time, and with SB3's own, as its users write it. The first is like for like.
+the same evaluation at the end. The ratio is taken pair by pair, so that it holds when the machine's speed drifts.
+Imports are not counted, because they would flatter the ratio. Plain PPO is SB3's, with VecNormalize where observations
+or rewards are normalised. It runs twice: with the same fused Adam as our run, which SB3 offers as a setting and which
+saves some of PPO's time, and with SB3's own Adam, as its users write it. The first comparison is like for like.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ PARTS = ("policy", "reward", "query", "evaluation")
 
 
 def time_rlhf(config: RLHFConfig) -> dict[str, Any]:
-    """Our whole run, with all its files."""
+    """Time our whole run, which writes all its files."""
     with tempfile.TemporaryDirectory() as directory:
         started = time.perf_counter()
         summary = RLHF(config.replace(run_dir=f"{directory}/run")).learn()
@@ -59,7 +59,7 @@ def time_rlhf(config: RLHFConfig) -> dict[str, Any]:
 
 
 def time_ppo(config: RLHFConfig, *, fused: bool = False) -> dict[str, Any]:
-    """Plain SB3 PPO on the true reward, saved and evaluated like ours; with our fused Adam, or with SB3's own."""
+    """Time plain SB3 PPO on the true reward, saved and evaluated like ours; with our fused Adam, or with SB3's own."""
     started = time.perf_counter()
     agent, settings = config.agent, dict(config.agent.options)
     venv = make_vec_env(config.env_id, n_envs=agent.n_envs, seed=config.seed, env_kwargs=config.env_kwargs)
@@ -76,7 +76,7 @@ def time_ppo(config: RLHFConfig, *, fused: bool = False) -> dict[str, Any]:
     policy_kwargs: dict[str, Any] = {"net_arch": list(agent.net_arch or (64, 64))}
     policy_kwargs |= {"log_std_init": settings.pop("log_std_init")} | ({"optimizer_kwargs": OPTIMIZER} if fused else {})
     ppo = PPO("MlpPolicy", venv, seed=config.seed, device="cpu", policy_kwargs=policy_kwargs, **settings)
-    # As many rollouts as ours has steps for, the warm-up's included: SB3 would round up, ours rounds down.
+    # Round down to whole rollouts as ours does, the warm-up's steps included; SB3 would round up.
     rollout = agent.n_envs * settings["n_steps"]
     ppo.learn(config.total_timesteps // rollout * rollout)
     with tempfile.TemporaryDirectory() as directory:
@@ -109,7 +109,7 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Write one line a task, medians over pairs with their ranges; what older pairs lack stays empty."""
+    """Make a table with one line per task, medians over pairs with ranges; columns that older pairs lack stay empty."""
     lines = [
         "| task | pairs | wall time ours ÷ PPO with the same fused Adam | ours ÷ PPO with SB3's own Adam | ours s | "
         "PPO s, fused | PPO s | policy s | reward s | query s | evaluation s | "
@@ -175,7 +175,7 @@ def of_commit(path: Path, commit: str) -> list[dict[str, Any]]:
 
 
 def answer(rows: Sequence[dict[str, Any]]) -> str:
-    """Say what a whole run costs, like for like where that was timed."""
+    """Say what a whole run costs, beside PPO with the same fused Adam if that was timed."""
     fused = all(row.get("fused_ratio", "") != "" for row in rows)
     name, adam = ("fused_ratio", "the same fused Adam") if fused else ("ratio", "SB3's own Adam, where ours is fused")
     ratios = [median(row[name] for row in rows if row["env_id"] == task) for task in {row["env_id"] for row in rows}]
@@ -186,7 +186,7 @@ def answer(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def page(path: Path) -> str:
-    """All of the page, from the pairs of the commit that was timed last."""
+    """Make the text of the page from the pairs of the commit timed last."""
     last = read_rows(path)[-1]
     rows, how = of_commit(path, last["commit"]), (__doc__ or "").partition("\n\n")[2]
     older = listed_older(path.parents[1]).get("bench")
@@ -209,15 +209,15 @@ def main(
     """Time pairs of runs and print one table.
 
     Args:
-        pairs: Pairs of runs for each task; if more than 1, after one that isn't counted; 0 writes the page alone.
+        pairs: Pairs of runs for each task; if more than 1, an uncounted one goes first; 0 only writes the page.
         tasks: Environments to time.
         total_timesteps: Steps of each run instead of the task's own, such as 1000000 to see what memory they take.
         one: Time one run only and print its figures: task, kind, seed.
-        results_dir: Each pair is appended to `bench/pairs.csv` in it, and `bench/README.md` is made anew.
+        results_dir: Each pair is appended to `bench/pairs.csv` in it, and `bench/README.md` is rewritten.
     """
     if one is not None:
         env_id, kind, seed = one
-        torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # torch's first optimizer imports a lot, for either
+        torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # untimed: torch's first optimizer imports a lot
         config = RLHFConfig.for_env(env_id, seed=seed, **settings(env_id, total_timesteps))
         done = time_rlhf(config) if kind == "rlhf" else time_ppo(config, fused=kind == "fused")
         print(json.dumps(done, default=float))

@@ -1,9 +1,9 @@
 """Which figure foretells the return? `python -m experiments.measurements.foretells`, from stored rows alone.
 
-Every run that learned from answers, of every question whose tasks have PPO on the true reward and an untrained policy
-beside it, has figures of its reward model as of its last round, in `curves.csv`. The rewards of
-[relearned](../relearned/README.md) were judged on fresh trajectories, too, by the true reward, and taught fresh
-policies. Each figure is held against the return that a policy reached, as a part of the best PPO's gain.
+Runs that learned a reward model from answers have its figures, after their last round, in `curves.csv`. They are taken
+from every question whose tasks also have PPO on the true reward and an untrained policy. The rewards of
+[relearned](../relearned/README.md) were also judged by the true reward on fresh trajectories, and taught fresh
+policies. Each figure is compared with the return that a policy reached, as a part of the best PPO's gain.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ KNOWN = {
     "tie_rate": "share of ties",
     "learned_return": "learned return",
 }
-"""Figures known without the true reward: columns, and what the page calls them; those of no run are left out."""
+"""Figures known without the true reward, by column, with their titles; those that no run has are left out."""
 JUDGED = {f"all_{metric}": title for metric, title in METRICS.items()}
 """Figures by the true reward, on trajectories of all policies together."""
-FEWEST = 5  # runs of a task: a correlation of fewer says nothing of it
-FEWEST_POOLED = 2  # one run, less its task's mean, is nothing
+FEWEST = 5  # runs of a task; a correlation of fewer says nothing about it
+FEWEST_POOLED = 2  # one run, less its task's mean, is 0
 
 
 HOW_TO_READ = """
 ## How to read it
 
-A figure that can be had while learning is of use if its sign is the same on every task. Runs of one task differ in
-seed, labels and settings, so that a figure may go with the return because both go with the number of labels. With few
-runs chance is large: of 10 unrelated pairs, one in twenty has a coefficient beyond ±0.65, of 50 beyond ±0.28; and the
-first of several figures is the luckiest. Most of the judged rewards put nine in ten fresh pairs in order or more, and
-taught fresh policies about as well as the run's own: what sets two runs of a task apart there is the policy's path
-more than the reward, and a figure of the reward can't foretell it.
+A figure that is known during training is useful if its sign is the same on every task. Runs of one task differ in seed,
+labels and settings, so a figure may go with the return because both go with the number of labels. With few runs, chance
+has a large effect: of samples of 10 unrelated pairs, one in twenty has a coefficient beyond ±0.65, and of 50 pairs
+beyond ±0.28. The first of several figures is also the luckiest. Most of the judged rewards put nine in ten fresh pairs
+or more in order, and taught fresh policies about as well as the run's own. On these, two runs of a task differ more
+by the policy's path than by the reward, and a figure of the reward can't foretell that.
 """
 
 
@@ -62,8 +62,8 @@ class Reached:
 
     Args:
         task: Environment and goal.
-        part: Of the best PPO's gain.
-        figures: By column; without those that are missing or infinite.
+        part: Part of the best PPO's gain.
+        figures: By column; missing, infinite and nan ones are left out.
     """
 
     task: str
@@ -73,13 +73,13 @@ class Reached:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: figures of some runs, beside what they are to foretell.
+    """A section of the page: figures of some runs, and the return that they are to foretell.
 
     Args:
         title: Its heading.
         returns: Whose return it is, in words.
-        figures: What the columns are called.
-        runs: Those with these figures.
+        figures: Titles of the figures, by column.
+        runs: The runs with these figures.
     """
 
     title: str
@@ -89,14 +89,14 @@ class Section:
 
     @cached_property
     def ranked(self) -> dict[str, tuple[float, float, int, int]]:
-        """What :func:`pooled` finds, by column, the strongest rank correlation first; without what no run has."""
+        """Results of :func:`pooled` by column, the strongest rank correlation first; without columns that have none."""
         found = {column: got for column in self.figures if (got := pooled(self.runs, column))}
         return dict(sorted(found.items(), key=lambda one: -abs(one[1][1])))
 
 
 def runs_with_figures(results: Results) -> Iterator[Reached]:
-    """List a question's runs that learned from answers, on tasks whose scale was run."""
-    last = {(row["setting"], row["seed"]): row for row in results.curves}  # in the order of rounds
+    """List a question's runs that learned from answers, on tasks whose scale has runs."""
+    last = {(row["setting"], row["seed"]): row for row in results.curves}  # the last round's, as rows are in order
     for name, rows in results.runs.items():
         setting = results.settings[name]
         config = setting.run_config(setting.seeds[0])
@@ -110,7 +110,7 @@ def runs_with_figures(results: Results) -> Iterator[Reached]:
 
 
 def sections(results_dir: Path) -> list[Section]:
-    """Collect the figures of all runs, and those of the rewards that were judged by the true one."""
+    """Make the sections: figures of all runs, and figures of the rewards that were judged by the true one."""
     runs = [run for results in results_with_rows(results_dir) for run in runs_with_figures(results)]
     judged = list(learned(read_rows(results_dir / "relearned" / "runs.csv"), results_dir))
     own, fresh = ([Reached(j.task, part(j), _finite(j.row, JUDGED)) for j in judged] for part in PARTS)
@@ -133,7 +133,7 @@ def _finite(row: Row, columns: Collection[str]) -> dict[str, float]:
 
 
 def pooled(runs: Sequence[Reached], column: str) -> tuple[float, float, int, int] | None:
-    """Correlate a figure with the return, after the mean of its task is taken from both.
+    """Correlate a figure with the return, after subtracting the task's mean from both.
 
     Returns:
         Pearson's and Spearman's coefficient, the number of runs and of tasks; None where there is nothing to correlate.
@@ -194,21 +194,21 @@ def _lines(found: Sequence[Section], older: Mapping[str, str]) -> Iterator[str]:
 def _answer(section: Section) -> str:
     best, (_, spearman, runs, tasks) = next(iter(section.ranked.items()))
     return (
-        f"Of {len(section.ranked)} figures the {section.figures[best]} goes most with {section.returns}: rank "
-        f"correlation {_signed(spearman)} over {runs} runs, within their {tasks} tasks."
+        f"Of {len(section.ranked)} figures, *{section.figures[best]}* correlates most with {section.returns}: rank "
+        f"correlation {_signed(spearman)} within tasks, over {runs} runs of {tasks} tasks."
     )
 
 
 def _section(section: Section) -> Iterator[str]:
     names, ranked = section.figures, section.ranked
     yield f"## {section.title}\n"
-    yield "All tasks together, both sides less their task's mean: easy tasks don't pass for good rewards.\n"
+    yield "All tasks together, minus the task's mean on both sides, or easy tasks would look like good rewards.\n"
     yield "| figure | Spearman | Pearson | runs | tasks |\n|---|---|---|---|---|"
     for column, (pearson, spearman, n, tasks) in ranked.items():
         yield f"| {names[column]} (`{column}`) | {_signed(spearman)} | {_signed(pearson)} | {n} | {tasks} |"
     tables = {column: of_tasks(section.runs, column) for column in ranked}
     if tasks_of := dict.fromkeys(task for table in tables.values() for task in table):
-        yield f"\nSpearman's coefficient task by task, where one has {FEWEST} runs or more.\n"
+        yield f"\nSpearman's coefficient on each task with {FEWEST} runs or more.\n"
         yield f"| task | runs | {' | '.join(names[column] for column in ranked)} |"
         yield "|---" * (len(ranked) + 2) + "|"
     for task in tasks_of:

@@ -1,4 +1,4 @@
-"""How much of what the best PPO gains on the true reward labels reach: on every task, here and elsewhere."""
+"""Compute what part of the best PPO's gain on the true reward labels reach, on every task, here and elsewhere."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class Point:
     """One mark of the figure, one row of its table.
 
     Args:
-        task: What it was reached on.
-        kind: From answers, from a constant reward and no answers at all, or by others.
+        task: Task that it was reached on.
+        kind: From answers (`labels`), from a constant reward without answers, or by others (`elsewhere`).
         labels: Answers given.
         fraction: Interquartile mean of the true return (of fewer than 4 seeds the mean), as a part of what the best PPO
             gains on the true reward over the untrained policy.
-        low: The same part of the lowest seed; None where only the fraction is known.
-        high: That of the highest seed.
+        low: The part that the lowest seed reaches; None if only the fraction is known.
+        high: The part that the highest seed reaches; None likewise.
         n_seeds: Runs with these labels; None where not known.
         source: Where the figure is from: experiment and setting, or a publication.
-        above: The setting whose return counts as 0, that of the untrained policy.
+        above: The untrained policy's setting, whose return counts as 0.
         ppo_low: The part that the best PPO's own lowest seed reaches of its interquartile mean.
-        ppo_high: That of its highest seed.
+        ppo_high: The part that its highest seed reaches.
         ppo_seeds: Runs of that PPO.
     """
 
@@ -64,9 +64,9 @@ class Point:
     ppo_seeds: int | None = None
 
 
-# Only what was given as a part of the true reward's return, or beside it: from 0, as nobody says what doing nothing is
-# worth. Christiano et al. (2017) say of 700 labels
-# that they "nearly match" the true reward, and give no number; returns alone can't be placed here either.
+# Only figures published as a part of the true reward's return, or beside it. They count from 0, because nobody gives
+# the return of an untrained policy. Christiano et al. (2017) say that 700 labels "nearly match" the true reward, and
+# give no number; returns alone can't be placed here either.
 PUBLISHED = (
     Point(
         "mean of 6 tasks",
@@ -90,13 +90,13 @@ PUBLISHED = (
     ),
 )
 IMITATION = {"half_cheetah_700": "imitation", "cartpole_200": "imitation_fragments_of_8"}
-"""Tasks of the peers whose returns are positive, and by which settings imitation runs them."""
+"""Tasks of the peers with positive returns, and the name of imitation's run of each."""
 
 
 def elsewhere(results_dir: Path = Path("results")) -> list[Point]:
     """Collect others' figures: imitation, as measured here beside its own PPO, and published ones.
 
-    An untrained policy of imitation's counts for as much as one of ours on the same task; where ours wasn't run, its
+    Imitation's untrained policy is taken to reach the return of ours on the same task; without ours, imitation's
     figures are left out.
     """
     path = results_dir / "peers" / "runs.csv"
@@ -119,7 +119,7 @@ def elsewhere(results_dir: Path = Path("results")) -> list[Point]:
 
 
 def stem(task: str) -> str:
-    """Cut a task's name before its version: others' versions are compared with ours, as their own PPO is."""
+    """Cut the version from a task's name: others' versions are compared with ours, as their own PPO is."""
     name, _, how = task.partition(", ")
     return name.partition("-v")[0] + f", {how}" * bool(how)
 
@@ -138,12 +138,12 @@ def _without_ablations(experiments: Iterable[Results]) -> list[Results]:
 def measured(experiments: Iterable[Results]) -> tuple[list[Point], dict[str, list[str]]]:
     """Make a point per number of labels, and one for the best constant reward, on every comparable task.
 
-    That is where an oracle compares by the environment's own reward, PPO was also paid that reward, and an untrained
-    policy was run, whose return counts as 0. Missing runs are left out, and so are ablations.
+    A task is comparable if an oracle compares by the environment's own reward, PPO was also paid that reward, and an
+    untrained policy was run, whose return counts as 0. Missing runs are left out, and so are ablations.
 
     Returns:
-        The points, and the tasks that had to be left out, by why: no untrained policy was run, or the oracle compares
-        by another goal.
+        The points, and the tasks that had to be left out, by reason: no untrained policy was run, or the oracle
+        compares by another goal.
     """
     points: list[Point] = []
     without_floor: list[str] = []
@@ -164,7 +164,7 @@ def measured(experiments: Iterable[Results]) -> tuple[list[Point], dict[str, lis
 
 
 def _points(results: Results, family: Family, floors: Mapping[str, tuple[str, Sequence[float]]]) -> list[Point] | None:
-    """Those of one family; None where a floor is missing, or PPO isn't above it."""
+    """Make one family's points, none without PPO or labels; None if the floor is missing, or PPO isn't above it."""
     configs = {name: config for name, config in _configs(results, family).items() if config.feedback.goal is None}
     learning = {name: c for name, c in configs.items() if not _is_untrained(c)}
     ours = [
@@ -199,12 +199,12 @@ def _points(results: Results, family: Family, floors: Mapping[str, tuple[str, Se
 
 
 def _best(names: Sequence[str], results: Results) -> list[str]:
-    """Choose the setting with the highest interquartile mean; none of none."""
+    """Choose the setting with the highest interquartile mean, in a list; an empty list if there are none."""
     return sorted(names, key=lambda name: interquartile_mean(_returns(results.runs[name])))[-1:]
 
 
 def _floors(results: Results) -> dict[str, tuple[str, list[float]]]:
-    """Collect untrained policies by environment: they play it as it is, however the others learn in it."""
+    """Collect untrained policies by environment, which they play unmodified, however the others learn in it."""
     settings = {name: results.settings[name] for name in results.runs}
     configs = {name: setting.run_config(setting.seeds[0]) for name, setting in settings.items()}
     return {c.env_id: (name, _returns(results.runs[name])) for name, c in configs.items() if _is_untrained(c)}

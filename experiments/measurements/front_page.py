@@ -21,7 +21,7 @@ def front_page(results_dir: Path = Path("results")) -> Path:
     """Write the figure and its table.
 
     Returns:
-        The figure.
+        The figure's path.
 
     Raises:
         ValueError: If there is nothing to compare yet.

@@ -1,16 +1,17 @@
 """How do time, memory and disk of a round grow? `python -m experiments.measurements.growth`.
 
-A new run is given synthetic answers, so many that it has them at once, of segments with the shapes of a task. Then the
-parts of one more round are timed, in CPU seconds of this process, which other work on the machine changes little: 10
-queries are chosen, posted and answered, the reward model is fitted, its figures are reported, and a checkpoint is
-written; the policy's training, which knows nothing of the answers, is left out. Of two such rounds the second counts,
-as the first encodes every segment. Each row is of a process of its own, and its memory is what that grew by from the
-first step on, at most. Changed one at a time are the answers, the networks of the ensemble, the numbers observed in a
-step, the steps of a segment, and the steps remembered, of which queries are cut (`query.memory_steps`, all of them
-there); the answers a second time with a part that is quadratic in what is seen (`--reward.linear quadratic`), as the
-presets of MuJoCo's tasks have. 100,000 queries are answered ten times each, too, as by people who change their minds:
-a million rows, of which the last to each query stands. Parts that grow faster than what is changed would have an
-exponent above 1.
+A new run is given synthetic answers, all at once, about segments with the shapes of a task. Then the parts of one more
+round are timed, in CPU seconds of this process, which other work on the machine changes little: 10 queries are chosen,
+posted and answered, the reward model is fitted, its figures are reported, and a checkpoint is written. The policy's
+training is left out, because it doesn't depend on the number of answers. Of two such rounds the second counts, because
+the first encodes every segment. Each row is measured in its own process, and its memory is what the process's peak
+grows by from the first step on.
+
+Changed one at a time are the answers, the networks of the ensemble, the numbers observed in a step, the steps of a
+segment, and the steps remembered, from which queries are cut (`query.memory_steps`, all filled). The answers are
+changed a second time with a part that is quadratic in what is observed (`--reward.linear quadratic`), as in the presets
+of MuJoCo's tasks. 100,000 queries are also answered ten times each, as by people who change their minds: a million
+rows, of which the last to each query stands. Parts that grow faster than what is changed have an exponent above 1.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ USUAL = {"answers": 1000, "ensemble": 3, "observed": 4, "steps": 25, "memory": 1
 
 
 class Sweep(NamedTuple):
-    """One number that is changed, and what else isn't as usual."""
+    """A sweep over one number, and which other numbers aren't as usual."""
 
     changed: str
-    """Its name in a row."""
+    """Column of the number that is changed."""
     what: str
-    """In words."""
+    """Description of that number."""
     values: Sequence[int]
     beside: Mapping[str, int] = MappingProxyType({})
 
@@ -62,7 +63,7 @@ class Sweep(NamedTuple):
 SWEEPS = (
     Sweep("answers", "answers", (100, 1000, 10_000, 100_000, 1_000_000)),
     Sweep("answers", "answers, with a quadratic part", (100, 1000, 10_000, 100_000), MappingProxyType({"linear": 1})),
-    Sweep("said", "answers to each query, of 100,000", (1, 10), MappingProxyType({"answers": 100_000})),
+    Sweep("said", "answers to each of 100,000 queries", (1, 10), MappingProxyType({"answers": 100_000})),
     Sweep("ensemble", "networks of the ensemble", (3, 10, 50)),
     Sweep("observed", "numbers observed in a step", (4, 64, 1024)),
     Sweep("steps", "steps of a segment", (25, 100, 400)),
@@ -74,7 +75,7 @@ ASKED, POSTED = 10, 1000  # queries of a round; queries posted at once
 
 
 class Synthetic(gymnasium.Env[Any, Any]):
-    """Numbers drawn anew in every step, of which the first is paid."""
+    """Observations drawn at random in every step; the first number is the reward."""
 
     def __init__(self, observed: int = 4) -> None:
         self.observation_space = spaces.Box(-math.inf, math.inf, (observed,), np.float32)
@@ -86,7 +87,7 @@ class Synthetic(gymnasium.Env[Any, Any]):
         return self._observed(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Draw."""
+        """Draw an observation."""
         observed = self._observed()
         return observed, float(observed[0]), False, False, {}
 
@@ -111,12 +112,12 @@ def queries(n: int, *, observed: int, steps: int, rng: np.random.Generator) -> l
 
 
 def answered(asked: Sequence[Query]) -> list[Answer]:
-    """Answer by what the segments were paid."""
+    """Prefer the segment with the higher true return."""
     return [Answer.LEFT if query.left.true_return > query.right.true_return else Answer.RIGHT for query in asked]
 
 
 def one_round(rlhf: RLHF, number: int) -> dict[str, float]:
-    """CPU seconds of each part of a round."""
+    """Measure the CPU seconds of each part of a round."""
     parts = rlhf._parts
     rlhf.answers.begin_round()
     kept: list[Query] = []
@@ -180,7 +181,7 @@ def measure(
                 told = answered(posted)
                 for still in reversed(range(said)):
                     rlhf.answers.tell(posted, [answer.mirrored for answer in told] if still % 2 else told)
-                    rlhf.answers.begin_round()  # reads what was told, as a round does
+                    rlhf.answers.begin_round()  # reads the answers, as a round does
             rlhf.fit_reward()
             seconds = [one_round(rlhf, number) for number in range(2)][-1]
             sizes = {"memory_mb": peak_rss_mb() - before, "store_mb": mb(run_dir.glob("preferences.db*"))}
@@ -188,7 +189,7 @@ def measure(
 
 
 def mb(files: Iterable[Path]) -> float:
-    """Size of files together."""
+    """Sum the sizes of files, in MB."""
     return sum(file.stat().st_size for file in files) / 1e6
 
 
@@ -198,13 +199,13 @@ def in_fresh_process(size: dict[str, int]) -> dict[str, Any]:
 
 
 def sizes() -> list[dict[str, int]]:
-    """What each row is of: the usual, with one number changed."""
+    """List the sizes to measure, sorted by answers: the usual ones with one number changed."""
     found = [USUAL | dict(sweep.beside) | {sweep.changed: value} for sweep in SWEEPS for value in sweep.values]
     return sorted((size for i, size in enumerate(found) if size not in found[:i]), key=lambda size: size["answers"])
 
 
 def of_sweep(rows: Sequence[dict[str, str]], sweep: Sweep) -> list[dict[str, float]]:
-    """The rows in which one number changes, by that number; of several alike the last."""
+    """List the rows of a sweep, sorted by the number that changes; of equal ones the last."""
     found, name, wanted = {}, sweep.changed, USUAL | dict(sweep.beside)
     for row in rows:
         if all(int(row[other]) == value for other, value in wanted.items() if other != name):
@@ -213,7 +214,7 @@ def of_sweep(rows: Sequence[dict[str, str]], sweep: Sweep) -> list[dict[str, flo
 
 
 def exponent(rows: Sequence[dict[str, float]], by: str, of: str) -> float:
-    """How what is measured grows between the last two rows: 1 is in proportion, 0 not at all."""
+    """Compute the exponent of growth between the last two rows: 1 is in proportion, 0 is no growth."""
     before, last = rows[-2:]
     return math.log(max(last[of], 1e-4) / max(before[of], 1e-4)) / math.log(last[by] / before[by])
 
@@ -225,17 +226,17 @@ def answer(rows: Sequence[dict[str, str]]) -> str:
     part = max(PARTS, key=lambda name: grown[-1][name] - grown[0][name])
     most = grown[-1]
     return (
-        f"From {grown[0]['answers']:,.0f} to {most['answers']:,.0f} answers a round's CPU time, the policy's training "
-        f"aside, goes from {seconds[0]:.1f} to {seconds[1]:.1f} s; what grows most is {PARTS[part]} "
+        f"From {grown[0]['answers']:,.0f} to {most['answers']:,.0f} answers the CPU time of a round, without the "
+        f"policy's training, grows from {seconds[0]:.1f} to {seconds[1]:.1f} s; what grows most is {PARTS[part]} "
         f"({grown[0][part]:.2f} to {most[part]:.2f} s, exponent {exponent(grown, 'answers', part):.1f}). At the end an "
         f"answer takes {1000 * most['memory_mb'] / most['answers']:.0f} kB of memory and "
-        f"{1000 * most['store_mb'] / most['answers']:.1f} kB of the store; nothing broke up to there."
+        f"{1000 * most['store_mb'] / most['answers']:.1f} kB of the store; nothing failed up to there."
         f"{said_again(rows)}"
     )
 
 
 def said_again(rows: Sequence[dict[str, str]]) -> str:
-    """Say what answers cost that were given again and again; nothing before they were measured."""
+    """Say what repeated answers to the same queries cost; empty if that wasn't measured."""
     sweep = next(sweep for sweep in SWEEPS if sweep.changed == "said")
     swept = of_sweep(rows, sweep)
     if len(swept) < len(sweep.values):
@@ -243,13 +244,13 @@ def said_again(rows: Sequence[dict[str, str]]) -> str:
     once, often = swept[0], swept[-1]
     asked, said = sweep.beside["answers"], int(often["said"])
     return (
-        f" Memory goes by the answers that stand: {asked:,} queries answered {said} times each, {asked * said:,} rows, "
-        f"take {often['memory_mb'] / once['memory_mb']:.2f} times the memory of the same answered once."
+        f" Memory depends on the answers that stand: {asked:,} queries answered {said} times each, {asked * said:,} "
+        f"rows, take {often['memory_mb'] / once['memory_mb']:.2f} times the memory of the same queries answered once."
     )
 
 
 def table(rows: Sequence[dict[str, str]]) -> str:
-    """Write one line a size, sweep by sweep."""
+    """Make a table for each sweep, with one line per size."""
     names = PARTS | SIZES
     heads = [f"{text}, s" if name in PARTS else text for name, text in names.items()]
     parts = []
@@ -295,7 +296,7 @@ def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
 
 
 def page(path: Path) -> str:
-    """All of the page, from the rows of the commit that was measured last."""
+    """Make the text of the page from the rows of the commit measured last."""
     rows = measured_last(path)
     last = rows[-1]
     how = (__doc__ or "").partition("\n\n")[2]
@@ -304,8 +305,8 @@ def page(path: Path) -> str:
         f"<!-- Made by `python -m experiments.measurements.growth`. -->\n# How cost grows\n\n**{answer(rows)}**\n\n"
         f"![CPU seconds and megabytes by answers, networks, observation and segment](growth.png)\n\n{how}\n"
         f"```\npython -m experiments.measurements.growth\n```\n\n{table(rows)}\n\n"
-        f"What isn't changed is as usual: {usual}. The exponent is between the last two rows; {ASKED} queries are "
-        "asked in a round. "
+        f"What isn't changed has its usual value: {usual}. The exponent is that between the last two rows; {ASKED} "
+        "queries are asked in a round. "
         f"{last['machine']}; Python {last['python']}; commit {last['commit']}; {last['date']}.\n"
     )
 
@@ -314,9 +315,9 @@ def main(most: int = 1_000_000, one: str | None = None, results_dir: Path = Path
     """Measure, and write the page and its picture.
 
     Args:
-        most: Answers, at most; 0 writes the page alone. A million come last: they want some 9 GB of memory.
+        most: Largest number of answers; 0 only writes the page. A million come last, and need about 9 GB of memory.
         one: Measure one size only, given as JSON, and print its figures.
-        results_dir: Each row is appended to `growth/runs.csv` in it; `growth/README.md` and `growth.png` are made anew.
+        results_dir: Each row is appended to `growth/runs.csv` in it; `growth/README.md` and `growth.png` are rewritten.
     """
     if one is not None:
         print(json.dumps(measure(**json.loads(one))))

@@ -1,11 +1,12 @@
-"""What does a reward cost and learn that sees images? `python -m experiments.measurements.images`.
+"""What does a reward model that sees images cost and learn? `python -m experiments.measurements.images`.
 
-A bright square lies on a noisy picture and is moved by the actions; what is paid falls with its distance from the
-middle. Pairs of segments of 25 steps by random policies are answered without error, a reward model with the usual
-settings is fitted once, and its members' mean is correlated with the true reward over 40 segments that nobody was asked
-about, by step and by segment. Seen by convolutions (`reward.images cnn`) is what is done by itself; seen flat is what
-was done before there were any. Each row is of a process of its own: CPU seconds of the fit, which other work on the
-machine changes less than wall time but does change, and the memory that the process grew by in it, at most.
+A bright square on a noisy picture is moved by the actions; its reward falls with its distance from the middle. Random
+policies play pairs of segments of 25 steps, which are answered without error. A reward model with the usual settings is
+fitted once, and the mean of its members is correlated with the true reward over 40 segments that weren't asked about,
+by step and by segment. *cnn* sees images by convolutions (`reward.images cnn`), the default from 36 pixels a side on;
+*flat* sees them like other numbers, as it was before there were convolutions. Each row is measured in its own process:
+the CPU seconds of the fit, which other work on the machine changes, though less than wall time, and what the process's
+peak memory grows by.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ MOVES = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) / 10
 
 
 class Square(gymnasium.Env[Any, Any]):
-    """A bright square on noise, paid for how near it is to the middle: 1 there, -0.1 or less at the edges.
+    """A bright square on noise, paid for how near it is to the middle: 1 there, 0 at the edges.
 
     Args:
         size: Pixels a side.
-        channels: The last axis; 4 are the latest four frames in grey, others colours.
+        channels: Size of the last axis; 4 are the latest four frames in grey, others are colours.
     """
 
     def __init__(self, size: int = 36, channels: int = 3) -> None:
@@ -60,7 +61,7 @@ class Square(gymnasium.Env[Any, Any]):
         return self._look(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Move it by a tenth of the picture, and a little at random."""
+        """Move the square by a tenth of the picture or not at all, and a little at random."""
         self.at = np.clip(self.at + MOVES[action] + self.np_random.normal(0, 0.02, 2), 0, 1)
         return self._look(), 1 - 2 * float(np.abs(self.at - 0.5).max()), False, False, {}
 
@@ -75,7 +76,7 @@ class Square(gymnasium.Env[Any, Any]):
 
 
 def segments(n: int, env: gymnasium.Env[Any, Any], *, seed: int) -> list[Segment]:
-    """Play as many segments, each by a random policy that likes some actions better than others."""
+    """Play n segments, each by a random policy that prefers some actions."""
     rng, found = np.random.default_rng(seed), []
     for number in range(n):
         observations = [env.reset(seed=1000 * seed + number)[0]]
@@ -113,7 +114,7 @@ def measure(*, size: int, channels: int, labels: int, images: Any, seed: int) ->
 
 
 def correlation(one: Array, other: Array) -> float:
-    """Pearson's, of two lists of numbers."""
+    """Compute Pearson's correlation of two arrays."""
     return float(np.corrcoef(one, other)[0, 1])
 
 
@@ -129,7 +130,7 @@ def means(rows: Sequence[dict[str, str]], case: tuple[int, int, int], images: st
 
 
 def page(path: Path) -> str:
-    """All of the page, from the rows of the commit that was measured last."""
+    """Make the text of the page from the rows of the commit measured last."""
     rows = measured_last(path)
     last = rows[-1]
     lines, said = ["| images | labels | seen | " + " | ".join(MEASURED.values()) + " |", "|---" * 7 + "|"], []
@@ -163,10 +164,10 @@ def main(seeds: int = 3, jobs: int = 1, one: str | None = None, results_dir: Pat
     """Measure, and write the page.
 
     Args:
-        seeds: Of each case; 0 writes the page alone.
-        jobs: Rows at a time, which disturb each other's seconds.
+        seeds: Seeds of each case; 0 only writes the page.
+        jobs: Rows measured at the same time, which disturb each other's seconds.
         one: Measure one row only, given as JSON, and print its figures.
-        results_dir: Rows are appended to `images/runs.csv` in it; `images/README.md` is made anew.
+        results_dir: Rows are appended to `images/runs.csv` in it; `images/README.md` is rewritten.
     """
     if one is not None:
         print(json.dumps(measure(**json.loads(one))))

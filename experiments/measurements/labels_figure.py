@@ -38,8 +38,8 @@ def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None =
     """Draw a panel per task: parts of the best PPO's gain against labels, beside a constant reward and others.
 
     Args:
-        points: Of all kinds; those of tasks without labels of our own are not drawn.
-        left_out: Tasks to name in the caption, by why they aren't here.
+        points: Points of all kinds; those of tasks without labels of our own are not drawn.
+        left_out: Tasks to name in the caption, by the reason why they are left out.
 
     Raises:
         ValueError: If no task has a point with labels of its own.
@@ -64,7 +64,7 @@ def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None =
 
 
 def by_task(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """Group the points by task, sorted by labels; others' go to the task with their environment's name."""
+    """Group the points by task, sorted by labels; points from elsewhere go to the task of their environment."""
     named = sorted({p.task for p in points if p.kind == "labels"}, key=[p.task for p in points].index)
     first = {stem(task): task for task in reversed(named)}
     families = list(dict.fromkeys(_family(task) for task in named))
@@ -94,7 +94,7 @@ def _draw_task(ax: Axes, points: Sequence[Point]) -> None:
 
 
 def _draw_mark(ax: Axes, point: Point) -> None:
-    """A mark at its labels with a bar over its seeds; beyond the axis an arrow at the edge and the number."""
+    """Draw a mark with a bar over its seeds; beyond the axis, an arrow at the edge with the number."""
     ours = point.kind == "labels"
     if point.low is not None and point.high is not None:
         ax.vlines(point.labels, point.low, point.high, color=OURS if ours else INK, linewidth=1.3, alpha=0.6, zorder=2)
@@ -111,7 +111,7 @@ def _draw_mark(ax: Axes, point: Point) -> None:
 
 
 def _draw_constant(ax: Axes, point: Point) -> None:
-    """A level, as it has no labels; beyond the axis its number at the edge."""
+    """Draw a horizontal line, because it has no labels; beyond the axis, its number at the edge."""
     if not _beyond(point):
         ax.axhline(point.fraction, **FIXED)
     else:
@@ -143,7 +143,7 @@ def _dress(panels: Any, drawn: int, points: Sequence[Point]) -> None:
 
 
 def _shown(point: Point) -> float:
-    """Place a point: at the edge, if it would squeeze all others."""
+    """Get the height of a point: at the edge, if it would squeeze all others."""
     return min(max(point.fraction, LOWEST), HIGHEST)
 
 
@@ -152,7 +152,7 @@ def _beyond(point: Point) -> bool:
 
 
 def _limits(points: Sequence[Point]) -> tuple[float, float]:
-    """Ends of the axis: at the arrows, if any; else every point is inside, and bars too unless they'd squeeze them."""
+    """Compute the ends of the axis: all points or arrows are inside, and bars unless they'd squeeze the points."""
     lowest, highest = min(0.0, *map(_shown, points)), max(1.1, *map(_shown, points))
     lows = [p.low for p in points if p.low is not None and max(LOWEST, lowest - 0.5) < p.low]
     highs = [p.high for p in points if p.high is not None and p.high < min(HIGHEST, highest + 0.5)]
@@ -164,7 +164,7 @@ def _family(task: str) -> str:
 
 
 def _explain(figure: Figure, points: Sequence[Point], left_out: Mapping[str, Sequence[str]]) -> None:
-    """One legend for all panels, and what isn't to be seen in them."""
+    """Add one legend for all panels, with a caption on what they don't show."""
     samples = [
         Line2D([], [], color=OURS, marker="o", markersize=5, linewidth=1.6, label="this toolkit"),
         Line2D([], [], label="constant reward, no labels", **FIXED),

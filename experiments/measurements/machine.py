@@ -1,9 +1,9 @@
 """How fast is a run, by its environments and by the runs beside it? `python -m experiments.measurements.machine`.
 
 A run on HalfCheetah-v5 with 50 labels makes 16,384 steps, in rollouts of 2,048 steps and batches of 64, whatever the
-number of environments in its process. First that number is changed, with nothing beside the run. Then several such
-runs, each a process of its own with one thread and one environment, begin together. Speed is the steps of all of them
-over the seconds of the slowest, imports aside; memory is the peak of the largest process.
+number of environments in its process. First that number is changed, with no other run beside it. Then several runs
+begin together, each in its own process with one thread and one environment. Speed is the number of steps of all runs
+divided by the seconds of the slowest, without imports; memory is the peak of the largest process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PROCESSES = (1, 2, 4, 8)
 
 
 def one_run(environments: int, steps: int) -> dict[str, float]:
-    """Seconds and memory of one run in this process."""
+    """Measure the seconds and peak memory of one run in this process."""
     options = {"n_steps": ROLLOUT // environments, "batch_size": 64}
     config = RLHFConfig.for_env(
         ENV_ID, labels=50, total_timesteps=steps, agent={"n_envs": environments, "options": options}
@@ -46,7 +46,7 @@ def one_run(environments: int, steps: int) -> dict[str, float]:
 
 
 def measure(*, environments: int, processes: int, steps: int = STEPS) -> dict[str, Any]:
-    """Make one row: so many runs at once."""
+    """Make one row, from `processes` runs at once."""
     command = [sys.executable, "-m", "experiments.measurements.machine", "--one", str(environments), str(steps)]
     with ThreadPoolExecutor(processes) as pool:
         runs = list(pool.map(figures_from, [command] * processes))
@@ -63,7 +63,7 @@ def measure(*, environments: int, processes: int, steps: int = STEPS) -> dict[st
 
 
 def by(rows: Sequence[dict[str, str]], name: str) -> list[dict[str, float]]:
-    """The rows in which one number changes and the other is 1, by that number; of several alike the last."""
+    """List the rows in which the other number is 1, sorted by `name`; of equal ones the last."""
     [other] = {"environments", "processes"} - {name}
     found = {}
     for row in rows:
@@ -74,7 +74,7 @@ def by(rows: Sequence[dict[str, str]], name: str) -> list[dict[str, float]]:
 
 
 def answer(rows: Sequence[dict[str, str]]) -> str:
-    """Say where more of either doesn't help any more."""
+    """Say how speed changes with environments in one process, and with processes."""
     inside, beside = by(rows, "environments"), by(rows, "processes")
     best, one, last = max(inside, key=lambda row: row["steps_per_second"]), beside[0], beside[-1]
     times = [f"{row['steps_per_second'] / one['steps_per_second']:.1f}" for row in beside[1:]]
@@ -122,7 +122,7 @@ def draw(rows: Sequence[dict[str, str]], path: Path) -> None:
 
 
 def page(path: Path) -> str:
-    """All of the page, from the rows of the commit that was measured last."""
+    """Make the text of the page from the rows of the commit measured last."""
     rows = measured_last(path)
     last = rows[-1]
     how = (__doc__ or "").partition("\n\n")[2]
@@ -140,11 +140,11 @@ def main(
     """Measure, and write the page and its picture.
 
     Args:
-        steps: Of each run.
+        steps: Environment steps of each run.
         one: Do one run only and print its figures: environments, steps.
-        results_dir: Each row is appended to `machine/runs.csv` in it; `machine/README.md` and `machine.png` are made
-            anew.
-        write: Measure; without it only the page is made anew.
+        results_dir: Each row is appended to `machine/runs.csv` in it; `machine/README.md` and `machine.png` are
+            rewritten.
+        write: Whether to measure; if not, only the page is rewritten.
     """
     if one is not None:
         print(json.dumps(one_run(*one)))

@@ -1,11 +1,11 @@
 """Which option of `reward.more` orders fresh segments better? `python -m experiments.measurements.more_offline`.
 
-Steps are those of a PPO that is paid the true reward, or the goal, from its first to its last. Every second episode is
-there to be asked about and to be learned from without labels, the others are fresh. 50 random pairs are answered by the
-errorless teacher, and the reward is fitted ten times, to 12 of them at first and to all at last, as a run does: by
-networks alone, with the settings of the task's preset. Accuracy is how often the reward puts two segments in their true
-order, of 1,000 fresh pairs; correlation is that of the rewards of fresh steps with the true ones. A difference is from
-plain networks that are fitted to the same answers, with its standard error over seeds.
+The steps are all those of a PPO that is paid the true reward, or the goal. Every second episode serves for queries and
+for learning without labels; the others are fresh. An errorless teacher answers 50 random pairs, and networks alone,
+with the settings of the task's preset, are fitted ten times, to 12 answers at first and to all at last, as in a run.
+Accuracy is how often the reward puts two segments in their true order, of 1,000 fresh pairs; correlation is that of the
+rewards of fresh steps with the true ones. A difference is from plain networks that are fitted to the same answers, with
+its standard error over seeds.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from rlhf_gym.teachers import OracleTeacher, goal_returns, goal_rewards, load_go
 
 STEPS, LABELS, FRESH = 40_000, 50, 2000
 FITTED = (12, 16, 20, 24, 28, 32, 36, 40, 45, 50)
-WITHOUT_PART = ("disagreement_bonus",)  # in a fit
+WITHOUT_PART = ("disagreement_bonus",)  # options without effect on a fit
 
 
 class Pool(NamedTuple):
-    """What a PPO did.
+    """Trajectories of a PPO.
 
     Args:
         venv: Its environments, whose spaces the reward model is made for.
-        asked: Queries are made of these, and features learned.
-        fresh: Rewards are judged by these.
+        asked: Trajectories for queries, and for learning features.
+        fresh: Trajectories that rewards are judged on.
         goal: What the teacher wants; None is the environment's reward.
     """
 
@@ -51,7 +51,7 @@ class Pool(NamedTuple):
 
 
 def gather(task: str, steps: int = STEPS) -> Pool:
-    """Train a PPO on the true reward, or the goal, and keep what it did on the way."""
+    """Train a PPO on the true reward, or the goal, and keep its trajectories on the way."""
     shared = {"labels": 0, "total_timesteps": steps, "reward": {"source": "true"}}
     config = RLHFConfig.for_env(**merge(TASKS[task].config, shared | {"query": {"memory_steps": steps}}))
     with closing(RLHF(config)) as rlhf:
@@ -71,7 +71,7 @@ def answered(pool: Pool, length: int, seed: int) -> list[Preference]:
 
 
 def measure(task: str, name: str, pool: Pool, seed: int) -> tuple[float, float, float]:
-    """Fit to more and more answers; accuracy, correlation, and milliseconds of a fit."""
+    """Fit to more and more answers; return accuracy, correlation, and CPU milliseconds of a fit."""
     config = RLHFConfig.for_env(**merge(merge(TASKS[task].config, NETWORKS), OPTIONS[name][1]))
     learner = make_learner(config, pool.venv, random_streams(seed))
     kept, began = choices(answered(pool, config.segment_length, seed)), time.process_time()
@@ -89,7 +89,7 @@ def measure(task: str, name: str, pool: Pool, seed: int) -> tuple[float, float, 
 
 
 def _paid(learner: Any, found: Sequence[Trajectory | Segment]) -> Array:
-    """Compute what the mean of the members gives each step, all in a row."""
+    """Compute the members' mean reward of each step, concatenated."""
     steps = [(one.observations[:-1], one.actions, one.observations[1:]) for one in found]
     return np.asarray(learner.model.reward_function()(*(np.concatenate(part) for part in zip(*steps, strict=True))))
 

@@ -1,9 +1,9 @@
 """The cost of RLHF over plain SB3 SAC: `python -m experiments.measurements.off_policy_cost [--pairs 3]`.
 
-As `experiments.measurements.bench` has it for PPO: the runs of a pair follow each other, each in a fresh process, with
-the same environment, steps, settings of SAC and evaluation; imports aren't counted. Plain SAC runs on the true reward,
-with the fused Adam that ours has or with SB3's own. Time is the processor's, so that other work on the machine counts
-for less.
+As in `experiments.measurements.bench` for PPO, the runs of a pair follow each other, each in a fresh process, with the
+same environment, steps, settings of SAC and evaluation; imports aren't counted. Plain SAC runs on the true reward, with
+the fused Adam that ours has or with SB3's own. Times are CPU seconds, on which other work on the machine has less
+effect.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ KINDS: tuple[Kind, ...] = ("rlhf", "fused", "sac")
 
 
 def time_rlhf(config: RLHFConfig) -> float:
-    """Run ours, with all its files; returns its true return."""
+    """Do our run, writing all its files, and return its true return."""
     with tempfile.TemporaryDirectory() as directory:
         return float(RLHF(config.replace(run_dir=f"{directory}/run")).learn()["true_return_mean"])
 
 
 def time_sac(config: RLHFConfig, *, fused: bool) -> float:
-    """Run plain SAC for as many steps, with as many before it learns, saved and evaluated like ours."""
+    """Run plain SAC for as many steps, with the same warm-up, saved and evaluated like ours; return its true return."""
     venv = make_vec_env(config.env_id, n_envs=config.agent.n_envs, seed=config.seed, env_kwargs=config.env_kwargs)
     torch.set_num_threads(config.agent.torch_threads)
     options = dict(config.agent.options)
@@ -94,15 +94,15 @@ def main(
     """Time pairs of runs and print their ratios.
 
     Args:
-        env_id: Where; SAC has its preset.
+        env_id: Environment; SAC has its preset.
         total_timesteps: Environment steps of each run.
-        pairs: How many.
+        pairs: Number of pairs.
         one: Time one run only and print its figures: kind, seed.
         results: A CSV file that each pair is appended to.
     """
     if one is not None:
         kind, seed = one
-        torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # torch's first optimizer imports a lot, for either
+        torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # untimed: torch's first optimizer imports a lot
         config = RLHFConfig.for_env(env_id, algo="sac", seed=seed, total_timesteps=total_timesteps)
         started = time.process_time()
         reached = time_rlhf(config) if kind == "rlhf" else time_sac(config, fused=kind == "fused")

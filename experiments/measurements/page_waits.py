@@ -1,12 +1,12 @@
 """How long does a person at the labelling page wait? `python -m experiments.measurements.page_waits`.
 
 A new run of each task posts queries of its untrained policy. Then `rlhf-gym label DIR --web` serves them on this
-machine, at its default size of clips, and is asked what the page's own script asks, in the same order: an answer is
-sent, the next query asked for, and while somebody thinks, the clip after it is loaded. A wait is the time from sending
-an answer until all pictures of the next pair have come; decoding them, some milliseconds in the browser, is left out.
-The first pair is reported apart: it is waited for from when the page can be opened, by when the server has just begun
-to draw. Every row has a run, a server and a folder of clips of its own. MuJoCo draws by EGL, in software where there is
-no graphics card.
+machine at its default clip size, and gets the requests of the page's own script in the same order: an answer is sent,
+the next query is requested, and while the person thinks, the clip after it is loaded. A wait is the time from sending
+an answer until all pictures of the next pair have come. Decoding them, some milliseconds in the browser, is left out.
+The first pair is reported separately: its wait begins when the page can be opened, and the server has only just begun
+to draw. Every row has its own run, server and folder of clips. MuJoCo draws by EGL, in software where there is no
+graphics card.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Page:
     Args:
         port: Of the page.
         who: The person's name.
-        left: Once it is set, what is still to be drawn isn't asked for again: that is an OSError.
+        left: Once it is set, a request for a clip that isn't drawn yet raises an OSError instead of being repeated.
     """
 
     def __init__(self, port: int, who: str = "somebody", *, left: threading.Event | None = None) -> None:
@@ -70,7 +70,7 @@ class Page:
         self._clips: dict[str, Future[None]] = {}
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> bytes:
-        """GET without a body, POST with one; 202 is asked again."""
+        """GET without a body, POST with one; repeat as long as the status is 202."""
         told = None if body is None else json.dumps(body).encode()
         request = Request(self._address + path, told, {"content-type": "application/json"})
         while True:
@@ -82,10 +82,10 @@ class Page:
                 raise OSError("the page was left")
 
     def next(self) -> str | None:
-        """Get the next query, in view when this returns; the clip of the one after it is loaded meanwhile.
+        """Get the next query and load its clip; begin to load the clip of the query after it.
 
         Returns:
-            Its id; None where no query is open just now.
+            The query's id; None if no query is open.
         """
         told = json.loads(self.ask("/api/next", self._who))
         if told["query"] is None:
@@ -101,12 +101,12 @@ class Page:
         self.ask("/api/answers", {**self._who, "query_id": query_id, "answer": said, "seconds": seconds})
 
     def undo(self) -> str | None:
-        """Take the last answer back; the id of its query, None if there was none."""
+        """Take back the last answer, and return its query's id; None if there was none."""
         query = json.loads(self.ask("/api/undo", self._who))["query"]
         return query and str(query["id"])
 
     def close(self) -> None:
-        """Wait for what is being loaded."""
+        """Wait for the clips that are being loaded."""
         self._lines.shutdown()
 
     def _load(self, query_id: str) -> Future[None]:
@@ -121,16 +121,16 @@ class Page:
 
 
 class Served(NamedTuple):
-    """A page that can be opened."""
+    """A labelling page that is being served."""
 
     port: int
     pid: int
-    """Of its process."""
+    """Id of the server's process."""
 
 
 @contextmanager
 def serving(run_dir: Path) -> Iterator[Served]:
-    """The labelling page of a run, as people start it, in a process of its own."""
+    """Serve a run's labelling page in a process of its own, started as people start it."""
     command = [sys.executable, "-m", "rlhf_gym.cli", "label", str(run_dir), "--web", "--port", "0"]
     with subprocess.Popen(
         [*command, "--until-input-ends"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -142,11 +142,11 @@ def serving(run_dir: Path) -> Iterator[Served]:
         try:
             yield Served(int(said.split("/")[2].partition(":")[2]), server.pid)
         finally:
-            server.stdin.close()  # with which it ends
+            server.stdin.close()  # which ends the server
 
 
 def waits(port: int, *, thinking: float, answers: int) -> list[float]:
-    """Milliseconds until the first pair was in view, and after each answer until the next one was."""
+    """Measure milliseconds until the first pair is in view, and from each answer until the next pair is."""
     found: list[float] = []
     with closing(Page(port)) as page:
         sent = time.perf_counter()
@@ -163,7 +163,7 @@ def waits(port: int, *, thinking: float, answers: int) -> list[float]:
 
 
 def drawing_seconds(run_dir: Path, *, clips: int) -> float:
-    """Median seconds of drawing one clip, by a process that draws already."""
+    """Measure the median seconds to draw one clip, after a first one, in a process that draws already."""
     with PreferenceStore(run_dir / "preferences.db") as store, ClipCache(run_dir / "timed", films=False) as cache:
         first, *others = [preference.query for preference in store.preferences()][: clips + 1]
         cache.wait(first)
@@ -199,8 +199,8 @@ def measure(env_id: str, *, thinking: float, answers: int) -> dict[str, Any]:
 
 
 def table(rows: Sequence[dict[str, str]]) -> str:
-    """Write one line a row."""
-    lines = ["| " + " | ".join([*COLUMNS.values(), "asked"]) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    """Make a table with one line per row."""
+    lines = ["| " + " | ".join([*COLUMNS.values(), "target"]) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for row in rows:
         asked = f"median < {ASKED_MS}: " + ("yes" if float(row["median_ms"]) < ASKED_MS else "**no**")
         lines.append("| " + " | ".join([*(row[name] for name in COLUMNS), asked]) + " |")
@@ -208,16 +208,16 @@ def table(rows: Sequence[dict[str, str]]) -> str:
 
 
 def page(path: Path) -> str:
-    """All of the page, from the rows of the commit that was measured last."""
+    """Make the text of the page from the rows of the commit measured last."""
     rows, how = measured_last(path), (__doc__ or "").partition("\n\n")[2]
     last = rows[-1]
     medians = [float(row["median_ms"]) for row in rows]
     return (
         f"<!-- Made by `python -m experiments.measurements.page_waits`. -->\n# Waiting for the next pair\n\n"
         f"**The median wait for the next pair is {min(medians):.0f} to {max(medians):.0f} ms, by task and thinking "
-        f"time; {ASKED_MS} ms are asked.**\n\n{how}\n"
+        f"time; the target is below {ASKED_MS} ms.**\n\n{how}\n"
         f"```\npython -m experiments.measurements.page_waits --answers {last['answers']}\n```\n\n{table(rows)}\n\n"
-        f"Asked is a median below {ASKED_MS} ms after the first pair. The rows are all those of one commit; `runs.csv` "
+        f"The target is a median below {ASKED_MS} ms after the first pair. All rows are of one commit; `runs.csv` "
         f"has every row. Load average: processes that wanted a core in the minute before.\n"
         f"{last['machine']}; Python {last['python']}; {last['versions']}; commit {last['commit']}; {last['date']}.\n"
     )
@@ -234,8 +234,8 @@ def main(
     Args:
         env_ids: Tasks.
         thinking: Seconds that a person looks at a pair before answering; the literature says 3 to 5.
-        answers: Of each task and thinking time, at least 2.
-        results_dir: Each row is appended to `page_waits/runs.csv` in it, and `page_waits/README.md` is made anew.
+        answers: Number of answers for each task and thinking time, at least 2.
+        results_dir: Each row is appended to `page_waits/runs.csv` in it, and `page_waits/README.md` is rewritten.
     """
     if answers < 2:
         raise ValueError(f"answers is {answers}; use at least 2")

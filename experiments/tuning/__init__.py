@@ -1,1 +1,1 @@
-"""Tuning of presets with Optuna: what is tried, how it is scored, and whether it holds on seeds it never saw."""
+"""Tune presets with Optuna: search spaces, scores of trials, and a check on unseen seeds."""

@@ -1,4 +1,4 @@
-"""What a study found: rows of its trials, rows of the check on unseen seeds, and the page made from them."""
+"""Write what a study found: rows of its trials, rows of the check on unseen seeds, and the page made from them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rlhf_gym.sweeps.records import append_rows, read_rows
 
 TRIALS, FINALS, CHECKED, PAGE = "trials.csv", "finals.csv", "checked.csv", "README.md"
 HOW = """\
-A trial is a choice of the algorithm's settings, laid over the preset, run on the tuning seeds; the first is the preset
-itself, and the next seven keep about two thirds of it. It is scored by the mean true return of the deterministic
-policies, and ended early where it is worse than the median of the others at the same round. The best four play finals
-on further seeds, as the best of many on three seeds was lucky, too. Who wins these and the preset are then run on seeds
-that no trial saw, and that no result has either. A preset says *tuned here* of a value only where this table has its
-study."""
+A trial tries one choice of the algorithm's settings, laid over the preset, on the tuning seeds. The first trial is the
+preset itself, and the next seven keep about two thirds of it. A trial is scored by the mean true return of the
+deterministic policies, and ends early if it is worse than the median of the others at the same point. Then the best
+four run on further seeds, the finals, because the best of many trials on three seeds was partly lucky. The winner of
+the finals and the preset are run on seeds that no trial saw and no result has. A preset says *tuned here* of a value
+only if this table has its study."""
 
 
 def keep_trials(folder: Path, tuning: Tuning, study: Study, command: str) -> None:
@@ -49,7 +49,7 @@ def keep_trials(folder: Path, tuning: Tuning, study: Study, command: str) -> Non
 
 
 def keep_finals(folder: Path, tuning: Tuning, study: Study, command: str) -> None:
-    """Append the finals that aren't in the table yet, a row a seed."""
+    """Append the finals that aren't in the table yet, one row per seed."""
     known = {(row["study"], row["trial"]) for row in read_rows(folder / FINALS)}
     rows = [
         {"study": tuning.name, "trial": number, "seed": seed, "true_return_mean": value, **made_columns(command)}
@@ -62,7 +62,7 @@ def keep_finals(folder: Path, tuning: Tuning, study: Study, command: str) -> Non
 
 
 def keep_checked(folder: Path, tuning: Tuning, study: Study, found: dict[str, list[float]], command: str) -> None:
-    """Append the returns of the best trial and of the preset, a row a seed."""
+    """Append the returns of the best trial and of the preset, one row per seed."""
     append_rows(
         folder / CHECKED,
         [
@@ -82,7 +82,7 @@ def keep_checked(folder: Path, tuning: Tuning, study: Study, found: dict[str, li
 
 
 def best_settings(study: Study) -> str:
-    """Find what the best trial tried, as JSON."""
+    """Get the settings that the best trial tried, as JSON."""
     return str(best_trial(study).user_attrs["settings"])
 
 
@@ -95,7 +95,7 @@ def as_preset(tuning: Tuning, study: Study, command: str) -> str:
 
 
 def write_page(folder: Path) -> None:
-    """Write the page from both tables."""
+    """Write the page from the three tables."""
     trials, finals, checked = (read_rows(folder / table) for table in (TRIALS, FINALS, CHECKED))
     studies = list(dict.fromkeys(row["study"] for row in trials))
     lines = [
@@ -120,7 +120,7 @@ def _answer(study: str, checked: Sequence[Any]) -> str:
 
 
 def _returns(study: str, who: str, checked: Sequence[Any]) -> list[float]:
-    """Of the last check of a study."""
+    """Get the true returns of `tuned` or `preset` in the last check of a study."""
     rows = [row for row in checked if row["study"] == study and row["who"] == who]
     return [float(row["true_return_mean"]) for row in rows if row["settings"] == rows[-1]["settings"]]
 
@@ -134,15 +134,15 @@ def _section(study: str, trials: Sequence[Any], finals: Sequence[Any], checked: 
     played = [row for row in finals if row["study"] == study]
     early = f"{pruned} of them ended early" + ("" if played else "; no finals")
     yield f"{len(own)} trials on seeds {own[-1]['seeds']}, {early}."
-    yield f"What all share: `{own[-1]['shared']}`.\n"
-    yield "| best trials | mean true return | of each seed | of the finals' seeds | settings |\n|---|---|---|---|---|"
+    yield f"Settings that all trials share: `{own[-1]['shared']}`.\n"
+    yield "| best trials | mean true return | each seed | finals, each seed | settings |\n|---|---|---|---|---|"
     for row in sorted(whole, key=lambda row: -float(row["score"]))[:5]:
         further = [float(final["true_return_mean"]) for final in played if final["trial"] == row["trial"]]
         of_finals = f"mean {sum(further) / len(further):.1f}: {_each(further)}" if further else ""
         each = _each(json.loads(row["returns"]))
         yield f"| {row['trial']} | {float(row['score']):.1f} | {each} | {of_finals} | `{row['settings']}` |"
     if tuned := _returns(study, "tuned", checked):
-        yield "\n| on unseen seeds | interquartile mean | 95 % interval | of each seed |\n|---|---|---|---|"
+        yield "\n| on unseen seeds | interquartile mean | 95 % interval | each seed |\n|---|---|---|---|"
         for who, values in (("tuned", tuned), ("preset", _returns(study, "preset", checked))):
             low, high = bootstrap_interval(values, seed=0)
             yield f"| {who} | {interquartile_mean(values):.1f} | {low:.1f} to {high:.1f} | {_each(values)} |"

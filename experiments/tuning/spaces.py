@@ -1,4 +1,4 @@
-"""What is tried of each algorithm: a function of suggestions that gives settings, laid over the preset."""
+"""Search spaces by algorithm: functions that turn suggestions into settings, laid over the preset."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ TARGETS: Mapping[str, Settings] = {
     "every 1000": {"target_update_interval": 1000, "tau": 1.0},
     "slowly": {"target_update_interval": 1, "tau": 0.005},
 }
-"""How DQN's target network follows: all at once, or a little with each step."""
+"""How DQN's target network is updated: all at once at intervals, or a little with each step."""
 NETS = ("32", "64x64", "128x128", "256x256")
 OWN_NET = "SB3's"
 
 
 class Suggested:
-    """Settings suggested by Optuna, among which are always those that the preset has.
+    """Settings suggested by Optuna, whose choices always include the preset's own values.
 
     Args:
-        trial: Suggests.
-        own: What the preset has, by the names of what is tried.
+        trial: The trial that suggests.
+        own: The preset's values, by parameter name.
     """
 
     def __init__(self, trial: BaseTrial, own: Mapping[str, Any]) -> None:
         self._trial, self._own = trial, own
 
     def one_of(self, name: str, values: Sequence[Any]) -> Any:
-        """Suggest one of some values."""
+        """Suggest one of `values`, or the preset's own."""
         own = [self._own[name]] if name in self._own and self._own[name] not in values else []
         return self._trial.suggest_categorical(name, [*values, *own])
 
     def between(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Suggest a number."""
+        """Suggest a number between `low` and `high`, a range widened to include the preset's."""
         own = self._own.get(name, low)
         return self._trial.suggest_float(name, min(low, own), max(high, own), log=log)
 
 
 def ppo(suggested: Suggested) -> Settings:
-    """Steps and size of the update, discounting, exploration; the number of environments stays the preset's."""
+    """Suggest PPO's updates, discounting and exploration; the number of environments stays the preset's."""
     one_of = suggested.one_of
     options = {
         "n_steps": one_of("n_steps", [32, 64, 128, 256, 512]),
@@ -62,7 +62,7 @@ def ppo(suggested: Suggested) -> Settings:
 
 
 def a2c(suggested: Suggested) -> Settings:
-    """Length and size of the update, discounting, exploration; the number of environments stays the preset's."""
+    """Suggest A2C's updates, discounting and exploration; the number of environments stays the preset's."""
     one_of = suggested.one_of
     options = {
         "n_steps": one_of("n_steps", [5, 8, 16, 32, 64]),
@@ -78,7 +78,7 @@ def a2c(suggested: Suggested) -> Settings:
 
 
 def dqn(suggested: Suggested) -> Settings:
-    """How large Q is, how often and how far its network follows, discounting, exploration, and its size."""
+    """Suggest DQN's reward scale, updates, target network, discounting, exploration and network size."""
     one_of = suggested.one_of
     train_freq = one_of("train_freq", [4, 16, 64, 256])
     share = one_of("gradient_steps_per_step", [0.25, 0.5, 1.0])
@@ -97,7 +97,7 @@ def dqn(suggested: Suggested) -> Settings:
 
 
 def sac(suggested: Suggested) -> Settings:
-    """Size and number of updates, discounting, temperature; of TQC and SBX's SAC likewise."""
+    """Suggest SAC's learning rate, batch size, discounting, target updates, steps before learning and network size."""
     one_of = suggested.one_of
     options = {
         "learning_rate": suggested.between("learning_rate", 1e-4, 3e-3, log=True),
@@ -114,7 +114,7 @@ SPACES: Mapping[str, Callable[[Suggested], Settings]] = {"ppo": ppo, "a2c": a2c,
 
 
 def what_has(config: RLHFConfig) -> Settings:
-    """Read off settings what they have of what is tried, by the names under which it is."""
+    """Read the tuned parameters' values from a configuration, by parameter name."""
     agent = config.agent
     defaults = inspect.signature(ALGORITHMS[config.algo]).parameters
     options = {name: value.default for name, value in defaults.items()} | dict(agent.options)

@@ -22,14 +22,14 @@ from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.config.mappings import merge
 
 SEEDS = (100, 101, 102)
-"""Of tuning, and never of a result."""
+"""Seeds of trials; no result uses them."""
 FURTHER = tuple(range(103, 109))
-"""Of tuning likewise: of the finals between the best trials."""
+"""Seeds of the finals between the best trials; no result uses them."""
 UNSEEN = tuple(range(200, 210))
-"""Of the check of what was tuned."""
-FIRST = 8  # trials that are near the preset, and not pruned: a median needs some
+"""Seeds of the check of the tuned settings."""
+FIRST = 8  # trials near the preset, not pruned: the median needs some
 FINALISTS = 4
-KEPT = 2 / 3  # of the preset's values, in each of them
+KEPT = 2 / 3  # chance that one of these trials keeps a value of the preset
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Tuning:
         algo: An algorithm that has a space.
         paid: `labels`, or `true` for the environment's own reward.
         settings: Laid over the preset in every trial, such as `total_timesteps`.
-        seeds: Runs of a trial.
+        seeds: Seeds that each trial is run on.
     """
 
     env_id: str
@@ -52,7 +52,7 @@ class Tuning:
 
     @property
     def name(self) -> str:
-        """Of its study."""
+        """Name of its study."""
         return f"{self.env_id}_{self.algo}_{self.paid}".replace("/", "-").replace(":", "-")
 
     def config(self, tried: Mapping[str, Any], seed: int) -> RLHFConfig:
@@ -74,15 +74,15 @@ class Tuning:
 
 
 def score(tuning: Tuning, tried: Mapping[str, Any], trial: Trial | None = None) -> list[float]:
-    """Learn with each seed; returns the true returns of the policies, played deterministically.
+    """Learn with each seed, and return the true returns of the deterministic policies.
 
     Args:
         tuning: What is tuned.
         tried: Settings.
-        trial: Told of the first seed's rounds, and then of the mean after each seed; may end it early.
+        trial: Gets the first seed's returns by round, then the mean after each seed; may end the trial early.
 
     Raises:
-        TrialPruned: If it is worse than the median of the others so far.
+        TrialPruned: If the trial is worse than the median of the others so far.
     """
     returns: list[float] = []
     for seed in tuning.seeds:
@@ -106,7 +106,7 @@ def open_study(tuning: Tuning, database: Path) -> Study:
     """Open the study in its database, or begin it.
 
     Raises:
-        ValueError: If it was begun with other settings.
+        ValueError: If it was begun with other settings or seeds.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -129,9 +129,9 @@ def open_study(tuning: Tuning, database: Path) -> Study:
 
 
 def _near(preset: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Make the first trials: the preset, so that nothing worse is found, and such as have most of its values.
+    """Make the first trials: the preset, so that the best is no worse, and trials that keep most of its values.
 
-    Settings drawn at random are far worse than any preset, and say little of what is better.
+    Settings drawn at random are far worse than any preset, and say little about what is better.
     """
     yield dict(preset)
     rng = np.random.default_rng(0)
@@ -140,7 +140,7 @@ def _near(preset: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def try_some(tuning: Tuning, database: Path, trials: int) -> Study:
-    """Try settings until the study has this many trials; several processes may do so at once."""
+    """Run trials until the study has `trials` of them; several processes may do so at once."""
 
     def objective(trial: Trial) -> float:
         tried = tuning.tried(trial)
@@ -157,9 +157,9 @@ def try_some(tuning: Tuning, database: Path, trials: int) -> Study:
 
 
 def play_finals(tuning: Tuning, study: Study) -> None:
-    """Run the best few trials on further seeds: of many trials on three seeds, the best was lucky, too.
+    """Run the best few trials on further seeds, because the best of many trials on three seeds was partly lucky.
 
-    What was run before is kept with the study, and isn't run again.
+    Finals are kept with the study, and aren't run again.
     """
     whole = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     for trial in sorted(whole, key=lambda trial: -(trial.value or 0.0))[:FINALISTS]:

@@ -1,4 +1,4 @@
-"""One process that tries settings: `python -m experiments.tuning.worker <tuning.json`."""
+"""Run trials in one process: `python -m experiments.tuning.worker <tuning.json`."""
 
 import json
 import sys

@@ -1,15 +1,15 @@
 """Do fifty people at once lose an answer or fill memory? `python -m experiments.measurements.fifty_people`.
 
-A run on CartPole is trained by `rlhf-gym train --async-labels`, a process of its own, and `rlhf-gym label --web` serves
-its page in another. Fifty clients ask it over this machine's loopback what the page's own script asks: the next query,
-its clips and those of the one after it, then, after a pause as long as a person's, an answer; one in fifty is a skip,
-and one in fifty is taken back and given again. More labels are wanted than come in the time: when it is over, the
-clients stop, and the trainer is told to end (SIGTERM), and writes its checkpoint.
+`rlhf-gym train --async-labels` trains a run on CartPole in one process, and `rlhf-gym label --web` serves its page in
+another. Over this machine's loopback, fifty clients send the requests of the page's own script: for the next query, its
+clips and those of the one after it, and then, after a pause as long as a person's, an answer. One answer in fifty is a
+skip, and one in fifty is taken back and given again. The run wants more labels than come in the time. When the time is
+over, the clients stop, and the trainer gets a SIGTERM and writes its checkpoint.
 
-In the end what the page acknowledged, answer by answer, is held against what is stored, and the labels stored against
-those that the run, resumed from its checkpoint, fits its reward to. Acknowledged is how long sending an answer takes;
-the next pair is waited for from then until all its pictures have come. Memory is what is resident, read from /proc: on
-Linux alone.
+Then the answers that the page acknowledged are compared one by one with what is stored, and the number of labels stored
+with the number that the run, resumed from its checkpoint, fits its reward to. *Acknowledged* is how long sending an
+answer takes; the wait for the next pair lasts from then until all its pictures have come. Memory is resident memory,
+read from /proc, so on Linux alone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OVER_TIME = {
     "answers": "answers",
     "trainer_mb": "trainer, MB",
     "page_mb": "page, MB",
-    "drawer_mb": "what draws, MB",
+    "drawer_mb": "drawing process, MB",
     "store_mb": "store, MB",
     "clips_mb": "clips, MB",
 }
@@ -52,7 +52,7 @@ def measure(*, minutes: float, n: int, pace: tuple[float, float], store: str | N
     """Make one row, and the samples over time."""
     tally, seconds = Tally(), 60 * minutes
     rounds = max(4, round(4 * minutes))
-    labels = int(n * seconds / pace[0]) + n  # more than come
+    labels = int(n * seconds / pace[0]) + n  # more than will be answered
     asked_for = {"labels": labels, "rounds": rounds, "outstanding": 3 * n + 2 * labels // rounds}
     with tempfile.TemporaryDirectory() as directory:
         run_dir = Path(directory) / "run"
@@ -88,7 +88,7 @@ def measure(*, minutes: float, n: int, pace: tuple[float, float], store: str | N
 
 
 def asked(place: str | Path) -> bool:
-    """Whether a store is there, with queries."""
+    """Test whether a store is there and has queries."""
     if isinstance(place, Path) and not place.exists():
         return False
     with PreferenceStore(place) as store:
@@ -98,7 +98,7 @@ def asked(place: str | Path) -> bool:
 def differences(tally: Tally, store: PreferenceStore) -> tuple[int, int]:
     """Count the answers that were acknowledged and aren't stored, and those that are stored and weren't acknowledged.
 
-    The last one that a client sent may be neither: the store is right about it.
+    An answer whose acknowledgement didn't reach its client counts among the latter.
     """
     stored: Counter[tuple[str, str, str | None]] = Counter()
     for given in store.history():
@@ -109,12 +109,12 @@ def differences(tally: Tally, store: PreferenceStore) -> tuple[int, int]:
 
 
 def doubled(store: PreferenceStore) -> int:
-    """Count the queries to which more than one answer stands."""
+    """Count the queries with more than one answer in effect."""
     return sum(times > 1 for times in Counter(preference.query.id for preference in store.preferences()).values())
 
 
 def at(samples: Sequence[dict[str, str]], share: float) -> dict[str, float]:
-    """The sample at a share of the time."""
+    """Find the sample nearest to a share of the time."""
     numbers = [{name: float(value) for name, value in row.items() if name in OVER_TIME} for row in samples]
     return min(numbers, key=lambda row: abs(row["minute"] - share * numbers[-1]["minute"]))
 
@@ -134,11 +134,11 @@ def answer(row: dict[str, str], samples: Sequence[dict[str, str]]) -> str:
         f"Of {int(row['acknowledged']):,} answers that {row['people']} people gave in {float(row['minutes']):.0f} "
         f"minutes {said}. Half are acknowledged within {float(row['answer_p50_ms']):.0f} ms and 99 in 100 within "
         f"{float(row['answer_p99_ms']):.0f} ms; the next pair is in view after {float(row['next_p50_ms']):.0f} and "
-        f"{float(row['next_p99_ms']):.0f} ms. From a quarter of the time to its end the page goes from "
+        f"{float(row['next_p99_ms']):.0f} ms. From a quarter of the time to its end the page grows from "
         f"{early['page_mb']:.0f} to {late['page_mb']:.0f} MB and the trainer from {early['trainer_mb']:.0f} to "
         f"{late['trainer_mb']:.0f} MB, {1000 * (late['trainer_mb'] - early['trainer_mb']) / new:.1f} kB for each "
         f"answer; the store grows by {1000 * (late['store_mb'] - early['store_mb']) / new:.1f} kB an answer, and the "
-        f"clips take {late['clips_mb']:.0f} MB of the 268 that they may."
+        f"clips take {late['clips_mb']:.0f} of at most 268 MB."
     )
 
 
@@ -152,7 +152,7 @@ def table(samples: Sequence[dict[str, str]]) -> str:
 
 
 def page(folder: Path) -> str:
-    """All of the page, from the row that was measured last."""
+    """Make the text of the page from the row measured last."""
     row = read_rows(folder / "runs.csv")[-1]
     samples = [one for one in read_rows(folder / "over_time.csv") if one["began"] == row["began"]]
     how = (__doc__ or "").partition("\n\n")[2]
@@ -167,10 +167,10 @@ def page(folder: Path) -> str:
         f"```\npython -m experiments.measurements.fifty_people --people {row['people']} --minutes "
         f"{row['asked_minutes']}\n```\n\n"
         f"| | median | 90 % | 99 % | longest |\n|---|---|---|---|---|\n{waits}\n\n{table(samples)}\n\n"
-        f"Thinking takes {row['thinking_s']} s, drawn uniformly; the store is {row['store']}. {refused} Stored are "
-        f"{int(row['labels_stored']):,} labels, fitted to {int(row['labels_used']):,}; acknowledged are also skips, "
-        f"and what was taken back. Load average before: {row['load']}. {row['machine']}; Python {row['python']}; "
-        f"commit {row['commit']}; {row['began'][:10]}.\n"
+        f"Thinking takes {row['thinking_s']} s, drawn uniformly; the store is {row['store']}. {refused} "
+        f"{int(row['labels_stored']):,} labels are stored, and the reward is fitted to {int(row['labels_used']):,}; "
+        f"skips and answers taken back are acknowledged, too. Load average before: {row['load']}. {row['machine']}; "
+        f"Python {row['python']}; commit {row['commit']}; {row['began'][:10]}.\n"
     )
 
 
@@ -184,12 +184,12 @@ def main(
     """Measure, and write the page.
 
     Args:
-        minutes: How long people answer, about; 0 writes the page alone.
-        people: How many, at once.
-        thinking: Seconds that they look at a pair, least and most.
-        store: URL of a PostgreSQL database that is empty; None is the run's own file.
+        minutes: How long people answer, about; 0 only writes the page.
+        people: Number of people at once.
+        thinking: Least and most seconds that they look at a pair.
+        store: URL of an empty PostgreSQL database; None is the run's own file.
         results_dir: A row is appended to `fifty_people/runs.csv` in it, and samples to `fifty_people/over_time.csv`;
-            `fifty_people/README.md` is made anew.
+            `fifty_people/README.md` is rewritten.
     """
     results = results_dir / "fifty_people"
     if minutes:

@@ -1,4 +1,4 @@
-"""People at the page: clients that ask what its script asks, at a person's pace."""
+"""Simulated people at the page: clients that send its script's requests, at a person's pace."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import numpy as np
 
 from experiments.measurements.page_waits import Page
 
-ONE_IN = 50  # answers is a skip, and one in as many is taken back
+ONE_IN = 50  # one answer in this many is a skip, and one in as many is taken back
 SAID = ("left", "right", "tie")
 
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """What clients saw of the page. Filled by many threads."""
+    """What clients recorded; filled by many threads."""
 
     acknowledged: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
-    """By person, query and answer in the order given; None took an answer back."""
+    """By person, pairs of query id and answer in the order given; None means that the answer was taken back."""
     answer_ms: list[float] = field(default_factory=list)
     next_ms: list[float] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
     @property
     def answers(self) -> int:
-        """How many were acknowledged, those included that were taken back."""
+        """Number of acknowledged answers, including those taken back."""
         return len(self.answer_ms)
 
 
 def person(name: str, port: int, pace: tuple[float, float], tally: Tally, over: threading.Event, seed: int) -> None:
-    """Answer queries until it is over."""
+    """Answer queries until `over` is set."""
     rng, mine = np.random.default_rng(seed), tally.acknowledged.setdefault(name, [])
 
     def say(query_id: str, said: str) -> None:
@@ -59,14 +59,14 @@ def person(name: str, port: int, pace: tuple[float, float], tally: Tally, over: 
                 if rng.random() < 1 / ONE_IN and (back := page.undo()):
                     mine.append((back, None))
                     say(back, str(rng.choice(SAID)))
-            except OSError as error:  # of HTTP, and of its connections
+            except OSError as error:  # HTTP errors, and lost connections
                 if not over.wait(1.0):
                     tally.refused[str(error)] += 1
 
 
 @contextmanager
 def people(n: int, port: int, pace: tuple[float, float], tally: Tally) -> Iterator[None]:
-    """Have a number of people answer at the page, until this is left."""
+    """Have n people answer at the page until the context is left."""
     over = threading.Event()
     named = [(f"person {i}", port, pace, tally, over, i) for i in range(n)]
     threads = [threading.Thread(target=person, args=args, name=args[0]) for args in named]

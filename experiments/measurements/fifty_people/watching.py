@@ -1,4 +1,4 @@
-"""A trainer and a page as they are started by hand, and what they take of memory and disk over time."""
+"""Run a trainer as if started by hand, and sample its and the page's memory and disk use over time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Samples = list[dict[str, float]]
 def training(
     run_dir: Path, *, labels: int, rounds: int, outstanding: int, store: str | None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A trainer that asks people; ended when this is left. What it says goes to a file."""
+    """Run a trainer that asks people, until the context is left; its output goes to a file."""
     settings = {
         "--env-id": ENV_ID,
         "--teacher": "store",
@@ -49,10 +49,10 @@ def training(
 
 
 def until(there: Callable[[], bool], trainer: subprocess.Popen[bytes], *, seconds: float = 120.0) -> None:
-    """Wait for something that the trainer does.
+    """Wait until `there` is true, which the trainer brings about.
 
     Raises:
-        RuntimeError: If it ends before, or takes too long.
+        RuntimeError: If the trainer ends first, or it takes too long.
     """
     end = time.monotonic() + seconds
     while not there():
@@ -64,10 +64,10 @@ def until(there: Callable[[], bool], trainer: subprocess.Popen[bytes], *, second
 def watched(
     trainer: subprocess.Popen[bytes], served: Served, run_dir: Path, tally: Tally, *, seconds: float
 ) -> Samples:
-    """Look at memory and disk about sixty times in so many seconds.
+    """Sample memory and disk about sixty times within `seconds`.
 
     Raises:
-        RuntimeError: If the trainer or the page ends before.
+        RuntimeError: If the trainer or the page ends first.
     """
     began, found = time.monotonic(), []
     while True:
@@ -80,10 +80,10 @@ def watched(
 
 
 def interrupt(trainer: subprocess.Popen[bytes], *, within: float = 600.0) -> None:
-    """Tell the trainer to end, which writes a checkpoint first; Ctrl-C's signal is ignored where this runs by nohup.
+    """End the trainer by SIGTERM, upon which it writes a checkpoint; SIGINT may be ignored, as in a background job.
 
     Raises:
-        RuntimeError: If it ends otherwise.
+        RuntimeError: If it ends with another status.
     """
     trainer.terminate()
     if trainer.wait(within) != 128 + signal.SIGTERM:
@@ -91,7 +91,7 @@ def interrupt(trainer: subprocess.Popen[bytes], *, within: float = 600.0) -> Non
 
 
 def sample(began: float, trainer: int, page: int, run_dir: Path, tally: Tally) -> dict[str, float]:
-    """Look at memory and disk once."""
+    """Sample memory and disk once."""
     return {
         "minute": round((time.monotonic() - began) / 60, 2),
         "answers": tally.answers,
@@ -104,7 +104,7 @@ def sample(began: float, trainer: int, page: int, run_dir: Path, tally: Tally) -
 
 
 def resident_mb(pid: int) -> float:
-    """Memory of a process that is resident; 0 if it has ended."""
+    """Read the resident memory of a process, in MB; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -113,15 +113,15 @@ def resident_mb(pid: int) -> float:
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """List the ids of the processes that a process has started."""
     found = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     return [int(word) for text in found for word in text.split()]
 
 
 def size_mb(place: Path, named: str) -> float:
-    """Size of a folder's files whose names begin so, and of all below its folders of that name, together.
+    """Sum the sizes, in MB, of a folder's files and subfolders whose names begin with `named`.
 
-    What is removed meanwhile counts nothing.
+    Files that are removed meanwhile don't count.
     """
     found = 0
     for folder, _, files in os.walk(place):

@@ -27,8 +27,8 @@ def main(
     """Do the runs that are missing, one after the other, and write figures and page.
 
     Args:
-        seeds: Of the runs.
-        tasks: Of pendulum, hold_at_one, half_cheetah and hopper.
+        seeds: Seeds of the runs.
+        tasks: Some of pendulum, hold_at_one, half_cheetah and hopper.
         steps: Environment steps of each fresh policy; None is the task's own.
         results_dir: Folder of the results.
     """
@@ -44,7 +44,7 @@ def main(
 
 
 def _do(job: Job, steps: int, results_dir: Path) -> None:
-    """Do one run; its row is written last, so that one whose row is there is whole."""
+    """Do one run; its row is written last, so that a run with a row is complete."""
     looks = run(job, steps)
     last = looks[-1]
     print(f"{job.task} {job.labels} seed {job.seed}: true return {last['gold']:.4g} at the end", flush=True)

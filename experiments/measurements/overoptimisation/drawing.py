@@ -1,4 +1,4 @@
-"""The figure of a task: true and learned return over the divergence, and what could be known on the way."""
+"""The figure of a task: true and learned return over the divergence, and signals known without the true reward."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from rlhf_gym.plots import COLOURS, INK, MUTED, dress
 
 SHARE, LEARNED = "true return, as a share of the best gain", "learned return, as a share of its own gain"
 SIGNALS = {
-    "accuracy": ("newest queries\nanswered right", COLOURS[2], 0.5),
+    "accuracy": ("accuracy on\nthe newest queries", COLOURS[2], 0.5),
     "disagreement": ("disagreement, as a multiple\nof that on labelled steps", COLOURS[3], 1.0),
 }
-"""By column: what the axis says, colour, and where a line is drawn to compare with: chance, and no change."""
+"""By column: the axis label, the colour, and the level of a reference line: chance, and no change."""
 
 
 def draw(task: str, curves: Curves, path: Path) -> None:
-    """Draw a task: a column for each budget, returns above, and below what could be known without the true one."""
+    """Draw a task: a column for each budget, returns above, and below them signals known without the true reward."""
     budgets = [str(budget) for budget in BUDGETS if (task, str(budget)) in curves]
     figure = Figure(figsize=(max(3.3 * len(budgets) + 0.8, 7.4), 8.2), layout="constrained")
     grid = figure.subplots(3, len(budgets), sharex=True, sharey="row", squeeze=False, height_ratios=[1.8, 1, 1])
@@ -83,7 +83,7 @@ def _draw_returns(ax: Axes, of: Sequence[Curve], true: Sequence[Curve] | None, e
 
 
 def _path(ax: Axes, of: Sequence[Curve], mean: Any, style: Mapping[str, Any], each: Sequence[Any]) -> None:
-    """Draw the mean path over seeds, and thin, each seed's own."""
+    """Draw the mean path over seeds, and each seed's own as a thin line."""
     ax.plot(distance(of), mean, linewidth=2.0, zorder=3, **style)
     for curve, ys in zip(of, each, strict=True) if len(of) > 1 else ():
         roots = np.sqrt([look["kl"] for look in curve])

@@ -1,4 +1,4 @@
-"""What is measured of a policy on its way: both returns, divergence, and what could be known without the true one."""
+"""Measures of a policy during training: both returns, divergence, and signals known without the true reward."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ AT_ONCE = 2**12  # steps
 
 
 def mean_kl(policy: ActorCriticPolicy, start: Reference, trajectories: Sequence[Trajectory]) -> float:
-    """Compute KL(policy || start), exactly, the mean over the steps of the policy's own trajectories, in nats."""
+    """Compute the exact KL(policy || start) in nats, averaged over the steps of the policy's own trajectories."""
     observations, actions, _ = steps_of(trajectories)
     return float(start.compare(policy, observations, actions.reshape(len(actions), -1))[0].mean())
 
 
 def steps_of(trajectories: Sequence[Trajectory | Segment]) -> tuple[Array, Array, Array]:
-    """Put the steps of all in a row: observations, actions, next observations."""
+    """Concatenate the steps of all: observations, actions, next observations."""
     steps = [(t.observations[:-1], t.actions, t.observations[1:]) for t in trajectories]
     return tuple(np.concatenate(parts) for parts in zip(*steps, strict=True))  # type: ignore[return-value]
 
@@ -38,30 +38,30 @@ class Signals(NamedTuple):
     """What can be known without the true reward; `accuracy` costs labels."""
 
     least: float
-    """Mean return of the episodes by the member that gives them least, each at the size that it is paid at."""
+    """Mean return of the episodes by the member that gives them least, each member scaled and shifted as it is paid."""
     disagreement: float
-    """Members' standard deviation over the steps, as a multiple of that over the labelled steps."""
+    """Members' standard deviation, averaged over the steps, as a multiple of that over the labelled steps."""
     spread: float
-    """Members' standard deviation of P(left preferred) over queries of them, as :class:`Round.disagreement`."""
+    """Members' standard deviation of P(left preferred), averaged over queries, as in :class:`Round.disagreement`."""
     accuracy: float
     """Share of these queries that the reward model answers as the teacher; chance is one half."""
 
 
 class Watch:
-    """Looks at rollouts through a reward model's eyes.
+    """Computes a reward model's signals on rollouts.
 
     Args:
-        model: The frozen one.
+        model: The frozen reward model.
         labelled: The segments that its answers were about.
         goal: What the teacher wants; None is the environment's reward.
-        length: Of a query's segments.
+        length: Steps of a query's segments.
     """
 
     def __init__(self, model: RewardModel, labelled: Sequence[Segment], goal: Goal | None, length: int) -> None:
         self._model, self._length = model, length
         self._worth: Callable[[Sequence[Segment]], Array] = goal_returns(goal) if goal else true_returns
         rewards = self.step_rewards(*steps_of(labelled))
-        # The likelihood leaves each member's own zero open wherever equally many steps are compared.
+        # The likelihood doesn't determine a member's zero where options have equally many steps.
         self._zero = rewards.mean(axis=1, keepdims=True)
         self._usual = max(float((rewards - self._zero).std(axis=0).mean()), 1e-6)
 
@@ -74,7 +74,7 @@ class Watch:
     def signals(
         self, trajectories: Sequence[Trajectory], rng: np.random.Generator, *, n_queries: int = N_QUERIES
     ) -> Signals:
-        """Look at some trajectories, and at queries drawn from them uniformly."""
+        """Compute the signals on trajectories, and on queries drawn from them uniformly."""
         rewards = self.step_rewards(*steps_of(trajectories))
         scale, shift = (part.numpy()[:, None] for part in (self._model.output_scale, self._model.output_shift))
         candidates = sample_candidates(
@@ -96,7 +96,7 @@ class Watch:
 
 
 def gold_returns(trajectories: Sequence[Trajectory], goal: Goal | None) -> Array:
-    """Compute what each episode is worth in truth, shape (N,)."""
+    """Compute each episode's true return, or its return by the goal, shape (N,)."""
     if goal is None:
         return np.array([t.true_return for t in trajectories])
     return np.array(
@@ -105,7 +105,7 @@ def gold_returns(trajectories: Sequence[Trajectory], goal: Goal | None) -> Array
 
 
 def proxy_returns(trajectories: Sequence[Trajectory], pay: Any) -> Array:
-    """Compute what each episode was paid, shape (N,)."""
+    """Compute each episode's learned return, shape (N,)."""
     lengths = np.cumsum([len(t) for t in trajectories])[:-1]
     steps = steps_of(trajectories)
     return np.array([part.sum() for part in np.split(pay(*steps, np.zeros(len(steps[1]), bool)), lengths)])

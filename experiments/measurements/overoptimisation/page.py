@@ -1,4 +1,4 @@
-"""The page."""
+"""The page of over-optimisation."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from experiments.measurements.overoptimisation.tasks import GATHERING_ROUNDS, LO
 
 ABOUT = """\
 A teacher without errors answers about segments of early policies, the reward model is frozen, and a fresh PPO is
-trained on it for long, at a constant learning rate. Drawn are what it earns by the true reward (or the goal) and by the
-learned one, against the root of its divergence from the policy it began with, as Gao, Schulman & Hilton 2022
-(arXiv 2210.10760) do for language models. The divergence is exact, on the policy's own steps.
+trained on it for a long time, at a constant learning rate. The figure shows what it earns by the true reward (or the
+goal) and by the learned one, against the square root of its divergence from the policy it began with, as Gao, Schulman
+& Hilton 2022 (arXiv 2210.10760) do for language models. The divergence is exact, on the policy's own steps.
 """
 WHERE_TO_STOP = """\
 ## Where to stop
 
-The gain in true return, from the start to where the run is best, and the share of it that is kept by going back to the
-look that a rule names. The best look is chosen by one half of the episodes, and all are measured in the other. A rule
-is of use if it keeps more than the end does, whatever the task.
+The policy is evaluated at several looks during training. The table shows the true return at the start and where the run
+is best, and the share of this gain that is kept by going back to the look that a rule chooses. The best look is chosen
+on one half of the episodes, and all looks are measured on the other half. A rule is useful if it keeps more than the
+end does, on every task.
 """
 SIGNALS = """\
-Disagreement is the members' standard deviation over the newest steps, as a multiple of that over the labelled ones.
-Newest answers are those to 100 queries drawn uniformly from the newest episodes: they would cost as many labels at
-every look, and a rule by them speaks only where the learned return is as high as ever. The least convinced member is
-the one whose learned return is lowest, each at the size that it is paid at.
+Disagreement is the members' standard deviation over the newest steps, as a multiple of that over the labelled steps.
+Accuracy is the share of 100 queries, drawn uniformly from the newest episodes, that the reward model answers as the
+teacher does; chance is 0.5. These queries would cost as many labels at every look, and a rule on accuracy applies only
+where the learned return is as high as ever. The lowest member is the one with the lowest learned return, each member
+scaled and shifted as it is paid.
 """
 TITLES = {name: title for name, (title, _) in RULES.items() if name != "best"}
 
@@ -43,7 +45,7 @@ def page(runs: Rows, curves: Curves, command: str) -> str:
 def _lines(runs: Rows, curves: Curves, command: str) -> Iterator[str]:
     tasks = [task for task in TASKS if any(name == task for name, _ in curves)]
     shares = kept_by_rule(curves)
-    yield "# Over-optimisation: how far to follow a learned reward\n"
+    yield "# Over-optimisation: how far to optimise a learned reward\n"
     yield f"{verdict(shares)}\n"
     yield ABOUT
     for task in tasks:
@@ -61,9 +63,10 @@ def _lines(runs: Rows, curves: Curves, command: str) -> Iterator[str]:
     yield SIGNALS
     yield "## How it was made\n"
     yield (
-        f"Answers are gathered in {GATHERING_ROUNDS} rounds of "
+        f"Answers are gathered in {GATHERING_ROUNDS} rounds within "
         f"{', '.join(f'{TASKS[task].gathering:,} steps ({TASKS[task].title})' for task in tasks)}, the warm-up "
-        f"included; then there are {LOOKS} looks of {EPISODES} episodes, of the policy as it explores.\n"
+        f"included. After a look at the start there are {LOOKS} more; each plays {EPISODES} episodes of the policy as "
+        "it explores.\n"
     )
     yield f"`{command}`\n"
     yield from made_with(runs)
@@ -75,16 +78,16 @@ def kept_by_rule(curves: Curves) -> dict[tuple[str, str], dict[str, float]]:
 
 
 def verdict(shares: Mapping[tuple[str, str], Mapping[str, float]]) -> str:
-    """Say which rule keeps most in its worst case, beside what the end keeps in its own; cases without a gain aside."""
+    """Say which rule keeps most in its worst case, beside going on to the end; cases without a gain are left out."""
     cases = [case for case in shares.values() if math.isfinite(case["end"])]
     if not cases:
-        return "**Nothing was gained, so that there is nothing to keep.**"
+        return "**Nothing was gained, so there is nothing to keep.**"
     worst = {name: min(case[name] for case in cases) for name in TITLES}
-    best = max(worst, key=lambda name: worst[name])  # the end, where nothing is better
+    best = max(worst, key=lambda name: worst[name])  # the end, if nothing is better
     if best == "end":
-        return f"**In its worst case, going on to the end keeps {worst['end']:.2f} of the gain; no rule does better.**"
+        return f"**In the worst case, training to the end keeps {worst['end']:.2f} of the gain; no rule does better.**"
     return (
-        f"**In its worst case, going on to the end keeps {worst['end']:.2f} of the gain. Of {len(TITLES) - 1} rules, "
-        f"*{TITLES[best]}* has the best worst case, {worst[best]:.2f}; chosen on the same runs, it is also the "
-        "luckiest.**"
+        f"**In the worst case, training to the end keeps {worst['end']:.2f} of the gain. Of {len(TITLES) - 1} rules, "
+        f"*{TITLES[best]}* has the best worst case, {worst[best]:.2f}; it is chosen on the same runs, so it is also "
+        "the luckiest.**"
     )

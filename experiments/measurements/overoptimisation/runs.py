@@ -1,4 +1,4 @@
-"""The runs: answers are gathered, their reward is frozen, and a fresh policy is trained on it while it is looked at."""
+"""The runs: answers are gathered, their reward is frozen, and a fresh policy is trained on it and measured."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from rlhf_gym.rlhf import RLHF
 from rlhf_gym.segments import Segment, Trajectory
 
 EPISODES = 12
-"""At each look: returns of the even ones choose where to stop, those of the odd ones say what that is worth."""
+"""Episodes at each look: the even ones choose where to stop, and the odd ones measure the return there."""
 NOTHING = dict.fromkeys(Signals._fields, math.nan)
 
 
 def run(job: Job, steps: int) -> list[dict[str, Any]]:
-    """Do a run; gives a row for each look at the policy, the first before any update."""
+    """Do a run; return a row for each look at the policy, the first before any update."""
     with tempfile.TemporaryDirectory() as directory:
         labelled = [] if job.labels == TRUE else gather(job, Path(directory) / "gathered")
         return list(trained(job, steps, str(Path(directory) / "gathered"), labelled))
 
 
 def gather(job: Job, directory: Path) -> list[Segment]:
-    """Have the teacher answer about early policies, and leave the reward model; gives what the answers are about."""
+    """Have the teacher answer about early policies, save the reward model, and return the labelled segments."""
     with closing(RLHF(gathering_config(job))) as rlhf:
         for _ in rlhf.rounds():
             pass
@@ -44,7 +44,7 @@ def gather(job: Job, directory: Path) -> list[Segment]:
 
 
 def trained(job: Job, steps: int, directory: str, labelled: list[Segment]) -> Iterator[dict[str, Any]]:
-    """Train a fresh policy on the reward model in a directory, and look at it evenly."""
+    """Train a fresh policy on the reward model in a directory, and yield a look at the start and after each round."""
     with closing(RLHF(fresh_config(job, directory, steps))) as rlhf:
         look = Look(rlhf, directory, labelled)
         yield look()
@@ -53,12 +53,12 @@ def trained(job: Job, steps: int, directory: str, labelled: list[Segment]) -> It
 
 
 class Look:
-    """Looks at a run's policy, in episodes of their own; nothing that the run draws changes by it.
+    """Measures a run's policy in separate episodes, without changing the run's random numbers.
 
     Args:
         rlhf: The run.
-        directory: Of the reward model that it is paid.
-        labelled: What that one's answers are about; none where the true reward is paid.
+        directory: Directory with the reward model that pays the run.
+        labelled: Segments that its answers are about; empty if the true reward is paid.
     """
 
     def __init__(self, rlhf: RLHF, directory: str, labelled: list[Segment]) -> None:

@@ -1,4 +1,4 @@
-"""Where it is measured, and the settings of the runs: one that gathers answers, and one that is paid what they say."""
+"""Tasks, and the settings of their runs: one gathers answers, and one is paid the reward learned from them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge
 
 BUDGETS = (10, 50, 200)
-"""Labels; 10 and 200 are more and less to be over-optimised than what the presets ask for."""
+"""Labels; with 10, over-optimisation is more likely than with the presets' numbers, and with 200 less."""
 TRUE = "true"
 """In place of a budget: paid the true reward, or the goal."""
 LOOKS = 30
-"""At the policy while it is trained, evenly spread, after a first one at the start."""
+"""Looks at the policy during training, evenly spread, after a first one at the start."""
 GATHERING_ROUNDS = 4
 
 
 @dataclass(frozen=True)
 class Task:
-    """Where a reward is over-optimised.
+    """A task whose learned reward is over-optimised.
 
     Args:
         title: Its name in figures.
-        config: What it is run with beside its preset.
-        gathering: Environment steps of the policies that are asked about: early ones.
-        steps: Environment steps of the fresh policy: the preset's, and further.
+        config: Settings laid over its preset.
+        gathering: Environment steps of the run that gathers answers, so few that they are about early policies.
+        steps: Environment steps of the fresh policy.
     """
 
     title: str
@@ -46,7 +46,7 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Job:
-    """One fresh policy, on the reward that some labels gave."""
+    """One fresh policy, on the reward learned from some labels."""
 
     task: str
     labels: str
@@ -59,7 +59,7 @@ class Job:
 
 
 def jobs(tasks: Sequence[str], seeds: Sequence[int]) -> list[Job]:
-    """List all of them."""
+    """List all runs."""
     budgets = [*map(str, BUDGETS), TRUE]
     return [Job(task, labels, seed) for task in tasks for seed in seeds for labels in budgets]
 
@@ -72,7 +72,7 @@ def gathering_config(job: Job) -> RLHFConfig:
 
 
 def fresh_config(job: Job, reward_model: str, steps: int) -> RLHFConfig:
-    """Make the settings of the run whose reward is frozen, or true; its learning rate stays what it is to the end."""
+    """Make the settings of the run on the frozen reward, or the true one, with a constant learning rate."""
     frozen = {"source": "frozen", "source_options": {"path": reward_model}}
     return _config(
         TASKS[job.task],

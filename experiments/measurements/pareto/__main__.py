@@ -20,8 +20,8 @@ def main(seeds: tuple[int, ...] = (0,), steps: int = 200_000, results_dir: Path 
     """Do the runs that are missing, one after the other, and write the page.
 
     Args:
-        seeds: Of the runs.
-        steps: Environment steps of each.
+        seeds: Seeds of the runs.
+        steps: Environment steps of each run.
         results_dir: Folder of the results.
     """
     table = results_dir / "runs.csv"

@@ -18,7 +18,7 @@ TITLES = {"learned": "learned from one set of answers", "true": "paid the true r
 
 
 def draw(rows: Rows, path: Path) -> None:
-    """Draw speed against effort: a point for each run, a line through each weight's mean."""
+    """Draw speed against effort: a point for each run, a line through the means by weight."""
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     ax = figure.subplots()
     for (paid, title), colour in zip(TITLES.items(), (COLOURS[0], MUTED[0]), strict=True):
@@ -57,11 +57,11 @@ def page(rows: Rows, command: str) -> str:
     lines = [
         "# Fast or gentle: other weights, the same answers\n",
         f"**{answer(rows)}**\n",
-        f"One run gathers {LABELS} answers: each query is answered by two principles of a constitution, *fast* and "
-        f"*gentle*, each by itself. A reward model is learned for each, and their sum is paid, gentleness weighing "
-        f"{GATHERED_AT:g} in that run. Then policies are learned anew, without a further question, under the weights "
-        f"{', '.join(f'{w:g}' for w in WEIGHTS)}. Beside them PPO paid the speed less a cost of effort, "
-        f"{', '.join(f'{c:g}' for c in COSTS)} (the environment's own is 0.1).\n",
+        f"One run gathers {LABELS} answers: two principles of a constitution, *fast* and *gentle*, each answer every "
+        f"query. A reward model is learned for each principle, and the policy is paid their sum, in which gentleness "
+        f"has a weight of {GATHERED_AT:g}. Then new policies are learned, without further queries, with the weights "
+        f"{', '.join(f'{w:g}' for w in WEIGHTS)} of gentleness. For comparison, PPO is paid the speed minus a cost of "
+        f"effort, {', '.join(f'{c:g}' for c in COSTS)} (the environment's own is 0.1).\n",
         "![speed against effort](front.png)\n",
         "| paid | weight | seeds | effort | speed, m/s |",
         "|---|---|---|---|---|",
@@ -73,9 +73,9 @@ def page(rows: Rows, command: str) -> str:
             spread = f" ({min(of):.2f} to {max(of):.2f})" if len(of) > 1 else ""
             lines.append(f"| {title} | {weight:g} | {len(of)} | {effort:.2f} | {speed:.2f}{spread} |")
     lines += [
-        "\nEffort and speed are of the deterministic policy over 20 episodes: the mean over all steps. Weights of the "
-        "learned rewards are of two rewards of unit size, those of the true one of metres per second and squared "
-        "actions, so that points of the same number don't belong together; the lines do.\n",
+        "\nEffort and speed are means over all steps of the deterministic policy in 20 episodes. The weights of the "
+        "learned rewards are for two rewards of unit size, those of the true one for metres per second and squared "
+        "actions. So compare the lines, and not points with the same number.\n",
         "## How it was made\n",
         f"`{command}`\n",
         *made_with(rows),
@@ -84,12 +84,14 @@ def page(rows: Rows, command: str) -> str:
 
 
 def answer(rows: Rows) -> str:
-    """Say between what the points lie, of what was learned and of what is true."""
+    """Say which speeds and efforts the weights span, with the learned reward and with the true one."""
     told = []
     for paid, title in TITLES.items():
         if points := means([row for row in rows if row["paid"] == paid]):
             (_, effort, speed), (_, least, slowest) = points[0], points[-1]
-            told.append(f"{title}: {speed:.2f} m/s at an effort of {effort:.2f} to {slowest:.2f} at {least:.2f}")
+            told.append(
+                f"{title}: from {speed:.2f} m/s at an effort of {effort:.2f} to {slowest:.2f} m/s at {least:.2f}"
+            )
     text = "; ".join(told)
     return f"{text[:1].upper()}{text[1:]}."
 

@@ -1,4 +1,4 @@
-"""The runs: one that gathers answers, and one for each weight, paid what was learned or what is true."""
+"""The runs: one gathers answers, and one for each weight is paid the learned rewards or the true one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ RULES = str(Path(__file__).with_name("fast_and_gentle.yaml"))
 GATHERED_AT = 0.5
 """Weight of gentleness in the run that gathers the answers."""
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)
-"""Of gentleness, where a learned reward of unit size for speed weighs 1."""
+"""Weights of gentleness; speed weighs 1, and both learned rewards are of unit size."""
 COSTS = (0.0, 0.1, 0.5, 1.0, 2.0)
-"""Of effort, in the true reward: 0.1 is the environment's own."""
+"""Costs of effort in the true reward; 0.1 is the environment's own."""
 LABELS = 200
-"""Two for each query."""
+"""Answers to gather, two for each query."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def jobs(seeds: Sequence[int]) -> list[Job]:
 
 
 def cost_of_effort(cost: float) -> Mapping[str, Any]:
-    """Make the environment pay speed less this much of effort."""
+    """Make the environment's settings for a reward of speed less `cost` times the effort."""
     return {"ctrl_cost_weight": cost}
 
 
@@ -61,7 +61,7 @@ def gather(directory: Path, seed: int, steps: int) -> None:
 
 
 def learned_config(weight: float, seed: int, steps: int, **more: Any) -> RLHFConfig:
-    """Settings of a run that is paid the weighted sum of two learned rewards."""
+    """Make the settings of a run that is paid the weighted sum of two learned rewards."""
     return RLHFConfig.for_env(
         ENV_ID,
         seed=seed,
@@ -75,7 +75,7 @@ def learned_config(weight: float, seed: int, steps: int, **more: Any) -> RLHFCon
 
 
 def run(job: Job, steps: int, answers: Path) -> dict[str, float]:
-    """Do a run; gives how fast and how gentle its policy is."""
+    """Do a run, and return its policy's mean speed and effort."""
     if job.paid == "learned":
         more = {"labels": 0, "feedback": {"preferences": str(answers)}}
         return _learn(learned_config(job.weight, job.seed, steps, **more))
@@ -101,12 +101,12 @@ def _learn(config: RLHFConfig) -> dict[str, float]:
 
 
 def measured(episodes: Sequence[Trajectory]) -> dict[str, float]:
-    """Measure episodes: mean speed in m/s, and mean effort a step, the sum of squared actions."""
+    """Compute mean speed in m/s and mean effort, the sum of squared actions, over all steps."""
     speeds = np.concatenate([_speeds(episode) for episode in episodes])
     efforts = np.concatenate([np.square(episode.actions).sum(axis=1) for episode in episodes])
     return {"speed": float(speeds.mean()), "effort": float(efforts.mean())}
 
 
 def _speeds(episode: Trajectory) -> Array:
-    """Speed of the body at each step, which the observation holds."""
+    """Read the body's speed after each step from the observations."""
     return np.asarray(episode.observations[1:, 8])

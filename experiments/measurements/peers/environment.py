@@ -1,4 +1,4 @@
-"""The virtual environment that imitation runs in: made once, kept outside git, made anew when a pin changes."""
+"""The virtual environment that imitation runs in: made once, kept outside git, remade when a pin changes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ NEEDED = "3.11"
 
 
 def interpreter(folder: Path) -> Path:
-    """The Python of a virtual environment."""
+    """Get the path of a virtual environment's Python."""
     return folder.absolute() / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def installed(folder: Path) -> bool:
-    """Whether it holds what the requirements say today."""
+    """Test whether a virtual environment was made with today's requirements."""
     marker = folder / "requirements.txt"
     return interpreter(folder).exists() and marker.exists() and marker.read_text() == REQUIREMENTS.read_text()
 
 
 def ensure(folder: Path, python: str = sys.executable) -> Path:
-    """Make the virtual environment unless it is there.
+    """Make the virtual environment unless it is there with today's requirements.
 
     Args:
         folder: Where it is kept.
@@ -34,7 +34,7 @@ def ensure(folder: Path, python: str = sys.executable) -> Path:
 
     Raises:
         ValueError: If that Python can't be run, or isn't the version that the pins are for.
-        RuntimeError: If they can't be installed; the message is pip's.
+        RuntimeError: If the pins can't be installed; the message is pip's.
     """
     if not installed(folder):
         found = version(python)
@@ -51,7 +51,7 @@ def ensure(folder: Path, python: str = sys.executable) -> Path:
 
 
 def version(python: str) -> str:
-    """Major and minor version of a Python.
+    """Get the major and minor version of a Python.
 
     Raises:
         ValueError: If it can't be run.

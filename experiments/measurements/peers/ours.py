@@ -18,7 +18,7 @@ from rlhf_gym.runs.provenance import provenance
 
 
 def learn(config: RLHFConfig) -> dict[str, Any]:
-    """Learn, then evaluate; the figures of imitation's `peer.py`, by the same names."""
+    """Learn, then evaluate; return the same figures as imitation's `peer.py`, by the same names."""
     started, cpu_started = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         rlhf = RLHF(config.replace(run_dir=f"{folder}/run"))

@@ -30,44 +30,44 @@ UNDISTURBED = 0.9
 
 HOW_TO_READ = """\
 **Return.** Mean over seeds (lowest to highest) of the deterministic policy's true return over 50 episodes of the
-unmodified environment, with seeds that training never saw and that are the same for all who run a task with one seed.
+unmodified environment. Training never saw the episodes' seeds, and all runs of a task with one seed have the same.
 
 Earlier runs, of our older Pendulum preset and on 20 episodes that were not the same for both, are in
 `earlier_runs.csv`.
 
 **Steps.** *Agent steps* are those that PPO learned from; *sampling steps* were taken only to have something to ask
-about. Ours counts both against its budget of steps. imitation's `total_timesteps` are agent steps; it trains for one
-iteration more than it is asked to, each rounded up to whole rollouts, and samples on top: each time it explores, or
-lacks finished episodes to ask about, it plays at least one whole episode in each of its 8 environments. So it sees more
-steps than ours, which may only help its return; its wall time is comparable by *steps per s*, which counts every step,
-and by the ratio to its own PPO for as many agent steps.
+about. Our budget of steps includes both. imitation's `total_timesteps` are agent steps. It trains for one iteration
+more than it is asked to, rounds each up to whole rollouts, and samples on top: each time it explores, or lacks finished
+episodes to ask about, it plays at least one whole episode in each of its 8 environments. So it sees more steps than
+ours, which may only help its return. Its time is comparable by *steps per CPU s*, which counts every step, and by the
+ratio to its own PPO for as many agent steps.
 
 **Wall time.** Building everything and learning, without imports and without the final evaluation, on one thread each.
-The runs of one task and seed follow each other on one machine, who goes first changing with the seed; the ratios are
-medians of the pairs of one `repeat`, and of the repeats only the latest is shown. A run whose CPU seconds are less than
-0.9 of its wall seconds shared the machine with something else: its wall time stays in the table, but no ratio is taken
-of it, only of CPU seconds, which are what it would take on a core of its own.
+The runs of one task and seed follow each other on one machine, in an order that changes with the seed. The ratios are
+medians over pairs of the same `repeat`, of which only the latest is shown. A run whose CPU seconds are less than 0.9 of
+its wall seconds shared the machine with something else. Its wall time stays in the table, but its ratio is taken only
+of CPU seconds, which are what it would take on a core of its own.
 
-**Teacher.** The same in both: an oracle without mistakes. imitation's default draws answers from a softmax of the
-returns; its temperature is 0 here.
+**Teacher.** The same for both: an oracle without mistakes. By default imitation draws answers from a softmax of the
+returns; here its temperature is 0.
 
-**What is imitation's own.** Its settings are those that it documents for the task, named in
+**What is imitation's own.** Its settings are those that it documents for the task, with their sources in
 `experiments/measurements/peers/settings.py` and in full below: the tutorial's for Pendulum-v1, the named config
-`seals_half_cheetah` with running normalisation for HalfCheetah, the named config `cartpole` for CartPole-v1. It runs on
-the same torch as ours. One more row of Pendulum-v1 has imitation's own reward learning with PPO as our preset has it:
-what is left between that row and ours is not PPO's settings. The agent that is judged is the one trained along with the
-reward, as its script does; its tutorial goes on to train a second one on the final reward, which would be twice the
-steps.
+`seals_half_cheetah` with running normalisation for HalfCheetah, and the named config `cartpole` for CartPole-v1. It
+runs on the same torch as ours. One more row of Pendulum-v1 has imitation's own reward learning with PPO as in our
+preset: what still differs between that row and ours isn't due to PPO's settings. The agent that is evaluated is the one
+trained along with the reward, as in its script. Its tutorial then trains a second one on the final reward, which would
+be twice the steps.
 
-**HalfCheetah** isn't the same environment in both: gymnasium 0.29 has v4 and ours has v5, on another version of the
-physics engine each; observations, actions and reward are defined alike. Each stack's PPO on the true reward is the
-measure of its own.
+**HalfCheetah** isn't the same environment in both: gymnasium 0.29 has v4 and ours has v5, each on another version of
+the physics engine; observations, actions and reward are defined alike. So compare each with its own PPO on the true
+reward.
 
-**CartPole-v1** is not a task that imitation is made for: it warns that episodes which end early tell the reward, and
-leaves them to whoever sets `allow_variable_horizon`, as its named config does. Its fragments are cut from single
-episodes, so that those of an untrained policy, about 20 steps long, are too short for its documented 100; the row
-shows what it said. With fragments of 8 it runs, but all pairs tie: every step pays 1, and the end of an episode isn't
-seen. That row is our choice and not its documentation's. What PPO reaches there is no merit of the answers."""
+**CartPole-v1** is not a task that imitation is made for: it warns that episodes which end early give the reward away,
+and runs them only with `allow_variable_horizon`, as in its named config. Its fragments are cut from single episodes, so
+those of an untrained policy, about 20 steps long, are too short for its documented 100; the row shows its error. With
+fragments of 8 it runs, but all pairs tie: every step pays 1, and the end of an episode isn't seen. That row is our
+choice and not its documentation's. What PPO reaches there isn't due to the answers."""
 
 
 def page(path: Path, *, testing: bool = False) -> str:
@@ -83,7 +83,7 @@ def page(path: Path, *, testing: bool = False) -> str:
 
 
 def answer(rows: Sequence[Row], testing: bool = False) -> str:
-    """Both returns and what imitation's costs of ours, on every task that both finished."""
+    """Say both returns, and imitation's CPU seconds as a multiple of ours, on every task that both finished."""
     parts = []
     for name, task in tasks(testing).items():
         found = [row for row in rows if row["task"] == name and not row["error"]]
@@ -100,15 +100,15 @@ def answer(rows: Sequence[Row], testing: bool = False) -> str:
 
 
 def latest(rows: Sequence[Row]) -> list[Row]:
-    """Pick the latest of rows that differ in `repeat` alone."""
+    """Pick the latest repeat of each task, runner and seed."""
     ordered = sorted(rows, key=lambda row: int(row["repeat"]))
     return list({(row["task"], row["who"], row["seed"]): row for row in ordered}.values())
 
 
 def ratios(rows: Sequence[Row], who: str, to: str, column: str) -> list[float]:
-    """Seconds over those of another run of the same task, seed and repeat, for each pair there is.
+    """Divide the seconds of `who` by those of `to`, for each task, seed and repeat that both finished.
 
-    Wall seconds count only where the machine was the run's own.
+    Wall seconds count only for undisturbed runs.
     """
     seconds: dict[str, dict[tuple[str, str, str], float]] = {who: {}, to: {}}
     for row in rows:
@@ -123,7 +123,7 @@ def undisturbed(row: Row) -> bool:
 
 
 def table(task: Task, rows: Sequence[Row]) -> Iterator[str]:
-    """Write one line for each stack that has run the task."""
+    """Make a table with one line for each runner that has rows of the task."""
     yield f"| | {' | '.join(COLUMNS)} |"
     yield "|---" * (len(COLUMNS) + 1) + "|"
     for who in task.runs:
@@ -134,7 +134,7 @@ def table(task: Task, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def faster(rows: Sequence[Row]) -> Iterator[str]:
-    """Say how many times as long imitation takes, pair by pair; empty where no pair was finished."""
+    """Say how many times our CPU seconds imitation takes, over all pairs; nothing if no pair was finished."""
     if over := ratios(rows, "imitation", "rlhf_gym", "cpu_seconds"):
         lowest, highest = min(over), max(over)
         yield f"imitation takes {median(over):.1f} ({lowest:.1f} to {highest:.1f}) times the CPU seconds of rlhf_gym.\n"
@@ -187,7 +187,7 @@ def _parts(rows: Sequence[Row], testing: bool) -> Iterator[str]:
 
 
 def _settings(rows: Sequence[Row]) -> Iterator[str]:
-    """Every setting of the learned runs, without the seed; those paid the true reward differ in nothing else."""
+    """List every setting of the runs that learn from answers, without seeds; those on the true reward are left out."""
     seen = {}
     for row in rows:
         if not row["who"].endswith("_ppo"):

@@ -1,6 +1,6 @@
 """One run of `imitation`, inside its own virtual environment: `python peer.py < settings.json > figures.json`.
 
-Imports nothing of ours. The settings are `experiments/measurements/peers/settings.py`'s, as JSON, with a seed.
+Imports nothing of ours. The settings are those of `experiments/measurements/peers/settings.py`, as JSON, with a seed.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class CountedSteps(VecEnvWrapper):
     steps = 0
 
     def reset(self) -> Any:
-        """Pass on."""
+        """Reset without counting."""
         return self.venv.reset()
 
     def step_wait(self) -> Any:
-        """Count and pass on."""
+        """Step, and count one step for each environment."""
         self.steps += self.num_envs
         return self.venv.step_wait()
 
 
 class TimedRewardTrainer(pc.BasicRewardTrainer):
-    """Keeps the seconds that it took to fit the reward."""
+    """Adds up the seconds spent on fitting the reward."""
 
     seconds = 0.0
 
@@ -57,7 +57,7 @@ class TimedRewardTrainer(pc.BasicRewardTrainer):
 
 
 class TimedAgentTrainer(pc.AgentTrainer):
-    """Keeps the seconds that it took to sample what is asked about."""
+    """Adds up the seconds spent on sampling trajectories to ask about."""
 
     seconds = 0.0
 
@@ -70,7 +70,7 @@ class TimedAgentTrainer(pc.AgentTrainer):
 
 
 def make_agent(settings: dict[str, Any], venv: Any) -> PPO:
-    """PPO with the policy of imitation's tutorial and scripts."""
+    """Make a PPO with the policy of imitation's tutorial and scripts."""
     normalize = {
         "features_extractor_class": NormalizeFeaturesExtractor,
         "features_extractor_kwargs": {"normalize_class": RunningNorm},
@@ -114,7 +114,7 @@ def learn_from_answers(settings: dict[str, Any], venv: CountedSteps, folder: str
 
 
 def learn(settings: dict[str, Any], folder: str) -> tuple[PPO, dict[str, Any]]:
-    """Learn from answers, or from the true reward; gives the agent and what it took."""
+    """Learn from answers, or from the true reward; return the agent, and counts and times as figures."""
     started, cpu_started = time.perf_counter(), time.process_time()
     torch.manual_seed(settings["seed"])  # or the reward network would be another one each time
     rng = np.random.default_rng(settings["seed"])
@@ -132,7 +132,7 @@ def learn(settings: dict[str, Any], folder: str) -> tuple[PPO, dict[str, Any]]:
 
 
 def evaluate(agent: PPO, settings: dict[str, Any]) -> dict[str, float]:
-    """True returns of the deterministic policy on the unmodified environment, each episode from a seed of its own."""
+    """Measure true returns of the deterministic policy on the unmodified environment, with a seed for each episode."""
     env = gymnasium.make(settings["env_id"])
     seeds = np.random.default_rng(settings["evaluation_seed"]).integers(2**31, size=settings["n_episodes"])
     returns = []
@@ -153,7 +153,7 @@ def evaluate(agent: PPO, settings: dict[str, Any]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Read settings, run, write figures. What imitation raises while it learns is a result, and is written too."""
+    """Read settings, run, write figures. A ValueError or RuntimeError of the run is a result, and is written, too."""
     settings = json.load(sys.stdin)
     torch.set_num_threads(1)
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # torch's first optimizer imports a lot: not counted

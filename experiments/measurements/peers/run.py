@@ -35,7 +35,7 @@ class Job:
 
     @property
     def run(self) -> Run:
-        """What it runs."""
+        """The way in which it runs the task."""
         return tasks(self.testing)[self.task].runs[self.who]
 
     @property
@@ -50,7 +50,7 @@ class Job:
 
     @property
     def command(self) -> str:
-        """What does this run alone."""
+        """The command that does this run alone."""
         flags = f" --repeat {self.repeat}" * (self.repeat > 0) + " --testing" * self.testing
         chosen = f"--only {self.task} --who {self.who} --seeds {self.seed}"
         return f"python -m experiments.measurements.peers {chosen}{flags}"
@@ -68,7 +68,7 @@ class Job:
 DEFAULTS = json.loads(json.dumps(asdict(RLHFConfig())))
 
 Execute = Callable[[Job], Mapping[str, Any]]
-"""Does a run; gives its figures, or an `error`, with versions."""
+"""Does a run; returns its figures, or an `error`, with versions."""
 
 
 def tasks(testing: bool) -> Mapping[str, Task]:
@@ -80,7 +80,7 @@ def in_fresh_process(job: Job, *, peer_python: Path) -> dict[str, Any]:
     """Do a run in a new Python process with one thread.
 
     Raises:
-        RuntimeError: If the process fails; the message is what it said.
+        RuntimeError: If the process fails; the message is what it printed.
     """
     if job.run.stack == "imitation":  # isolated: neither PYTHONPATH nor the folder of the script is searched
         command = [str(peer_python), "-I", str(Path(__file__).with_name("peer.py"))]
@@ -93,7 +93,7 @@ def in_fresh_process(job: Job, *, peer_python: Path) -> dict[str, Any]:
 def chosen(
     *, only: Sequence[str] = (), who: Sequence[str] = (), seeds: Sequence[int] = (), repeat: int = 0, testing: bool
 ) -> list[Job]:
-    """List the runs asked for. Those of a task and seed follow each other; which goes first changes with the seed.
+    """List the runs asked for. Those of a task and seed follow each other, in reverse order for odd seeds.
 
     Raises:
         ValueError: On a name or seed that isn't there.
@@ -137,7 +137,7 @@ def without_row(jobs: Sequence[Job], path: Path) -> list[Job]:
 
 
 def same_settings(then: Any, now: Any, default: Any) -> bool:
-    """Whether settings are the same; one that is newer than the row must have its default."""
+    """Test whether a row's settings equal today's; a setting newer than the row must have its default."""
     if not isinstance(now, dict) or not isinstance(then, dict):
         return bool(then == now)
     default = default if isinstance(default, dict) else {}
@@ -165,10 +165,10 @@ def run(jobs: Sequence[Job], folder: Path, execute: Execute) -> dict[Job, str]:
     """Do the runs without a row, one after the other, and append each as it ends.
 
     Returns:
-        The runs that couldn't be started, each with its error.
+        The runs whose process failed, each with its error.
 
     Raises:
-        ValueError: If the rows that are there don't fit.
+        ValueError: If stored rows have other settings than today's.
     """
 
     def keep(job: Job, figures: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Every run of the comparison, as data. What is not imitation's default names where imitation documents it."""
+"""Every run of the comparison, as data. Settings other than imitation's defaults cite where it documents them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rlhf_gym.config.mappings import merge
 
 SEEDS = (0, 1, 2)
 N_EPISODES = 50
-EVALUATION_SEED = 10_000  # plus the run's own: from it both draw their episodes' seeds, so that these start alike
+EVALUATION_SEED = 10_000  # plus the run's seed; both draw episode seeds from it, so that episodes start alike
 N_ENVS = 8  # imitation's default, both of `make_vec_env` and of its scripts
 
 
@@ -33,7 +33,7 @@ class Run:
         return str(self.settings["env_id"])
 
     def config(self, seed: int) -> RLHFConfig:
-        """All settings of one run of ours: the preset, with the task's labels and steps."""
+        """Make all settings of one run of ours: the preset, with the task's labels and steps."""
         return RLHFConfig.for_env(**merge(self.settings, {"seed": seed}))
 
 
@@ -45,7 +45,7 @@ class Task:
         title: Its name in the table.
         labels: Answers of the teacher.
         runs: By the name of who runs it; a name that ends in `_ppo` is paid the true reward.
-        seeds: One run of each a seed.
+        seeds: Seeds to do each run with.
     """
 
     title: str
@@ -55,7 +55,7 @@ class Task:
 
 
 def ours(env_id: str, labels: int, total_timesteps: int) -> dict[str, Run]:
-    """Our two runs of a task: learned from answers, and PPO on the true reward with the same settings."""
+    """Make our two runs of a task: learned from answers, and PPO on the true reward with the same settings."""
     settings = {
         "env_id": env_id,
         "labels": labels,
@@ -67,7 +67,7 @@ def ours(env_id: str, labels: int, total_timesteps: int) -> dict[str, Run]:
 
 
 def agent_steps(settings: Mapping[str, Any]) -> int:
-    """Steps imitation's agent is trained for: the iterations and one more, each in whole rollouts."""
+    """Compute the steps imitation's agent is trained for: the iterations and one more, each in whole rollouts."""
     iterations: int = settings["comparisons"]["num_iterations"]
     rollout: int = settings["n_envs"] * settings["ppo"]["n_steps"]
     total: int = settings["total_timesteps"]
@@ -77,13 +77,13 @@ def agent_steps(settings: Mapping[str, Any]) -> int:
 
 
 def peer(settings: Mapping[str, Any]) -> dict[str, Run]:
-    """Imitation's two runs of a task: learned from answers, and PPO for as many agent steps on the true reward."""
+    """Make imitation's two runs of a task: learned from answers, and PPO for as many steps on the true reward."""
     true = {"source": "true", "total_timesteps": agent_steps(settings)}
     return {"imitation": Run("imitation", settings), "imitation_ppo": Run("imitation", merge(settings, true))}
 
 
 def our_agent(settings: Mapping[str, Any]) -> Run:
-    """Imitation with its own reward learning, and PPO as our preset has it."""
+    """Make a run of imitation with its own reward learning, and PPO as our preset has it."""
     agent = RLHFConfig.for_env(settings["env_id"]).agent
     names = ("n_steps", "batch_size", "n_epochs", "learning_rate", "clip_range", "gamma", "gae_lambda", "ent_coef")
     own = {name: agent.options[name] for name in names}
@@ -96,16 +96,16 @@ def our_agent(settings: Mapping[str, Any]) -> Run:
     )
 
 
-# Where imitation's scripts are meant, it is the defaults of `imitation.scripts.train_preference_comparisons` and of its
-# ingredients. DummyVecEnv stands for their SubprocVecEnv, because all run on one thread.
+# "Script" means the defaults of `imitation.scripts.train_preference_comparisons` and of its ingredients. DummyVecEnv
+# replaces their SubprocVecEnv, because all run on one thread.
 SCRIPT: Mapping[str, Any] = {
     "source": "learned",
     "n_envs": N_ENVS,
     "normalize_observations": False,
     "normalize_reward": True,  # NormalizedRewardNet with RunningNorm
     "exploration_frac": 0.0,
-    # By default answers are drawn from a softmax of the returns, which is wrong now and then. Here the teacher makes no
-    # mistakes, as ours: the teacher is part of the task and not of the method.
+    # By default answers are drawn from a softmax of the returns, which is sometimes wrong. Here the teacher makes no
+    # mistakes, like ours, because the teacher is part of the task and not of the method.
     "temperature": 0,
     "reward_epochs": 3,
     "comparisons": {
@@ -123,7 +123,7 @@ SCRIPT: Mapping[str, Any] = {
 
 # docs/tutorials/5_train_preference_comparisons.ipynb, whose settings were "approximately fine-tuned to reach a
 # reasonable level of performance". It says 5 iterations, "set to 60 for better performance": 48 and the one that is
-# always added are the most that 100k steps allow, as an iteration trains for no less than one rollout of 2,048.
+# always added are the most that 100k steps allow, because an iteration trains for at least one rollout of 2,048.
 TUTORIAL: Mapping[str, Any] = merge(
     SCRIPT,
     {
@@ -162,7 +162,7 @@ HALF_CHEETAH: Mapping[str, Any] = merge(
     },
 )
 
-# The named config `cartpole` of the script; of 60k steps, six times five rollouts.
+# The named config `cartpole` of the script; about 60k steps, in six iterations of five rollouts.
 CARTPOLE: Mapping[str, Any] = merge(
     SCRIPT,
     {
@@ -172,7 +172,7 @@ CARTPOLE: Mapping[str, Any] = merge(
         "comparisons": {"allow_variable_horizon": True},
     },
 )
-# Not documented, and no test of imitation: the longest fragments that every untrained episode is long enough for.
+# Not documented, and so no test of imitation: the longest fragments that fit into every untrained episode.
 SHORT_FRAGMENTS = merge(CARTPOLE, {"comparisons": {"fragment_length": 8}})
 
 TASKS = {

@@ -1,1 +1,1 @@
-"""Is a learned reward any good to a policy that never helped to make it, and can one know? Run as a module."""
+"""Is a learned reward of use to a policy that had no part in it, and can one know beforehand? Run as a module."""

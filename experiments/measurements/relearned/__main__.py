@@ -24,11 +24,11 @@ def main(
     """Do the runs that are missing, one after the other, and write figure and page.
 
     Args:
-        seeds: Of the runs.
-        only: Settings; none is all of them.
-        confirm: Do those again whose rows are of older code, in place of what is missing, and note which come out the
-            same: all rows of that setting and that code stand then. One seed will do.
-        results_dir: Folder of results, with the rows of the questions that these settings are of.
+        seeds: Seeds of the runs.
+        only: Settings to run; all if left out.
+        confirm: Instead of the missing runs, repeat those whose rows are of older code, and record which give the same
+            figures: all rows of that setting and that code then remain valid. One seed is enough.
+        results_dir: Folder of results, with the rows of these settings' questions.
     """
     try:
         todo = jobs(seeds, only)

@@ -1,4 +1,4 @@
-"""Rows of older code that stand, as one of them was made again by today's and came out the same."""
+"""Confirm rows of older code, by making one of them again with today's code."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ MADE = ("versions", "python", "commit", "machine", "command", "date")
 
 
 def stands(job: Job, row: Row, folder: Path) -> bool:
-    """Tell whether a job's row is of today's code, or of code that gives the same."""
+    """Return whether a job's row is of today's code, or of code confirmed to give the same figures."""
     return row[CODE] in standing(job.name, job.code, read_confirmed(folder))
 
 
 def keep_same(job: Job, old: Row, new: Row, folder: Path) -> str:
-    """Note that today's code makes the same row, and so that all rows of the setting stand that are of that code.
+    """Record that today's code makes the same row, so that all rows of the setting and the old code remain valid.
 
     Args:
-        job: Which was done again.
-        old: Its row.
-        new: What it comes to today.
+        job: The run that was repeated.
+        old: Its stored row.
+        new: Its row today.
         folder: Where the rows are.
 
     Returns:
-        Which figure is another one now; nothing was noted then. "" where none is.
+        The first figure that differs, in which case nothing is recorded; "" if none does.
     """
     if found := next(differing(old, new, [name for name in new if name not in (CODE, *MADE)]), ""):
         return found

@@ -22,20 +22,21 @@ WHO = ("own", "relearned")
 LOWEST, HIGHEST = -0.5, 1.75  # parts beyond are drawn at the edge
 
 ABOUT = f"""\
-A reward and the policy that it teaches grow up together: the answers are about what that policy did, so that the reward
-has to be right there alone. A fresh policy that learns from the reward, frozen, goes elsewhere at first (McKinney et
-al. 2023, arXiv 2301.03652). Here each run has the settings and the seed of its question's; then its reward is judged on
-fresh trajectories, as `rlhf-gym evaluate DIR --reward` does, and a policy of another seed ({FRESH} more) learns from it
+A reward and the policy that it teaches grow up together: the answers are about what that policy did, so the reward
+needs to be right only there. A fresh policy that learns from the frozen reward goes elsewhere at first (McKinney et al.
+2023, arXiv 2301.03652). Here each run has the settings and the seed of its question's. Then its reward is judged on
+fresh trajectories, as by `rlhf-gym evaluate DIR --reward`, and a policy with another seed ({FRESH} more) learns from it
 for as many steps, as by `rlhf-gym relearn DIR`.
 """
 HOW_TO_READ = f"""\
-A part is of what the best PPO on the true reward, or on the goal, gains over an untrained policy, by the runs of the
-same question. Both policies are deterministic, on the same episodes of the unmodified environment: as many as there,
-but others. Interquartile means over the rewards, of fewer than 4 the mean, and lowest to highest. *Learned more* counts
-the fresh policies that earn more of the learned reward than the run's own: one that does, and is worth less, has found
-what the reward is wrong about; one that earns less has failed to learn. Figures are means over the rewards, each on
-trajectories of {JUDGED_ON["all"]}.
-Which of them foretells what a fresh policy learns is on the page [foretells](../foretells/README.md).
+A part is a share of what the best PPO on the true reward, or on the goal, gains over an untrained policy, in the runs
+of the same question. Both policies are deterministic and play the same episodes of the unmodified environment: as many
+as in the question, but other ones, except with the held cart. Parts are interquartile means over the rewards, or means
+of fewer than 4, with lowest and highest. *Learned more* counts the fresh policies that earn more of the learned reward
+than the run's own. If such a policy has a lower true return, it has found what the reward is wrong about; a policy that
+earns less has failed to learn. The other figures are means over the rewards, each on trajectories of
+{JUDGED_ON["all"]}. The page [foretells](../foretells/README.md) says which of them foretells what a fresh policy
+learns.
 """
 
 
@@ -48,12 +49,12 @@ def write(rows: Sequence[Row], results_dir: Path) -> None:
 
 
 def by_task(found: Sequence[Learned]) -> dict[str, list[Learned]]:
-    """Group them, in the order in which tasks come."""
+    """Group the rewards by task, in order of first appearance."""
     return {task: [one for one in found if one.task == task] for task in dict.fromkeys(one.task for one in found)}
 
 
 def answer(tasks: Mapping[str, Sequence[Learned]]) -> str:
-    """Say what fresh policies reach beside the runs' own, in the mean over tasks and where they lose most."""
+    """Say what fresh policies and the runs' own reach in the mean over tasks, and where fresh ones lose most."""
     means = {task: [interquartile_mean([getattr(one, who) for one in of]) for who in WHO] for task, of in tasks.items()}
     own, fresh = (sum(each[n] for each in means.values()) / len(means) for n in range(2))
     worst = min(means, key=lambda task: means[task][1] - means[task][0])
@@ -71,7 +72,7 @@ def _lines(
     older: Mapping[str, str],
 ) -> Iterator[str]:
     yield "<!-- Made by `python -m experiments.measurements.relearned`; what is changed here by hand is lost. -->"
-    yield "# What does a fresh policy make of a learned reward?\n"
+    yield "# What does a fresh policy learn from a frozen learned reward?\n"
     yield f"**{answer(tasks)}**\n"
     yield ABOUT
     yield "```\npython -m experiments.measurements.relearned\n```\n"
@@ -110,7 +111,7 @@ def _number(value: float) -> str:
 
 
 def draw(found: Sequence[Learned]) -> Figure:
-    """Draw a dot for each reward: its own run's policy across, the fresh one up."""
+    """Draw a dot for each reward: its own run's policy on the x-axis, the fresh one on the y-axis."""
     figure = Figure(figsize=(8.6, 4.8), layout="constrained")
     ax = figure.subplots()
     parts = clip([getattr(one, who) for one in found for who in WHO], LOWEST, HIGHEST)

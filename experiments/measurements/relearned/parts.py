@@ -1,4 +1,4 @@
-"""Rows beside the parts of the best PPO's gain that both policies reach."""
+"""Rows of learned rewards, with the parts of the best PPO's gain that both policies reach."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ METRICS = {
     "disagreement": "disagreement beside error",
     "outside_coverage": "share of steps outside coverage",
 }
-"""Figures by the true reward that pages show, and what they call them; `runs.csv` has all of `evaluate --reward`."""
+"""Figures by the true reward that pages show, with their titles; `runs.csv` has all of `evaluate --reward`."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Learned:
     """One learned reward.
 
     Args:
-        task: The environment, and the goal if it isn't paid by that.
+        task: The environment, and the teacher's goal if it has one.
         own: Part of the best PPO's gain that the run's own policy reaches.
-        relearned: That of the fresh policy.
-        row: Of `runs.csv`.
+        relearned: The part that the fresh policy reaches.
+        row: Its row of `runs.csv`.
     """
 
     task: str
@@ -43,7 +43,7 @@ class Learned:
 
 
 def learned(rows: Sequence[Row], results_dir: Path) -> Iterator[Learned]:
-    """Measure every row by the runs of its question; without those of PPO and the untrained policy it is left out."""
+    """Place every row on its question's scale; rows without runs of PPO or the untrained policy are left out."""
 
     @cache
     def of(question: str) -> Results:
@@ -58,5 +58,5 @@ def learned(rows: Sequence[Row], results_dir: Path) -> Iterator[Learned]:
 
 
 def task_name(env_id: str, goal: str | None) -> str:
-    """Name a task by its environment, and the goal if it isn't paid by that."""
+    """Name a task by its environment, and the teacher's goal if it has one."""
     return f"{env_id}, {goal}" if goal else env_id

@@ -1,4 +1,4 @@
-"""One learned reward: what its own run came to, what its figures are, and what a fresh policy makes of it."""
+"""Learn a reward, judge it, and train a fresh policy on it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ LEARNED: Mapping[str, Sequence[str]] = {
         "inverted_double_pendulum_50",
     ),
 }
-"""Settings by question, in the order to run them in: those with the answers that should be enough."""
-FRESH = 1000  # added to a run's seed: that of the policy which learns from its frozen reward
+"""Settings by question, in the order to run them: those whose number of answers should be enough."""
+FRESH = 1000  # added to a run's seed: the seed of the fresh policy
 JUDGED_ON = {
     "all": "the run's policy, exploring and deterministic, an untrained one and uniform actions, together",
     "policy": "the run's policy as it explores",
@@ -54,7 +54,7 @@ class Job:
 
     @property
     def code(self) -> str:
-        """The code that would make its row today."""
+        """Hash of the code that its row depends on today."""
         return code_of(self.setting.run_config(self.seed), (relearn, assess))
 
 
@@ -62,8 +62,8 @@ def jobs(seeds: Sequence[int], only: Sequence[str] = ()) -> list[Job]:
     """List what there is to do.
 
     Args:
-        seeds: Of the runs.
-        only: Names of settings; none is all.
+        seeds: Seeds of the runs.
+        only: Names of settings; all if empty.
 
     Raises:
         ValueError: On a name that isn't one of :data:`LEARNED`.
@@ -75,7 +75,7 @@ def jobs(seeds: Sequence[int], only: Sequence[str] = ()) -> list[Job]:
 
 
 def run(job: Job, command: str) -> dict[str, Any]:
-    """Learn a reward, judge it on fresh trajectories, freeze it, and have a fresh policy learn from it; one row."""
+    """Learn a reward, judge it on fresh trajectories, freeze it, and train a fresh policy on it; return one row."""
     config = job.setting.run_config(job.seed)
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory) / "run"
@@ -102,7 +102,7 @@ def run(job: Job, command: str) -> dict[str, Any]:
 
 
 def _measured(job: Job, returns: Returns) -> float | None:
-    """Take what the question's parts are of: the true return, or that by the goal."""
+    """Get the return that the question's scale measures: the true one, or that by the goal."""
     scale = job.setting.scale
     by_goal = scale is not None and scale.measure != RETURN
     return returns.goal_return_mean if by_goal else returns.true_return_mean

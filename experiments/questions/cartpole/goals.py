@@ -1,4 +1,4 @@
-"""What a teacher may want of CartPole that its reward doesn't say, and how near a policy comes to it."""
+"""A goal for CartPole that its reward doesn't express, and measures of how near a policy comes to it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from rlhf_gym.config.mappings import merge
 from rlhf_gym.plots import Panel
 
 SEEDS = (0, 1, 2, 3, 4)
-TEN_SEEDS = tuple(range(10))  # of what a part of PPO's gain is asked of, and of both ends of that part
+TEN_SEEDS = tuple(range(10))  # of settings asked for a part of PPO's gain, and of both ends of that scale
 SOLVED = (Bound("true_return_mean", least=475),)
 HELD = (Bound("episode_length", least=475), Bound("distance_last_200", most=0.25))
 HOLDING = {"episode_length": episode_length, "distance_last_200": distance_last_200, "goal_return": goal_return}
@@ -28,9 +28,9 @@ def _plain(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
     return Setting(title, merge(shared, config), SEEDS, control=control, threshold=SOLVED)
 
 
-# A reward with a shape is fitted as MuJoCo's presets fit it; the preset's need only tell that living is good. Chosen
-# on seeds 100 to 103, where 50 labels hold the cart to a goal return of 389 instead of 92, and on 100 to 102 for the
-# fixed horizon (446).
+# A reward with a shape is fitted as in MuJoCo's presets; CartPole's preset only has to learn that living is good.
+# Chosen on seeds 100 to 103, where 50 labels reach a goal return of 389 instead of 92, and on 100 to 102 for the fixed
+# horizon (446).
 SHAPED: Mapping[str, Any] = {
     "linear": "quadratic",
     "clip": 5.0,
@@ -44,10 +44,10 @@ SHAPED: Mapping[str, Any] = {
     "steps": 60,
 }
 # A cart that is to stand elsewhere leans first and is paid for it fifty steps later. With the preset's gamma (0.98)
-# and lambda (0.9), PPO stayed where it had first found its balance, though the learned reward had its peak at the
-# place. Chosen on seeds 100 to 109: a mean goal return of 347 instead of 295 (347, too, with a lambda of 0.99).
+# and lambda (0.9), PPO stayed where it had first found its balance, although the learned reward had its peak at the
+# target. Chosen on seeds 100 to 109: a mean goal return of 347 instead of 295 (347, too, with a lambda of 0.99).
 FAR: Mapping[str, Any] = {"reward_scale": 0.1, "options": {"gamma": 0.997, "gae_lambda": 0.97}}
-# Few at a time and most of them early: the policy has to follow what they say while its learning rate is high.
+# Few queries at a time and most of them early: the policy has to follow while its learning rate is high.
 HOLD_AT_ONE: Mapping[str, Any] = {
     "env_id": "CartPole-v1",
     "total_timesteps": 100_000,
@@ -65,7 +65,7 @@ def _hold(title: str, config: Mapping[str, Any], *, control: bool = True, seeds:
 
 
 def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Setting:
-    # Every episode lasts, so that it takes more steps to see as many failures before the first answers.
+    # Episodes don't end early, so it takes more steps to see as many failures before the first answers.
     shared: dict[str, Any] = {
         "env_id": "CartPole-v1",
         "total_timesteps": 100_000,
@@ -73,7 +73,7 @@ def _fixed(title: str, config: Mapping[str, Any], *, control: bool = True) -> Se
         "query": {"warm_up_steps": 4096, "rounds": 20},
         "reward": SHAPED,
     }
-    if config.get("labels"):  # half of them before the policy has learned anything: the sign has to be right first
+    if config.get("labels"):  # ask half before the policy has learned anything: the sign must be right first
         shared["query"] |= {"schedule_options": {"first_fraction": 0.5, "halving_steps": 20_000}}
     return Setting(title, merge(shared, config), SEEDS, control=control, scale=FIXED_SCALE)
 

@@ -33,7 +33,7 @@ AIMS = {"pendulum": -180, "acrobot": -100, "mountain_car": -110, "mountain_car_c
 FEW = {"pendulum": 30, "acrobot": 50, "mountain_car": 50, "mountain_car_continuous": 50}
 TOP: Settings = {"feedback": {"goal": "mountain_car_top"}}
 JUDGED: Mapping[str, Settings] = {"mountain_car": TOP, "mountain_car_continuous": TOP}
-"""The oracle's goal where it isn't the preset's, `mountain_car_progress`: that one doesn't pay for arriving."""
+"""The oracle's goal where it isn't the preset's `mountain_car_progress`, which doesn't pay for arriving."""
 ON_TRUE: Settings = {"feedback": {"goal": None}}
 CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "ppo_true_reward": ("PPO on the true reward", merge(TRUE, ON_TRUE)),
@@ -67,7 +67,7 @@ def _settings(task: str) -> dict[str, Setting]:
         for labels, seeds in ((FEW[task], TEN_SEEDS), (100, SEEDS))
     }
     for name, (title, config) in CONTROLS.items():
-        # The goals are of unit size, and where there is one the true reward pays the same until the goal is reached.
+        # Tasks with a goal need no ppo_scaled: the goal is of unit size, and the true reward is constant until success.
         if name != ("ppo_scaled" if _judged_by(task) else "ppo_goal"):
             seeds = TEN_SEEDS if name in ENDS else SEEDS
             settings[f"{task}_{name}"] = Setting(title, merge(shared, config), seeds, control=True, **more)

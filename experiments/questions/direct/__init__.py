@@ -1,8 +1,9 @@
 """What is lost, or gained, by learning a policy from the answers without a reward model?
 
-Three tasks, three seeds, 50, 500 and 5,000 labels of an errorless teacher, all on line: a reward model and PPO,
-contrastive preference learning with and without its regulariser, direct preference optimisation, and cloning of all
-that was seen, as the direct methods do before each fit. And on one task, answers about regret in place of the return.
+Three tasks on three seeds, with 50, 500 and 5,000 labels of an errorless teacher, all collected online. Five methods
+are compared: a reward model and PPO, contrastive preference learning with and without its regulariser, direct
+preference optimisation, and cloning of all steps seen, which the direct methods do before each fit. On one task there
+are also answers about regret instead of the return.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ ASKED: Sequence[Asked] = ()
 
 
 def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
-    """Tell what part of PPO's gain a reward model brings, and what the best of the direct methods does."""
+    """Say what part of PPO's gain a reward model reaches, and what part the best direct method does."""
     told = []
     for task, where in TASKS.items():
         parts = {
@@ -46,7 +47,7 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
 
 
 def _about_regret(labels: int, runs: Mapping[str, Sequence[Row]]) -> float | None:
-    """Find what the best of the direct methods does with answers about regret."""
+    """Find the part that the best direct method reaches with answers about regret; None without runs."""
     names = (f"{REGRET}_{name}_regret_{labels}" for name in METHODS if name != "reward")
     return max((part.middle for name in names if (part := scale(REGRET).part(name, runs))), default=None)
 
@@ -56,16 +57,16 @@ def _parts(values: Sequence[float]) -> str:
 
 
 HOW_TO_READ = """\
-Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or the sum
-of exp(−|x − 1| / 0.5) with the cart. A part is of what PPO, paid the true reward or the goal itself, gains over the
-untrained policy; all make the same number of environment steps.
+Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or with the
+cart the sum of exp(−|x − 1| / 0.5). A part is a share of what PPO, paid the true reward or the goal itself, gains over
+the untrained policy. All make the same number of environment steps.
 
-The teacher compares sums of rewards, as everywhere here. Contrastive preference learning takes answers to be about
-regret: how much worse the actions were than the best ones. Its paper has such answers, about stored segments of mixed
-quality, and 2,500 of them; with 50 comparisons others found it below plain cloning (PAWS, arXiv 2606.11982, on
-Meta-World: 42.9 % against 46.2 %, and 48.9 % with a reward model). What that assumption is worth is in the last table:
-on Pendulum the best actions are known, by value iteration on a grid, and a teacher can compare what actions lose beside
-them. There each fit makes five times as many gradient steps as by default, beside answers about the return that are
-fitted as long. PPO that stays close to a cloned policy is a question of its own, `pretrained`."""
+The teacher compares sums of rewards, as everywhere in these results. Contrastive preference learning assumes that
+answers are about regret: how much worse the actions were than the best ones. Its paper has 2,500 such answers, about
+stored segments of mixed quality. With 50 comparisons others found it below plain cloning (PAWS, arXiv 2606.11982, on
+Meta-World: 42.9 % against 46.2 %, and 48.9 % with a reward model). The last table shows what that assumption is worth:
+on Pendulum the best actions are known, by value iteration on a grid, so a teacher can compare how much worse the
+actions are. There each fit of the direct methods makes five times as many gradient steps as by default, also where the
+answers are about the return. PPO that stays close to a cloned policy is a question of its own, `pretrained`."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

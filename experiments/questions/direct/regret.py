@@ -1,7 +1,7 @@
-"""What an action on Pendulum-v1 loses beside the best one: its optimal advantage, by value iteration on a grid.
+"""Compute the optimal advantage of actions on Pendulum-v1, by value iteration on a grid.
 
-Contrastive preference learning takes answers to be about the sum of these (Hejna et al. 2024, equation 3), and not of
-rewards.
+Contrastive preference learning assumes that answers compare sums of these advantages (Hejna et al. 2024, equation 3),
+not of rewards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FASTEST, STRONGEST, SECONDS = 8.0, 2.0, 0.05  # of the environment, whose gravit
 
 
 class Step(NamedTuple):
-    """Where a step leads, and what it is paid."""
+    """The next state and the reward of a step."""
 
     angle: Array
     speed: Array
@@ -29,7 +29,7 @@ class Step(NamedTuple):
 
 
 def step(angle: Array, speed: Array, torque: Array) -> Step:
-    """Make one step of Pendulum-v1, all of one shape; an angle of 0 is upright."""
+    """Make one step of Pendulum-v1, for arrays that broadcast together; an angle of 0 is upright."""
     torque = np.clip(torque, -STRONGEST, STRONGEST)
     turned = (angle + np.pi) % (2 * np.pi) - np.pi
     reward = -(turned**2 + 0.1 * speed**2 + 0.001 * torque**2)
@@ -38,12 +38,12 @@ def step(angle: Array, speed: Array, torque: Array) -> Step:
 
 
 def advantage(observations: Array, actions: Array, next_observations: Array) -> Array:
-    """Compute A*(s, a), at most 0: a goal (:data:`rlhf_gym.teachers.goals.Goal`).
+    """Compute A*(s, a), at most 0, which can serve as a goal (:data:`rlhf_gym.teachers.goals.Goal`).
 
     Args:
         observations: Shape (S, 3).
         actions: Shape (S, 1).
-        next_observations: Shape (S, 3); not looked at.
+        next_observations: Shape (S, 3); unused.
 
     Returns:
         Shape (S,).
@@ -55,7 +55,7 @@ def advantage(observations: Array, actions: Array, next_observations: Array) -> 
 
 
 def regret(episodes: Sequence[Trajectory]) -> float:
-    """Sum what each episode's actions lose beside the best ones, in the mean over episodes."""
+    """Compute the regret of an episode, the sum of its negative advantages, averaged over episodes."""
     return float(np.mean([-advantage(e.observations[:-1], e.actions, e.observations[1:]).sum() for e in episodes]))
 
 
@@ -81,7 +81,7 @@ def _values() -> Array:
 
 
 def _corners(angle: Array, speed: Array) -> tuple[Array, Array]:
-    """Find the four grid points around each state, and the shares of each: two arrays of shape (4, ...)."""
+    """Find the four grid points around each state, and their interpolation weights: two arrays of shape (4, ...)."""
     across = angle / (2 * np.pi / ANGLES)
     up = np.clip((speed + FASTEST) / (2 * FASTEST / (SPEEDS - 1)), 0, SPEEDS - 1)
     left, below = np.floor(across).astype(int), np.minimum(np.floor(up).astype(int), SPEEDS - 2)

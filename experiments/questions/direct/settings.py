@@ -23,18 +23,18 @@ METHODS: Mapping[str, tuple[str, Settings]] = {
     "dpo": ("DPO", {"method": "dpo"}),
     "clone": ("cloning all segments", {"method": "cpl", "method_options": {"steps": 0}}),
 }
-"""By name: the title, and what the run has beside its task's settings."""
+"""By name: the title, and the settings laid over the task's."""
 LONG: Settings = {"method_options": {"steps": 2000}}
-"""Five times the gradient steps of each fit, which answers that a policy can explain are worth."""
+"""Five times the gradient steps per fit, which pay off for answers that a policy can explain."""
 REGRET = "pendulum"
 ABOUT_REGRET = (
     *(("reward", labels) for labels in (50, 500)),
     ("cpl", 5000),
     *((method, labels) for method in ("cpl_unbiased", "dpo") for labels in LABELS),
 )
-"""Methods whose teacher compares what actions lose beside the best ones, and how many answers they have."""
+"""Methods run with a teacher that compares regrets, and their numbers of answers."""
 ABOUT_RETURN = (("cpl_unbiased", 5000), ("dpo", 5000))
-"""Methods that fit as long to answers about the return."""
+"""Methods run with as many gradient steps on answers about the return, and their numbers of answers."""
 
 
 def scale(task: str) -> Scale:
@@ -57,7 +57,7 @@ def _settings(task: str) -> dict[str, Setting]:
     controls: dict[str, tuple[str, Settings]] = {
         f"{name}_random": (f"{AT_RANDOM} random answers, {title}", {**random_answers(AT_RANDOM), **config})
         for name, (title, config) in METHODS.items()
-        if name != "clone"  # which looks at no answer
+        if name != "clone"  # which uses no answers
     }
     controls["ppo"] = ("PPO on the true reward, or on the goal", TRUE)
     controls["untrained_policy"] = ("untrained policy", untrained_policy(8192))
@@ -65,7 +65,7 @@ def _settings(task: str) -> dict[str, Setting]:
 
 
 def _of_regret() -> dict[str, Setting]:
-    """On one task, answers that are about regret, as contrastive preference learning takes them."""
+    """Make one task's settings with answers about regret, as contrastive preference learning assumes, or the return."""
     more: dict[str, Any] = {"measures": {"regret": regret}, "scale": scale(REGRET)}
     goal = {"feedback": {"goal": f"{advantage.__module__}:{advantage.__name__}"}}
 

@@ -1,7 +1,8 @@
-"""Which kind of feedback teaches most, for a label and for a second of a person's time?
+"""Which kind of feedback teaches most, per label and per second of a person's time?
 
-Three tasks, five seeds, 200 seconds of an errorless teacher's time: a comparison takes 4 s, a rating 3, a ranking of 4
-12, a switch-off 4, a demonstration or a correction 20. And the cart with 50 labels of each, whatever they take.
+Three tasks on five seeds, with 200 seconds of an errorless teacher's time: a comparison takes 4 s, a rating 3 s, a
+ranking of 4 segments 12 s, a switch-off 4 s, a demonstration or a correction 20 s. On the held cart there are also 50
+labels of each kind, whatever time they take.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ ASKED: Sequence[Asked] = ()
 
 
 def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
-    """What part of PPO's gain each kind reaches."""
+    """Say what part of PPO's gain each kind reaches."""
     told = []
     for task, where in TASKS.items():
         found = {title: scale(task).part(f"{task}_{name}", runs) for name, title in TITLES.items()}
@@ -25,13 +26,13 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
 
 
 HOW_TO_READ = """\
-Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or the sum
-of exp(−|x − 1| / 0.5) with the cart. A part is of what PPO, paid the true reward or the goal itself, gains over the
-untrained policy. The teacher errs in nothing; people do, and how much longer or shorter their answers take is theirs to
-say: `metrics.csv` of a run with people has their seconds as measured.
+Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or with the
+cart the sum of exp(−|x − 1| / 0.5). A part is a share of what PPO, paid the true reward or the goal itself, gains over
+the untrained policy. The teacher makes no mistakes. People do, and their answers may take more or less time than
+assumed here: `metrics.csv` of a run with people has the seconds measured.
 
-Demonstrations and corrections come from a policy that PPO learned from the true reward, or the goal, in
-results/kinds/experts; `python -m experiments.questions.kinds.experts` makes them. It is as good as what the others are
-measured against, so that it tells more than most people can show."""
+Demonstrations and corrections come from a policy that PPO learned from the true reward, or the goal. It is in
+results/kinds/experts, and `python -m experiments.questions.kinds.experts` makes it. It is as good as the PPO that the
+others are measured against, so it shows more than most people could."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

@@ -1,6 +1,6 @@
-"""The policies that demonstrate: PPO on the true reward, or on the goal, of a seed that no row has.
+"""Train the policies that demonstrate: PPO on the true reward, or on the goal, with a seed that no row has.
 
-`python -m experiments.questions.kinds.experts` makes those that aren't there.
+`python -m experiments.questions.kinds.experts` trains the missing ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SEED = 100
 
 
 def main() -> None:
-    """Make each that isn't there."""
+    """Train and save each missing policy."""
     for task, where in TASKS.items():
         path = Path(expert(task))
         if path.exists():

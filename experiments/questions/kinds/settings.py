@@ -1,4 +1,4 @@
-"""Kinds of feedback as data, and how many labels of each the same time of a teacher buys."""
+"""Kinds of feedback as data, and the number of labels of each that the same teacher's time buys."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ EXPERTS = "results/kinds/experts"
 
 
 def labels_for(kind: str, seconds: float = SECONDS) -> int:
-    """Count the labels that this many seconds buy."""
+    """Count the labels of a kind that `seconds` of a teacher's time buy."""
     each = sum(share * find_kind(name).seconds(options_of(name)) for name, share in kind_shares(kind).items())
     return round(seconds / each)
 
 
 def options_of(kind: str) -> int:
-    """How many options a query of a kind shows here."""
+    """Get the number of options of a query of a kind."""
     options = find_kind(kind).options
     return RANKED if RANKED in options and not find_kind(kind).made else options[0]
 
 
 def expert(task: str) -> str:
-    """Path of the policy that shows how it is done."""
+    """Get the path of the policy that demonstrates a task."""
     return f"{EXPERTS}/{task}.zip"
 
 
@@ -94,7 +94,7 @@ def _settings(task: str) -> dict[str, Setting]:
 
 
 def _by_label(task: str) -> dict[str, Setting]:
-    """The kinds of which 50 labels take another time than 50 comparisons."""
+    """Make settings with 50 labels of each kind of which `SECONDS` seconds don't buy 50."""
     others = {name: kind for name, kind in KINDS.items() if labels_for(kind) != LABELS}
     base = _settings(task)
     return {

@@ -1,8 +1,9 @@
 """What makes 50 answers enough? Ablations: each setting differs from its task's preset in one thing.
 
-Three tasks whose reward is a quadratic of observation and action (HalfCheetah, Ant, Reacher), which some of the
-remedies assume, and three goals that aren't: the cart held at x = +1, HalfCheetah on its back leg, a spinning pendulum.
-50 labels, five seeds each asked for; tables say how many are done.
+On three tasks the reward is about a quadratic of observation and action (HalfCheetah, Ant, and Reacher except that its
+distance isn't squared), which some of the variants assume. The other three have goals of another form: the cart held at
+x = +1, HalfCheetah on its back leg, a spinning pendulum. Each setting has 50 labels and five seeds to run; the tables
+say how many are done.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ ASKED: Sequence[Asked] = ()
 
 
 def difference(task: str, variant: str, runs: Runs) -> tuple[float, float, float] | None:
-    """Measure how much more of PPO's gain a variant reaches than the preset: middle and 95 % interval; None if missing.
+    """Compute how much more of PPO's gain a variant reaches than the preset, with a 95 % interval; None without runs.
 
-    Both are parts of the same gain, whose ends are taken as certain: what is uncertain in them is so for both.
+    Both are parts of the same gain, whose ends are taken as certain because their uncertainty is common to both.
     """
     ends: Scale = scale(task)
     preset, part = ends.part(f"{task}_preset", runs), ends.part(f"{task}_{variant}", runs)
@@ -44,7 +45,7 @@ def difference(task: str, variant: str, runs: Runs) -> tuple[float, float, float
 def more(settings: Mapping[str, Setting], runs: Runs) -> Iterator[str]:
     """Put every variant beside the preset, task by task; those without runs are left out."""
     tasks = {name: task for name, task in TASKS.items() if any(difference(name, each, runs) for each in VARIANTS)}
-    yield "\n## Every variant beside the preset\n\nPart of PPO's gain, less the preset's [95 % bootstrap interval].\n"
+    yield "\n## Every variant beside the preset\n\nPart of PPO's gain, minus the preset's [95 % bootstrap interval].\n"
     yield f"| part | variant | {' | '.join(task.title for task in tasks.values())} |"
     yield "|---" * (len(tasks) + 2) + "|"
     for title, variants in PARTS.values():
@@ -56,21 +57,21 @@ def more(settings: Mapping[str, Setting], runs: Runs) -> Iterator[str]:
 
 
 def answer(settings: Mapping[str, Setting], runs: Runs) -> str:
-    """Which variants are surely better than the preset somewhere, and which surely worse."""
+    """Say which variants are better than the preset on some task by the whole interval, and which are worse."""
     better, worse = [], []
     for name, (title, _) in VARIANTS.items():
         found = [d for task in TASKS if (d := difference(task, name, runs))]
         better += [title] * any(low > 0 for _, low, _ in found)
         worse += [title] * any(high < 0 for _, _, high in found)
-    return f"Better than the preset on some task, by the whole interval: {listed(better)}; worse: {listed(worse)}."
+    return f"Better than the preset on some task, with the whole interval: {listed(better)}; worse: {listed(worse)}."
 
 
 HOW_TO_READ = """\
-Every figure is of the deterministic policy over 20 episodes of the unmodified environment, Reacher's over 100: the true
-return, or how far the goal is reached (the sum of exp(−|x − 1| / 0.5) with the cart, metres on the back leg, turns of
-the pendulum). A part is of what PPO, paid the true reward or the goal itself, gains over the untrained policy. A
-variant that is a task's preset has no row there. With as many variants as tasks and seeds as few as these, some
-differences come about by chance: at 95 %, one in twenty of intervals without any effect leaves zero out, and of three
-seeds more, as three don't show how far they lie apart."""
+Every figure is of the deterministic policy over 20 episodes of the unmodified environment, on Reacher over 100: the
+true return, or how far the goal is reached (with the cart the sum of exp(−|x − 1| / 0.5), metres on the back leg, turns
+of the pendulum). A part is a share of what PPO, paid the true reward or the goal itself, gains over the untrained
+policy. A variant that equals a task's preset has no row there. With this many variants and tasks, and this few seeds,
+some differences arise by chance: without any effect, one in twenty 95 % intervals excludes zero, and with three seeds
+more than that, because three seeds don't show the whole spread."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer", "more"]

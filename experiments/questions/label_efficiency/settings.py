@@ -24,12 +24,12 @@ GOAL = "goal_reached"
 
 @dataclass(frozen=True)
 class Task:
-    """Where an ablation is run.
+    """A task of the ablations.
 
     Args:
         title: Its name in tables.
-        config: What it is run with beside its preset.
-        measure: How far the goal is reached; None where the true return says so.
+        config: Settings laid over its preset.
+        measure: How far the goal is reached; None if the true return is the measure.
     """
 
     title: str
@@ -38,12 +38,12 @@ class Task:
 
     @property
     def measured(self) -> str:
-        """The column that says how far it got."""
+        """The column of its measure."""
         return GOAL if self.measure else RETURN
 
 
 HALF_CHEETAH: Settings = {"env_id": "HalfCheetah-v5", "query": {"schedule": "christiano"}}
-"""Asked ever more rarely, as it was where other questions began to compare on it; its preset asks early."""
+"""Asks ever more rarely, as when other questions began to compare on it; its preset asks early."""
 TASKS = {
     "half_cheetah": Task("HalfCheetah-v5", {**HALF_CHEETAH, "total_timesteps": 300_000}),
     "ant": Task("Ant-v5", {"env_id": "Ant-v5", "total_timesteps": 300_000}),
@@ -67,7 +67,7 @@ TASKS = {
 }
 """Three tasks whose reward is a quadratic of observation and action, and three goals that aren't."""
 HELD_BY_NETWORKS = Task("CartPole-v1 at x = +1", HOLD_AT_ONE, held)
-"""The same as other questions ask about it: by networks alone, and with the preset's PPO."""
+"""The same task as other questions have it: with networks alone and the preset's PPO."""
 
 PRESET: Mapping[str, tuple[str, Settings]] = {"preset": ("the preset", {})}
 ENDS: Mapping[str, tuple[str, Settings]] = {
@@ -164,12 +164,12 @@ PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, Settings]]]] = {
 
 
 def scale(task: str) -> Scale:
-    """Count PPO on the true reward, or the goal, as 1, and the untrained policy as 0, by what says how far it got."""
+    """Count PPO on the true reward, or the goal, as 1, and the untrained policy as 0, by the task's measure."""
     return Scale((f"{task}_ppo",), f"{task}_untrained_policy", TASKS[task].measured)
 
 
 def _over(shared: Settings, config: Settings) -> dict[str, Any]:
-    """Lay a variant over what its task is run with; options of what it replaces are dropped."""
+    """Lay a variant over its task's settings; options of replaced components are dropped."""
     return merge(without_foreign_options(shared, config), config)
 
 
@@ -185,7 +185,7 @@ def _settings(task: str, variants: Mapping[str, tuple[str, Settings]], *, contro
     return {
         f"{task}_{name}": setting
         for name, setting in made.items()
-        if name in PRESET or RLHFConfig.for_env(**setting.config) != preset  # what the preset does is no variant
+        if name in PRESET or RLHFConfig.for_env(**setting.config) != preset  # the preset itself is no variant
     }
 
 

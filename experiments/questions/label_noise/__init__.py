@@ -1,7 +1,7 @@
-"""How much do mistakes cost, and does it help to tell the likelihood of them?
+"""How much do mistakes cost, and does a likelihood that knows of them help?
 
-A teacher who flips 0, 10, 20 or 30 % of the answers (B-Pref's `eps_mistake`), 100 labels, five seeds: the cart held at
-x = +1, where networks alone learn the reward, and HalfCheetah, where a linear part does most.
+A teacher flips 0, 10, 20 or 30 % of its answers (B-Pref's `eps_mistake`), with 100 labels and five seeds, on two tasks:
+the cart held at x = +1, where networks alone learn the reward, and HalfCheetah, where a linear part does most.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ASKED: Sequence[Asked] = ()
 
 
 def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
-    """What part of PPO's gain is left at each share of mistakes."""
+    """Say what part of PPO's gain is left at each share of mistakes."""
     told = []
     for task, where in TASKS.items():
         for how in TITLES:
@@ -35,9 +35,10 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
 
 
 HOW_TO_READ = """\
-Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or the sum
-of exp(−|x − 1| / 0.5) with the cart. A part is of what PPO, paid the true reward or the goal itself, gains over the
-untrained policy. A likelihood that is told of e mistakes takes a share 2 e of the answers to be a coin's
-(`reward.label_noise`), which flips e of them."""
+Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or with the
+cart the sum of exp(−|x − 1| / 0.5). A part is a share of what PPO, paid the true reward or the goal itself, gains over
+the untrained policy. *The likelihood told of it* assumes that a share 2 e of the answers is drawn by a coin
+(`reward.label_noise`), where e is the share of mistakes, because a coin flips half of them. *The likelihood as it is*
+assumes no mistakes."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

@@ -1,4 +1,4 @@
-"""Answers with mistakes, as data: how many of them, and whether the likelihood knows."""
+"""Answers with mistakes, as data: the share of mistakes, and whether the likelihood accounts for them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def _settings(task: str) -> dict[str, Setting]:
     settings = {}
     for mistakes in MISTAKES:
         for how, title in TITLES.items():
-            if mistakes or how == "unaware":  # of none there is nothing to tell
+            if mistakes or how == "unaware":  # without mistakes there is nothing to account for
                 flawed = {"teacher": "noisy", "teacher_options": {"eps_mistake": mistakes}, "labels": LABELS}
-                # A share e of flipped answers is a share 2 e of answers by a coin, which is what the likelihood knows.
+                # Flipping a share e of answers equals drawing a share 2 e by a coin, which is the likelihood's model.
                 told = {"reward": {"label_noise": 2 * mistakes if how == "aware" else 0.0}}
                 settings[name_of(task, mistakes, how)] = Setting(
                     f"{mistakes:.0%} mistakes" + f", {title}" * bool(mistakes),

@@ -1,7 +1,8 @@
-"""Do 50 labels say more if a fit takes more from them, or beside them?
+"""Do 50 labels say more with crops, pseudo-labels, smoothing, self-supervised features or a bonus?
 
-Crops, pseudo-labels and smoothing (SURF, STAR), self-supervised features (REED) and a bonus for disagreement (RUNE),
-each over networks alone and all of them together: the cart held at x = +1, and HalfCheetah. Three seeds each.
+Crops, pseudo-labels and smoothing (SURF, STAR), self-supervised features (REED) and a bonus for disagreement (RUNE) are
+each added to a reward model of networks alone, and then all of them together. There are two tasks, HalfCheetah and the
+cart held at x = +1, and three seeds each.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
 
 
 HOW_TO_READ = """\
-Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or the sum
-of exp(−|x − 1| / 0.5) with the cart. A part is of what PPO, paid the true reward or the goal itself, gains over the
-untrained policy. Three seeds tell large differences alone; `python -m experiments.measurements.more_offline` fits the
-same rewards to recorded steps, which takes minutes, and says how well they order fresh segments."""
+Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or with the
+cart the sum of exp(−|x − 1| / 0.5). A part is a share of what PPO, paid the true reward or the goal itself, gains over
+the untrained policy. Three seeds show only large differences. `python -m experiments.measurements.more_offline` fits
+the same rewards to recorded steps, which takes minutes, and prints how well they order fresh segments."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

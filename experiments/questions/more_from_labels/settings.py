@@ -1,4 +1,4 @@
-"""Every setting of the ablation of what a fit may take beside the answers, as data; another option is one line."""
+"""Every setting of the ablation of what a fit uses besides the answers, as data; adding an option is one line."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ENDS: Mapping[str, tuple[str, Settings]] = {
 
 
 def scale(task: str) -> Scale:
-    """Count PPO on the true reward, or the goal, as 1, and the untrained policy as 0, by what says how far it got."""
+    """Count PPO on the true reward, or the goal, as 1, and the untrained policy as 0, by the task's measure."""
     return Scale((f"{task}_ppo",), f"{task}_untrained_policy", TASKS[task].measured)
 
 

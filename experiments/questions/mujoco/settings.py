@@ -1,6 +1,6 @@
 """Every setting of the MuJoCo experiment, as data: the presets, with 50 or 20 labels or a control's reward.
 
-Their order is the one to run them in: what is asked first, for all tasks, then its controls.
+They are listed in the order to run them: 50 labels on all tasks, then the controls, 20 labels and 1M steps.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TASKS = {
     "inverted_double_pendulum": "InvertedDoublePendulum-v5",
 }
 EPISODES: Settings = {"reacher": {"evaluation": {"n_episodes": 100}}}
-"""Where 20 are too few: a policy that hesitates over a target right behind the arm loses 10 in that one episode."""
+"""Tasks where 20 episodes are too few: a policy that hesitates over a target right behind the arm loses 10 in one."""
 LEARNED: Mapping[str, tuple[str, Settings]] = {"50": ("50 labels", {"labels": 50}), "20": ("20 labels", {"labels": 20})}
 CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "ppo_true_reward": ("PPO on the true reward", TRUE),
@@ -46,7 +46,7 @@ CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "untrained": ("untrained reward model", UNTRAINED),
 }
 ASKED_EARLY: Settings = {"hopper": {"query": {"rounds": 67, "schedule_options": {"by": 0.15}}}}
-"""Of a million steps, as early as of 300k, or policies are set in their ways by then; chosen on seeds 100 to 102."""
+"""Queries as early in 1M steps as in 300k, before policies are set in their ways; chosen on seeds 100 to 102."""
 LONG: Mapping[str, tuple[str, Settings]] = {
     "50_1m": ("50 labels, 1M steps", {"labels": 50}),
     "ppo_true_reward_1m": ("PPO on the true reward, 1M steps", TRUE),

@@ -14,14 +14,14 @@ SECONDS = {"Pendulum-v1": 0.05, "HalfCheetah-v5": 0.05, "Hopper-v5": 0.008, "Wal
 
 
 def _travelled(episodes: Sequence[Trajectory], number: int) -> float:
-    """Mean over episodes of what a velocity in the observation adds up to, in its unit times seconds."""
+    """Integrate a velocity in the observation over each episode, and average; in its unit times seconds."""
     sums = [episode.observations[1:, number].sum() for episode in episodes]
     seconds = {SECONDS[episode.origin.env_id] for episode in episodes if episode.origin}
     return float(np.mean(sums) * seconds.pop())
 
 
 def pendulum_turns(episodes: Sequence[Trajectory]) -> float:
-    """Whole turns counter-clockwise per episode of 10 s."""
+    """Pendulum: net counter-clockwise turns per episode of 10 s."""
     return _travelled(episodes, 2) / (2 * np.pi)
 
 
@@ -46,5 +46,5 @@ def flips_forwards(episodes: Sequence[Trajectory]) -> float:
 
 
 def flips_backwards(episodes: Sequence[Trajectory]) -> float:
-    """Hopper: backflips per episode of 8 s, by a velocity that the environment cuts to 10 rad/s."""
+    """Hopper: backflips per episode of 8 s, by a velocity that the environment clips at 10 rad/s."""
     return -_travelled(episodes, 7) / (2 * np.pi)

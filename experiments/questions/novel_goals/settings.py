@@ -24,7 +24,7 @@ SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Task:
-    """A goal, where it is to be reached, and from when on it counts as learned."""
+    """A goal, its environment, and the bound from which it counts as learned."""
 
     goal: str
     title: str
@@ -40,8 +40,8 @@ TASKS = {
     "pendulum_spin": Task(
         "pendulum_spin",
         "Pendulum-v1, spinning",
-        # Momentum pays later than balance: with the preset's 0.9 one seed of three got to spin. 0.97 was tried on seeds
-        # 100 to 102, and all did.
+        # Momentum pays later than balance: with the preset's 0.9 one seed of three learned to spin; with 0.97 all of
+        # seeds 100 to 102 did.
         {"env_id": "Pendulum-v1", "total_timesteps": 100_000, "agent": {"gamma": 0.97}},
         50,
         pendulum_turns,
@@ -118,7 +118,7 @@ FAMILIES = {
         f"{task.title}: {task.labels} labels, {task.config['total_timesteps'] // 1000}k steps",
         tuple(_settings(name)),
         (Panel(task.measure.__name__, task.unit, asked=task.learned.least),),
-        curve=None,  # the environment's own return says nothing of the goal
+        curve=None,  # the environment's own return says nothing about the goal
     )
     for name, task in TASKS.items()
 }

@@ -1,7 +1,8 @@
-"""Do learners with a replay buffer do as well with answers as PPO does, and does any algorithm of SB3's house learn?
+"""Do DQN and SAC learn as well from answers as from the true reward, and do other algorithms learn at all?
 
-DQN on CartPole-v1 with 50 labels; SAC on three tasks of MuJoCo with 100 labels and 200k steps, beside SAC on the true
-reward, each on five seeds. And one short run each of A2C, TRPO, TD3, SAC, TQC and SBX's SAC, beside random answers.
+DQN on CartPole-v1 with 50 labels, and SAC on three MuJoCo tasks with 100 labels and 200k steps, beside the same learner
+on the true reward, each on five seeds. There is also one short run each of A2C, TRPO, TD3, SAC, TQC and SBX's SAC,
+beside random answers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ ASKED: Sequence[Asked] = (
 
 
 def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
-    """How many seeds DQN solves, what part of SAC's gain is reached, and which short runs beat random answers."""
+    """Say how many seeds DQN solves, what part of its gain SAC reaches, and how many short runs beat random ones."""
     solved = sum(map(settings["cartpole_dqn"].reached, runs.get("cartpole_dqn", ())))
     parts = {env_id: scale(task).part(f"{task}_sac", runs) for task, env_id in MUJOCO.items()}
     told = ", ".join(f"{part.middle:.2f} on {env_id}" for env_id, part in parts.items() if part)
@@ -35,16 +36,17 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
 
 
 HOW_TO_READ = """\
-Every return is that of the deterministic policy over 20 episodes of the unmodified environment; curves show the policy
-while it learns, which still explores, at random at first. Each learner has its preset, the same one whatever it is
-paid. What is replayed is paid by the latest fit, so that no step is learned from with an older reward. *Scaled* is the
-true reward at the size that a learned one has: SAC's temperature weighs reward against entropy, so that the size is
-part of the task; a part is of what the better of the two gains over the untrained policy. Where episodes terminate, a
-constant reward of +1 already teaches to stay alive: read every figure beside that control. On CartPole-v1 it is the
-true reward, and gives the same runs on one machine (seed 4 was run on another, and differs). DQN is paid a tenth in all
-of them but one (`agent.reward_scale`): its loss is clipped at errors of 1, and 1 a step adds up to 100. That it does
-better with answers than on the true reward wasn't expected and isn't explained; five seeds of so unsteady a learner say
-little of which is better. Its settings were found on seeds 100 to 102. The short runs are one seed each: they show that
-a learner learns from answers at all, and not how well. sb3_contrib and sbx are of the extra `learners`."""
+Every return is that of the deterministic policy over 20 episodes of the unmodified environment. The curves show the
+policy during training, when it still explores, at first at random. Each learner has its preset, the same whatever it is
+paid. Replayed steps are paid by the latest fit, so no step is learned from with an older reward. *Scaled* is the true
+reward at the size of a learned one: SAC's temperature weighs reward against entropy, so the size is part of the task. A
+part is a share of what the better of the two gains over the untrained policy. Where episodes terminate, a constant
+reward of +1 already teaches to stay alive: compare every figure with that control. On CartPole-v1 it is the true
+reward, and gives the same runs on one machine (seed 4 was run on another, and differs). DQN is paid a tenth of the
+reward in all settings but one (`agent.reward_scale`), because its loss is clipped at errors of 1, and 1 per step adds
+up to 100. That it does better with answers than on the true reward wasn't expected and isn't explained; five seeds of
+so unsteady a learner say little about which is better. Its settings were found on seeds 100 to 102. The short runs are
+one seed each: they show that a learner learns from answers at all, but not how well. The extra `learners` installs
+sb3_contrib and sbx."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

@@ -1,8 +1,8 @@
 """What is the strongest PPO on the true reward, task by task, at the steps that the results have?
 
-Whatever learns from answers is measured by PPO on the true reward, so that PPO is tuned first: the candidates are
-variants of Stable-Baselines3's PPO, paid the true reward, on seeds 100 to 102, which no result is of. Each task's
-preset is to have the best of them.
+Everything that learns from answers is compared with PPO on the true reward, so PPO is tuned first. The candidates are
+variants of Stable-Baselines3's PPO, paid the true reward, on seeds 100 to 102, which no result uses. Each task's preset
+is to have the best of them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ ASKED = tuple(Best(name, task.asked) for name, task in TASKS.items() if task.ask
 
 
 def in_preset(task: str, name: str) -> bool:
-    """Test whether the task's preset gives PPO what a setting of this question does."""
+    """Test whether the task's preset has the same agent settings as a setting of this question."""
     candidate = next(key for key in CANDIDATES if name.removesuffix("_1m") == f"{task}_{key}")
     env_id = TASKS[task].env_id
     return RLHFConfig.for_env(env_id, agent=agent_of(task, candidate)).agent == RLHFConfig.for_env(env_id).agent
@@ -64,7 +64,7 @@ def in_preset(task: str, name: str) -> bool:
 def more(settings: Settings, runs: Runs) -> Iterator[str]:
     """List the best candidate of each task, with its spread, and whether the preset has it."""
     yield "\n## The best candidate of each task\n"
-    yield "| task | steps | best by the mean of its seeds | mean, lowest to highest seed | next | in the preset |"
+    yield "| task | steps | best by mean over its seeds | mean, lowest to highest seed | next best | in the preset |"
     yield "|---|---|---|---|---|---|"
     for task, long in [*((task, False) for task in TASKS), *((task, True) for task in LONG)]:
         name = best(task, runs, long=long)
@@ -85,7 +85,7 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def answer(settings: Settings, runs: Runs) -> str:
-    """Of how many figures the best candidates reach, and where the preset has them."""
+    """Say how many of the asked returns the best candidates reach, and on how many tasks the presets have them."""
     reached = sum(bool(asked.judge(settings, runs).passed) for asked in ASKED)
     named = [task for task in TASKS if (name := best(task, runs)) and in_preset(task, name)]
     return (
@@ -96,11 +96,11 @@ def answer(settings: Settings, runs: Runs) -> str:
 
 HOW_TO_READ = """\
 Every return is that of the deterministic policy over 20 episodes of the unmodified environment. The best candidate is
-chosen by its mean over seeds, here and on the same seeds, so that its own figure flatters it, the more so the more
-candidates there are; how the preset that names it does on seeds 0 to 9 is on the pages of
-[mujoco](../mujoco/README.md), [classic_control](../classic_control/README.md) and [cartpole](../cartpole/README.md). A
-candidate is laid over settings that are written out in `experiments/questions/ppo/settings.py`; *normalised* is
-`normalize_rewards`, Stable-Baselines3's VecNormalize; σ is the standard deviation of actions at the start, γ the
-discount, and a rollout is what lies between two updates."""
+chosen by its mean over the same seeds that are shown here, so its own figure is too good, the more so the more
+candidates there are. How its preset does on seeds 0 to 9 is on the pages of [mujoco](../mujoco/README.md),
+[classic_control](../classic_control/README.md) and [cartpole](../cartpole/README.md). A candidate is laid over settings
+that are written out in `experiments/questions/ppo/settings.py`. *Normalised* is `normalize_rewards`,
+Stable-Baselines3's VecNormalize; σ is the standard deviation of actions at the start, γ the discount, λ that of the
+advantage estimate, and a rollout is the steps between two updates."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer", "more"]

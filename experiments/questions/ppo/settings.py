@@ -1,7 +1,7 @@
-"""Candidates for what PPO is given on each task, as data: adding one is one line.
+"""Candidates for PPO's settings on each task, as data: adding one is one line.
 
-What a candidate doesn't say is written out here and not taken from the presets, so that changing a preset leaves the
-question as it was.
+Settings that a candidate doesn't name are written out here and not taken from the presets, so that changing a preset
+doesn't change the question.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ SPARSE: dict[str, Any] = _agent(8, normalize=True, batch_size=128, learning_rate
 
 @dataclass(frozen=True)
 class Task:
-    """Where PPO is tuned.
+    """A task that PPO is tuned on.
 
     Args:
-        env_id: Of the environment.
-        agent: What a candidate doesn't say.
+        env_id: Gymnasium id.
+        agent: Agent settings that candidates are laid over.
         steps: Environment steps.
-        asked: True return asked for; None where nothing is.
-        asked_1m: The same at 1M steps; None where it isn't run for as long.
+        asked: True return asked for; None if none is.
+        asked_1m: The same at 1M steps; None if it isn't run for as long.
     """
 
     env_id: str
@@ -116,7 +116,7 @@ UNTRAINED = "untrained_policy"
 
 
 def agent_of(task: str, candidate: str) -> dict[str, Any]:
-    """Lay a candidate over what its task's agent is without it."""
+    """Lay a candidate over its task's agent settings."""
     return merge(TASKS[task].agent, CANDIDATES[candidate][1])
 
 
@@ -135,7 +135,7 @@ def _settings(task: str, *, long: bool) -> dict[str, Setting]:
 
 
 def names(task: str, *, long: bool = False) -> tuple[str, ...]:
-    """List the settings among which a task's best is looked for."""
+    """List the settings that a task's best is chosen from."""
     return tuple(f"{task}_{name}{'_1m' * long}" for name in CANDIDATES)
 
 

@@ -1,7 +1,7 @@
-"""Does a start from demonstrations of a mediocre policy help 50 labels along, and does staying close to it?
+"""With 50 labels, do demonstrations of a mediocre policy help as a start, and does staying close to it?
 
-Two tasks, three seeds. What 20 demonstrations of 50 steps teach by behaviour cloning: alone; as a start; and as a start
-and a reference, at a fixed price for each nat and at one adapted to a target.
+Two tasks on three seeds. A policy is cloned from 20 demonstrations of 50 steps. It is used alone; as a start; and as a
+start and a reference, at a fixed price per nat or at one that is adapted to a target.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ASKED: Sequence[Asked] = ()
 
 
 def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -> str:
-    """Tell what part of PPO's gain each way reaches."""
+    """Say what part of PPO's gain each variant reaches."""
     told = []
     for task, where in TASKS.items():
         found = {title: scale(task).part(f"{task}_{name}", runs) for name, (title, _) in VARIANTS.items()}
@@ -25,12 +25,12 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
 
 
 HOW_TO_READ = """\
-Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or the sum
-of exp(−|x − 1| / 0.5) with the cart. A part is of what PPO, paid the true reward or the goal itself, gains over the
-untrained policy.
+Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or with the
+cart the sum of exp(−|x − 1| / 0.5). A part is a share of what PPO, paid the true reward or the goal itself, gains over
+the untrained policy.
 
-The demonstrations are 20 windows of 50 steps of a policy that PPO learned from the true reward, or the goal, in a part
-of the steps, of a seed that no row has; `python -m experiments.questions.pretrained.demonstrations` makes them. They
-cost 20 × 20 s of a person's time, which 50 comparisons alone don't."""
+The demonstrations are 20 windows of 50 steps. They come from a policy that PPO learned from the true reward, or the
+goal, in a part of the steps, with a seed that no row has; `python -m experiments.questions.pretrained.demonstrations`
+makes them. They cost 20 × 20 s of a person's time, in addition to the 50 comparisons."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

@@ -1,7 +1,7 @@
-"""What is cloned: 20 windows of a mediocre policy, which is PPO on the true reward, or on the goal, after few steps.
+"""Make the demonstrations to clone: 20 segments of a mediocre policy, PPO on the true reward or goal after few steps.
 
-`python -m experiments.questions.pretrained.demonstrations` makes those that aren't there. The policy acts without
-exploring, and its seed is one that no row has.
+`python -m experiments.questions.pretrained.demonstrations` makes the missing ones. The policy acts without exploring,
+and no row has its seed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STEPS = {"hold_at_one": 30_000, "half_cheetah": 60_000}
 
 
 def main() -> None:
-    """Make each that isn't there."""
+    """Make and save each task's demonstrations that are missing."""
     for task, where in TASKS.items():
         path = Path(demonstrations(task))
         if path.exists():

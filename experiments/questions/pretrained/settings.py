@@ -1,4 +1,4 @@
-"""Starts and references as data."""
+"""Cloned starts and reference policies, as data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STILL = 8192  # steps of a policy that doesn't learn
 
 
 def demonstrations(task: str) -> str:
-    """Path of what the mediocre policy showed."""
+    """Get the path of a task's demonstrations by the mediocre policy."""
     return f"{DEMONSTRATIONS}/{task}.safetensors"
 
 
@@ -33,7 +33,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any] | None]] = {
     "kl_target": ("a cloned start with a target of 0.1 nats a step", {"reference": "start", "kl_target": 0.1}),
     "clone": ("cloning alone", {}),
 }
-"""By name: the title, and what its agent has beside a start; None has none."""
+"""By name: the title, and agent settings besides a cloned start; None has no start."""
 
 
 def scale(task: str) -> Scale:

@@ -1,4 +1,4 @@
-"""Ratings of whole episodes as data, beside comparisons of as many, on Reacher."""
+"""Ratings of whole episodes on Reacher as data, beside as many comparisons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EPISODE = 50
 TASK: dict[str, Any] = {"env_id": "Reacher-v5", "total_timesteps": 300_000}
 WHOLE: dict[str, Any] = {"labels": LABELS, "segment_length": EPISODE}
 SMALL: dict[str, Any] = {"linear": None, "network_options": {"hidden": [10, 10]}}
-"""Networks alone, small, as R4 has them."""
+"""Small networks alone, as in R4."""
 KINDS = {"rating": "ratings on 5 levels", "comparison": "comparisons"}
 SCALE = Scale(("ppo",), "untrained_policy", "true_return_mean")
 
