@@ -63,7 +63,7 @@ class Sweep(NamedTuple):
 SWEEPS = (
     Sweep("answers", "answers", (100, 1000, 10_000, 100_000, 1_000_000)),
     Sweep("answers", "answers, with a quadratic part", (100, 1000, 10_000, 100_000), MappingProxyType({"linear": 1})),
-    Sweep("said", "answers to each of 100,000 queries", (1, 10), MappingProxyType({"answers": 100_000})),
+    Sweep("said", "answers to a query, of 100,000 queries", (1, 10), MappingProxyType({"answers": 100_000})),
     Sweep("ensemble", "networks of the ensemble", (3, 10, 50)),
     Sweep("observed", "numbers observed in a step", (4, 64, 1024)),
     Sweep("steps", "steps of a segment", (25, 100, 400)),
