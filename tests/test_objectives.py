@@ -78,6 +78,17 @@ def test_an_objective_of_weight_zero_is_learned_and_not_paid():
     rlhf.close()
 
 
+def test_an_objective_without_answers_adds_nothing_to_the_reward():
+    rlhf = taught(settings({RIGHT: 1.0, "lefft": 5.0}))
+    at, method = steps(rlhf), rlhf.method
+    expected = method.learners[RIGHT].step_rewards(*at)
+    np.testing.assert_allclose(method.step_scores(*at), expected, rtol=1e-4, atol=1e-5)
+    rlhf.improve(rlhf.agent.portion)
+    reward = method.learners[RIGHT].model.reward_function()
+    np.testing.assert_allclose(rlhf.venv.reward_function(*at, None), reward(*at), rtol=1e-5)
+    rlhf.close()
+
+
 def test_a_saved_run_comes_back_with_every_objective(tmp_path):
     rlhf = taught(settings())
     rlhf.save(tmp_path / "saved")

@@ -67,7 +67,7 @@ class ObjectivesMethod(Method):
             learner.rescale(lately.trajectories, shift=lately.shift)
 
     def fit(self, choices: Sequence[Choice], lately: Lately) -> RewardFit:
-        """See :meth:`Method.fit`; an objective without answers so far isn't fitted.
+        """See :meth:`Method.fit`; an objective without answers so far isn't fitted, and adds nothing to the reward.
 
         Raises:
             BadInput: If all answers are by other teachers.
@@ -95,7 +95,7 @@ class ObjectivesMethod(Method):
     def step_scores(self, observations: Array, actions: Array, next_observations: Array) -> Array:
         """See :meth:`Method.step_scores`: the weighted sum of the members' rewards over objectives."""
         steps = (observations, actions, next_observations)
-        each = [weight * self.learners[name].step_rewards(*steps) for name, weight in self.weights.items()]
+        each = [weight * self.learners[name].step_rewards(*steps) for name, weight in self._paid_weights().items()]
         return np.asarray(np.sum(each, axis=0))
 
     def encode(self, observations: Array, actions: Array, next_observations: Array) -> Array:
@@ -152,9 +152,14 @@ class ObjectivesMethod(Method):
         names = {"objectives": list(self.learners), "version": self.version}
         (directory / NAMES).write_text(json.dumps(names) + "\n", encoding="utf-8")
 
+    def _paid_weights(self) -> Mapping[str, float]:
+        """Return the weights of the objectives that were fitted, or all before the first fit."""
+        return {name: self.weights[name] for name, learner in self.learners.items() if learner.version} or self.weights
+
     def _pay(self) -> None:
-        rewards = [self.learners[name].reward_function(self.agent.steps) for name in self.weights]
-        self.agent.pay(weighted(rewards, list(self.weights.values())), 0.0, 1.0)
+        weights = self._paid_weights()
+        rewards = [self.learners[name].reward_function(self.agent.steps) for name in weights]
+        self.agent.pay(weighted(rewards, list(weights.values())), 0.0, 1.0)
 
 
 def _is_number(weight: object) -> bool:

@@ -101,7 +101,8 @@ class Insertion:
         return begun + [_query(one.name, _next(one, fresh), rng) for one in asked]
 
     def _done(self, one: RankedList) -> bool:
-        return one.asked >= self.comparisons and one.next is None
+        """Whether a list has enough comparisons, or only ones that contradict each other in a cycle."""
+        return one.next is None and (one.asked >= self.comparisons or not one.placed)
 
     def choices(self, preferences: Sequence[Preference], choices: Sequence[Choice]) -> list[Choice]:
         """Add the choices that the lists imply to those that each answer implies; see :func:`with_implied`."""

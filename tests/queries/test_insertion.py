@@ -123,6 +123,20 @@ def test_an_answer_that_was_taken_back_is_asked_for_again():
     assert len(back.segments) == len(one.segments) and len(back.placed) >= len(one.placed)
 
 
+def test_a_list_whose_answers_contradict_each_other_in_a_cycle_is_left_and_another_begins():
+    scheme = Insertion(lists=1, comparisons=10)
+    preferences = ask(scheme, 3)
+    assert [len(one.segments) for one in ranked_lists(preferences).values()] == [3]  # every two of them compared
+    best, _, worst = sorted({option.start for p in preferences for option in p.query.options}, reverse=True)
+    for i, preference in enumerate(preferences):
+        if {option.start for option in preference.query.options} == {best, worst}:  # the answer is changed
+            preferences[i] = Preference(preference.query, preference.answer.mirrored)
+    [one] = ranked_lists(preferences).values()
+    assert one.placed == [] and one.next is None
+    [query] = choose(scheme, preferences)
+    assert list_name(query) != one.name
+
+
 def without(preferences, gone):
     return [preference for preference in preferences if preference is not gone]
 
