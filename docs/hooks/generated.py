@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from rlhf_gym.registry import TABLES
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"^<!-- (settings|names|presets|api)(?:: (.*))? -->$", re.MULTILINE)
 ROLE = re.compile(r":(?:func|class|meth|mod|attr|data|exc):(?=`|<code>)")
-OFFERED = set("self goal seed store waiting name demonstrator shows values offered probabilities draw".split())
-"""Parameters that the run gives, not the user."""
+OFFERED = set(
+    "self goal seed rng store waiting name demonstrator shows values offered probabilities draw agent learner "
+    "new_learner source size observation_space action_space label_noise label_smoothing".split()
+)
+"""Parameters that the run gives, not the user; `model` is one of these in reward.more, and a judge's own option."""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -46,14 +50,13 @@ def settings(group: str) -> str:
 
 
 def names(setting: str) -> str:
-    """Tabulate the names that a setting takes, each with its first line and, where any has some, its own options."""
-    found = {name: _described(setting, name, entry.target) for name, entry in TABLES[setting].items()}
-    rows = [f"| `{name}` | {doc} |" for name, (doc, _) in found.items()]
+    """Tabulate the names that a setting takes, those of one thing in one row, with its first line and any options."""
+    found = [(f"`{name}`", *_described(setting, name, entry.target)) for name, entry in TABLES[setting].items()]
+    rows = [(", ".join(name for name, *_ in same), *what) for what, same in groupby(found, key=lambda row: row[1:])]
     head = "| name | what it is |"
-    if any(options for _, options in found.values()):
-        head += " options |"
-        rows = [f"{row} {', '.join(options)} |" for row, (_, options) in zip(rows, found.values(), strict=True)]
-    return _table(head, rows)
+    if any(options for *_, options in rows):
+        return _table(f"{head} options |", [f"| {name} | {doc} | {options} |" for name, doc, options in rows])
+    return _table(head, [f"| {name} | {doc} |" for name, doc, _ in rows])
 
 
 def presets(_: str) -> str:
@@ -84,34 +87,35 @@ def _table(head: str, rows: list[str]) -> str:
     return "\n".join(['<div class="stack" markdown>', "", head, rule, *rows, "", "</div>"])
 
 
-def _described(setting: str, name: str, target: str) -> tuple[str, list[str]]:
+def _described(setting: str, name: str, target: str) -> tuple[str, str]:
     """Read the first line of what a name stands for, and its options with their defaults, without importing it."""
     module, _, attribute = target.partition(":")
     if not module.startswith("rlhf_gym"):
-        return f"{attribute} of {module}", []
+        return f"{attribute} of {module}", ""
     tree = ast.parse(_source(module).read_text(encoding="utf-8"))
     node = next((n for n in tree.body if getattr(n, "name", None) == attribute), None)
     if not isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return _first_line(tree), []
+        return _first_line(tree), ""
     function = node
     if isinstance(node, ast.ClassDef):
         inits = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
         function = inits[0] if inits else None
-    options = list(_options(function.args)) if function and setting not in ("feedback.goal", "metric") else []
-    return _first_line(node), options
+    options = _options(function.args, setting) if function and setting not in ("feedback.goal", "metric") else ()
+    return _first_line(node), ", ".join(options)
 
 
-def _options(args: ast.arguments) -> Iterator[str]:
+def _options(args: ast.arguments, setting: str) -> Iterator[str]:
+    given = OFFERED | ({"model"} if setting == "reward.more" else set())
     plain = args.posonlyargs + args.args
     defaults = [None] * (len(plain) - len(args.defaults)) + args.defaults
     for arg, default in zip(plain + args.kwonlyargs, defaults + args.kw_defaults, strict=True):
-        if arg.arg not in OFFERED:
+        if arg.arg not in given:
             yield f"`{arg.arg}`" if default is None else f"`{arg.arg}={ast.unparse(default)}`"
 
 
 def _first_line(node: Any) -> str:
     text = (ast.get_docstring(node) or "").split("\n\n")[0]
-    return " ".join(text.split()).rstrip(".").replace("|", "\\|")
+    return _plain(text).rstrip(".").replace("|", "\\|")
 
 
 def _plain(text: str) -> str:

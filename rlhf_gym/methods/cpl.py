@@ -24,7 +24,7 @@ def cpl(
     learning_rate: float = 1e-3,
     std: Std = None,
 ) -> DirectMethod:
-    """Make contrastive preference learning (Hejna et al. 2024, Contrastive preference learning, arXiv 2310.13639).
+    """Fit the policy by contrastive preference learning (Hejna et al. 2024, CPL, arXiv 2310.13639).
 
     A step scores alpha log pi(a|s), which is the advantage for which pi is the optimal maximum-entropy policy. Answers
     are assumed to compare these advantages, or regret. A teacher who compares sums of rewards also judges the states in

@@ -23,7 +23,7 @@ def dpo(
     learning_rate: float = 1e-3,
     std: Std = None,
 ) -> DirectMethod:
-    """Make direct preference optimisation of segments (Rafailov et al. 2023, equation 7, step by step).
+    """Fit the policy by direct preference optimisation of segments (Rafailov et al. 2023, equation 7, step by step).
 
     A step scores beta (log pi(a|s) - log pi_ref(a|s)), the advantage for which pi is the optimal policy that stays
     close to pi_ref (Hejna et al. 2024 discuss the relation to CPL). The reference clones all steps seen, of better and

@@ -111,7 +111,7 @@ def make_panel(
     seed: int,
     offered: Mapping[str, Any] | None = None,
 ) -> Panel:
-    """Make a panel from settings.
+    """Let several teachers answer, each with its own settings, and each query by one or more of them.
 
     Args:
         members: A mapping for each member: `teacher`, a registered or a dotted name ("noisy" by default); `name`, by

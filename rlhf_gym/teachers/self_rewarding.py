@@ -175,7 +175,7 @@ def make_self_rewarding(
     draw: Draw | None = None,
     offered: Mapping[str, Any] | None = None,
 ) -> SelfRewardingTeacher:
-    """Make a self-rewarding teacher from settings.
+    """Let a teacher answer, and add answers of the learned reward itself where it is sure.
 
     Args:
         teacher: The true teacher, a registered or a dotted name.
