@@ -15,7 +15,8 @@ from rlhf_gym.store.schema import ANSWERS, QUERIES, RUNS
 
 FIRST = "first"
 """Name of a run without one, as in a run directory's own database."""
-_NAME = re.compile(r"[A-Za-z0-9_.,=+@/-]{1,100}")
+NAME_PATTERN = r"^[A-Za-z0-9_.,=+@/-]{1,100}$"
+"""What a run may be called."""
 Statement = TypeVar("Statement", bound=Select[Any])
 
 
@@ -153,7 +154,7 @@ def check_name(name: str) -> None:
     Raises:
         BadInput: Saying what a name may hold.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise BadInput(f"feedback.run is {name!r}; use letters, digits and . , = + @ / - _, 100 of them at most")
 
 

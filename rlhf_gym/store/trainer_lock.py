@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ except ImportError:  # Windows has no advisory locks: there, don't train from on
     fcntl = None  # type: ignore[assignment]
 
 _SPACE = 1706
+_PAUSE = 0.05
 _TAKE = text("SELECT pg_try_advisory_lock(:space, :trainer)")
 _HOLDER = text(
     "SELECT activity.pid, coalesce(host(activity.client_addr), 'the server''s own machine') AS host "
@@ -86,7 +88,8 @@ class TrainerLock:
             while not connection.scalar(_TAKE, self._keys):
                 holder = connection.execute(_HOLDER, self._keys).first()
                 if holder is None:
-                    continue  # the lock was just released
+                    time.sleep(_PAUSE)  # the lock was just released, or its holder is about to be known
+                    continue
                 if holder.pid != self._pid:
                     raise _held(self._engine, f"process {holder.pid} of the server, from {holder.host}")
                 connection.execute(_END, {"pid": holder.pid})  # our own lost one, which the server believes alive

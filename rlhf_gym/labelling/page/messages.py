@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from rlhf_gym.store.runs import NAME_PATTERN
+
 # Printable, without a blank at either end: PostgreSQL refuses NUL, and a terminal may show the name.
 Name = Annotated[
     str,
@@ -13,7 +15,7 @@ Name = Annotated[
 ]
 # Any id that the store takes, since it may hold queries of other tools.
 QueryId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
-RunName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.,=+@/-]+$")]
+RunName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 OptionName = Literal["left", "right", "a", "b", "c", "d", "e", "f", "g", "h"]
 
 
