@@ -45,8 +45,13 @@ CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "random_answers": ("50 random answers", random_answers(50)),
     "untrained": ("untrained reward model", UNTRAINED),
 }
-ASKED_EARLY: Settings = {"hopper": {"query": {"rounds": 67, "schedule_options": {"by": 0.15}}}}
-"""Queries as early in 1M steps as in 300k, before policies are set in their ways; chosen on seeds 100 to 102."""
+_EARLY: Settings = {"query": {"rounds": 67, "schedule": "front_loaded", "schedule_options": {"by": 0.15}}}
+ASKED_EARLY: Settings = {"hopper": _EARLY, "inverted_pendulum": _EARLY}
+"""Tasks whose queries are asked within 150,000 of 1M steps, as Hopper's within 300k; chosen on seeds 100 to 105.
+
+Hopper's policies are set in their ways later on. InvertedPendulum's rewards of late queries, all of them ties, draw the
+cart to the end of its rail, where the policy forgets the rest of it.
+"""
 LONG: Mapping[str, tuple[str, Settings]] = {
     "50_1m": ("50 labels, 1M steps", {"labels": 50}),
     "ppo_true_reward_1m": ("PPO on the true reward, 1M steps", TRUE),
