@@ -66,14 +66,15 @@ class _First:
 
     env_id: str | None = None
     config: Path | None = None
+    total_timesteps: str | None = None  # an error in it is for the flag itself to report
 
 
 def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig, Path | None, list[str]]:
     """Lay settings over each other: default < preset of the environment and algorithm < file; flags come last.
 
     Args:
-        args: Words of the command line; of them only ``--env-id``, ``--config``, names from the registry and their
-            options count here.
+        args: Words of the command line; of them only ``--env-id``, ``--config``, ``--total-timesteps``, names from the
+            registry and their options count here.
         prog: Name of the command, for errors.
 
     Returns:
@@ -87,7 +88,10 @@ def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig
     settings = read_yaml(first.config) if first.config else {}
     if first.env_id is not None:
         settings["env_id"] = first.env_id
-    config = RLHFConfig.over_preset(settings, algo=named.get("algo"))
+    steps = None
+    with suppress(TypeError, ValueError):
+        steps = int(first.total_timesteps)
+    config = RLHFConfig.over_preset(settings, algo=named.get("algo"), total_timesteps=steps)
     return config.replace(**named), first.config, left
 
 

@@ -215,6 +215,20 @@ def test_the_preset_is_that_of_the_environment_asked_for_by_flag_or_else_by_file
     assert by_flag == RLHFConfig.for_env("CartPole-v1")
 
 
+def test_the_preset_is_that_of_a_run_with_as_many_steps_by_flag_or_else_by_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("env_id: Hopper-v5\ntotal_timesteps: 600_000\n")
+    longer = RLHFConfig.for_env("Hopper-v5", total_timesteps=600_000)
+    assert longer.query.rounds == 40
+    by_file = cli.parse(["train", "--config", str(file)]).settings
+    by_flag = cli.parse(["train", "--env-id", "Hopper-v5", "--total-timesteps", "600000"]).settings
+    assert by_file == by_flag == longer
+    usual = cli.parse(["train", "--config", str(file), "--total-timesteps", "300000"]).settings
+    assert usual == RLHFConfig.for_env("Hopper-v5")
+    with pytest.raises(BadInput, match="^--total-timesteps is 'many'"):
+        cli.parse(["train", "--env-id", "Hopper-v5", "--total-timesteps", "many"])
+
+
 def test_every_setting_is_a_flag() -> None:
     words = [
         "--env-kwargs",

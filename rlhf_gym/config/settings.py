@@ -364,20 +364,26 @@ class RLHFConfig:
 
         Args:
             env_id: Gymnasium id; with an algorithm other than PPO, such as ``algo="sac"``, its preset for that one.
-            **settings: Top-level settings, or a mapping for a group: ``query={"rounds": 5}``.
+            **settings: Top-level settings, or a mapping for a group: ``query={"rounds": 5}``. With more
+                ``total_timesteps`` than the preset has, some presets ask in more rounds and earlier.
         """
         return cls.over_preset({"env_id": env_id, **settings})
 
     @classmethod
-    def over_preset(cls, settings: Mapping[str, Any], *, algo: str | None = None) -> RLHFConfig:
-        """Lay settings over the preset of the environment and the algorithm that they name.
+    def over_preset(
+        cls, settings: Mapping[str, Any], *, algo: str | None = None, total_timesteps: int | None = None
+    ) -> RLHFConfig:
+        """Lay settings over the preset of the environment, the algorithm and the steps that they name.
 
         Args:
             settings: Nested.
             algo: The algorithm, if not the settings' own; options that they have for another one are dropped.
+            total_timesteps: Steps to take the preset for, if not the settings' own.
         """
         settings = settings if algo is None else _laid_over(settings, {"algo": algo})
-        return cls.from_dict(_laid_over(preset(settings.get("env_id", cls.env_id), settings.get("algo")), settings))
+        steps = total_timesteps or settings.get("total_timesteps")
+        below = preset(settings.get("env_id", cls.env_id), settings.get("algo"), steps)
+        return cls.from_dict(_laid_over(below, settings))
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> RLHFConfig:

@@ -36,6 +36,22 @@ def test_a_file_goes_before_the_preset_of_its_environment(tmp_path: Path) -> Non
     assert (config.agent.options["n_epochs"], config.agent.options["gamma"]) == (3, 0.98)
 
 
+@pytest.mark.parametrize("env_id", ["Hopper-v5", "InvertedPendulum-v5"])
+def test_a_longer_run_asks_within_as_many_steps_as_the_preset_says_in_rounds_as_long(env_id: str) -> None:
+    usual, longer = (RLHFConfig.for_env(env_id, total_timesteps=steps).query for steps in (300_000, 600_000))
+    assert usual == RLHFConfig.for_env(env_id).query == RLHFConfig.for_env(env_id, total_timesteps=50_000).query
+    assert (longer.rounds, longer.schedule, longer.schedule_options) == (40, "front_loaded", {"by": 0.25})
+    same = dataclasses.replace(longer, rounds=usual.rounds, schedule=usual.schedule, schedule_options={})
+    assert same == usual
+    assert "asked_within" not in preset(env_id, "sac", 600_000)
+
+
+def test_what_is_given_goes_before_what_a_longer_run_gets() -> None:
+    query = {"rounds": 10, "schedule": "christiano"}
+    given = RLHFConfig.for_env("Hopper-v5", total_timesteps=600_000, query=query).query
+    assert (given.rounds, given.schedule, given.schedule_options) == (10, "christiano", {})
+
+
 def test_an_environment_without_a_preset_takes_the_defaults() -> None:
     assert preset("Nowhere-v0") == {}
     assert RLHFConfig.for_env("Nowhere-v0") == RLHFConfig(env_id="Nowhere-v0")

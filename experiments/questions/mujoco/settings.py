@@ -45,13 +45,6 @@ CONTROLS: Mapping[str, tuple[str, Settings]] = {
     "random_answers": ("50 random answers", random_answers(50)),
     "untrained": ("untrained reward model", UNTRAINED),
 }
-_EARLY: Settings = {"query": {"rounds": 67, "schedule": "front_loaded", "schedule_options": {"by": 0.15}}}
-ASKED_EARLY: Settings = {"hopper": _EARLY, "inverted_pendulum": _EARLY}
-"""Tasks whose queries are asked within 150,000 of 1M steps, as Hopper's within 300k; chosen on seeds 100 to 105.
-
-Hopper's policies are set in their ways later on. InvertedPendulum's rewards of late queries, all of them ties, draw the
-cart to the end of its rail, where the policy forgets the rest of it.
-"""
 LONG: Mapping[str, tuple[str, Settings]] = {
     "50_1m": ("50 labels, 1M steps", {"labels": 50}),
     "ppo_true_reward_1m": ("PPO on the true reward, 1M steps", TRUE),
@@ -67,8 +60,6 @@ def scale(task: str, *, long: bool = False) -> Scale:
 def _setting(task: str, name: str, title: str, config: Settings) -> Setting:
     long = name in LONG
     shared = {"env_id": TASKS[task], "total_timesteps": STEPS_1M if long else STEPS, **EPISODES.get(task, {})}
-    if long and "labels" in config:
-        shared |= ASKED_EARLY.get(task, {})
     more: dict[str, Any] = {
         "control": name in CONTROLS or name == "ppo_true_reward_1m",
         "scale": scale(task, long=long),
