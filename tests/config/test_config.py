@@ -36,7 +36,7 @@ def test_a_file_goes_before_the_preset_of_its_environment(tmp_path: Path) -> Non
     assert (config.agent.options["n_epochs"], config.agent.options["gamma"]) == (3, 0.98)
 
 
-@pytest.mark.parametrize("env_id", ["Hopper-v5", "InvertedPendulum-v5"])
+@pytest.mark.parametrize("env_id", ["Hopper-v5", "InvertedPendulum-v5", "InvertedDoublePendulum-v5"])
 def test_a_longer_run_asks_within_as_many_steps_as_the_preset_says_in_rounds_as_long(env_id: str) -> None:
     usual, longer = (RLHFConfig.for_env(env_id, total_timesteps=steps).query for steps in (300_000, 600_000))
     assert usual == RLHFConfig.for_env(env_id).query == RLHFConfig.for_env(env_id, total_timesteps=50_000).query
