@@ -13,6 +13,7 @@ from rlhf_gym import RLHFConfig
 from rlhf_gym.cli import main
 from rlhf_gym.errors import BadInput
 from rlhf_gym.runs.in_store import with_place_in_store
+from rlhf_gym.sweeps.executors import locally
 from rlhf_gym.sweeps.fresh_process import ProcessDied, fresh_process
 from rlhf_gym.sweeps.plan import read_plan
 from rlhf_gym.sweeps.records import read_rows
@@ -186,6 +187,25 @@ def test_the_runs_of_a_sweep_that_is_stopped_end_with_it_and_no_other_begins(tmp
         assert waiting.wait(30)
     until(lambda: not any(alive(int(file.read_text())) for file in begun))
     assert not (tmp_path / "3").exists()
+
+
+def test_a_run_that_began_while_others_were_still_being_listed_is_stopped_too(tmp_path):
+    begun, stopped = tmp_path / "begun", []
+
+    def listed():
+        yield begun
+        until(begun.exists)
+        raise KeyboardInterrupt
+
+    def execute(job):
+        try:
+            fresh_process(["sh", "-c", f"touch {job}; exec sleep 20"])
+        except ProcessDied:
+            stopped.append(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(locally(listed(), execute, jobs=2))
+    assert stopped == [begun]
 
 
 TIDYING = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
@@ -26,9 +26,11 @@ def locally(todo: Sequence[Any], execute: Callable[[Any], Any], *, jobs: int) ->
             yield futures[future], error or future.result()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)  # first, or another job would begin where one ends
-        while not all(future.done() for future in futures):  # a job may be about to begin its process
+        waiting = threading.Thread(target=pool.shutdown)  # it knows also of a job whose future isn't in `futures` yet
+        waiting.start()
+        while waiting.is_alive():  # a job may be about to begin its process
             end_all()
-            time.sleep(0.1)
+            waiting.join(0.1)
         raise
     finally:
         pool.shutdown()
