@@ -55,7 +55,8 @@ def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None =
         ax.set_visible(False)
     for ax, (task, own) in zip(panels.flat, tasks.items(), strict=False):
         _draw_task(ax, own)
-        ax.set_title(stem(task).removesuffix(" steps"), loc="left", fontsize=8.5, fontweight="bold", color=INK, pad=5)
+        title = stem(task).removesuffix(" steps").replace("InvertedDouble", "Inv. Double")  # longer ones are cut off
+        ax.set_title(title, loc="left", fontsize=8.5, fontweight="bold", color=INK, pad=5)
     shown = [point for own in tasks.values() for point in own]
     _dress(panels, len(tasks), shown)
     figure.supylabel("part of the best PPO's gain on the true reward", fontsize=9.5, color=INK)
