@@ -18,7 +18,7 @@ from rlhf_gym.stats import ENOUGH, mean_name
 
 LOWEST, HIGHEST = -0.5, 2.2  # parts beyond are arrows at the edge, with their numbers
 TICKS = (20, 50, 100, 200, 500, 1000)
-COLUMNS = 4
+COLUMNS, ROOM = 4, 22  # panels beside each other, and letters of a title over one; longer titles are smaller
 OURS, CONSTANT = COLOURS[0], COLOURS[1]
 PPO: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 2}
 FIXED: dict[str, Any] = {"color": CONSTANT, "linewidth": 1.6, "linestyle": (0, (1, 1.3)), "zorder": 2}
@@ -55,8 +55,9 @@ def draw(points: Sequence[Point], left_out: Mapping[str, Sequence[str]] | None =
         ax.set_visible(False)
     for ax, (task, own) in zip(panels.flat, tasks.items(), strict=False):
         _draw_task(ax, own)
-        title = stem(task).removesuffix(" steps").replace("InvertedDouble", "Inv. Double")  # longer ones are cut off
-        ax.set_title(title, loc="left", fontsize=8.5, fontweight="bold", color=INK, pad=5)
+        title = stem(task).removesuffix(" steps")
+        size = 8.5 * min(1, ROOM / len(title))
+        ax.set_title(title, loc="left", fontsize=size, fontweight="bold", color=INK, pad=5)
     shown = [point for own in tasks.values() for point in own]
     _dress(panels, len(tasks), shown)
     figure.supylabel("part of the best PPO's gain on the true reward", fontsize=9.5, color=INK)
