@@ -53,7 +53,8 @@ def pretended():
 def test_whoever_answers_at_once_waits_for_every_clip(pretended):
     found = waits(pretended.server_port, thinking=0, answers=3)
     assert pretended.answered == ["q0", "q1", "q2"]
-    assert len(found) == 4 and all(1000 * DRAWING <= wait < 3000 for wait in found)
+    # The next clip is requested as soon as the last one is in view, so its drawing begins a little before the answer.
+    assert len(found) == 4 and all(500 * DRAWING <= wait < 3000 for wait in found)
 
 
 def test_a_clip_that_came_while_somebody_thought_is_not_waited_for(pretended):
