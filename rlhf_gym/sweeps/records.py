@@ -47,11 +47,13 @@ def read_header(path: Path) -> list[str] | None:
 
 
 def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append rows in one write, after a header if the file is new.
+    """Append rows in one write, after a header if the file is new; without rows nothing is written.
 
     Raises:
         ValueError: If the file has another header; it is left as it is.
     """
+    if not rows:
+        return
     header = read_header(path)
     if header is not None and header != list(rows[0]):
         raise ValueError(refusal(path, header, rows[0]))

@@ -11,6 +11,11 @@ def test_rows_come_back_as_text_in_the_order_they_were_appended(tmp_path):
     assert read_header(path) == ["a", "b"]
 
 
+def test_no_rows_write_no_file(tmp_path):
+    append_rows(tmp_path / "rows.csv", [])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_is_not_there_has_no_rows(tmp_path):
     assert read_rows(tmp_path / "rows.csv") == []
     assert read_header(tmp_path / "rows.csv") is None
