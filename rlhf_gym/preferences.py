@@ -277,6 +277,7 @@ class Choice:
         weight: Weight in the likelihood, 1 for a whole choice.
         teacher: Name of the teacher who made it; "" if unknown.
         sided: Whether the first option was shown on the left, so that a side bias may have affected the choice.
+        own: Whether the learned reward made it itself; such a choice is neither held out nor measured.
     """
 
     options: tuple[Segment, ...]
@@ -285,3 +286,4 @@ class Choice:
     weight: float = 1.0
     teacher: str = ""
     sided: bool = False
+    own: bool = False

@@ -53,7 +53,7 @@ def report_round(parts: Parts, number: int, fit: RewardFit | None, watch: Stopwa
         goal_return=_goal_return(parts, len(episodes)),
         **fit_figures(fit),
         **answer_figures(answers.new, parts.method.step_scores),
-        **heldout_figures(answers.heldout, parts.method.step_scores),
+        **heldout_figures(answers.heldout, parts.method.step_scores, parts.method.scores_by_teacher),
         seconds=watch.seconds,
         teacher_seconds=answers.seconds,
         **parts.method.agent.pop_figures(),

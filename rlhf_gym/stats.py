@@ -122,8 +122,8 @@ def fraction_interval(
         n_resamples: Samples drawn with replacement.
 
     Returns:
-        Lower and upper end. The upper one is infinite if theirs falls to the floor in more resamples than lie above
-        the interval.
+        Lower and upper end. An end is infinite if theirs falls to the floor in more resamples than lie outside it:
+        the upper one where ours is above the floor then, the lower one where it is below.
 
     Raises:
         ValueError: If any is empty or holds NaN or infinity, or confidence isn't between 0 and 1.
@@ -131,7 +131,7 @@ def fraction_interval(
     tails, rng = _tails(confidence), np.random.default_rng(seed)
     named = {"ours": ours, "theirs": theirs, "floor": floor}
     a, b, zero = (_resampled_means(_checked(name, values), n_resamples, rng) for name, values in named.items())
-    fractions = np.divide(a - zero, b - zero, out=np.full(n_resamples, np.inf), where=b > zero)
+    fractions = np.divide(a - zero, b - zero, out=np.where(a < zero, -np.inf, np.inf), where=b > zero)
     low, high = np.quantile(fractions, tails, method="nearest")  # interpolation between infinities isn't a number
     return float(low), float(high)
 

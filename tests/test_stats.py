@@ -90,6 +90,11 @@ def test_fraction_interval_has_no_upper_end_where_nothing_may_have_been_learned(
     assert (low, high) == (0.5, float("inf"))
 
 
+def test_fraction_interval_of_what_lost_has_no_lower_end_where_nothing_may_have_been_learned():
+    low, high = fraction_interval([-20], [-10, 100], seed=0)
+    assert (low, high) == (float("-inf"), -0.2)
+
+
 def test_difference_interval_beside_a_certain_figure_is_that_of_the_mean():
     # Of the samples of (100, 200) a quarter has mean 100 and a quarter 200.
     assert difference_interval([100, 200], [150], seed=0) == (-50, 50)

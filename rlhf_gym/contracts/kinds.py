@@ -63,11 +63,15 @@ def refuses_answers_to_other_numbers_of_options(name: str) -> None:
 
 
 def makes_choices_among_what_was_shown(name: str) -> None:
-    """Check that choices are among segments shown or made, with probabilities as targets and the query as group."""
+    """Check that choices are among segments shown or made, with probabilities as targets and a query as group.
+
+    The group is the query itself; or, where one segment is judged by itself, an earlier one that it is held out with.
+    """
     for query, before in _after_others(name):
         for answer, worth in _errorless(query):
             preference = Preference(query, answer)
             told = {_bits(segment) for given in (preference, *before) for segment in _weighed(given)}
+            groups = {p.query.repeats or p.query.id for p in (preference, *(before if find_kind(name).alone else ()))}
             made = find_kind(name).choices(preference, before)
             if not find_kind(name).alone:
                 must(len(made) > 0, f"an answer other than a skip tells something; {answer!r} to {worth} doesn't")
@@ -77,7 +81,7 @@ def makes_choices_among_what_was_shown(name: str) -> None:
                 must(len(choice.target) == len(choice.options), "each option has a probability")
                 sums = min(choice.target) >= 0 and abs(sum(choice.target) - 1) < 1e-12
                 must(sums, f"{choice.target} doesn't sum to 1")
-                must(choice.group == (query.repeats or query.id), "a group is a query")
+                must(choice.group in groups, "a group is a query")
                 must(choice.weight > 0, "a choice counts")
 
 

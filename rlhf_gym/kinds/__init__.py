@@ -9,7 +9,7 @@ from functools import cache
 
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds.kind import Kind
-from rlhf_gym.preferences import HELDOUT, Answer, Choice, Preference, Query, Said
+from rlhf_gym.preferences import HELDOUT, OWN, Answer, Choice, Preference, Query, Said
 from rlhf_gym.registry import KINDS, check_is, load
 from rlhf_gym.trust import check_import
 
@@ -91,7 +91,8 @@ class Told:
         before: list[Preference] = []
         if kind.alone:
             before = self._before[preference.teacher, query.kind]
-        told = [replace(choice, teacher=preference.teacher) for choice in kind.choices(preference, before)]
+        own = query.why == OWN
+        told = [replace(choice, teacher=preference.teacher, own=own) for choice in kind.choices(preference, before)]
         if kind.alone:
             before.append(preference)
         return told

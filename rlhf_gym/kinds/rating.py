@@ -15,8 +15,12 @@ from rlhf_gym.kinds.kind import Kind
 from rlhf_gym.kinds.out_of import out_of
 from rlhf_gym.preferences import Choice, Level, Preference
 
-AGAINST = 8
-"""Number of the latest ratings that one is compared with; not of all, as levels drift when segments get better."""
+BLOCK = 9
+"""Number of successive segments whose ratings are compared with each other.
+
+Not more, as levels drift when segments get better; and no rating is compared outside its block, so that a block can be
+held out without its ratings being in other choices.
+"""
 WORTH = 2.0
 """Choices that a rating counts for, however many others it is compared with: one of five levels tells about as much as
 two comparisons, log2(5) = 2.3 bits."""
@@ -38,20 +42,27 @@ def rating(levels: int) -> Kind:
 
 
 def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[Choice]:
-    """Make a choice between the segment and each of the latest ones with another level, if there are any."""
+    """Make a choice between the segment and each earlier one of its block with another level, if there are any."""
     rated, query = preference.answer, preference.query
     assert isinstance(rated, Level)  # noqa: S101
-    others = [(p.query, p.answer) for p in before if isinstance(p.answer, Level) and p.answer.level != rated.level]
-    against = others[-AGAINST:]
+    places: dict[str, int] = {}  # a repeat has the place of the query that it repeats
+    *earlier, block = [places.setdefault(_first(p), len(places)) // BLOCK for p in (*before, preference)]
+    together = [p for p, its in zip(before, earlier, strict=True) if its == block]
+    against = [(p.query, p.answer) for p in together if isinstance(p.answer, Level) and p.answer.level != rated.level]
     return [
         Choice(
             (*query.options, *other.options),
             (1.0, 0.0) if rated.level > level.level else (0.0, 1.0),
-            group=query.repeats or query.id,
+            group=_first(together[0]),
             weight=WORTH / len(against),
         )
         for other, level in against
     ]
+
+
+def _first(preference: Preference) -> str:
+    """Return the id of the query that a query repeats, or its own."""
+    return preference.query.repeats or preference.query.id
 
 
 RATING = rating(LEVELS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +47,11 @@ class Method(ABC):
     @abstractmethod
     def step_scores(self, observations: Array, actions: Array, next_observations: Array) -> Array:
         """Score each step by each member, shape (M, S); a segment's score is the sum over its lived steps."""
+
+    @property
+    def scores_by_teacher(self) -> Mapping[str, Callable[[Array, Array, Array], Array]] | None:
+        """Functions like :meth:`step_scores`, one for the answers of each teacher; None if all fit one reward."""
+        return None
 
     @abstractmethod
     def encode(self, observations: Array, actions: Array, next_observations: Array) -> Array:

@@ -98,6 +98,11 @@ class ObjectivesMethod(Method):
         each = [weight * self.learners[name].step_rewards(*steps) for name, weight in self._paid_weights().items()]
         return np.asarray(np.sum(each, axis=0))
 
+    @property
+    def scores_by_teacher(self) -> Mapping[str, Callable[[Array, Array, Array], Array]]:
+        """See :meth:`Method.scores_by_teacher`: each objective's own reward, once it is fitted."""
+        return {name: learner.step_rewards for name, learner in self.learners.items() if learner.version}
+
     def encode(self, observations: Array, actions: Array, next_observations: Array) -> Array:
         """See :meth:`Method.encode`: what each reward model sees."""
         first = next(iter(self.learners.values()))

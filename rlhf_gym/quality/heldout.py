@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.special import log_expit, logsumexp
@@ -16,7 +17,9 @@ from rlhf_gym.segments import Array
 MOST = 1024  # queries, evenly spread: more would cost time and change the figures by less than chance
 
 
-def heldout_figures(preferences: Sequence[Preference], step_scores: StepScores) -> dict[str, float]:
+def heldout_figures(
+    preferences: Sequence[Preference], step_scores: StepScores, by_teacher: Mapping[str, StepScores] | None = None
+) -> dict[str, float]:
     """Compute loss and accuracy of a reward model on the answers to held-out queries, which were drawn uniformly.
 
     An answer counts as its pairwise judgements: one for a comparison, k (k - 1) / 2 for a ranking of k options. They
@@ -25,16 +28,25 @@ def heldout_figures(preferences: Sequence[Preference], step_scores: StepScores) 
     Args:
         preferences: Answers, such as a run's; skips and answers to other queries are left out.
         step_scores: Scores of steps by each ensemble member.
+        by_teacher: Scores that predict the answers of each teacher, where each has a reward of their own; answers of
+            other teachers are left out. None predicts all by `step_scores`.
 
     Returns:
         `reward_loss_uniform`, the mean negative log of the members' mean probability, and `reward_accuracy_uniform`,
         how often their mean return prefers the same option, ties of either as one half; nan without answers.
     """
     heldout = [p for p in preferences if p.query.why == HELDOUT and p.answer is not Answer.SKIP]
+    if by_teacher is not None:
+        heldout = [p for p in heldout if p.teacher in by_teacher]
     if not heldout:
         return {"reward_loss_uniform": math.nan, "reward_accuracy_uniform": math.nan}
     some = np.linspace(0, len(heldout) - 1, min(len(heldout), MOST)).round().astype(int)
-    ahead, targets = _judgements([heldout[i] for i in some], step_scores)
+    together: defaultdict[str, list[Preference]] = defaultdict(list)
+    for i in some:
+        together[heldout[i].teacher if by_teacher else ""].append(heldout[i])
+    scores = by_teacher or {"": step_scores}
+    judged = [_judgements(alike, scores[teacher]) for teacher, alike in together.items()]
+    ahead, targets = (np.concatenate(parts, axis=-1) for parts in zip(*judged, strict=True))
     logs = [logsumexp(log_expit(sign * ahead), axis=0) - math.log(len(ahead)) for sign in (1, -1)]
     given = np.heaviside(ahead.mean(axis=0), 0.5)
     return {

@@ -24,7 +24,7 @@ class Bootstrap:
     If weights were redrawn at every fit, the members' data would even out over a run. A weight of 0 holds the choice
     out of that member's data for good. A weight depends only on the seed and the choice's group, so that it survives
     interruptions and withdrawn answers, and a query that is repeated, or answered by several people, is held out as a
-    whole.
+    whole. Choices that the reward made itself count 1 for every member, as no figure of them would mean anything.
 
     Args:
         ensemble_size: M.
@@ -40,13 +40,15 @@ class Bootstrap:
     def weights(self, choices: Sequence[Choice]) -> Array:
         """Compute the members' weights of N choices, times the choices' own weights, shape (M, N)."""
         kept = self._growing.kept(choices)
-        new = [self._of(choice.group) * choice.weight for choice in choices[kept:]]
+        new = [self._of(choice) * choice.weight for choice in choices[kept:]]
         self._weights = np.concatenate([self._weights[:kept], np.reshape(new, (len(new), self._ensemble_size))])
         self._growing.keep(choices)
         return self._weights.T
 
-    def _of(self, group: str) -> Array:
-        if group not in self._drawn:
+    def _of(self, choice: Choice) -> Array:
+        if choice.own:
+            return np.ones(self._ensemble_size, np.int64)
+        if (group := choice.group) not in self._drawn:
             digest = hashlib.blake2b(drawn_id(group).encode(), digest_size=16).digest()
             rng = np.random.default_rng([self._seed, int.from_bytes(digest, "little")])
             self._drawn[group] = self._in_folds(rng) if self._folds else rng.poisson(1.0, size=self._ensemble_size)

@@ -38,6 +38,7 @@ class Dataset:
         people: Names of the teachers who chose.
         person: Index into `people` of each choice's teacher, shape (N,).
         sided: Whether a bias to the first option's side may have decided the choice, bool, shape (N,).
+        own: Whether the learned reward made the choice itself, bool, shape (N,).
         sureness: Factor of each choice's log-odds, shape (N,); None, to which every update resets it, is 1 for all.
     """
 
@@ -51,6 +52,7 @@ class Dataset:
     people: Sequence[str]
     person: Array
     sided: Array
+    own: Array
     sureness: Tensor | None
 
     def __init__(self, encoding: Encoding) -> None:
@@ -78,6 +80,10 @@ class Dataset:
             some: Indices of the n choices that they belong to.
         """
         return returns if self.sureness is None else returns * self.sureness[some][:, None]
+
+    def weight(self, some: Tensor | slice = slice(None)) -> Tensor:
+        """Return the weights of some choices, float32, shape (n,)."""
+        return torch.from_numpy(self.weights).float()[some]
 
     def update(self, choices: Sequence[Choice]) -> None:
         """Replace the choices, encode new segments, and drop segments that are in no choice.
@@ -111,7 +117,7 @@ class Dataset:
         self._growing = Growing()
         self._group, self._person = dict[str, int](), dict[str, int]()
         self.groups, self.weights, self.person = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
-        self.sided = np.zeros(0, bool)
+        self.sided, self.own = np.zeros(0, bool), np.zeros(0, bool)
         self.rows, self.offered = torch.zeros((0, 2), dtype=torch.long), torch.zeros((0, 2), dtype=torch.bool)
         self.targets = torch.zeros((0, 2))
 
@@ -131,6 +137,7 @@ class Dataset:
         self.weights = np.append(self.weights, [choice.weight for choice in choices])
         self.person = np.append(self.person, np.array(person, np.int64))
         self.sided = np.append(self.sided, np.array([choice.sided for choice in choices], bool))
+        self.own = np.append(self.own, np.array([choice.own for choice in choices], bool))
         self.people, self.sureness = list(self._person), None
 
     def _encode(self, segments: Sequence[Segment]) -> None:

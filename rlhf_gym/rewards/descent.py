@@ -180,7 +180,7 @@ def _adapted(
     at_once = max(1, data.at_once(GRADIENT_AT_ONCE) // (data.lived.shape[1] * data.rows.shape[1]))
     at_once = likelihood.at_once or at_once
     for some, without in zip(torch.split(sample, at_once), torch.split(heldout, at_once, dim=1), strict=True):
-        loss = (likelihood.losses(some) * without).sum()
+        loss = (likelihood.losses(some) * without * data.weight(some)).sum()
         gradients = torch.autograd.grad(loss, decaying, allow_unused=True)
         # Derivative of the held-out loss as all weights grow; where it is positive, they should shrink.
         growth += sum(float((g * w.detach()).sum()) for g, w in zip(gradients, decaying, strict=True) if g is not None)

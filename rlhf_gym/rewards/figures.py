@@ -45,8 +45,9 @@ def figures_of_all(model: RewardModel, data: Dataset, some: Tensor, left_out: Le
     losses, accuracies = [], []
     for choices, returns in pairs:
         about = (data.surely(returns, choices)[None], data.targets[choices], data.offered[choices])
-        losses.append(choice_loss(*about, label_noise=label_noise).mean().item())
-        accuracies.append(accuracy(*about).mean().item())
+        weights = data.weight(choices)
+        losses.append(_mean(choice_loss(*about, label_noise=label_noise), weights).item())
+        accuracies.append(_mean(accuracy(*about), weights).item())
     return Figures(losses[0], losses[1], accuracies[0], accuracies[1])
 
 
@@ -62,11 +63,11 @@ def figures_of_members(data: Dataset, some: Tensor, returns: Tensor, weights: Te
     """
     targets, offered, returns = data.targets[some], data.offered[some], data.surely(returns, some)
     measured = choice_loss(returns, targets, offered, label_noise=label_noise), accuracy(returns, targets, offered)
-    heldout = (weights == 0).float()
+    heldout = (weights == 0) * data.weight(some)
     figures = [_mean(values, w).nanmean().item() for values in measured for w in (weights, heldout)]
     return Figures(*figures)
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
     """Compute each member's weighted mean, nan where a member has no weight, shape (M,)."""
-    return (values * weights).sum(dim=1) / weights.sum(dim=1)
+    return (values * weights).sum(dim=1) / weights.sum(dim=-1)

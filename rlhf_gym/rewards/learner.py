@@ -141,7 +141,7 @@ class RewardLearner:
         choices, returns = fit.left_out
         lived = self._data.lived.sum(dim=1)[self._data.rows[choices]]
         worths = (self._data.surely(worth, choices) for worth in (returns - mean * lived, std * lived))
-        arrays = *worths, self._data.targets[choices], self._data.offered[choices]
+        arrays = *worths, self._data.targets[choices], self._data.offered[choices], self._data.weight(choices)
         worth = worth_of_living(*(array.numpy() for array in arrays))
         return float(mean - std * worth)
 

@@ -65,7 +65,8 @@ def weigh(model: RewardModel, data: Dataset, some: Tensor, parts: Sequence[Foret
     shares = torch.ones(len(parts))
     if calibrate and len(choices):
         expected = np.array([1.0, 0.0])[: len(parts)]  # networks have to prove that they add something
-        found = stacked(data.surely(returns, choices), data.targets[choices], data.offered[choices], expected)
+        returned, targets = data.surely(returns, choices), data.targets[choices]
+        found = stacked(returned, targets, data.offered[choices], data.weight(choices), expected)
         shares = torch.from_numpy(found).float()
     model.shares.copy_(shares.expand(2))  # the share of a missing part is never used
     return LeftOut(choices, (shares[:, None, None] * returns).sum(dim=0))

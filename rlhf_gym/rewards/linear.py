@@ -120,7 +120,7 @@ class LinearPart(nn.Module):
             for scales, by_evidence in ((SCALES, True), (SCALES, False), (STRAIGHT, False))
         ]
         found = torch.stack([torch.from_numpy(_worth(fit, pairs, sums, rows, data.groups)) for fit in fits])
-        shares = softmax([-_loss(data.surely(returns), targets, data.offered) for returns in found])
+        shares = softmax([-_loss(returns, data, targets) for returns in found])
         length = math.sqrt(data.lived.shape[1])  # from weights of sums / sqrt(T) to weights of steps
         mixed = mix(fits, shares, self.members, rng=rng)
         for buffer, values in zip((self.mean, self.errors, self.draws), mixed, strict=True):
@@ -163,7 +163,10 @@ def _worth(posterior: Posterior, pairs: Pairs, sums: Array, rows: Array, groups:
     return np.asarray(np.einsum("nkf,nf->nk", sums[rows], without))
 
 
-def _loss(returns: Tensor, targets: Tensor, offered: Tensor) -> float:
+def _loss(returns: Tensor, data: Dataset, targets: Tensor) -> float:
     """Compute the negative log-likelihood of left-out answers, at the temperature that fits them best."""
-    (share,) = stacked(returns[None], targets, offered, np.ones(1))
-    return choice_loss(share * returns[None], targets.double(), offered).sum().item()
+    kept = torch.from_numpy(~data.own)
+    returns, weights = data.surely(returns)[kept], data.weight(kept)
+    targets, offered = targets[kept], data.offered[kept]
+    (share,) = stacked(returns[None], targets, offered, weights, np.ones(1))
+    return (choice_loss(share * returns[None], targets.double(), offered) * weights).sum().item()

@@ -30,6 +30,7 @@ SURENESS, SIDE = (1.0, 1.0), (0.0, 0.5)
 """Prior mean and standard deviation of a person's sureness and of the bias to the left."""
 PULL = 4.0  # pseudo-weights that damp the updates of the prior's width
 EM_MOST, NEWTON_STEPS, SETTLED = 30, 3, 1e-2
+LEAST_SHARE = 1e-4  # of a Newton step; a smaller one isn't made
 POINTS, _MASS = np.polynomial.hermite_e.hermegauss(5)
 WEIGHTS = _MASS / _MASS.sum()  # quadrature weights of a mean over a standard normal
 
@@ -133,6 +134,8 @@ def majority(sureness: Array, answers: Array) -> float:
 def _persons(judgements: Judgements, better: Array, sureness: Array, left: Array) -> tuple[Array, Array]:
     """Move each person's sureness and bias towards the maximum of their posterior, by Newton's method.
 
+    A person's step is halved while it would lower their posterior: where options are far apart, a full step overshoots.
+
     Args:
         judgements: P judgements.
         better: How much better the first option may be, as values weighted by :data:`WEIGHTS`, shape (P, 5).
@@ -144,6 +147,11 @@ def _persons(judgements: Judgements, better: Array, sureness: Array, left: Array
     def of_each(values: Array) -> Array:
         return np.bincount(person, weights * (values @ WEIGHTS), len(sureness))
 
+    def posterior(sureness: Array, left: Array) -> Array:
+        logits = sureness[person][:, None] * better + left[person][:, None] * sided
+        prior = ((sureness - SURENESS[0]) / SURENESS[1]) ** 2 + ((left - SIDE[0]) / SIDE[1]) ** 2
+        return of_each(targets[:, None] * logits - np.logaddexp(0, logits)) - 0.5 * prior
+
     sided = sided[:, None]
     for _ in range(NEWTON_STEPS):
         p = expit(sureness[person][:, None] * better + left[person][:, None] * sided)
@@ -153,6 +161,9 @@ def _persons(judgements: Judgements, better: Array, sureness: Array, left: Array
         surely = of_each(bent * better**2) + SURENESS[1] ** -2
         both, pulled = of_each(bent * better * sided), of_each(bent * sided) + SIDE[1] ** -2
         size = surely * pulled - both**2
-        sureness = sureness + (pulled * by_sureness - both * by_left) / size
-        left = left + (surely * by_left - both * by_sureness) / size
+        surer, lefter = (pulled * by_sureness - both * by_left) / size, (surely * by_left - both * by_sureness) / size
+        now, share = posterior(sureness, left), np.ones(len(sureness))
+        while (worse := posterior(sureness + share * surer, left + share * lefter) < now - 1e-9).any():
+            share[worse] = np.where(share[worse] > LEAST_SHARE, share[worse] / 2, 0)
+        sureness, left = sureness + share * surer, left + share * lefter
     return sureness, left

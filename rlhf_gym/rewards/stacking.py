@@ -11,7 +11,7 @@ from rlhf_gym.segments import Array
 LEAST = 0.05
 
 
-def stacked(left_out: Tensor, targets: Tensor, offered: Tensor, expected: Array) -> Array:
+def stacked(left_out: Tensor, targets: Tensor, offered: Tensor, weights: Tensor, expected: Array) -> Array:
     """Find the shares with which the parts together predict answers best (Breiman 1996, Stacked regressions).
 
     A share is also a temperature: an overconfident part gets less than 1. A normal prior of standard deviation 1 holds
@@ -22,6 +22,7 @@ def stacked(left_out: Tensor, targets: Tensor, offered: Tensor, expected: Array)
         left_out: Return of each option by each part, fitted without its choice, shape (parts, N, K).
         targets: Probability with which each option was chosen, shape (N, K).
         offered: Whether there is an option, bool, shape (N, K).
+        weights: How much each choice counts, shape (N,).
         expected: Shares before any answer, shape (parts,).
 
     Returns:
@@ -35,7 +36,7 @@ def stacked(left_out: Tensor, targets: Tensor, offered: Tensor, expected: Array)
     def loss(shares: Array) -> tuple[float, Array]:
         of = torch.from_numpy(shares).requires_grad_()
         together = (of[:, None, None] * left_out).sum(dim=0, keepdim=True)
-        total = choice_loss(together, targets, offered).sum() + 0.5 * (of - before).square().sum()
+        total = (choice_loss(together, targets, offered) * weights).sum() + 0.5 * (of - before).square().sum()
         (gradient,) = torch.autograd.grad(total, of)
         return total.item(), gradient.numpy()
 

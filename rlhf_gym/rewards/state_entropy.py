@@ -28,7 +28,7 @@ class StateEntropy:
     is the reward, which is 0 before :meth:`compare_with`.
 
     Args:
-        k: Which neighbour; a state isn't a neighbour of itself.
+        k: Which neighbour among the states compared with; a replayed state that is one of them is its own first.
         states: Most states that others are compared with.
     """
 

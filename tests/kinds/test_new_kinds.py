@@ -16,7 +16,7 @@ from rlhf_gym.teachers import OracleTeacher
 
 
 def rated(*levels, teacher="a", of=5, seed=0):
-    queries = example_queries(len(levels), kind="rating", seed=seed)
+    queries = [replace(query, repeats=None) for query in example_queries(len(levels), kind="rating", seed=seed)]
     return [Preference(query, Level(level, of), teacher) for query, level in zip(queries, levels, strict=True)]
 
 
@@ -36,10 +36,20 @@ def test_a_rating_is_held_against_earlier_ones_of_another_level_and_weighs_two_c
     ]
 
 
-def test_a_rating_is_held_against_the_latest_eight_alone():
-    told = places([*rated(*[1] * 10), *rated(5, seed=1)])
-    assert [between for between, *_ in told] == [[10, earlier] for earlier in range(2, 10)]
-    assert sum(weight for *_, weight in told) == pytest.approx(2)
+def test_a_rating_is_held_against_those_of_its_block_of_nine_alone():
+    told = places(rated(*[1] * 8, 5, *[1] * 3, 5))
+    assert [between for between, *_ in told] == [[8, i] for i in range(8)] + [[12, i] for i in (9, 10, 11)]
+    assert sum(weight for *_, weight in told) == pytest.approx(4)
+
+
+def test_what_a_rating_tells_is_in_choices_of_its_block_alone_which_are_one_group():
+    levels = np.random.default_rng(0).integers(1, 6, size=40).tolist()
+    ratings = rated(*levels)
+    again = [replace(p, query=replace(p.query, id=f"{p.query.id}-again", repeats=p.query.id)) for p in ratings[:5]]
+    told = choices([*ratings, *again])
+    groups = {id(segment): {c.group for c in told if segment in c.options} for c in told for segment in c.options}
+    assert {len(of_segment) for of_segment in groups.values()} == {1}
+    assert {c.group for c in told} == {ratings[first].query.id for first in range(0, 40, 9)}
 
 
 def test_two_people_have_two_scales():

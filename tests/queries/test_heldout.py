@@ -137,6 +137,20 @@ def test_a_ranking_counts_as_each_two_of_its_options():
     assert heldout_figures(kept, pay)["reward_accuracy_uniform"] == 3 / 4
 
 
+def test_where_teachers_have_rewards_of_their_own_each_answer_is_measured_by_its_teacher_s():
+    def opposite(*steps):
+        return -pay(*steps)
+
+    mine, yours, theirs = (
+        replace(said(answer, 2, 1), teacher=who)
+        for answer, who in ((Answer.LEFT, "a"), (Answer.RIGHT, "b"), (Answer.RIGHT, "c"))
+    )
+    each = {"a": pay, "b": opposite}
+    assert heldout_figures([mine, yours, theirs], pay, each)["reward_accuracy_uniform"] == 1
+    assert heldout_figures([mine, yours, theirs], pay)["reward_accuracy_uniform"] == 1 / 3
+    assert math.isnan(heldout_figures([theirs], pay, each)["reward_accuracy_uniform"])
+
+
 def test_other_queries_and_skips_are_left_out():
     kept = [said(Answer.RIGHT, 2, 1, why="uniform"), said(Answer.SKIP, 2, 1)]
     assert all(math.isnan(figure) for figure in heldout_figures(kept, pay).values())

@@ -31,6 +31,13 @@ def test_folds_stay_the_same_and_a_group_leaves_as_a_whole() -> None:
     assert (again == first[:, [1, 0]]).all()
 
 
+def test_what_the_reward_chose_itself_is_held_out_by_none() -> None:
+    own = [replace(choice, own=True, weight=0.5) for choice in choices_of([str(i) for i in range(50)])]
+    assert (Bootstrap(3, seed=0).weights(own) == 0.5).all() and (
+        Bootstrap(3, seed=0, folds=True).weights(own) == 0.5
+    ).all()
+
+
 def test_weights_of_choices_that_go_on_from_the_last_ones_are_the_same_as_anew() -> None:
     choices = [replace(choice, weight=0.5 + 0.5 * (i % 2)) for i, choice in enumerate(choices_of([*"abcabcdef"]))]
     growing = Bootstrap(3, seed=0)

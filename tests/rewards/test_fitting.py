@@ -389,3 +389,14 @@ def test_input_statistics_of_much_data_are_of_a_part_evenly_spread(monkeypatch: 
     segments = [side for p in kept for side in p.query.options][::3]
     lived = np.concatenate([side.observations[:-1] for side in segments])
     np.testing.assert_allclose(model.input_mean[:2].tolist(), lived.mean(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("linear", [None, "quadratic"])
+def test_what_the_reward_chose_itself_is_not_measured(linear: str | None) -> None:
+    true, own = choices(preferences(20)), [dataclasses.replace(c, own=True) for c in choices(preferences(20, seed=1))]
+    model = RewardModel(TWO, LEFT_RIGHT, ensemble_size=3, hidden=(8,), seed=0, linear=linear)
+    fit = fit_reward_model(
+        model, [*own[:10], *true, *own[10:]], bootstrap=Bootstrap(3, seed=0, folds=True), rng=np.random.default_rng(0)
+    )
+    assert fit.n == 40
+    assert fit.left_out.choices.tolist() == list(range(10, 30))

@@ -97,6 +97,16 @@ def test_answers_the_wrong_way_round_teach_as_much_as_others(model: dict[str, An
     assert {who for who, sure in sureness.items() if sure < 0} == {"opposite", "also opposite"}
 
 
+def test_somebody_whose_mistakes_are_about_options_far_apart_is_the_least_sure() -> None:
+    """A Newton step in full overshoots where hardly any odds are near even."""
+    people, rng = 6, np.random.default_rng(1)
+    told = judgements([np.inf] * people, 600)
+    wrong = (told.person == 0) & (rng.random(600) < 0.1)
+    far = told._replace(inputs=20 * told.inputs, targets=np.where(wrong, 1 - told.targets, told.targets))
+    sureness, _ = judged(far, people)
+    assert 0 <= sureness[0] < 0.5 * sureness[1:].min() and sureness[1:].max() < 1.5 * sureness[1:].min()
+
+
 def test_the_direction_is_that_of_most_answers_and_coins_have_no_vote() -> None:
     each = np.array([20.0, 20.0, 20.0])
     assert majority(np.array([-0.8, -0.3, 1.5]), each) == -1

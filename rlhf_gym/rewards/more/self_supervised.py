@@ -83,7 +83,7 @@ def errors(networks: BatchedMLP, inputs: Tensor, beside: Tensor, changes: Tensor
     ones = torch.ones(len(inputs), 1)
     others = torch.cat([beside, ones], dim=1).expand(networks.ensemble_size, -1, -1)
     seen = torch.cat([networks.hidden(inputs), others], dim=-1)
-    with torch.no_grad():  # at the best head the error has the same gradient as if the head depended on the features
+    with torch.no_grad():  # error and ridge penalty have the same gradient as if the best head depended on the features
         across = seen.transpose(1, 2)
         ridge = RIDGE * len(inputs) * torch.eye(seen.shape[-1])
         head = torch.linalg.solve(across @ seen + ridge, across @ changes)
