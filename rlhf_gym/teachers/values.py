@@ -174,7 +174,7 @@ def _sum(numbers: list[float]) -> float:
     try:
         return math.fsum(numbers)
     except OverflowError:
-        return math.inf
+        return math.copysign(math.inf, math.fsum(number / len(numbers) for number in numbers))
 
 
 @contextmanager

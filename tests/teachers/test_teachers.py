@@ -115,6 +115,10 @@ def test_returns_are_exact_sums_over_lived_steps_whatever_stands_beside():
     assert goal_returns(lambda obs, actions, next_obs: next_obs[:, 0])(segments).tolist() == [55.0, 6.0, 1.0]
 
 
+def test_a_sum_too_large_for_a_float_is_infinite_with_its_sign():
+    assert true_returns([segment(1e308, 1e308), segment(-1e308, -1e308)]).tolist() == [math.inf, -math.inf]
+
+
 def test_a_return_that_is_not_finite_is_refused_by_step_and_segment():
     with pytest.raises(ValueError, match="the environment gives nan for step 1 of segment 1; rewards must be finite"):
         true_returns([segment(1, 1), segment(1, math.nan)])
