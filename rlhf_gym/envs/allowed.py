@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from rlhf_gym.errors import BadInput
 
+WIDE = 20.0  # width from which a Box is hardly explored by actions of size 1
 OBSERVATION, ACTION = "Box", "Box with finite bounds, or Discrete counted from 0"
 
 
@@ -32,6 +33,13 @@ def check_spaces(env: gymnasium.Env[Any, Any], env_id: str) -> None:
                 f"env_id is {env_id}, whose {what} space is {_shown(space)}; supported: {supported}. Wrap the "
                 f"environment: {wrapped(space)}; and register a function that returns it, as module:Id"
             )
+
+
+def is_far_from_unit(space: spaces.Space[Any]) -> bool:
+    """Return whether actions around 0 of size 1 are outside of a Box, or a small part of it, in some coordinate."""
+    if not isinstance(space, spaces.Box):
+        return False
+    return bool(((space.low > 0) | (space.high < 0) | (space.high - space.low > WIDE)).any())
 
 
 def _is_array(space: Any) -> bool:

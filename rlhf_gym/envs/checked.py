@@ -131,7 +131,10 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         if array.shape != self._shape or not _fits(array.dtype, self._dtype):
             space = f"shape {self._shape} and dtype {self._dtype}, as its observation_space has"
             raise self._wrong("observation", observation, space)
-        return np.array(array, self._dtype)
+        converted = np.array(array, self._dtype)
+        if array.dtype.kind in "iu" and self._dtype.kind in "iu" and (converted != array).any():
+            raise self._wrong("observation", observation, f"numbers that {self._dtype} holds")
+        return converted
 
     def _rewarded(self, reward: Any) -> float:
         if not isinstance(reward, float):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -71,10 +72,15 @@ def variables_of(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> Va
         env_kwargs: Keyword arguments of the environment.
 
     Raises:
-        BadInput: If there is no such environment.
+        BadInput: If there is no such environment, or two of its variables have one name.
     """
     with closing(make_env(Origin(env_id, seed=0, env_kwargs=env_kwargs or {}))) as env:
         observations, actions = (tuple(map(_plain, found(env))) for found in (observation_names, action_names))
+        if twice := [name for name, times in Counter(observations + actions).items() if times > 1]:
+            raise BadInput(
+                f"env_id is {env_id}, where several variables are named {', '.join(twice)}; give each its own name in "
+                "the environment's observation_names and action_names"
+            )
         return Variables(observations, actions, isinstance(env.action_space, spaces.Discrete), env_id)
 
 

@@ -22,6 +22,7 @@ from tyro.conf import arg
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.passwords import password_variable, url_without_password
 from rlhf_gym.config.presets import has_preset, preset
+from rlhf_gym.envs.allowed import is_far_from_unit
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.verbs.arguments import RunDir
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from rlhf_gym.rlhf import RLHF
     from rlhf_gym.teachers import Waiting
 
+UNSCALED = ("ppo", "a2c")  # algorithms that begin with actions around 0 of size 1, whatever the space
 PAGE_ENDS_WITHIN = 10.0  # seconds for its last requests and the clip that is being drawn
 
 
@@ -68,6 +70,12 @@ class Train:
                 print(f"{config.env_id} has no preset: what isn't set is a general default", file=sys.stderr)
             elif not has_preset(config.env_id, config.algo):
                 print(f"{config.env_id} has no preset of {config.algo}: what isn't set is its default", file=sys.stderr)
+            if config.algo in UNSCALED and is_far_from_unit(space := rlhf.agent.sb3.action_space):
+                print(
+                    f"{config.env_id} takes actions of {space}, and {config.algo} explores around 0 by about 1: wrap "
+                    "the environment by gymnasium.wrappers.RescaleAction(env, -1, 1)",
+                    file=sys.stderr,
+                )
             _learn(rlhf)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlhf_gym.envs.allowed import check_spaces
+from rlhf_gym.envs.allowed import check_spaces, is_far_from_unit
 from rlhf_gym.envs.checked import Checked
 from rlhf_gym.errors import BadInput
 
@@ -104,3 +104,17 @@ def test_a_space_that_is_missing_is_asked_for():
         check_spaces(None_(), "Any-v0")
     with pytest.raises(BadInput, match="env_id is Any-v0, which has no observation_space; give it one: Box"):
         check_spaces(Any(observation_space=3), "Any-v0")
+
+
+@pytest.mark.parametrize(
+    ("space", "far"),
+    [
+        (spaces.Box(-1, 1, (2,)), False),
+        (spaces.Box(-0.4, 0.4, (2,)), False),
+        (spaces.Box(np.float32([-1, 5]), np.float32([1, 7])), True),
+        (spaces.Box(-1000, 1000, (1,)), True),
+        (spaces.Discrete(100), False),
+    ],
+)
+def test_boxes_that_actions_of_size_one_hardly_reach_are_known(space, far):
+    assert is_far_from_unit(space) is far

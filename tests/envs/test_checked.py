@@ -153,6 +153,9 @@ def test_floats_are_no_pixels_but_every_dtype_that_holds_the_numbers_is_taken():
     for came in (np.array([0.0, 1.0]), [0, 1], np.array([False, True]), np.array([0, 1], np.uint8)):
         assert (made := first(came, np.float32)).dtype == np.float32 and made.tolist() == [0, 1]
     assert first(np.array([0, 1]), np.uint8).dtype == np.uint8  # plain integers, as lists of pixels are
+    for wraps in (260, -1):
+        with pytest.raises(BadInput, match="after step 1 .* expected numbers that uint8 holds: mend"):
+            first(np.array([0, wraps]), np.uint8)
 
 
 def test_one_element_arrays_are_the_number_in_them():

@@ -1,11 +1,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.contracts import check_teacher, example_queries
+from rlhf_gym.errors import BadInput
 from rlhf_gym.preferences import Answer, Query, Ranking
 from rlhf_gym.segments import Origin, Segment
 from rlhf_gym.store import PreferenceStore
@@ -106,6 +109,19 @@ def test_actions_are_variables_too(rules):
     asked = query(segment([0] * 4, UP, actions=[0, 0, 0, 1]), segment([0] * 4, UP, actions=[0, 0, 1, 1]))
     assert teacher.answer([asked]) == [Answer.LEFT]
     assert variables_of("Pendulum-v1").names == ("cos_angle", "sin_angle", "angular_velocity", "torque")
+
+
+def test_variables_of_one_name_are_refused():
+    class Twice(gymnasium.Env):
+        observation_space, action_space = spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (1,))
+        observation_names, action_names = ["force", "cart speed"], ["force"]
+
+    gymnasium.register("RulesTest/Twice-v0", entry_point=Twice)
+    try:
+        with pytest.raises(BadInput, match="Twice-v0, where several variables are named force; give each its own name"):
+            variables_of("RulesTest/Twice-v0")
+    finally:
+        del gymnasium.registry["RulesTest/Twice-v0"]
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
