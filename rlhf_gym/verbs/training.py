@@ -22,7 +22,6 @@ from tyro.conf import arg
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.passwords import password_variable, url_without_password
 from rlhf_gym.config.presets import has_preset, preset
-from rlhf_gym.envs.allowed import is_far_from_unit
 from rlhf_gym.errors import BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.verbs.arguments import RunDir
@@ -56,6 +55,7 @@ class Train:
 
     def run(self) -> None:
         """Train, evaluate, write the run directory, and print the result."""
+        from rlhf_gym.envs.allowed import is_far_from_unit
         from rlhf_gym.rlhf import RLHF
 
         if self.config:
