@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -29,6 +30,7 @@ from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Array
 
 DRAW = ("auto", "replay", "states")
+JPEG_END = b"\xff\xd9"
 DEATHS = 3  # of the drawing process, in a row or on one clip, after which the clip is refused
 INSTEAD = "--draw states plots the observations instead (frames aren't recorded while training)"
 
@@ -141,6 +143,7 @@ class ClipCache:
         self._drawings: dict[Path, Future[None]] = {}
         self._instead: dict[Path, str] = {}
         self._deaths: Counter[Path] = Counter()
+        self._damaged: set[Path] = set()
         self._drawer = Drawer(seconds=seconds, processes=processes)
 
     def ahead(self, queries: Iterable[Query]) -> None:
@@ -215,7 +218,7 @@ class ClipCache:
         """
         place = self.place(query)
         with self._lock:
-            if (place / MANIFEST).exists():
+            if (place / MANIFEST).exists() and self._keeps(query, place):
                 for kept in (self._drawings, self._instead, self._deaths):
                     kept.pop(place, None)
                 with suppress(OSError):
@@ -229,6 +232,20 @@ class ClipCache:
             elif turn is not None:
                 self._drawer.hurry(drawing, turn)
             return place, drawing
+
+    def _keeps(self, query: Query, place: Path) -> bool:
+        """Remove a damaged clip, so that it is drawn again; return False if it was removed. It is tried once."""
+        try:
+            _read_whole(query, place)
+        except (OSError, ValueError, TypeError):
+            if place in self._damaged:
+                return True
+            self._damaged.add(place)
+            self._drawings.pop(place, None)
+            shutil.rmtree(place, ignore_errors=True)
+            return False
+        self._damaged.discard(place)
+        return True
 
     def _settings_of(self, query: Query) -> dict[str, Any]:
         return {**self._settings, "draw": self._draw(query)}
@@ -253,7 +270,7 @@ class ClipCache:
 
     def _read(self, query: Query, place: Path) -> Clip:
         try:
-            return Clip(place, **json.loads((place / MANIFEST).read_text()))
+            return _read_whole(query, place)
         except (OSError, ValueError, TypeError) as error:
             raise ClipError(f"the clip of query {query.id} can't be read", f"{error}; remove {place}") from error
 
@@ -269,6 +286,21 @@ class ClipCache:
 
     def _or_states(self, query: Query) -> str:
         return f"; {INSTEAD}" if self._settings_of(query)["draw"] == "replay" else ""
+
+
+def _read_whole(query: Query, place: Path) -> Clip:
+    """Read a drawn clip.
+
+    Raises:
+        OSError, ValueError, TypeError: If a file is missing, or cut off as by a power cut.
+    """
+    clip = Clip(place, **json.loads((place / MANIFEST).read_text()))
+    for name in query.names:
+        with clip.sheet(name).open("rb") as sheet:
+            sheet.seek(-len(JPEG_END), os.SEEK_END)
+            if sheet.read() != JPEG_END:
+                raise ValueError(f"{name}.jpg is cut off")
+    return clip
 
 
 def _lost(drawing: Future[None]) -> bool:

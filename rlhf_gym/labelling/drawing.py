@@ -119,11 +119,19 @@ def draw_clip(
                 }
             )
         )
+        _sync(unfinished)
         with suppress(OSError):  # another process has drawn the same clip meanwhile
             unfinished.rename(place)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     prune(place.parent, max_bytes=max_bytes, keep=place)
+
+
+def _sync(directory: Path) -> None:
+    """Make files safe from a power cut, which would otherwise leave a renamed folder with empty files."""
+    for path in directory.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def write_sheet(whole: Image.Image, path: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 
 from rlhf_gym.envs import make_env, replay
 from rlhf_gym.labelling import ClipCache, ClipError, ClipNotReady, clips, drawer
-from rlhf_gym.labelling.drawing import prune, write_sheet
+from rlhf_gym.labelling.drawing import draw_clip, prune, write_sheet
 from rlhf_gym.labelling.pictures import draw_query, order, pace, sheet
 from rlhf_gym.labelling.states import draw_states, eights
 from rlhf_gym.preferences import Query
@@ -183,6 +184,41 @@ def test_clips_are_found_again_by_a_cache_that_opens_the_folder_anew(cache, clip
         before = clip.sheet("left").stat().st_mtime_ns
         assert again.wait(query()) == clip
         assert clip.sheet("left").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda clip: clip.sheet("left").write_bytes(b""),
+        lambda clip: os.truncate(clip.sheet("right"), 300),
+        lambda clip: clip.sheet("left").unlink(),
+        lambda clip: (clip.directory / "clip.json").write_text('{"width": 40, '),
+    ],
+    ids=["an empty sheet", "half a sheet", "no sheet", "half a manifest"],
+)
+def test_a_damaged_clip_is_drawn_again(cache, damage):
+    clip = cache.wait(query("damaged"))
+    damage(clip)
+    assert cache.wait(query("damaged")) == clip
+    assert len(clip.frames("left")) == len(clip.frames("right"))
+
+
+def test_a_clip_that_stays_damaged_is_told_and_not_drawn_for_ever(cache, monkeypatch):
+    clip = cache.wait(query("lasting"))
+    clip.sheet("left").write_bytes(b"")
+    monkeypatch.setattr(clips.shutil, "rmtree", lambda *_, **__: None)  # as where it can't be removed
+    with pytest.raises(ClipError, match=f"the clip of query lasting can't be read: .*; remove {clip.directory}"):
+        cache.wait(query("lasting"))
+    assert cache.drawing(query("lasting")).done()
+
+
+def test_a_clip_is_safe_from_a_power_cut_before_it_has_its_name(tmp_path, monkeypatch):
+    done, sync, rename = [], os.fsync, Path.rename
+    monkeypatch.setattr(os, "fsync", lambda file: (done.append(os.fstat(file).st_ino), sync(file)))
+    monkeypatch.setattr(Path, "rename", lambda path, to: (done.append("named"), rename(path, to))[1])
+    draw_clip(query(), tmp_path / "clip", width=40, draw="states", films=True, max_bytes=10**9)
+    *synced, named = done
+    assert named == "named" and set(synced) == {file.stat().st_ino for file in (tmp_path / "clip").iterdir()}
 
 
 def test_when_the_drawing_process_dies_the_next_clip_starts_another(tmp_path):
