@@ -27,12 +27,21 @@ class Games:
 
     Args:
         rng: Draws the seeds of demonstrations.
-        most: Most games at once; the least recently played ones beyond it are ended.
+        most: Most games at once.
         idle_seconds: A game not played for this long is ended.
+        spare_seconds: The same if there are `most` games and another person begins one.
     """
 
-    def __init__(self, *, rng: np.random.Generator, most: int = 8, idle_seconds: float = 300.0) -> None:
-        self._rng, self._most, self._idle_seconds = rng, most, idle_seconds
+    def __init__(
+        self,
+        *,
+        rng: np.random.Generator,
+        most: int = 8,
+        idle_seconds: float = 300.0,
+        spare_seconds: float = 30.0,
+    ) -> None:
+        self._rng, self._most = rng, most
+        self._idle_seconds, self._spare_seconds = idle_seconds, spare_seconds
         self._running: dict[str, _Running] = {}
         self._lock = threading.Lock()
 
@@ -44,15 +53,17 @@ class Games:
 
         Raises:
             BadInput: If the query can't be played.
+            NoGame: If others play as many games as are allowed.
         """
+        self.end(person)
+        self._make_room()
         with self._lock:
             seed = int(self._rng.integers(2**31))
-        self.end(person)
         game = Game(query, seed=seed)
         with self._lock:
-            gone = [self._running.pop(person, None), *self._sweep(self._most - 1)]
+            before = self._running.pop(person, None)
             self._running[person] = _Running(query.id, game, time.monotonic())
-        _close(gone)
+        _close([before])
         return game
 
     def find(self, person: str, query_id: str) -> Game:
@@ -62,7 +73,7 @@ class Games:
             NoGame: If they play none, or one of another query.
         """
         with self._lock:
-            gone, running = self._sweep(self._most), self._running.get(person)
+            gone, running = self._idle(self._idle_seconds), self._running.get(person)
             if running:
                 running.used = time.monotonic()
         _close(gone)
@@ -79,14 +90,25 @@ class Games:
     def close(self) -> None:
         """End all games."""
         with self._lock:
-            gone = self._sweep(0)
+            gone = list(self._running.values())
+            self._running.clear()
         _close(gone)
 
-    def _sweep(self, most: int) -> list[_Running | None]:
-        """Remove and return idle games, and the least recently played ones above `most`."""
-        oldest = sorted(self._running, key=lambda person: self._running[person].used)
-        idle = {p for p in oldest if self._running[p].used < time.monotonic() - self._idle_seconds}
-        return [self._running.pop(p) for p in dict.fromkeys([*idle, *oldest[: max(0, len(oldest) - most)]])]
+    def _make_room(self) -> None:
+        with self._lock:
+            gone = self._idle(self._idle_seconds)
+            if len(self._running) >= self._most:
+                gone += self._idle(self._spare_seconds, most=1)
+            full = len(self._running) >= self._most
+        _close(gone)
+        if full:
+            raise NoGame(f"{self._most} people are playing just now; begin again in a minute, or skip it")
+
+    def _idle(self, seconds: float, most: int | None = None) -> list[_Running]:
+        """Remove and return the games that nobody has played for `seconds`; the `most` longest idle ones."""
+        until = time.monotonic() - seconds
+        idle = sorted((one.used, person) for person, one in self._running.items() if one.used < until)
+        return [self._running.pop(person) for _, person in idle[:most]]
 
 
 def _close(gone: Iterable[_Running | None]) -> None:

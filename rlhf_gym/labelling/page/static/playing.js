@@ -155,7 +155,8 @@ export class Playing {
     if (turn !== this.turn) return;
     this.running = false;
     if (!(error instanceof Refused)) throw error;
-    this.#draw(/begin again/.test(error.message) ? "That game is gone: A begins another." : `${error.message}. You can only skip it.`);
+    if (/just now/.test(error.message)) this.#draw("Others are playing, as many as this page can take: try again with A in a minute, or skip it.");
+    else this.#draw(/begin again/.test(error.message) ? "That game is gone: A begins another." : `${error.message}. You can only skip it.`);
   }
 
   async #show(frame, turn) {
