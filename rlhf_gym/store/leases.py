@@ -35,13 +35,15 @@ LEASE = 120.0
 """Default lease, in seconds: enough for several answers, and soon over if the person left."""
 LONGEST = 600.0
 """Longest lease, in seconds: one that ends later was made before a clock was set back."""
+SET = 5.0
+"""Seconds by which a clock differs from what passed since it was read if somebody has set it."""
 AT_ONCE = 16  # open queries searched first; each further part is four times as large
 MOST_AT_ONCE = 1000
 
 
 @final
 class Clock:
-    """Clock of a store, in seconds since 1970: the server's if there is one. It is read once, and so never jumps."""
+    """Clock of a store, in seconds since 1970: the server's if there is one. It jumps only in :meth:`follow`."""
 
     def __init__(self) -> None:
         self._ahead: float | None = None
@@ -52,6 +54,21 @@ class Clock:
             self._ahead = _seconds_since_1970(connection) - _ticks()
         return self._ahead + _ticks()
 
+    def follow(self, connection: Connection) -> None:
+        """Read the clock again, as processes that begin later do; if it was set, leases end when they would have.
+
+        Args:
+            connection: Holds the write lock.
+        """
+        before = self.now(connection)
+        jump = _seconds_since_1970(connection) - before
+        if self._ahead is None or abs(jump) < SET:
+            return
+        for moment in (before - LONGEST, before):  # those that ended lately stay ended
+            for row in connection.execute(_HELD, {"now": moment}).all():
+                _reserve(connection, [row.query_id], row.who, until=row.until + jump)
+        self._ahead += jump
+
 
 def claim(
     connection: Connection,
@@ -61,9 +78,11 @@ def claim(
     n: int,
     now: float,
     lease: float,
+    ahead: int = 0,
+    last: Collection[str] = (),
     kinds: Collection[str] | None = None,
 ) -> list[Row[Any]]:
-    """Reserve up to `n` open queries for `who`, and return their rows; see `PreferenceStore.claim`.
+    """Reserve up to `n` open queries for `who`, and return their rows and `ahead` more; see `PreferenceStore.claim`.
 
     Args:
         connection: Holds the write lock.
@@ -72,19 +91,23 @@ def claim(
         n: Most queries to reserve.
         now: Current time by the store's clock.
         lease: Seconds from now; cut to `LONGEST`.
+        ahead: Most queries to return besides.
+        last: Ids of queries to choose only after all others.
         kinds: Kinds of query to choose from; None is all.
     """
     found: list[Row[Any]] = []
     held = set(connection.scalars(_MINE, {"who": who, "now": now}))
     mine = [id_ for id_ in open_ids if id_ in held] if held else []
-    for oldest, ids in ((_FOR_ME[0], mine), (_FOR_ME[1], open_ids)):
+    first = [id_ for id_ in open_ids if id_ not in last] if last else open_ids
+    later = [id_ for id_ in open_ids if id_ in last] if last else []
+    for oldest, ids in ((_FOR_ME[0], mine), (_FOR_ME[1], first), (_FOR_ME[1], later)):
         if kinds is not None:
             oldest = oldest.where(QUERIES.c.kind.in_(kinds))
         for some in _parts(ids):
-            if len(found) >= n:
+            if len(found) >= n + ahead:
                 break
-            found += connection.execute(oldest, {"who": who, "now": now, "n": n - len(found), "ids": some})
-    _reserve(connection, [row.id for row in found], who, until=now + min(lease, LONGEST))
+            found += connection.execute(oldest, {"who": who, "now": now, "n": n + ahead - len(found), "ids": some})
+    _reserve(connection, [row.id for row in found[:n]], who, until=now + min(lease, LONGEST))
     return found
 
 
@@ -105,10 +128,13 @@ def holders(connection: Connection, query_id: str, *, now: float) -> set[str]:
     return set(connection.scalars(_HOLDERS, {"now": now, "id": query_id}))
 
 
-def give_back(connection: Connection, query_ids: Sequence[str], who: str, *, now: float) -> None:
-    """Reserve queries for the person who withdrew their answer, except those that have no place left."""
+def reserve(
+    connection: Connection, query_ids: Sequence[str], who: str, *, now: float, lease: float = LEASE
+) -> Sequence[str]:
+    """Reserve queries for a person who has seen them, except those that have no place left; return which."""
     free = [id_ for id_ in query_ids if connection.scalar(_IS_FREE, {"who": who, "now": now, "id": id_})]
-    _reserve(connection, free, who, until=now + LEASE)
+    _reserve(connection, free, who, until=now + min(lease, LONGEST))
+    return free
 
 
 def drop(connection: Connection, query_ids: Iterable[str], *, now: float) -> int:
@@ -183,6 +209,7 @@ _NOW, _WHO = bindparam("now", type_=Double), bindparam("who", type_=Text)
 _AMONG = QUERIES.c.id.in_(bindparam("ids", expanding=True))
 _MINE = select(LEASES.c.query_id).where(_holds(), LEASES.c.who == _WHO)
 _FOR_ME = _for_me()
+_HELD = select(LEASES.c.query_id, LEASES.c.who, LEASES.c.until).where(_holds())
 _HOLDERS = select(LEASES.c.who).where(LEASES.c.query_id == bindparam("id", type_=Text), _holds())
 _NOT_LOOKED_AT = select(QUERIES.c.id).where(_AMONG, is_open(), ~_is_held(~_has_answered()))
 _IS_FREE = select(_has_a_place()).where(QUERIES.c.id == bindparam("id", type_=Text))

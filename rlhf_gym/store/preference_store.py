@@ -220,7 +220,7 @@ class PreferenceStore(Reading):
             if missing := answers_missing(connection, rows) if again else rows:
                 connection.execute(insert(ANSWERS), missing)
             for who, theirs in withdrawn.items():
-                leases.give_back(connection, theirs, who, now=self._clock.now(connection))
+                leases.reserve(connection, theirs, who, now=self._clock.now(connection))
 
         self._does.write(do)
 
@@ -278,7 +278,14 @@ class PreferenceStore(Reading):
         return self._does.write(do)
 
     def claim(
-        self, person: str, *, n: int = 1, lease: float = leases.LEASE, kinds: Collection[str] | None = None
+        self,
+        person: str,
+        *,
+        n: int = 1,
+        lease: float = leases.LEASE,
+        ahead: int = 0,
+        last: Iterable[str] = (),
+        kinds: Collection[str] | None = None,
     ) -> list[Query]:
         """Reserve up to `n` open queries for a person, until the lease runs out.
 
@@ -286,6 +293,8 @@ class PreferenceStore(Reading):
             person: Name of the person.
             n: Most queries to reserve, at least 1.
             lease: Seconds from now; ten minutes at most.
+            ahead: Most queries to return besides, those that would come next. They aren't reserved.
+            last: Ids of queries to choose only if there are no others.
             kinds: Kinds that can be shown to the person; None is all.
 
         Returns:
@@ -299,10 +308,14 @@ class PreferenceStore(Reading):
         if n < 1:
             raise BadInput(f"n is {n}; claim at least 1 query")
         check_text("person", person)
+        late = {self._scope.key(id_) for id_ in last}
 
         def do(connection: Connection, _: bool) -> list[Query]:
+            self._clock.follow(connection)
             waiting, now = self._tally.open(connection), self._clock.now(connection)
-            rows = leases.claim(connection, waiting, person, n=n, now=now, lease=lease, kinds=kinds)
+            rows = leases.claim(
+                connection, waiting, person, n=n, now=now, lease=lease, ahead=ahead, last=late, kinds=kinds
+            )
             return list(read(connection, rows, self._at_hand).values())
 
         return self._does.write(do, lasting=False)
@@ -321,6 +334,30 @@ class PreferenceStore(Reading):
             lambda connection, _: leases.renew(connection, key, now=self._clock.now(connection), lease=lease),
             lasting=False,
         )
+
+    def reserve(self, query_id: str, person: str, *, lease: float = leases.LEASE) -> bool:
+        """Reserve a query for a person who is looking at it, or renew their lease.
+
+        Args:
+            query_id: Id of the query.
+            person: Name of the person.
+            lease: Seconds from now; ten minutes at most.
+
+        Returns:
+            False if others hold it or have answered it, as many as it needs.
+
+        Raises:
+            UnknownQuery: If there is no such query.
+        """
+        self._shapes([query_id])
+        check_text("person", person)
+        key = self._scope.key(query_id)
+
+        def do(connection: Connection, _: bool) -> bool:
+            self._clock.follow(connection)
+            return bool(leases.reserve(connection, [key], person, now=self._clock.now(connection), lease=lease))
+
+        return self._does.write(do, lasting=False)
 
     def release(self, person: str) -> None:
         """End all leases of `person`."""

@@ -42,6 +42,22 @@ def test_a_lease_from_before_a_clock_was_set_back_does_not_outlast_a_new_process
         assert ids(store.claim("bob")) == ["0-0"]
 
 
+@pytest.mark.parametrize("jump", [-3600, -60, 60, 3600])
+def test_processes_that_began_before_and_after_a_clock_was_set_give_no_query_to_two_people(clock, tmp_path, jump):
+    with PreferenceStore(tmp_path / "preferences.db") as early:
+        early.post(example_queries(4))
+        early.claim("gone", lease=0)
+        assert ids(early.claim("ann", lease=100)) == ["0-0"]
+        clock.wall += jump
+        assert ids(early.claim("bob", lease=100)) == ["0-1"]
+        with PreferenceStore(tmp_path / "preferences.db") as late:
+            assert ids(late.claim("cid", lease=100)) == ["0-2"] and ids(early.claim("dan")) == ["0-3"]
+            clock.wall, clock.ticks = clock.wall + 101, clock.ticks + 101
+            assert (
+                [late.holders(f"0-{i}") for i in range(3)] == [early.holders(f"0-{i}") for i in range(3)] == [set()] * 3
+            )
+
+
 def test_no_lease_is_longer_than_ten_minutes(clock):
     with PreferenceStore() as store:
         store.post(example_queries(1))
