@@ -80,9 +80,20 @@ COMPARED = {
 }
 
 
+@final
+class _Button(ipywidgets.Button):  # type: ignore[misc]  # ipywidgets has no types
+    """A button that ignores clicks in the browser while `heeds` says so; a script's `click` always counts."""
+
+    heeds: Callable[[], bool] = staticmethod(lambda: True)
+
+    def _handle_button_msg(self, button: Any, content: Any, buffers: Any) -> None:
+        if self.heeds():
+            super()._handle_button_msg(button, content, buffers)
+
+
 def button(text: str, tip: str, act: Callable[[], None]) -> Any:
     """Make a button as wide as its text."""
-    made = ipywidgets.Button(description=text, tooltip=tip, layout=ipywidgets.Layout(width="auto", min_width="4em"))
+    made = _Button(description=text, tooltip=tip, layout=ipywidgets.Layout(width="auto", min_width="4em"))
     made.on_click(lambda _: act())
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container
 from html import escape
 from typing import Any
 
@@ -23,11 +24,15 @@ from rlhf_gym.labelling.panels import Panel, button, panel, row
 
 __all__ = ["Lesson", "side_by_side"]
 
+GLANCE = 0.3  # seconds: a click that comes sooner was meant for the query before
+
 
 class Lesson:
     """Labelling widget for a notebook, shown as the last value of a cell: queries one after the other.
 
-    Every answer is in the store before the next query is shown. The buttons depend on the query in view.
+    Every answer is in the store before the next query is shown. The buttons depend on the query in view. While its clip
+    is drawn they are disabled, and clicks that wait until the kernel is free again are ignored, because they were meant
+    for the query before.
 
     Args:
         desk: Gives the queries and takes the answers.
@@ -43,8 +48,8 @@ class Lesson:
 
     def __init__(self, desk: Desk, *, who: str) -> None:
         self._desk, self._who, self._shown_at = desk, who, 0.0
-        self._answered: list[str] = []
-        self._opened = time.time()
+        self._answered = desk.answered(who)
+        self._in_view = 0.0
         self.query: Query | None = None
         self.order: Any = None
         self._besides = {
@@ -81,13 +86,14 @@ class Lesson:
         self._show(self._desk.next(self._who), note)
 
     def _undo(self) -> None:
-        undone = self._desk.undo(self._who, self._answered, opened=self._opened)
+        undone = self._desk.undo(self._who, self._answered)
         self._show(undone or self.query, "" if undone else "there is no answer of yours to take back")
 
     def _show(self, query: Query | None, note: str = "") -> None:
         self.query, clip, plot = query, b"", ""
+        parts = self._ask(query) if query else 0
+        self._enable(())
         if query is not None:
-            parts = self._ask(query)
             try:
                 drawn = self._desk.clip(query.id)
                 over = passed(drawn.order[query.names[0]], query.options[0])
@@ -97,10 +103,16 @@ class Lesson:
         self._clip.value = clip
         self._clip.layout.display = None if clip else "none"
         self._plot.value = f"<pre>{escape(plot)}</pre>" if plot else ""
-        for name, one in self.buttons.items():
-            one.disabled = query is None and name != "undo"
         self._tell(note)
-        self._shown_at = time.time()
+        self._enable(self.buttons if query else ["undo"])
+        self._shown_at, self._in_view = time.time(), time.monotonic()
+
+    def _enable(self, names: Container[str]) -> None:
+        for name, one in self.buttons.items():
+            one.disabled, one.heeds = name not in names, self._heeds
+
+    def _heeds(self) -> bool:
+        return time.monotonic() - self._in_view >= GLANCE
 
     def _ask(self, query: Query) -> int:
         """Show the buttons for a query; return how many parts of it are numbered."""

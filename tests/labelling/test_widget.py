@@ -8,7 +8,7 @@ from PIL import Image
 
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.kinds import find_kind
-from rlhf_gym.labelling import ClipError, Desk
+from rlhf_gym.labelling import ClipError, Desk, widget
 from rlhf_gym.labelling.widget import Lesson, side_by_side
 from rlhf_gym.preferences import Answer
 from rlhf_gym.store import PreferenceStore, StoredRun
@@ -60,6 +60,40 @@ def test_each_button_is_an_answer(lesson, store):
         lesson.buttons[name].click()
     assert said(store) == [("0-0", LEFT), ("0-1", RIGHT), ("0-2", TIE), ("0-3", SKIP)]
     assert {p.teacher for p in store.preferences()} == {"ann"}
+
+
+def test_the_second_click_of_a_double_click_is_no_answer(lesson, store, monkeypatch):
+    def click_in_the_browser(name):
+        lesson.buttons[name]._handle_custom_msg({"event": "click"}, [])
+
+    monkeypatch.setattr(widget, "GLANCE", 0)
+    click_in_the_browser("left")
+    monkeypatch.setattr(widget, "GLANCE", 600)  # sooner than that
+    for name in ("left", "skip", "undo"):
+        click_in_the_browser(name)
+    assert said(store) == [("0-0", LEFT)] and lesson.query.id == "0-1"
+    monkeypatch.setattr(widget, "GLANCE", 0)
+    click_in_the_browser("right")
+    assert said(store) == [("0-0", LEFT), ("0-1", RIGHT)]
+
+
+def test_nothing_can_be_clicked_while_a_clip_is_drawn(lesson, monkeypatch):
+    seen = []
+
+    def wait(query, *, timeout):
+        seen.append({name for name, one in lesson.buttons.items() if not one.disabled})
+        return pictures()
+
+    monkeypatch.setattr(lesson._desk._clips, "wait", wait)
+    lesson.buttons["left"].click()
+    assert seen == [set()] and not any(one.disabled for one in lesson.buttons.values())
+
+
+def test_undo_reaches_back_to_answers_from_before_the_cell_was_run_again(lesson, store):
+    lesson.buttons["left"].click()
+    again = Lesson(lesson._desk, who="ann")
+    again.buttons["undo"].click()
+    assert (again.query.id, said(store)) == ("0-0", [])
 
 
 def test_the_moment_of_seeing_is_written_down(lesson, store):
