@@ -506,14 +506,6 @@ def test_a_clip_that_takes_too_long_is_no_end(tmp_path):
         assert cache.wait(query("late")).width == 40
 
 
-def test_a_damaged_clip_is_told_from_a_missing_one(tmp_path):
-    with ClipCache(tmp_path, width=40) as cache:
-        clip = cache.wait(query("torn"))
-        (clip.directory / "clip.json").write_text("{}")
-        with pytest.raises(ClipError, match=f"the clip of query torn can't be read: .*; remove {clip.directory}"):
-            cache.wait(query("torn"))
-
-
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
