@@ -40,7 +40,7 @@ from rlhf_gym.sweeps.records import append_rows
 
 ENV_IDS = ("CartPole-v1", "HalfCheetah-v5")
 ASKED_MS = 200  # the median should be below
-AHEAD = 2  # queries that a person holds besides the one in view
+AHEAD = 2  # clips drawn for a person besides the one in view
 COLUMNS = {
     "env_id": "task",
     "thinking_s": "thinking, s",

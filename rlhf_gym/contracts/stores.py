@@ -149,6 +149,38 @@ def renews_a_lease(store: PreferenceStore) -> None:
     must(_ids(store.claim("b")) == ["0-0"], "what nobody holds any more isn't reserved anew")
 
 
+def reserves_what_somebody_looks_at(store: PreferenceStore) -> None:
+    """Check that `reserve` reserves a query again after its lease ran out, unless another person has it."""
+    store.post(example_queries(1))
+    store.claim("a", lease=0)
+    must(store.reserve("0-0", "a") and store.holders("0-0") == {"a"}, "what nobody has is reserved again")
+    must(not store.reserve("0-0", "b") and store.holders("0-0") == {"a"}, "reserving takes a query from nobody")
+    store.release("a")
+    store.record("0-0", Answer.TIE, teacher="c")
+    must(not store.reserve("0-0", "a"), "what another has answered isn't reserved")
+    refuses(lambda: store.reserve("nobody's", "a"), "reserving an unknown query")
+
+
+def lists_what_comes_next_without_a_lease(store: PreferenceStore) -> None:
+    """Check that `claim` lists queries ahead without reserving them, and chooses some queries last."""
+    store.post(example_queries(4))
+    must(_ids(store.claim("a", ahead=2)) == ["0-0", "0-1", "0-2"], "the query claimed, and two that come next")
+    must(store.holders("0-0") == {"a"} and store.holders("0-1") == set(), "only the first is reserved")
+    must(_ids(store.claim("b", last=["0-1", "0-2"])) == ["0-3"], "some are chosen last")
+    must(_ids(store.claim("c", n=9, last=["0-1"])) == ["0-2", "0-1"], "and chosen where there are no others")
+
+
+def lists_what_a_person_answered_lately(store: PreferenceStore) -> None:
+    """Check that `lately_answered` lists the last current answers of a person, the latest last."""
+    store.post(example_queries(4))
+    for query_id in ("0-2", "0-0", "0-3", "0-1"):
+        store.record(query_id, Answer.LEFT, teacher="a", answered_at=-float(query_id[-1]))
+    store.record("0-3", None, teacher="a")
+    must(store.lately_answered("a", most=9) == ["0-2", "0-0", "0-1"], "in order of answering, whatever the clock said")
+    must(store.lately_answered("a", most=2) == ["0-0", "0-1"], "the last ones")
+    must(store.lately_answered("a", most=9, kinds=["ranking"]) == store.lately_answered("b", most=9) == [], "none")
+
+
 def counts_both_who_answered_after_a_lease_ran_out(store: PreferenceStore) -> None:
     """Check that both people's answers count, and that an answer sent twice counts once."""
     store.post(example_queries(1))
@@ -423,4 +455,7 @@ STORE_RULES = (
     tells_what_is_new,
     hands_out_the_kinds_that_can_be_shown,
     renews_a_lease,
+    reserves_what_somebody_looks_at,
+    lists_what_comes_next_without_a_lease,
+    lists_what_a_person_answered_lately,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from rlhf_gym.quality.assessment import assess
 from rlhf_gym.quality.report import QualityReport
 from rlhf_gym.store import Counts, PreferenceStore, StoredRun, UnknownQuery
 from rlhf_gym.store import Taken as Taken  # as the pages know it
+
+LATELY = 100  # answers that can be taken back in a newly opened window
 
 
 class Progress(NamedTuple):
@@ -40,8 +43,10 @@ class Desk:
         labels: The budget, shown with the progress; None is the sum over the store's runs, if all of them have one.
         instructions: What to look for, in the researcher's words; "" takes those of each query's run if the store shows
             every run.
-        lease: Seconds for which a query is reserved for the person it was given to; each :meth:`next` renews it.
-        ahead: How many queries a person holds besides the one in view; their clips are drawn meanwhile.
+        lease: Seconds for which a query is reserved for the person it was given to; each :meth:`next` and
+            :meth:`reserve` renews it.
+        ahead: How many clips are drawn for a person besides the one in view. Their queries aren't reserved, but others
+            get them only if there is nothing else.
         kinds: Kinds of query that can be shown here; others are neither handed out nor looked up.
         levels: Names of a rating's levels, the worst first; empty takes those of each query's run if the store shows
             every run, and numbers otherwise.
@@ -63,16 +68,28 @@ class Desk:
         self.labels, self.instructions, self.kinds = labels, instructions, tuple(kinds)
         self.levels = tuple(levels)
         self._undoing = threading.Lock()
+        self._coming: dict[str, tuple[float, list[str]]] = {}  # by person: until when, and ids of what comes next
 
     def next(self, person: str) -> Query | None:
         """Give a person the query to answer now, the same until it is answered; None if none is open."""
         return next(iter(self.upcoming(person)), None)
 
     def upcoming(self, person: str) -> list[Query]:
-        """Reserve the query of :meth:`next` and those after it, and queue their clips; empty if no query is open."""
-        queries = self._store.claim(person, n=1 + self._ahead, lease=self._lease, kinds=self.kinds)
+        """Reserve the query of :meth:`next`, and queue its clip and those that come next; empty if none is open."""
+        now, coming = time.monotonic(), dict(self._coming)
+        others = {id_ for who, (until, ids) in coming.items() if who != person and until > now for id_ in ids}
+        queries = self._store.claim(person, ahead=self._ahead, last=others, lease=self._lease, kinds=self.kinds)
+        self._coming[person] = now + self._lease, [query.id for query in queries[1:]]
         self._clips.ahead(queries)
         return queries
+
+    def reserve(self, person: str, query_id: str) -> bool:
+        """Renew the reservation of a query that a person is looking at; return False if others have taken it.
+
+        Raises:
+            UnknownQuery: If there is no such query.
+        """
+        return self._store.reserve(query_id, person, lease=self._lease)
 
     def clip(self, query_id: str, *, timeout: float = 60.0) -> Clip:
         """Wait for the clip of a query.
@@ -149,29 +166,41 @@ class Desk:
         """Look up a person's current answer to a query; None if there is none."""
         return self._store.standing(query_id).get(person)
 
-    def undo(self, person: str, answered: list[str] | None = None, *, opened: float | None = None) -> Query | None:
+    def answered(self, person: str) -> list[str]:
+        """List the ids of the queries that a person answered last, the latest last: what :meth:`undo` may take back."""
+        return self._store.lately_answered(person, most=LATELY, kinds=self.kinds)
+
+    def undo(self, person: str, answered: list[str] | None = None) -> Query | None:
         """Take back a person's last current answer, and reserve its query for them unless others hold it by now.
 
         Args:
             person: Whose answer.
-            answered: Ids of the queries that were answered in this person's window, the latest last; the latest with a
-                current answer is taken back. It and all after it are removed from the list.
-            opened: When that window was opened, seconds since 1970. If `answered` has no current answer, the last one
-                from before then is taken back, so that answers of the same name in another window stay; None is any.
+            answered: Ids of the queries whose answers may be taken back, the latest last: :meth:`answered` as of when
+                the person's window was opened, and what was answered in it since. So answers of the same name in
+                another window stay, and the same list sent twice takes one answer back. The latest query with a current
+                answer and all after it are removed from the list. None is the person's last answer of all.
 
         Returns:
             Its query; None if there is no such answer.
         """
-        answered = [] if answered is None else answered
         with self._undoing:
+            if answered is None:
+                last = self._store.last_answered(person, kinds=self.kinds)
+                return None if last is None else self._taken_back(person, last.query)
             while answered:
-                query, id_ = self.query(answered[-1]), answered.pop()
-                if person in self._store.standing(id_):
+                query = self._known(answered.pop())
+                if query is not None and person in self._store.standing(query.id):
                     return self._taken_back(person, query)
-                if person in self._store.holders(id_):  # already taken back, but the reply was lost
+                if query is not None and person in self._store.holders(query.id):  # taken back, but the reply was lost
                     return query
-            last = self._store.last_answered(person, kinds=self.kinds, before=opened)
-            return None if last is None else self._taken_back(person, last.query)
+            return None
+
+    def _known(self, query_id: str) -> Query | None:
+        """Look a query up; None if it is of another run, which was labelled at the same address before."""
+        try:
+            return self.query(query_id)
+        except UnknownQuery:
+            return None
 
     def _taken_back(self, person: str, query: Query) -> Query:
         self._store.record(query.id, None, teacher=person)
@@ -180,6 +209,7 @@ class Desk:
 
     def release(self, person: str) -> None:
         """Release the queries that a person holds, for others to answer."""
+        self._coming.pop(person, None)
         self._store.release(person)
 
     def progress(self, person: str) -> Progress:

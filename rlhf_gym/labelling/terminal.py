@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -63,8 +62,8 @@ class _Sitting:
     def __init__(self, desk: Desk, who: str, face: Face, keys: Keyboard) -> None:
         self._desk, self._who, self._face, self._keys = desk, who, face, keys
         self._given, self._note, self.quit = 0, "", False
-        self._answered: list[str] = []
-        self._opened = time.time()
+        self._answered = desk.answered(who)
+        self._here: set[str] = set()
 
     def answer_all(self, *, wait: bool) -> int:
         """See :func:`prompt`."""
@@ -103,15 +102,17 @@ class _Sitting:
                 self._desk.answer(self._who, query.id, answer, shown_at)
                 self._given += 1
                 self._answered.append(query.id)
+                self._here.add(query.id)
             except Taken as error:
                 self._note = str(error)
         return self._desk.next(self._who)
 
     def _undo(self) -> Query | None:
-        here = set(self._answered)
-        undone = self._desk.undo(self._who, self._answered, opened=self._opened)
+        undone = self._desk.undo(self._who, self._answered)
         self._note = "taken back; what now?" if undone else "there is no answer of yours to take back"
-        self._given -= undone is not None and undone.id in here
+        if undone and undone.id in self._here:
+            self._here.remove(undone.id)
+            self._given -= 1
         return undone
 
     def _heading(self, query: Query | None = None) -> list[str]:

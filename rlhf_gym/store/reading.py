@@ -178,20 +178,25 @@ class Reading:
         given = self._given.where(ANSWERS.c.number > number)
         return self._rows(given if until is None else given.where(ANSWERS.c.number <= until), self._answer_since)
 
-    def last_answered(
-        self, person: str, *, kinds: Collection[str] | None = None, before: float | None = None
-    ) -> Preference | None:
+    def last_answered(self, person: str, *, kinds: Collection[str] | None = None) -> Preference | None:
         """Find `person`'s last current answer; None if there is none. To undo it, record None for its query.
 
         Args:
             person: Name of the person.
             kinds: Kinds of query to consider; None is all.
-            before: Latest time of an answer, exclusive, seconds since 1970; None is any.
         """
-        last = self._standing.where(ANSWERS.c.who == person).order_by(ANSWERS.c.number.desc()).limit(1)
-        if before is not None:
-            last = last.where(ANSWERS.c.answered_at < before)
-        return next(iter(self._preferences(last if kinds is None else last.where(QUERIES.c.kind.in_(kinds)))), None)
+        return next(iter(self._preferences(self._last_of(person, kinds).limit(1))), None)
+
+    def lately_answered(self, person: str, *, most: int, kinds: Collection[str] | None = None) -> list[str]:
+        """List the ids of the queries of `person`'s last current answers, the latest last.
+
+        Args:
+            person: Name of the person.
+            most: Most ids to list.
+            kinds: Kinds of query to consider; None is all.
+        """
+        ids = self._last_of(person, kinds).with_only_columns(QUERIES.c.id).limit(most)
+        return self._rows(ids, lambda row: self._scope.id(row.id))[::-1]
 
     def standing(self, query_id: str) -> dict[str, Said]:
         """Look up the current answers to one query, by person."""
@@ -220,6 +225,10 @@ class Reading:
     def counts_of(self, person: str) -> OfPerson:
         """Count one person's labels, and compute their median seconds for an answer."""
         return self._does.read(lambda connection: self._tally.of(connection, person))
+
+    def _last_of(self, person: str, kinds: Collection[str] | None) -> Select[Any]:
+        theirs = self._standing.where(ANSWERS.c.who == person).order_by(ANSWERS.c.number.desc())
+        return theirs if kinds is None else theirs.where(QUERIES.c.kind.in_(kinds))
 
     def _tally_of(self, run: StoredRun) -> Tally:
         return self._tallies.setdefault(run.number, Tally(Scope(run.number)))

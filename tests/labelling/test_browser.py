@@ -21,6 +21,7 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import make_env, replay
 from rlhf_gym.labelling import ClipCache, Desk
 from rlhf_gym.labelling.page import SHOWS, make_app
+from rlhf_gym.labelling.page.app import STATIC
 from rlhf_gym.preferences import Answer, Level, Query, Ranking, Stop
 from rlhf_gym.runs import metrics_so_far
 from rlhf_gym.segments import Ending, Origin, Trajectory
@@ -51,12 +52,20 @@ def browser():
         opened.close()
 
 
+def heeding_keys_at_once(route):
+    """Serve the page's script as it is, except that it heeds answers to a query from its first moment in view."""
+    script = (STATIC / "page.js").read_text()
+    assert "GLANCE = 300;" in script
+    route.fulfill(body=script.replace("GLANCE = 300;", "GLANCE = 0;"), content_type="text/javascript")
+
+
 @pytest.fixture
 def tab(browser):
     """A page of a person of its own, on which nothing may go wrong unseen."""
     faults = []
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(120_000)  # the first clip waits for a process to begin
+    context.route("**/static/page.js", heeding_keys_at_once)
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
     yield page
@@ -183,6 +192,139 @@ def test_undo_takes_back_the_answer_of_its_own_window(tab, store, serving):
     press(other, "Backspace", then="q1")
     assert store.standing("q1") == {}
     other.close()
+
+
+# Calls `happens` the moment q1 is in view, which no hand can answer as fast.
+WHEN_Q1_IS_SHOWN = """
+    const query = document.getElementById("query");
+    new MutationObserver(async (_, seeing) => {
+      if (query.dataset.query !== "q1") return;
+      seeing.disconnect();
+      for (let i = 0; i < 100; i++) await null; // until the page takes answers again
+      happens();
+    }).observe(query, { attributes: true, attributeFilter: ["data-query"] });
+"""
+
+
+def test_a_second_press_of_a_key_does_not_answer_a_query_that_nobody_has_seen(tab, store, serving):
+    tab.context.unroute("**/static/page.js")
+    begin(tab, serving(store))
+    tab.wait_for_timeout(400)
+    press_again = 'document.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft", bubbles: true }))'
+    tab.evaluate(f"() => {{ const happens = () => {press_again}; {WHEN_Q1_IS_SHOWN} }}")
+    press(tab, "ArrowLeft", then="q1")
+    tab.wait_for_timeout(400)
+    assert (tab.get_attribute("#query", "data-query"), store.standing("q1")) == ("q1", {})
+    press(tab, "ArrowRight", then="q2")
+    assert store.standing("q1") == {"Ann": Answer.RIGHT}
+
+
+def test_the_second_click_of_a_double_click_does_not_answer_the_next_query(tab, store, serving):
+    begin(tab, serving(store))
+    click_again = (
+        'document.querySelector("[data-answer=left]").dispatchEvent(new MouseEvent("click", '
+        "{ detail: 2, bubbles: true }))"
+    )
+    tab.evaluate(f"() => {{ const happens = () => {click_again}; {WHEN_Q1_IS_SHOWN} }}")
+    tab.click("[data-answer=left]")
+    shows(tab, "q1")
+    tab.wait_for_timeout(300)
+    assert (tab.get_attribute("#query", "data-query"), store.standing("q1")) == ("q1", {})
+    tab.click("[data-answer=right]")
+    shows(tab, "q2")
+    assert store.standing("q1") == {"Ann": Answer.RIGHT}
+
+
+def test_an_answer_that_is_refused_says_so_where_it_is_seen(tab, store, serving):
+    begin(tab, serving(store))
+    store.record("q0", Answer.TIE, teacher="Bob")
+    press(tab, "ArrowLeft", then="q1")
+    assert tab.is_visible("#notice") and "Your last answer doesn't count" in tab.text_content("#notice")
+    assert tab.text_content("#said") != "Left is better."
+    press(tab, "ArrowRight", then="q2")
+    assert not tab.is_visible("#notice") and store.standing("q0") == {"Bob": Answer.TIE}
+
+
+def test_undo_says_what_it_did_where_it_is_seen(tab, store, serving):
+    begin(tab, serving(store))
+    tab.keyboard.press("Backspace")
+    tab.wait_for_selector("#notice:visible:text('There is nothing to undo.')")
+    press(tab, "ArrowLeft", then="q1")
+    assert not tab.is_visible("#notice")
+    press(tab, "Backspace", then="q0")
+    assert tab.is_visible("#notice") and "is taken back" in tab.text_content("#notice")
+
+
+def test_an_undo_after_a_reload_whose_reply_is_lost_takes_one_answer_back(tab, store, serving):
+    begin(tab, serving(store))
+    press(tab, "ArrowLeft", then="q1")
+    press(tab, "ArrowLeft", then="q2")
+    tab.reload()
+    shows(tab, "q2")
+    done = []
+
+    def lose_the_first(route):
+        if done:
+            return route.continue_()
+        done.append(route.fetch().status)
+        return route.abort()
+
+    tab.route("**/api/undo", lose_the_first)
+    press(tab, "Backspace", then="q1")
+    assert done == [200] and store.standing("q1") == {} and store.standing("q0") == {"Ann": Answer.LEFT}
+
+
+def test_a_query_stays_reserved_while_it_is_in_view(tab, store, serving):
+    tab.clock.install()
+    begin(tab, serving(store))
+    with tab.expect_request("**/api/reserve") as asked:
+        tab.clock.fast_forward(46_000)
+    assert asked.value.post_data_json == {"who": "Ann", "query_id": "q0"}
+
+
+def test_a_clip_whose_pictures_are_damaged_can_be_skipped(tab, store, serving):
+    empty = {"body": b"", "content_type": "image/jpeg"}
+    tab.route(re.compile("/api/clips/left.*q0$"), lambda route: route.fulfill(**empty))
+    tab.goto(serving(store))
+    tab.fill("#who", "Ann")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#notice:visible:text('You can only skip it')")
+    press(tab, "Space", then="q1")
+    assert store.standing("q0") == {"Ann": Answer.SKIP}
+
+
+def test_a_clip_that_is_not_ready_is_asked_for_again_after_a_pause(tab, store, serving):
+    asked = []
+
+    def not_ready(route):
+        asked.append(route.request.url)
+        route.fulfill(status=202, json={"detail": "ask again"})
+
+    tab.route(re.compile("/api/clips.*q0$"), not_ready)
+    tab.goto(serving(store))
+    tab.fill("#who", "Ann")
+    tab.keyboard.press("Enter")
+    tab.wait_for_timeout(1500)
+    assert 1 <= len(asked) <= 6
+
+
+def test_who_has_answered_what_is_left_is_told_that_it_needs_others(tab, store, serving):
+    store.drop([f"q{i}" for i in range(4)])
+    store.post([replace(queries(1)[0], id="k0")], people=2)
+    begin(tab, serving(store), first="k0")
+    tab.keyboard.press("ArrowLeft")
+    tab.wait_for_selector("#rest:visible")
+    assert "What is left needs answers of other people." in tab.text_content("#rest-text")
+
+
+def test_who_comes_when_as_many_play_as_may_is_told_to_try_again(tab, store, asked):
+    full = {"status": 409, "json": {"detail": "8 people are playing just now; begin again in a minute, or skip it"}}
+    tab.route("**/api/games", lambda route: route.fulfill(**full))
+    begin(tab, asked(*asking("correction", 1)), first="k0")
+    tab.wait_for_selector("text=try again with A in a minute")
+    tab.unroute("**/api/games")
+    tab.keyboard.press("a")
+    played(tab, 0)
 
 
 @pytest.mark.parametrize(

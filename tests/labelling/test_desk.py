@@ -52,16 +52,33 @@ def test_the_next_clips_are_drawn_while_the_first_is_looked_at(desk, clips):
     assert desk.clip("0-2", timeout=5) == ("0-2", 5)
 
 
-def test_no_query_is_given_to_two_people(desk):
-    assert [desk.next("ann").id, desk.next("bob").id] == ["0-0", "0-3"]
-    assert desk.next("cid") is None
+def test_no_query_is_given_to_two_people_and_nobody_waits_while_one_is_in_nobodys_view(desk):
+    given = [desk.next(who).id for who in ("ann", "bob", "cid", "dan", "eve", "fay")]
+    assert given == ["0-0", "0-3", "0-1", "0-2", "0-4", "0-5"]  # what was drawn ahead for others comes last
+    assert desk.next("gus") is None
+    desk.answer("ann", "0-0", Answer.LEFT)
+    assert desk.next("ann") is None
+
+
+def test_what_was_drawn_ahead_for_a_person_is_what_they_get_next(desk):
+    ahead = [query.id for query in desk.upcoming("ann")[1:]]
+    desk.next("bob")
+    desk.answer("ann", "0-0", Answer.LEFT)
+    assert desk.next("ann").id == ahead[0]
+
+
+def test_a_query_that_somebody_looks_at_for_long_stays_theirs(store, clips):
+    desk = Desk(store, clips, lease=-1)
+    desk.next("ann")
+    assert Desk(store, clips).reserve("ann", "0-0") and not Desk(store, clips).reserve("bob", "0-0")
+    assert desk.next("bob").id == "0-1"
 
 
 def test_a_query_that_wants_two_people_is_given_to_two_and_answered_by_two(store, clips):
     store.post(example_queries(1, seed=1), people=2)
-    late, desk = Desk(store, clips, ahead=9, lease=-1), Desk(store, clips, ahead=9)
-    assert late.upcoming("late")[-1].id == "1-0"
-    assert [desk.upcoming(who)[-1].id for who in ("ann", "bob")] == ["1-0", "1-0"]
+    late, desk = Desk(store, clips, lease=-1), Desk(store, clips)
+    assert store.claim("late", n=9, lease=-1)[-1].id == "1-0"
+    assert [store.claim(who, n=9)[-1].id for who in ("ann", "bob")] == ["1-0", "1-0"]
     with pytest.raises(Taken, match="query 1-0 is with ann and bob; ask for the next one"):
         late.answer("late", "1-0", Answer.TIE)
     desk.answer("ann", "1-0", Answer.LEFT)
@@ -81,9 +98,9 @@ def test_a_query_that_wants_two_people_is_given_to_two_and_answered_by_two(store
 
 def test_of_two_who_hold_the_last_place_the_first_to_answer_has_it(store, clips):
     store.post(example_queries(1, seed=1), people=2)
-    desk = Desk(store, clips, ahead=9)
+    desk = Desk(store, clips)
     for who in ("ann", "bob"):
-        desk.next(who)
+        store.claim(who, n=9)
     store.record("1-0", Answer.LEFT, teacher="cid")  # without a desk
     desk.answer("ann", "1-0", Answer.LEFT)
     with pytest.raises(Taken, match="was answered by ann and cid"):
@@ -241,6 +258,7 @@ def test_what_cannot_be_shown_is_neither_handed_out_nor_looked_up_nor_undone(sto
     store.post(example_queries(2, seed=1, kind="ranking"))
     page, terminal = Desk(store, clips, ahead=9), Desk(store, clips, ahead=9, kinds=("comparison", "ranking"))
     assert {query.kind for query in page.upcoming("ann")} == {"comparison"}
+    store.claim("ann", n=9, kinds=page.kinds)
     assert [query.id for query in terminal.upcoming("bob")] == ["1-0", "1-1"]
     for look_up in (page.query, page.clip):
         with pytest.raises(UnknownQuery, match="query '1-0' is a ranking, and only comparison can be shown here"):
@@ -256,22 +274,37 @@ def test_what_cannot_be_shown_is_neither_handed_out_nor_looked_up_nor_undone(sto
 
 def test_undo_leaves_what_the_same_person_said_in_another_window(desk, store):
     desk.answer("ann", "0-0", Answer.LEFT)  # before either was opened
-    opened, here, there = time.time(), [], []
+    here, there = desk.answered("ann"), desk.answered("ann")
     for query_id, window in (("0-1", here), ("0-2", there), ("0-3", there)):
         desk.answer("ann", query_id, Answer.LEFT)
         window.append(query_id)
-    assert desk.undo("ann", here, opened=opened).id == "0-1" and here == []
-    assert desk.undo("ann", here, opened=opened).id == "0-0"
-    assert desk.undo("ann", here, opened=opened) is None
+    assert desk.undo("ann", here).id == "0-1" and here == ["0-0"]
+    assert desk.undo("ann", here).id == "0-0"
+    assert desk.undo("ann", here) is None
     assert list(store.standing("0-2")) == list(store.standing("0-3")) == ["ann"]
-    assert desk.undo("ann", there, opened=opened).id == "0-3" and there == ["0-2"]
+    assert desk.undo("ann", there).id == "0-3" and there == ["0-0", "0-2"]
 
 
 def test_an_undo_whose_reply_was_lost_takes_nothing_more_back(desk, store):
     for query_id in ("0-0", "0-1"):
         desk.answer("ann", query_id, Answer.LEFT)
-    assert [desk.undo("ann", ["0-0", "0-1"]).id for _ in range(3)] == ["0-1"] * 3
-    assert list(store.standing("0-0")) == ["ann"]
+    for answered in (["0-0", "0-1"], desk.answered("ann")):  # of a window, and of one that was opened later
+        assert [desk.undo("ann", list(answered)).id for _ in range(3)] == ["0-1"] * 3
+        assert list(store.standing("0-0")) == ["ann"]
+        desk.answer("ann", "0-1", Answer.LEFT)
+
+
+def test_undo_follows_the_order_of_answers_and_no_clock(desk, store):
+    store.record("0-1", Answer.LEFT, teacher="ann", answered_at=time.time() - 3600)
+    store.record("0-0", Answer.LEFT, teacher="ann", answered_at=time.time() + 3600)
+    answered = desk.answered("ann")
+    assert [desk.undo("ann", answered).id for _ in range(2)] == ["0-0", "0-1"]
+
+
+def test_undo_passes_over_queries_of_a_run_that_was_labelled_here_before(desk):
+    desk.answer("ann", "0-0", Answer.LEFT)
+    assert desk.undo("ann", ["0-0", "another run's"]).id == "0-0"
+    assert desk.undo("ann", ["another run's"]) is None
 
 
 def test_an_answer_taken_back_elsewhere_is_passed_over_where_the_query_is_others_by_now(desk, store):

@@ -20,6 +20,7 @@ from rlhf_gym.config import RLHFConfig
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.errors import BadInput
 from rlhf_gym.labelling import ClipCache, Desk
+from rlhf_gym.labelling import clips as clips_module
 from rlhf_gym.labelling.page import SHOWS, Access, app, guard, is_loopback, make_app, new_token, serve
 from rlhf_gym.labelling.page.app import STATIC
 from rlhf_gym.labelling.page.serve import _bind
@@ -89,10 +90,30 @@ def test_a_query_that_somebody_else_holds_is_refused(page, room):
 def test_undo_takes_back_what_was_answered_in_the_window_it_is_pressed_in(page, room):
     for query_id in ("0-0", "0-1"):
         page.post("/api/answers", json={"who": "Ann", "query_id": query_id, "answer": "right"})
-    pressed = {"who": "Ann", "answered": [], "open_seconds": 60}
+    pressed = {"who": "Ann", "answered": []}
     assert page.post("/api/undo", json=pressed).json()["query"] is None
     assert page.post("/api/undo", json=pressed | {"answered": ["0-0"]}).json()["query"]["id"] == "0-0"
-    assert page.post("/api/undo", json=pressed | {"open_seconds": 0}).json()["query"]["id"] == "0-1"
+    assert page.post("/api/undo", json={"who": "Ann"}).json()["query"]["id"] == "0-1"
+
+
+def test_a_window_that_is_opened_is_told_what_it_may_take_back_and_an_undo_sent_twice_takes_one_back(page, room):
+    for query_id in ("0-1", "0-0", "0-2"):
+        page.post("/api/answers", json={"who": "Ann", "query_id": query_id, "answer": "right"})
+    answered = page.get("/api/answered", params={"who": "Ann"}).json()
+    assert answered == ["0-1", "0-0", "0-2"]
+    for _ in range(2):
+        undone = page.post("/api/undo", json={"who": "Ann", "answered": answered}).json()
+        assert undone["query"]["id"] == "0-2"
+    assert list(room.store.standing("0-0")) == ["Ann"]
+
+
+def test_a_query_in_view_is_reserved_for_as_long_as_the_page_says_so(page, room):
+    room.store.claim("Ann", lease=0)  # and it has run out
+    looking = {"who": "Ann", "query_id": "0-0"}
+    assert page.post("/api/reserve", json=looking).json() == {"reserved": True}
+    assert page.post("/api/reserve", json=looking | {"who": "Bob"}).json() == {"reserved": False}
+    assert room.store.holders("0-0") == {"Ann"}
+    assert page.post("/api/next", json={"who": "Bob"}).json()["query"]["id"] == "0-1"
 
 
 def test_undo_gives_the_last_query_back_and_null_where_there_is_none(page, room):
@@ -299,7 +320,9 @@ def test_why_a_clip_can_not_be_drawn_is_told_unless_it_names_a_file(room, tmp_pa
     assert (env_id in why) is told and (env_id in caplog.text) is not told
 
 
-def test_a_client_is_told_that_a_clip_is_damaged_and_the_log_where(room, tmp_path, caplog):
+@pytest.mark.usefixtures("patience")
+def test_a_client_is_told_that_a_damaged_clip_stays_damaged_and_the_log_where(room, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(clips_module.shutil, "rmtree", lambda *_, **__: None)  # as where it can't be removed
     with ClipCache(tmp_path / "drawn", draw="states") as clips:
         drawn = clips.wait(room.store.query("0-0"), timeout=600).directory
         (drawn / "clip.json").write_text("{}")
@@ -389,6 +412,8 @@ def test_the_api_describes_itself(page):
         "/api/next",
         "/api/answers",
         "/api/undo",
+        "/api/reserve",
+        "/api/answered",
         "/api/progress",
         "/api/clips",
         "/api/clips/{option}",

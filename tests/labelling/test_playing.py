@@ -187,7 +187,7 @@ def closed(monkeypatch):
 
 
 def test_a_person_plays_one_game_and_no_more_are_under_way_than_allowed(closed):
-    games, query = Games(rng=np.random.default_rng(0), most=2), demonstration()
+    games, query = Games(rng=np.random.default_rng(0), most=2, spare_seconds=-1), demonstration()
     first = games.begin("ann", query)
     again = games.begin("ann", query)
     assert closed == [first] and games.find("ann", "d") is again
@@ -200,6 +200,18 @@ def test_a_person_plays_one_game_and_no_more_are_under_way_than_allowed(closed):
             games.find(person, query_id)
     games.close()
     assert len(closed) == 4 and len(games) == 0
+
+
+def test_a_newcomer_ends_nobodys_game_while_it_is_played(closed):
+    games, query = Games(rng=np.random.default_rng(0), most=2), demonstration()
+    ann = games.begin("ann", query)
+    games.begin("bob", query)
+    with pytest.raises(NoGame, match="2 people are playing just now; begin again in a minute, or skip it"):
+        games.begin("cid", query)
+    assert closed == [] and games.find("ann", "d") is ann
+    games.begin("ann", query)  # another one of her own
+    assert closed == [ann] and len(games) == 2
+    games.close()
 
 
 def test_a_game_that_nobody_plays_any_more_is_ended(closed):
@@ -253,6 +265,14 @@ def test_an_answer_is_played_by_requests(page, room):
     assert page.post("/api/undo", json={"who": "Ann"}).json()["query"]["id"] == "c"
     assert room.store.standing("c") == {}
     assert page.post("/api/games/send", json=asked).status_code == 409  # the game is over and gone
+
+
+def test_a_query_that_is_being_played_stays_with_its_player(page, room):
+    asked = {"who": "Ann", "query_id": "c"}
+    page.post("/api/games", json=asked)
+    room.store.release("Ann")  # as if her lease had run out
+    page.post("/api/games/step", json={**asked, "at": 0, "action": 0})
+    assert room.store.holders("c") == {"Ann"}
 
 
 def test_a_played_answer_that_is_sent_again_is_the_same(page, room):

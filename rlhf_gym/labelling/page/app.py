@@ -30,6 +30,7 @@ from rlhf_gym.labelling.page.guard import Guard
 from rlhf_gym.labelling.page.messages import (
     ClipMessage,
     GivenAnswerMessage,
+    LookingMessage,
     Name,
     NextMessage,
     OptionMessage,
@@ -39,6 +40,7 @@ from rlhf_gym.labelling.page.messages import (
     QueryId,
     QueryMessage,
     Refusal,
+    ReservedMessage,
     RunMessage,
     RunName,
     UndoMessage,
@@ -130,11 +132,20 @@ def _asking(desk: Desk) -> APIRouter:
         desk.answer(given.who, given.query_id, _meaning(desk.query(given.query_id), given.answer), shown_at)
         return _progress(desk, given.who)
 
-    @routes.post("/undo", responses=refusals(404))
+    @routes.post("/reserve", responses=refusals(404))
+    def reserve(looking: LookingMessage) -> ReservedMessage:
+        """Renew the reservation of the query in view, which otherwise ends two minutes after it was given."""
+        return ReservedMessage(reserved=desk.reserve(looking.who, looking.query_id))
+
+    @routes.get("/answered", responses=refusals())
+    def answered(who: Annotated[Name, InAddress()]) -> list[str]:
+        """List the queries that a person answered last, the last one last, for /api/undo."""
+        return desk.answered(who)
+
+    @routes.post("/undo", responses=refusals())
     def undo(asked: UndoMessage) -> UndoneMessage:
-        """Take back this person's last answer from their window, or else from before it was opened."""
-        opened = None if asked.open_seconds is None else time.time() - asked.open_seconds
-        query = desk.undo(asked.who, list(asked.answered), opened=opened)
+        """Take back this person's last answer."""
+        query = desk.undo(asked.who, None if asked.answered is None else list(asked.answered))
         return UndoneMessage(
             query=_query(desk, query) if query else None,
             instructions=desk.instructions_for(query),

@@ -34,17 +34,12 @@ class Person(Message):
 class UndoMessage(Person):
     """A request to take back a person's last answer."""
 
-    answered: list[QueryId] = Field(
-        default=[],
-        max_length=100,
-        description="Ids of the queries answered in their window, the last one last; it is the answer to one of these.",
-    )
-    open_seconds: float | None = Field(
+    answered: list[QueryId] | None = Field(
         default=None,
-        ge=0,
-        allow_inf_nan=False,
-        description="For how long the window has been open: else it is the last one from before, not what was "
-        "answered in another window since. Null is the last one of all.",
+        max_length=100,
+        description="Ids of the queries whose answers may be taken back, the last one last: what /api/answered listed "
+        "when their window was opened, and what was answered in it since. Sent again, such a list takes back no more. "
+        "Null is the last answer of all.",
     )
 
 
@@ -132,6 +127,19 @@ class ClipMessage(Message):
     slowdown: float = Field(description="How many times slower than the environment itself.")
     instead: str = Field(description="Why observations are plotted; empty where the environment is drawn.")
     options: list[OptionMessage]
+
+
+class LookingMessage(Message):
+    """A person, and the query that they look at."""
+
+    who: Name
+    query_id: QueryId
+
+
+class ReservedMessage(Message):
+    """Whether a query is reserved for the person who looks at it."""
+
+    reserved: bool = Field(description="False if others hold it or have answered it, as many as it needs.")
 
 
 class GameMessage(Message):

@@ -31,6 +31,7 @@ from rlhf_gym.preferences import Shown
 
 MOST_AT_ONCE = 8  # steps under way; one that hangs keeps its seat
 STEP_SECONDS = 60.0  # that a step, or the start of a game, may take
+RENEW_EVERY = 100  # steps: at 12 a second, every 8 seconds
 Played = TypeVar("Played")
 
 
@@ -42,9 +43,9 @@ def playing(desk: Desk, games: Games) -> APIRouter:
 
     @routes.post("", responses=refusals(404, 409))
     async def begin(asked: GameMessage) -> BegunMessage:
-        """Begin a game that answers a query, or restart it; the person's reservations are renewed."""
+        """Begin a game that answers a query, or restart it; its reservation is renewed."""
         query = await run_in_threadpool(desk.query, asked.query_id)
-        await run_in_threadpool(desk.upcoming, asked.who)
+        await run_in_threadpool(desk.reserve, asked.who, asked.query_id)
 
         def begun() -> BegunMessage:
             game = games.begin(asked.who, query)
@@ -60,8 +61,10 @@ def playing(desk: Desk, games: Games) -> APIRouter:
 
     @routes.post("/step", responses=refusals(404, 409))
     async def step(asked: StepMessage) -> FrameMessage:
-        """Play one step."""
+        """Play one step; now and then this renews the query's reservation."""
         game = await run_in_threadpool(games.find, asked.who, asked.query_id)
+        if asked.at % RENEW_EVERY == 0:
+            await run_in_threadpool(desk.reserve, asked.who, asked.query_id)
 
         def played() -> FrameMessage:
             game.step(asked.action, at=asked.at)

@@ -7,6 +7,8 @@ export class Refused extends Error {
   }
 }
 
+const PAUSE = 300; // milliseconds before what isn't ready is asked for again
+
 // GET without a body, POST with one; 202 means that it isn't ready, and is asked again.
 export async function ask(path, body) {
   for (;;) {
@@ -16,7 +18,10 @@ export async function ask(path, body) {
       body: body && JSON.stringify(body),
       credentials: "same-origin",
     });
-    if (response.status === 202) continue; // the server has waited already
+    if (response.status === 202) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE)); // the server hasn't always waited
+      continue;
+    }
     if (response.ok) return response.headers.get("content-type").startsWith("image/") ? response.blob() : response.json();
     const told = await response.json().catch(() => ({}));
     const detail = typeof told.detail === "string" ? told.detail : `The server said ${response.status}`;

@@ -11,6 +11,8 @@ const $ = (id) => document.getElementById(id);
 const FACES = { comparison: Comparison, ranking: Ranking, rating: Rating, switch_off: SwitchOff,
   demonstration: Playing, correction: Playing };
 const SKIP = { " ": "space", s: "S" };
+const GLANCE = 300; // milliseconds: an answer that comes sooner was meant for the query before
+const RENEWED = 45_000; // milliseconds between two renewals of what is in view, which others get after two minutes
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const player = new Player();
 const clips = new Map(); // query id -> promise of its clip, loaded before it is wanted
@@ -19,12 +21,12 @@ let instructions = ""; // the researcher's
 let face = null; // how queries like the one in view are answered
 let faceOf = ""; // and which those are
 let shown = null; // the query in view: its id, and since when
+let clicked = null; // what was in view at the first click of a double click
 let busy = false; // while an answer is on its way nothing else is taken
 let sitting = 0; // goes up when somebody else may sit here: what was waited for before changes nothing on the page
 let answeredAt = null;
 let done = false; // all labels are there
-let answered = []; // ids of the queries answered in this window
-let opened = Date.now(); // for whoever labels in it now
+let answered = []; // ids of the queries whose answers may be taken back here, the last one last
 let resting;
 
 function cookie(name) {
@@ -57,7 +59,7 @@ function standing({ answered, by_you, labels, median_seconds, waiting }) {
   $("rest-title").textContent = done ? "All labels are there. Thank you!" : "Nothing to answer just now";
   $("rest-text").textContent = done
     ? "If more is to be asked, it appears here by itself."
-    : waiting > 0 ? "What is left is with others. It appears here if it comes free."
+    : waiting > 0 ? "What is left needs answers of other people. What comes free appears here by itself."
     : "The next one appears here by itself.";
 }
 
@@ -100,15 +102,16 @@ async function forget(keep) {
   }
 }
 
-async function next() {
+// `word` says what became of the last answer, where that isn't what was wanted.
+async function next(word = "") {
   clearTimeout(resting);
   const mine = sitting;
   const told = await insist("api/next", { who });
   if (mine !== sitting) return;
   instructions = told.instructions;
   standing(told.progress);
-  if (told.query === null) return rest();
-  await show(told.query);
+  if (told.query === null) return rest(word);
+  await show(told.query, word);
   if (mine === sitting) preload([told.query.id, ...told.ahead]);
 }
 
@@ -135,7 +138,7 @@ function takeOn(query) {
   document.querySelector("[data-answer=skip] kbd").textContent = SKIP[skip];
 }
 
-async function show(query) {
+async function show(query, word = "") {
   const { id } = query;
   const mine = sitting;
   let clip = null, refusal = "";
@@ -150,19 +153,18 @@ async function show(query) {
   try {
     clip = await load(id);
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    refusal = error.message;
+    refusal = error instanceof Refused ? error.message : "The clip can't be shown here"; // a damaged file, say
   }
   clearTimeout(slow);
   if (mine !== sitting) return;
   if (refusal && /not in the store/.test(refusal)) {
     await new Promise((resolve) => setTimeout(resolve, 1000)); // or it asks without end where the server gives it again
-    return mine === sitting ? next() : undefined;
+    return mine === sitting ? next(word) : undefined;
   }
   takeOn(query);
   view("query");
   $("query").classList.toggle("empty", !clip);
-  notice(refusal && `${refusal}. You can only skip it.`);
+  notice([word, refusal && `${refusal}. You can only skip it.`].filter(Boolean).join(" "));
   $("instructions").textContent = instructions || face.task;
   const slower = clip && clip.slowdown > 1.05 && `Shown ${Number(clip.slowdown.toPrecision(2))} times slower than it happened.`;
   const plotted = clip && clip.instead && "It can't be drawn: these are plots of what it observed.";
@@ -184,10 +186,12 @@ function pace(text, why) {
   $("pace").title = why || "";
 }
 
-function rest() {
+function rest(word = "") {
   shown = null;
   player.stop();
-  if (document.body.dataset.view !== "rest") say($("rest-title").textContent);
+  const resumed = document.body.dataset.view === "rest";
+  if (!resumed) say($("rest-title").textContent);
+  if (!resumed || word) notice(word);
   view("rest");
   $("instructions").textContent = instructions || "Labelling";
   pace("");
@@ -221,7 +225,7 @@ async function occupied(doing) {
 }
 
 function answer(choice, path = "api/answers") {
-  if (busy || !shown || (!shown.drawn && choice !== "skip")) return;
+  if (busy || !shown || (!shown.drawn && choice !== "skip") || performance.now() - shown.since < GLANCE) return;
   occupied(() => send(choice, path));
 }
 
@@ -234,9 +238,10 @@ async function send(choice, path) {
   (button || document.querySelector(".send"))?.classList.add("chosen");
   const seconds = Math.min(86400, (answeredAt - since) / 1000);
   const said = path === "api/answers" ? { answer: choice } : {}; // elsewhere the server has it
+  let word = "";
   const progress = await insist(path, { who, query_id: id, seconds, ...said }).catch((error) => {
     if (![404, 409].includes(error.status)) throw error;
-    if (mine === sitting) say("This one was answered meanwhile, by somebody else or in another window.");
+    word = refused(error);
   });
   if (mine !== sitting) return;
   if (progress) {
@@ -244,8 +249,14 @@ async function send(choice, path) {
     answered.push(id);
   }
   shown = null;
-  say(choice === "skip" ? "Skipped." : face.said(choice));
-  await next();
+  if (progress) say(choice === "skip" ? "Skipped." : face.said(choice));
+  await next(word);
+}
+
+function refused({ status, message }) {
+  if (status === 404) return "Your last answer doesn't count: that one isn't asked any more.";
+  if (/begin again/.test(message)) return "What you played is gone. Please play it again.";
+  return "Your last answer doesn't count: somebody else has that one by now, or you answered it in another window.";
 }
 
 function undo() {
@@ -265,18 +276,17 @@ async function takeBack() {
   const mine = sitting;
   face?.end?.();
   clearTimeout(resting);
-  const open_seconds = Math.max(0, (Date.now() - opened) / 1000);
-  const told = await insist("api/undo", { who, answered: lately(answered), open_seconds });
+  const told = await insist("api/undo", { who, answered: lately(answered) });
   if (mine !== sitting) return;
   standing(told.progress);
   answered.length = told.query ? Math.max(0, answered.lastIndexOf(told.query.id)) : 0; // what came after is no more
   if (told.query === null) {
-    say("There is nothing to undo.");
-    if (!shown) rest();
+    const word = "There is nothing to undo.";
+    if (shown) notice(word);
+    else rest(word);
   } else {
-    say("Your last answer is taken back. Here it is again.");
     instructions = told.instructions;
-    await show(told.query);
+    await show(told.query, "Your last answer is taken back. Here it is again.");
   }
 }
 
@@ -293,11 +303,15 @@ function begin() {
   sitting += 1;
   busy = false;
   answered = [];
-  opened = Date.now();
   $("me").textContent = `You are ${who}.`;
   $("rename").hidden = false;
   const mine = sitting;
-  next().catch((error) => mine === sitting && complain(error));
+  occupied(async () => {
+    const before = await insist(`api/answered?who=${encodeURIComponent(who)}`);
+    if (mine !== sitting) return;
+    answered = before;
+    await next();
+  });
 }
 
 function askName() {
@@ -349,6 +363,9 @@ addEventListener("blur", () => face?.keyUp?.()); // a key let go elsewhere is ne
 document.addEventListener("click", (event) => {
   const control = event.target.closest("button, canvas");
   if (!control) return;
+  // The second click of a double click was meant for what the first one was on.
+  if (event.detail > 1 && clicked !== shown) return;
+  clicked = shown;
   // A button that was clicked shouldn't keep the space bar for itself; one that was reached by Tab should.
   if (event.detail > 0 && control instanceof HTMLButtonElement) control.blur();
   if (control.dataset.answer) answer(control.dataset.answer);
@@ -359,6 +376,14 @@ document.addEventListener("click", (event) => {
   else if (control.id === "replay") pressed(player.replay());
   else if (control.id === "pause") pressed(player.toggle());
 });
+
+// What somebody looks at is given to nobody else.
+function renew() {
+  if (shown && !document.hidden) ask("api/reserve", { who, query_id: shown.id }).catch(() => {});
+}
+
+setInterval(renew, RENEWED);
+document.addEventListener("visibilitychange", renew);
 
 if (who) begin();
 else askName();
