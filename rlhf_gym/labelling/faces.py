@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, TextIO
 
+from rlhf_gym.errors import printable
 from rlhf_gym.labelling.asking import Asking, ask
 from rlhf_gym.labelling.characters import plot_states
 from rlhf_gym.labelling.clips import Clip
@@ -47,7 +48,7 @@ class Shown:
     @property
     def above(self) -> list[str]:
         """The heading, then the paths of the clips, or why there are none."""
-        return [*self.heading, *(self._files(self.clip) if self.clip else [self.problem])]
+        return [*self.heading, *map(printable, self._files(self.clip) if self.clip else [self.problem])]
 
     def asking(self) -> Asking:
         """Make the prompt for the query."""
@@ -104,7 +105,7 @@ class Pictures:
     def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
         """See :class:`Face`; the picture is refitted when the terminal's size changes."""
         n, seconds = (_ticks(shown.clip), shown.clip.milliseconds / 1000) if shown.clip else (1, 1.0)
-        began, shown_at, fitted_to, asking = time.monotonic(), 0.0, ((0, 0), 0), shown.asking()
+        began, seen, fitted_to, asking = time.monotonic(), 0.0, ((0, 0), 0), shown.asking()
         while True:
             below = self._wrap(asking.below)
             if fitted_to != (self._screen.size, len(below)):
@@ -112,14 +113,14 @@ class Pictures:
             passed = time.monotonic() - began
             tick = min(int(passed / seconds), LOOPS * n - 1)
             self._screen.draw([*lines(tick % n), *below])
-            shown_at = shown_at or time.time()
+            seen = seen or time.monotonic()
             to_next = (tick + 1) * seconds - passed
             wait = REST_SECONDS if to_next <= 0 else max(to_next, LEAST_SECONDS_A_FRAME)
             said = asking.hear(keys, wait)
             if said is Key.REPLAY:
                 began = time.monotonic()
             elif said:
-                return said, shown_at
+                return said, _unix_time(seen)
 
     def rest(self, heading: Sequence[str], keys: Keyboard) -> Key | None:
         """See :class:`Face`."""
@@ -165,7 +166,7 @@ class Characters:
 
     def ask(self, shown: Shown, keys: Keyboard) -> tuple[Reply, float | None]:
         """See :class:`Face`; to replay is to plot again."""
-        self._resting, shown_at, asking = False, time.time(), shown.asking()
+        self._resting, seen, asking = False, time.monotonic(), shown.asking()
         said: Reply | None = Key.REPLAY
         while said is None or said is Key.REPLAY:
             if said:
@@ -175,7 +176,7 @@ class Characters:
             self._write(asking.prompt)
             said = self._hear(asking, keys)
             self._write(f"{said.value}\n" if isinstance(said, Enum) else "\n")
-        return said, shown_at
+        return said, _unix_time(seen)
 
     def _hear(self, asking: Asking, keys: Keyboard) -> Reply | None:
         """Read a reply and echo it while it is typed; None if it was wrong."""
@@ -197,6 +198,11 @@ class Characters:
         encoding = self._stdout.encoding or "utf-8"
         self._stdout.write(text.encode(encoding, "replace").decode(encoding))
         self._stdout.flush()
+
+
+def _unix_time(moment: float) -> float:
+    """Convert a moment of the monotonic clock by the present clock, which may have been set since then."""
+    return time.time() - (time.monotonic() - moment)
 
 
 def _ticks(clip: Clip) -> int:

@@ -92,7 +92,8 @@ def _said(standing: Iterable[Given], asked: Mapping[str, Query]) -> list[_Said]:
     for given in standing:
         if given.query_id not in asked:
             raise ValueError(f"queries lack {given.query_id!r}, to which {given.who}'s answer stands; pass it as well")
-        seconds = None if given.shown_at is None else given.answered_at - given.shown_at
+        # The clock may have been set back between.
+        seconds = None if given.shown_at is None else max(0.0, given.answered_at - given.shown_at)
         if given.answer is not None:
             found.append(_Said(asked[given.query_id], given.answer, seconds))
     return found

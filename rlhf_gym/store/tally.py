@@ -54,7 +54,7 @@ class _Person:
         self.labels += times * (row.answer != Answer.SKIP.value)
         if row.shown_at is None:
             return
-        seconds = row.answered_at - row.shown_at
+        seconds = max(0.0, row.answered_at - row.shown_at)  # the clock may have been set back between
         if times > 0:
             insort(self.seconds, seconds)
         else:

@@ -37,6 +37,10 @@ def test_seconds_are_quartiles_of_the_time_from_seeing_to_answering():
     assert assess(history[-1:], PLAIN).people[0].seconds is None
 
 
+def test_a_clock_set_back_makes_no_negative_seconds():
+    assert assess([Row(PLAIN[0].id, "ann", LEFT, 3700.0, 100.0)], PLAIN).people[0].seconds == (0, 0, 0)
+
+
 def test_side_bias_is_the_share_of_left_with_its_exact_interval():
     [ann] = assess(rows("ann", LEFT, LEFT, LEFT, RIGHT, TIE, SKIP), PLAIN).people
     assert (ann.left, ann.answers) == (Share(3, 4), 6)

@@ -85,3 +85,12 @@ def test_progress_reads_what_is_new_however_many_answers_there_are(tmp_path):
             raw.set_progress_handler(None, 0)
             steps[n] = done[0]
     assert 0 < steps[400] < 2 * steps[20]
+
+
+def test_a_clock_set_back_makes_no_negative_seconds():
+    with PreferenceStore() as store:
+        store.post(example_queries(1))
+        store.record("0-0", Answer.LEFT, teacher="ann", shown_at=3700.0, answered_at=100.0)
+        assert store.counts_of("ann").median_seconds == 0
+        store.record("0-0", None, teacher="ann")
+        assert store.counts_of("ann").median_seconds is None
