@@ -85,7 +85,8 @@ class Patience:
                 ) from error
             if waited >= SAID_AFTER and not self._said:
                 self._said = True
-                LOG.warning("%s; it is waited for, for at most %.0f minutes", told, self._seconds / 60)
+                at_most = f"{self._seconds:g} s" if self._seconds < 60 else f"{self._seconds / 60:.0f} minutes"
+                LOG.warning("%s; it is waited for, for at most %s", told, at_most)
 
     def _is_back(self) -> None:
         with self._lock:

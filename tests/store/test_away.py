@@ -54,6 +54,12 @@ def test_an_answer_waits_for_a_lock_of_another_program_with_a_word(path, caplog)
     assert "it is waited for, for at most 10 minutes" in waits and f"{path} can be written to again" in back
 
 
+def test_less_than_a_minute_of_patience_is_told_in_seconds(path, caplog):
+    with hasty(path, patience=0.2) as store, locked(path), pytest.raises(Unusable):
+        store.record("0-0", Answer.LEFT, teacher="ann")
+    assert "it is waited for, for at most 0.2 s" in caplog.messages[0]
+
+
 def test_patience_ends_in_one_line_and_work_goes_on_when_the_lock_does(path):
     with hasty(path, patience=0.0) as store:
         with locked(path):
