@@ -223,6 +223,10 @@ class Desk:
             median_seconds=mine.median_seconds,
         )
 
+    def waiting_elsewhere(self) -> int:
+        """Count the open queries of kinds that can't be shown here."""
+        return self._store.counts().open - self._store.counts(self.kinds).open
+
     def progress_by_run(self) -> list[tuple[StoredRun, Counts]]:
         """Count answered and open queries of each run that has asked some."""
         return self._store.counts_by_run()

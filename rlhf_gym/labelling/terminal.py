@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
+from rlhf_gym.errors import printable
 from rlhf_gym.labelling.clips import ClipError
 from rlhf_gym.labelling.desk import Desk, Taken
 from rlhf_gym.labelling.faces import Characters, Face, Pictures, Reply, Shown
@@ -27,6 +28,7 @@ def prompt(
     stdout: TextIO | None = None,
     wait: bool = False,
     on_quit: Callable[[], None] | None = None,
+    page: str = "rlhf-gym label --web",
 ) -> int:
     """Put queries to a person until there are none, or they quit.
 
@@ -40,6 +42,7 @@ def prompt(
         stdout: Where queries are shown, as moving pictures if the terminal can, else as plots; None is standard output.
         wait: Whether to wait for new queries when there are none.
         on_quit: Called last if they quit.
+        page: The command that serves a page, named where only a page can show the queries that wait.
 
     Returns:
         Number of answers given, less those taken back.
@@ -49,7 +52,7 @@ def prompt(
     if shows_pictures(stdin, stdout, os.environ):
         face = Pictures(stdout, true_colour=shows_true_colour(os.environ))
     with _ended_in_order(), keyboard(stdin) as keys, face:
-        sitting = _Sitting(desk, who, face, keys)
+        sitting = _Sitting(desk, who, face, keys, page)
         given = sitting.answer_all(wait=wait)
     if sitting.quit and on_quit:
         on_quit()
@@ -59,8 +62,8 @@ def prompt(
 class _Sitting:
     """One person's time at the prompt, from the first query to the last."""
 
-    def __init__(self, desk: Desk, who: str, face: Face, keys: Keyboard) -> None:
-        self._desk, self._who, self._face, self._keys = desk, who, face, keys
+    def __init__(self, desk: Desk, who: str, face: Face, keys: Keyboard, page: str) -> None:
+        self._desk, self._who, self._face, self._keys, self._page = desk, who, face, keys, page
         self._given, self._note, self.quit = 0, "", False
         self._answered = desk.answered(who)
         self._here: set[str] = set()
@@ -88,7 +91,7 @@ class _Sitting:
             clip, problem = None, str(error)
         if early := self._keys.early():
             return early, None
-        shown = Shown(heading, query, clip, problem, self._desk.levels_of(query))
+        shown = Shown(heading, query, clip, problem, [printable(level) for level in self._desk.levels_of(query)])
         return self._face.ask(shown, self._keys)
 
     def _do(self, said: Reply | None, query: Query | None, shown_at: float | None) -> Query | None:
@@ -120,7 +123,14 @@ class _Sitting:
         of = "" if done.labels is None else f" of {done.labels}"
         seconds = "" if done.median_seconds is None else f", {done.median_seconds:.1f} s each (median)"
         line = f"{done.answered}{of} answered, {done.by_you} by {self._who}{seconds}; {done.waiting} waiting"
-        return [part for part in (self._desk.instructions_for(query), line, self._note) if part]
+        elsewhere = "" if query else self._elsewhere()
+        parts = (*self._desk.instructions_for(query).splitlines(), line, elsewhere, self._note)
+        return [printable(" ".join(part.split())) for part in parts if part]
+
+    def _elsewhere(self) -> str:
+        """Say how many queries a page alone can show, and how to serve one."""
+        waiting = self._desk.waiting_elsewhere()
+        return f"{waiting} more to answer on a page: {self._page}" if waiting else ""
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from rlhf_gym.errors import BadInput
 from rlhf_gym.verbs.arguments import MaybeRunDir, OfRun, check_named, config_of, store_of
 from rlhf_gym.verbs.how_shown import say_how_shown
 
@@ -75,9 +76,13 @@ class Label:
 
     @property
     def name(self) -> str:
-        """Name under which the terminal's answers are kept."""
+        """Name under which the terminal's answers are kept.
+
+        Raises:
+            BadInput: If `who` can't be one.
+        """
         if self.who:
-            return self.who
+            return _checked_name(self.who)
         try:
             return getpass.getuser()
         except (KeyError, OSError, ImportError):  # an account without a name, as in containers
@@ -129,6 +134,7 @@ class Label:
         """Hand out queries and take answers until interrupted."""
         if not self.until_input_ends and (config := config_of(self.folder)):  # otherwise the trainer has printed it
             say_how_shown(config, draw=self.draw)
+        who = "" if self.web else self.name
         # The process that started the page closes its input, and reports a Ctrl-C in the terminal itself.
         silent = (KeyboardInterrupt,) if self.until_input_ends else ()
         with suppress(*silent), self.desk() as desk:
@@ -141,8 +147,17 @@ class Label:
             from rlhf_gym.labelling.terminal import prompt
 
             # A person at a terminal waits for new queries; piped answers end with the open ones.
-            given = prompt(desk, who=self.name, wait=sys.stdin.isatty())
-            print(f"{given} answers, all kept")
+            given = prompt(desk, who=who, wait=sys.stdin.isatty(), page=self.page)
+            waiting = desk.waiting_elsewhere()
+            more = f"; {waiting} more to answer on a page: {self.page}" if waiting else ""
+            print(f"{given} answers, all kept{more}")
+
+    @property
+    def page(self) -> str:
+        """Command that serves a page for the same queries."""
+        of = {"--store": self.store, "--run": self.of_run}
+        flags = [part for flag, value in of.items() if value for part in (flag, value)]
+        return shlex.join(["rlhf-gym", "label", *([str(self.run_dir)] if self.run_dir else []), "--web", *flags])
 
 
 @dataclass(frozen=True)
@@ -169,6 +184,14 @@ class Quality:
             store.check_one_run()
             found = judge(store, reliability=True)
         print(json.dumps(found.as_dict()) if self.json else found.as_text())
+
+
+def _checked_name(who: str) -> str:
+    from rlhf_gym.labelling import names
+
+    if kept := names.as_kept(who):
+        return kept
+    raise BadInput(f"who is {who!r}; {names.EXPECTED}")
 
 
 def _say_if_finished(run_dir: Path) -> None:
@@ -204,7 +227,8 @@ def _serve(desk: Desk, asked: Label) -> None:
     app = make_app(desk, token=token, curve=partial(metrics_so_far, asked.folder), access=access)
 
     def started(address: str) -> None:
-        opened = f"{address}?token={token}" if token else address
+        here = f"{address.rstrip('/')}{access.root_path}/"  # under this path alone is the token's cookie sent
+        opened = f"{here}?token={token}" if token else here
         print(f"{_line_of_its_own(asked)}open {opened} to label; Ctrl-C ends", flush=True)
         for host in access.allowed_hosts:
             print(f"through the proxy: https://{host}{access.root_path}/?token={token}", flush=True)

@@ -204,7 +204,7 @@ def _prompt_here(label: Label) -> Iterator[Waiting]:
         def waiting() -> None:
             if not desks:  # there is no store before the run begins
                 desks.append(stack.enter_context(label.desk()))
-            prompt(desks[0], who=label.name, on_quit=interrupt)
+            prompt(desks[0], who=label.name, on_quit=interrupt, page=label.page)
             pause()  # another person may hold the queries still open
 
         def interrupt() -> None:

@@ -148,8 +148,24 @@ def test_an_answer_that_is_not_as_described_is_refused(page, room, wrong):
     given = {"who": "Ann", "query_id": "0-0", "answer": "left", **wrong}
     if not wrong:
         del given["answer"]
-    assert said(page.post("/api/answers", json=given), 422).startswith("body.")
+    assert said(page.post("/api/answers", json=given), 422).startswith(("body.", "This name"))
     assert room.store.history() == []
+
+
+@pytest.mark.parametrize("who", ["", " Ann", "A\nnn", "A\x9bnn", "A  nn", "x" * 61])
+def test_a_name_that_can_not_be_kept_is_refused_in_plain_words_by_page_and_terminal(page, who):
+    told = said(page.post("/api/next", json={"who": who}), 422)
+    assert told == "This name can't be used: use 1 to 60 visible characters, with single spaces between words"
+    if who:
+        with pytest.raises(BadInput, match="^who is .*; use 1 to 60 visible characters"):
+            Label(who=who).name  # noqa: B018
+
+
+def test_a_name_is_the_same_person_however_its_accents_were_typed(page, room):
+    for who, query_id in (("\u00e1nn", "0-0"), ("a\u0301nn", "0-1")):
+        page.post("/api/answers", json={"who": who, "query_id": query_id, "answer": "left"})
+    assert [room.store.standing(f"0-{i}") for i in range(2)] == [{"\u00e1nn": Answer.LEFT}] * 2
+    assert Label(who="a\u0301nn").name == "\u00e1nn"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"who": 1e999}', b"\xff\xfe", b'{"who": "\\ud800"}'])
@@ -454,6 +470,12 @@ def test_without_the_token_nothing_is_answered_but_401(guarded, path, headers):
     assert "a token is needed" in said(guarded.get(path, headers=headers), 401)
     assert guarded.post(path, headers=headers, json={"who": "Ann"}).status_code == 401
     assert guarded.get(path, params={"token": "wrong"}).status_code == 401
+
+
+def test_a_browser_without_the_token_is_told_so_by_a_page(guarded):
+    told = guarded.get("/", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert told.status_code == 401 and told.headers["content-type"].startswith("text/html")
+    assert "<p>A token is needed: open the address" in told.text
 
 
 def test_the_token_in_the_address_becomes_a_cookie_and_leaves_the_address(guarded):

@@ -171,6 +171,31 @@ def test_the_moment_of_seeing_is_written_down(sit, store):
     assert preference.teacher == "ann"
 
 
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_a_clock_set_back_while_a_clip_is_in_view_makes_no_negative_seconds(sit, store, monkeypatch, term):
+    real, off = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + off[0])
+
+    def set_back(person):
+        time.sleep(0.3)  # it is in view
+        off[0] = -3600.0
+        person.press("1")
+
+    _, shown = sit((READY, set_back), ("1 of 5 answered", ""), (READY, "q"), term=term)
+    [preference] = store.preferences()
+    assert 0 <= preference.answered_at - preference.shown_at < 60
+    assert " s each (median)" in shown and "-36" not in shown
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_what_a_page_alone_can_show_is_said_to_wait_there(sit, store, monkeypatch, term):
+    monkeypatch.setenv("TERM", term)
+    store.drop([f"0-{i}" for i in range(6)])
+    store.post(example_queries(2, seed=1, kind="demonstration"))
+    _, shown = sit(("2 more to answer on a page: rlhf-gym label --web", "q"), term=term, wait=True, size=(200, 24))
+    assert "nothing to answer right now" in shown
+
+
 def test_undo_shows_the_last_query_again_and_its_new_answer_stands(sit, store):
     given, shown = sit((READY, "1"), (READY, "1"), (READY, BACKSPACE), ("taken back", ""), (READY, "2"), (READY, "q"))
     assert given == 2
@@ -389,6 +414,17 @@ def test_the_verb_takes_lines_from_a_pipe_and_ends_when_nothing_is_left(run_dir,
     assert "2 answers, all kept" in capsys.readouterr().out
 
 
+def test_the_verb_says_what_waits_for_a_page_and_refuses_names_that_can_not_be_kept(tmp_path, monkeypatch, capsys):
+    with PreferenceStore(tmp_path / "preferences.db") as store:
+        store.post(example_queries(2, kind="demonstration"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert cli.main(["label", str(tmp_path), "--who", "bob"]) == 0
+    told = f"0 answers, all kept; 2 more to answer on a page: rlhf-gym label {tmp_path} --web\n"
+    assert capsys.readouterr().out.endswith(told)
+    assert cli.main(["label", str(tmp_path), "--who", "b\x1bob"]) == 2
+    assert r"who is 'b\x1bob'; use 1 to 60 visible characters" in capsys.readouterr().err
+
+
 # Rankings
 
 
@@ -514,6 +550,24 @@ def test_a_rating_is_one_key_and_the_levels_have_the_researchers_words(said_at_p
     texts, shown = said_at_prompt("rating", *keys, levels=FIVE, term=term)
     assert texts == ["4/5", "1/5", "skip", "5/5"]
     assert "1 bad" in shown and "5 very good" in shown and ("▀" in shown) is (term != "dumb")
+
+
+@BOTH
+def test_texts_of_a_store_are_shown_as_text_and_not_obeyed(monkeypatch, term):
+    monkeypatch.setenv("TERM", term)
+    evil = "\x1b]0;pwn\x07\x1b[31mbad"
+    with PreferenceStore() as store:
+        store.post([replace(query, id=f"{evil}{i}") for i, query in enumerate(example_queries(2, kind="rating-3"))])
+        desk = Desk(
+            store, ManyClips(), kinds=("rating-3",), levels=(evil, "fair", "good"), instructions=evil + "\nnext"
+        )
+
+        def answer(stdin, stdout):
+            return prompt(desk, who=f"ann{evil}", stdin=stdin, stdout=stdout)
+
+        _, shown = at_terminal([(READY, "1"), (READY, "q")], answer, size=(200, 24))
+    assert "\x07" not in shown and "\x1b]" not in shown and "\x1b[31m" not in shown
+    assert r"\x1b]0;pwn\x07\x1b[31mbad" in shown and "\\nnext" not in shown
 
 
 @BOTH

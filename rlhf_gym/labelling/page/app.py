@@ -28,6 +28,7 @@ from rlhf_gym.labelling.games import Games
 from rlhf_gym.labelling.page.access import HERE_ALONE, Access
 from rlhf_gym.labelling.page.guard import Guard
 from rlhf_gym.labelling.page.messages import (
+    NO_NAME,
     ClipMessage,
     GivenAnswerMessage,
     LookingMessage,
@@ -304,5 +305,10 @@ def _refusal(status: int, detail: str) -> Response:
 def _misread(_: Request, error: Exception) -> Response:
     """Say what is wrong with a request without quoting it, because infinity and lone surrogates can't be sent back."""
     wrong = error.errors() if isinstance(error, RequestValidationError) else []
-    told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
+    told = "; ".join(_of_part(one) for one in wrong)
     return _refusal(422, told.encode("ascii", "replace").decode())
+
+
+def _of_part(wrong: Mapping[str, Any]) -> str:
+    """Say what is wrong with a part of a request; people who type their names know no such parts."""
+    return wrong["msg"] if wrong["type"] == NO_NAME else f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"

@@ -23,6 +23,9 @@ HEADERS = {
     "x-content-type-options": "nosniff",
 }
 # A browser withholds a SameSite=Strict cookie after a link from another site; reloading from here sends it.
+REFUSED = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Labelling</title><h1>This page can't be opened so</h1><p>{told}.</p>
+"""
 ASK_AGAIN = '<!doctype html><meta http-equiv="refresh" content="0"><title>rlhf_gym</title>'
 READING = ("GET", "HEAD")
 MOST_BYTES = 64 * 1024  # of a body; the page sends none that long
@@ -76,13 +79,17 @@ class Guard:
         if self._token is None:
             host = _name(headers.get("host", ""))
             if not (is_loopback(host) or self._access.names(host)):
-                return _told(403, "this page answers on the machine it runs on only; open it as http://127.0.0.1")
+                return _told(
+                    403, "this page answers on the machine it runs on only; open it as http://127.0.0.1", headers
+                )
         elif brought := self._brought(scope):
             return brought
         elif not self._known(headers):
             if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "navigate":
                 return HTMLResponse(ASK_AGAIN, 401)
-            return _told(401, "a token is needed: open the address with the token that rlhf-gym label has printed")
+            return _told(
+                401, "a token is needed: open the address with the token that rlhf-gym label has printed", headers
+            )
         origin = headers.get("origin")
         own = {headers.get("host", "").lower(), *self._access.allowed_hosts}
         if scope["method"] not in READING and origin is not None and _place(origin) not in own:
@@ -170,10 +177,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _told(status: int, detail: str) -> Response:
+def _told(status: int, detail: str, asked: Headers | None = None) -> Response:
+    """Say why a request is refused: as a page if its headers `asked` for one, as a browser's do, else as JSON."""
     # The connection is closed, since the rest of an unread body would be read as the next request.
-    headers = {401: {"www-authenticate": "Bearer"}, 408: {"connection": "close"}, 413: {"connection": "close"}}
-    return JSONResponse({"detail": detail}, status, headers.get(status))
+    closed = {"connection": "close"}
+    headers = {401: {"www-authenticate": "Bearer"}, 408: closed, 413: closed}.get(status)
+    if asked is not None and "text/html" in asked.get("accept", ""):
+        return HTMLResponse(REFUSED.format(told=detail[0].upper() + detail[1:]), status, headers)
+    return JSONResponse({"detail": detail}, status, headers)
 
 
 def _name(host: str) -> str:

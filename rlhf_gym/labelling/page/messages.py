@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
+from rlhf_gym.labelling import names
 from rlhf_gym.store.runs import NAME_PATTERN
 
-# Printable, without a blank at either end: PostgreSQL refuses NUL, and a terminal may show the name.
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=60, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+( [^\s\x00-\x1f\x7f-\x9f]+)*$"),
-]
+NO_NAME = "no_name"
+"""Type of the error of a name that can't be kept, whose message people are shown."""
+
+
+def _name(name: str) -> str:
+    if kept := names.as_kept(name):
+        return kept
+    raise PydanticCustomError(NO_NAME, f"This name can't be used: {names.EXPECTED}")
+
+
+_NAME = {"type": "string", "minLength": 1, "maxLength": names.MOST, "pattern": names.PATTERN}
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema(_NAME)]
 # Any id that the store takes, since it may hold queries of other tools.
 QueryId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 RunName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
