@@ -398,12 +398,12 @@ def test_pictures_stand_still_where_motion_is_unwelcome(tab, store, serving):
 def test_everything_is_reached_by_tab_and_the_space_bar_means_the_button_in_focus(tab, store, serving):
     begin(tab, serving(store))
     reached = []
-    for _ in range(9):
-        tab.keyboard.press("Tab")
+    for key in [*["Tab"] * 8, *["Shift+Tab"] * 8]:  # from the top, then back to the name
+        tab.keyboard.press(key)
         reached.append(tab.evaluate("document.activeElement.textContent.trim().split(/\\s+/).join(' ')"))
         ring = "e => parseFloat(getComputedStyle(e).outlineWidth)"
         assert tab.locator(":focus").evaluate(ring) >= 2
-    for name in ("About equal", "Can’t tell", "Undo", "Replay", "Pause", "Dashboard"):
+    for name in ("About equal", "Can’t tell", "Undo", "Replay", "Pause", "Dashboard", "Not you?"):
         assert any(name in one for one in reached), (name, reached)
     tab.focus("[data-answer=tie]")
     press(tab, "Space", then="q1")
@@ -700,6 +700,86 @@ def test_every_kind_fits_the_window(tab, asked, kind, options):
             assert box["x"] + box["width"] <= width and box["y"] + box["height"] <= height
         tallest = 30 if kind == "demonstration" else 60 if options > 3 else 80
         assert min(one.bounding_box()["height"] for one in tab.locator("canvas").all()) > tallest, (width, height)
+
+
+PHONES = [(320, 568), (360, 640), (640, 360)]
+BROKEN = """() => [...document.querySelectorAll("#query button")].flatMap((button) => {
+  const words = document.createTreeWalker(button, NodeFilter.SHOW_TEXT), broken = [];
+  while (words.nextNode()) for (const { 0: word, index } of words.currentNode.data.matchAll(/\\S+/g)) {
+    const range = new Range();
+    range.setStart(words.currentNode, index);
+    range.setEnd(words.currentNode, index + word.length);
+    if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1) broken.push(word);
+  }
+  return broken;
+})"""
+
+
+SEVEN = ("unsatisfactory", "disappointing", "needs improvement", "satisfactory", "good", "very good", "extraordinary")
+
+
+@pytest.mark.parametrize(("kind", "options"), [("ranking", 3), ("ranking", 8), ("rating-7", 1), ("switch_off", 1)])
+def test_on_a_small_phone_buttons_break_no_word_and_fill_the_window(tab, asked, kind, options):
+    words = SEVEN if kind == "rating-7" else ()
+    begin(tab, asked(*asking(kind, options), levels=words), first="k0")
+    for width, height in PHONES:
+        tab.set_viewport_size({"width": width, "height": height})
+        assert tab.evaluate(BROKEN) == [], (width, height)
+        boxes = [one.bounding_box() for one in tab.locator("#query button").all()]
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes), (width, height)
+        lowest = [box for box in boxes if box["y"] == boxes[-1]["y"]]
+        assert max(box["x"] + box["width"] for box in lowest) > 0.9 * width, (width, height)
+
+
+def test_on_a_small_phone_the_number_of_a_clip_hides_little_of_it(tab, asked):
+    begin(tab, asked(*asking("ranking", 6)), first="k0")
+    tab.set_viewport_size({"width": 320, "height": 568})
+    for clip, name in zip(tab.locator("canvas").all(), tab.locator("figure .stacked").all(), strict=True):
+        assert name.bounding_box()["width"] < 0.25 * clip.bounding_box()["width"]
+
+
+LONG = "Which one keeps the pole upright without moving away from the middle? " * 3 + "If both fall, the later one."
+
+
+@pytest.mark.parametrize(("width", "height"), PHONES)
+def test_long_instructions_are_cut_with_a_button_for_the_rest_and_the_name_stays(tab, store, serving, width, height):
+    tab.set_viewport_size({"width": width, "height": height})
+    begin(tab, serving(store, instructions=LONG), who="W" * 60)
+    unfold, heading = tab.locator("#unfold"), tab.locator("h1")
+    cut = "heading => heading.scrollHeight > heading.clientHeight + 1"
+    assert unfold.text_content() == "… more" and heading.evaluate(cut)
+    room = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+    assert room == [width, height]
+    unfold.click()
+    assert not heading.evaluate(cut) or heading.evaluate("heading => getComputedStyle(heading).overflowY") == "auto"
+    assert heading.bounding_box()["height"] > 70 and unfold.text_content() == "less"
+    unfold.click()
+    assert heading.evaluate(cut)
+    assert tab.is_visible("text=You are WWW")
+    tab.click("#rename")
+    assert tab.is_visible("#who")
+
+
+def test_short_instructions_have_no_button_for_the_rest(tab, store, serving):
+    tab.set_viewport_size({"width": 320, "height": 568})
+    begin(tab, serving(store, instructions="Keep the pole up."))
+    assert not tab.is_visible("#unfold")
+
+
+def test_a_name_that_can_not_be_kept_is_refused_in_plain_words(tab, store, serving):
+    tab.goto(serving(store))
+    tab.fill("#who", "a\x80b")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#notice:visible")
+    assert "This name can't be used: use 1 to 60 visible characters" in tab.text_content("#notice")
+
+
+def test_a_browser_without_the_token_is_shown_a_page(tab, tmp_path, store):
+    with labelling(tmp_path, "--port", "0", "--token", "--root-path", "/label") as (address, _):
+        assert tab.goto(address.split("?")[0]).status == 401
+        assert "A token is needed: open the address with the token" in tab.text_content("body")
+        tab.goto(address)
+        assert tab.is_visible("#who") and tab.url.endswith("/label/")
 
 
 def played(tab, steps):

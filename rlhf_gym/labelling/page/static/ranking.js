@@ -143,7 +143,8 @@ export class Ranking {
       this.places[option].textContent = names[option];
       this.places[option].hidden = !names[option];
       const name = `Clip ${option + 1}${names[option] && `: ${names[option]}`}`;
-      this.buttons[option].replaceChildren(...told(name, `Clip ${option + 1}`));
+      const touch = element("span", {}, element("span", { class: "word" }, "Clip "), `${option + 1}`);
+      this.buttons[option].replaceChildren(...told(name, touch));
       this.buttons[option].setAttribute("aria-label", name);
       this.buttons[option].setAttribute("aria-pressed", Boolean(names[option]));
       this.buttons[option].parentElement.classList.toggle("placed", Boolean(names[option]));

@@ -13,7 +13,7 @@ export class Rating {
     const looks = { class: "levels", "data-words": words, "data-many": this.levels.length > 5 };
     const row = element("div", { ...looks, role: "group", "aria-label": "Worst to best" });
     this.levels.forEach((word, number) => {
-      const inside = words ? [key(number + 1), element("span", {}, word)] : [word];
+      const inside = words ? [key(number + 1), " ", element("span", {}, word)] : [word];
       const attributes = { "data-answer": this.#text(number + 1), "aria-keyshortcuts": number + 1 };
       row.append(button({ class: "choice", ...attributes }, ...inside));
     });
