@@ -53,7 +53,7 @@ class RLHF:
         often = parts.answers.people is not None
         self.stopwatch = Stopwatch()
         self._checkpoints = Checkpoints(parts.run, often=often, keep=parts.config.keep_checkpoints)
-        self._rest = Resuming(parts)
+        self._rest, self._finished = Resuming(parts), parts.finished
 
     @classmethod
     def resume(
@@ -108,12 +108,13 @@ class RLHF:
         return rlhf
 
     def rounds(self) -> Iterator[Round]:
-        """Run the loop; each round yields its figures.
+        """Run the rounds that are left; each yields its figures.
 
         Raises:
             BadInput: If fewer queries can be asked than planned, or the teacher does nothing but skip.
         """
-        for part in self.plan[self._parts.finished :]:
+        while self._finished < len(self.plan):
+            part = self.plan[self._finished]
             self._rest.begin_round(part.round)
             with self.stopwatch.timing("query"):
                 self.collect()
@@ -125,11 +126,15 @@ class RLHF:
             done = report_round(self._parts, part.round, fit, self.stopwatch)
             saved = (part.round, self.method, self._parts.recorders, self.stopwatch)
             self._checkpoints.save(*saved, rest=self._rest, last=part is self.plan[-1])
+            self._finished += 1
             yield done
         self.answers.hold_back(None)
 
     def learn(self, *, progress: bool = False) -> dict[str, Any]:
-        """Run all rounds, with a progress bar or without, then evaluate; returns what ``summary.json`` holds."""
+        """Run the rounds that are left, with a progress bar or without, then evaluate; returns the summary.
+
+        With a run directory it is also written there, as ``summary.json``.
+        """
         before = self.config.warm_up_steps + self._parts.explore_steps
         steps = before + self.plan[-1].shown + sum(part.steps for part in self.plan)
         with self._parts.discarded_if_empty(), tqdm(total=steps, unit="step", disable=not progress, leave=False) as bar:

@@ -363,6 +363,24 @@ def test_the_loop_can_be_driven_by_hand(make: Make) -> None:
     assert actions.shape == (len(queries[0].left.observations),)
 
 
+@pytest.mark.parametrize("before", [0, 1, 4])
+def test_learn_runs_only_the_rounds_that_are_left(make: Make, before: int, tmp_path: Path) -> None:
+    expected = make().learn()
+    rlhf = make(run_dir=str(tmp_path / "run"))
+    rounds = rlhf.rounds()
+    done = [next(rounds).round for _ in range(before)]
+    found = rlhf.learn()
+    assert done == list(range(before)) and list(rlhf.rounds()) == []
+    assert {name: found[name] for name in SAME} == {name: expected[name] for name in SAME}
+    rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["0", "1", "2", "3"]
+    again = rlhf.learn()
+    assert {name: again[name] for name in SAME} == {name: expected[name] for name in SAME}
+
+
+SAME = ("labels", "asked", "total_timesteps", "true_return_mean", "reward_accuracy_heldout")
+
+
 def test_labels_given_by_hand_count_towards_the_budget(make: Make) -> None:
     rlhf = make()
     queries = rlhf.ask(10)
