@@ -15,6 +15,7 @@ from tqdm import tqdm
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import NoEnvironment
 from rlhf_gym.evaluation import Predict, goal_return, play
+from rlhf_gym.kinds import NO_CHOICE
 from rlhf_gym.parts import Parts
 from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.quality import heldout_figures
@@ -91,6 +92,15 @@ def summary(parts: Parts, fit: RewardFit | None, watch: Stopwatch) -> dict[str, 
         **time_figures(watch.seconds, watch.parts, parts.env_steps),
         "peak_rss_mb": peak_rss_mb(),
     }
+
+
+def tell_if_never_fitted(parts: Parts) -> None:
+    """Say on stderr that a run ended with answers, but with nothing to fit to."""
+    config, labels = parts.config, parts.answers.labels
+    asked = labels and source_entry(config.reward.source).labels
+    if asked and not (parts.method.version or parts.answers.choices):
+        fitted = "policy" if config.direct else "reward"
+        tqdm.write(f"{labels} answers {NO_CHOICE}: the {fitted} was never fitted", file=sys.stderr)
 
 
 def episode_figures(episodes: Sequence[Sequence[float]]) -> dict[str, float]:

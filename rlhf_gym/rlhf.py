@@ -13,7 +13,7 @@ from rlhf_gym.assembly import assemble
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.moved import warn_of
 from rlhf_gym.preferences import Query
-from rlhf_gym.reporting import report_round, summary
+from rlhf_gym.reporting import report_round, summary, tell_if_never_fitted
 from rlhf_gym.resuming import Resuming
 from rlhf_gym.rewards import RewardFit
 from rlhf_gym.runs import Round, Stopwatch, run_to_resume
@@ -129,6 +129,7 @@ class RLHF:
             self._finished += 1
             yield done
         self.answers.hold_back(None)
+        tell_if_never_fitted(self._parts)
 
     def learn(self, *, progress: bool = False) -> dict[str, Any]:
         """Run the rounds that are left, with a progress bar or without, then evaluate; returns the summary.

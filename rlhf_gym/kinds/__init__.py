@@ -15,6 +15,8 @@ from rlhf_gym.trust import check_import
 
 REGISTERED = tuple(KINDS)
 """Names of the kinds that need no dotted name."""
+NO_CHOICE = "imply no choice (all on one level, for example)"
+"""How answers are described that there is nothing to fit to."""
 
 
 @cache

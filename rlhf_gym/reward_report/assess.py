@@ -17,7 +17,7 @@ from rlhf_gym.envs import make_env
 from rlhf_gym.envs.names import action_names, observation_names
 from rlhf_gym.errors import BadInput
 from rlhf_gym.files import sqlite_file
-from rlhf_gym.kinds import choices
+from rlhf_gym.kinds import NO_CHOICE, choices
 from rlhf_gym.preferences import OWN, Answer, Preference
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.reward_report.policies import SOURCES, fresh_trajectories
@@ -185,6 +185,8 @@ def _notes(run: RunJudged) -> Iterator[str]:
         yield "people taught this run: they may have wanted something else than that"
     if not source_entry(config.reward.source).labels or not run.labels:
         yield "this reward model was never fitted"
+    elif not whole.labelled:
+        yield f"its {run.labels} answers {NO_CHOICE}: this reward model was never fitted"
     if not config.feedback.goal:
         yield (
             "EPIC and DARD: the environment's reward as a quadratic of a step, which explains "

@@ -11,8 +11,9 @@ from rlhf_gym.contracts import example_queries
 from rlhf_gym.kinds import Told, choices, find_kind
 from rlhf_gym.preferences import HELDOUT, Answer, Level, Preference, Query, Shown, Stop
 from rlhf_gym.registry import kind_shares
+from rlhf_gym.reward_report import assess, judge_run
 from rlhf_gym.segments import Ending, Segment, Trajectory
-from rlhf_gym.teachers import OracleTeacher
+from rlhf_gym.teachers import OracleTeacher, Teacher
 
 
 def rated(*levels, teacher="a", of=5, seed=0):
@@ -207,6 +208,32 @@ def test_held_out_queries_of_ratings_are_comparisons():
     heldout = [p.query for p in rlhf.preferences if p.query.why == HELDOUT]
     assert [query.kind for query in heldout] == ["comparison"] * 3
     assert 0 <= done.reward_accuracy_uniform <= 1
+    rlhf.close()
+
+
+class Indifferent(Teacher):
+    name = "indifferent"
+
+    def answer(self, queries):
+        return [Level(3, 5) for _ in queries]
+
+
+def test_a_run_whose_answers_imply_no_choice_says_that_nothing_was_fitted(tmp_path, capsys):
+    rlhf = RLHF(small(labels=6, kind="rating", run_dir=str(tmp_path / "run")), teacher=Indifferent())
+    found = rlhf.learn()
+    assert (found["labels"], rlhf.method.version) == (6, 0)
+    rlhf.close()
+    told = "6 answers imply no choice (all on one level, for example): the reward was never fitted\n"
+    assert capsys.readouterr().err == told
+    report = assess(judge_run(tmp_path / "run", n_episodes=1))
+    assert f"its {told.strip().replace('the reward', 'this reward model')}" in report.notes
+    assert any("got 0; ask for labels that imply choices" in line for line in report.lines())
+
+
+def test_a_run_that_is_fitted_in_the_end_says_nothing(capsys):
+    rlhf = RLHF(small(labels=6, kind="rating"))
+    list(rlhf.rounds())
+    assert rlhf.method.version > 0 and capsys.readouterr().err == ""
     rlhf.close()
 
 
