@@ -50,6 +50,12 @@ class Asked(NamedTuple):
     """Segments of each query."""
 
 
+def heldout_kind(kinds: Mapping[str, Asked]) -> tuple[str, int]:
+    """Pick the kind of held-out queries, whose answers are measured pair by pair, and its number of options."""
+    found = next((kind for kind in kinds if kind in ("comparison", "ranking")), "comparison")
+    return found, kinds[found].options if found in kinds else 2
+
+
 @dataclass(frozen=True)
 class Parts:
     """The parts of a run.
@@ -183,7 +189,7 @@ class Parts:
             rng=rng,
         )
         how: dict[str, Any] = {"length": length, "rng": rng}
-        kind, options = self._judged
+        kind, options = heldout_kind(self.kinds)
         n_heldout = min(due(here, n, settings.heldout, is_heldout), n - len(planned))
         heldout = make_heldout(trajectories, n_heldout, asked=[*there, *planned], kind=kind, options=options, **how)
         chosen: list[Query] = []
@@ -217,12 +223,6 @@ class Parts:
         queries = mix(chosen, [*planned, *heldout], rng=rng)
         told = [q if q.repeats else replace(q, policy_step=step, reward_version=version) for q in queries]
         return [marked(query, self.mark) for query in told]
-
-    @property
-    def _judged(self) -> tuple[str, int]:
-        """Pick a kind for held-out queries whose options are compared, and its number of options."""
-        judged = [kind for kind, asked in self.kinds.items() if asked.options > 1 and not find_kind(kind).made]
-        return (judged[0], self.kinds[judged[0]].options) if judged else ("comparison", 2)
 
     def _kinds_due(self, asked: Sequence[Query], n: int) -> dict[str, int]:
         """Divide the next `n` queries among the kinds, so that each has its share of all queries."""

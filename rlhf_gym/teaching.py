@@ -18,9 +18,9 @@ from rlhf_gym.demonstrators import find_demonstrator
 from rlhf_gym.envs import Recorder
 from rlhf_gym.envs.recordings import recordings_of
 from rlhf_gym.errors import BadInput
-from rlhf_gym.kinds import find_kind
+from rlhf_gym.kinds import REGISTERED, find_kind
 from rlhf_gym.methods import Method
-from rlhf_gym.parts import Asked
+from rlhf_gym.parts import Asked, heldout_kind
 from rlhf_gym.preferences import OWN, Level, Query, marked, new_mark
 from rlhf_gym.queries import count_queries, probabilities_of, sample_candidates
 from rlhf_gym.registry import check_is, kind_shares, make, teacher_entry
@@ -163,6 +163,11 @@ def check_kinds(config: RLHFConfig, teacher: Teacher, actions: spaces.Space[Any]
             raise BadInput(
                 f"kind is {config.kind}, and teacher {teacher.name} can't answer a {kind}; it answers {able}"
             )
+        if isinstance(teacher, People) and kind not in REGISTERED:
+            raise BadInput(
+                f"kind is {config.kind} and teacher is {config.teacher}, but people can be shown only the toolkit's own"
+                f" kinds; use one of these, such as comparison or rating, or a teacher in Python that answers a {kind}"
+            )
         if find_kind(kind).made and teacher_entry(config.teacher).waits:
             raise BadInput(
                 f"kind is {config.kind} and teacher is {config.teacher}, who can't play a {kind}; use teacher web"
@@ -176,6 +181,12 @@ def check_kinds(config: RLHFConfig, teacher: Teacher, actions: spaces.Space[Any]
             raise BadInput(
                 f"kind is {config.kind}, and teacher {teacher.name} has nothing to show for a {kind}; set "
                 "feedback.demonstrator: a run directory, a policy's file, or recorded trajectories"
+            )
+    for setting, kind in (("heldout", heldout_kind(kinds_asked(config))[0]), ("checks", "comparison")):
+        if getattr(config.query, setting) and teacher.kinds is not None and kind not in teacher.kinds:
+            raise BadInput(
+                f"query.{setting} is {getattr(config.query, setting)}, whose queries are {kind}s here, and teacher "
+                f"{teacher.name} can't answer a {kind}; set query.{setting} 0, or use another teacher"
             )
 
 

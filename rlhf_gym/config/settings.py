@@ -94,11 +94,12 @@ class QueryConfig:
     """Share of the queries that repeat an answered one, every second one mirrored, so that `rlhf-gym quality` can
     measure people's consistency and side bias. They count as labels."""
     checks: Annotated[float, Fraction] = 0.0
-    """Share of the queries whose answer is obvious to the reward model, to test people's attention. They count as
-    labels."""
+    """Share of the queries whose answer is obvious to the reward model, to test people's attention. They are
+    comparisons, whatever the kind, and count as labels."""
     heldout: Annotated[float, Fraction] = 0.0
     """Share of the queries that are drawn uniformly, whatever the scheme, and never fitted to: an unbiased held-out
-    set, whose figures are `reward_accuracy_uniform` and `reward_loss_uniform`. They count as labels."""
+    set, whose figures are `reward_accuracy_uniform` and `reward_loss_uniform`. They count as labels.
+    With ratings, switch-offs and kinds of one's own they are comparisons."""
     terminated: Annotated[float, Fraction] = 0.0
     """Least share of the queries with an option that runs into a termination, as far as there are such segments; 0 sets
     no such share."""

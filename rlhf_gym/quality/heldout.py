@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.special import log_expit, logsumexp
 
-from rlhf_gym.preferences import HELDOUT, Answer, Preference
+from rlhf_gym.preferences import HELDOUT, Answer, Preference, Ranking
 from rlhf_gym.quality.agreement import pairs
 from rlhf_gym.queries import StepScores, returns_of
 from rlhf_gym.segments import Array
@@ -33,9 +33,10 @@ def heldout_figures(
 
     Returns:
         `reward_loss_uniform`, the mean negative log of the members' mean probability, and `reward_accuracy_uniform`,
-        how often their mean return prefers the same option, ties of either as one half; nan without answers.
+        how often their mean return prefers the same option, ties of either as one half; nan without judgements.
     """
     heldout = [p for p in preferences if p.query.why == HELDOUT and p.answer is not Answer.SKIP]
+    heldout = [p for p in heldout if isinstance(p.answer, Answer | Ranking)]  # others aren't about pairs
     if by_teacher is not None:
         heldout = [p for p in heldout if p.teacher in by_teacher]
     if not heldout:

@@ -9,7 +9,7 @@ from rlhf_gym import RLHF
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.kinds import Told, choices, find_kind
-from rlhf_gym.preferences import HELDOUT, Answer, Level, Preference, Query, Shown, Stop
+from rlhf_gym.preferences import HELDOUT, Answer, Choice, Level, Preference, Query, Shown, Stop
 from rlhf_gym.registry import kind_shares
 from rlhf_gym.reward_report import assess, judge_run
 from rlhf_gym.segments import Ending, Segment, Trajectory
@@ -209,6 +209,49 @@ def test_held_out_queries_of_ratings_are_comparisons():
     assert [query.kind for query in heldout] == ["comparison"] * 3
     assert 0 <= done.reward_accuracy_uniform <= 1
     rlhf.close()
+
+
+def graded(preference, before=()):
+    left = (preference.answer.level - 1) / 4
+    return [Choice(preference.query.options, (left, 1 - left), group=preference.query.id, sided=True)]
+
+
+def grade(worth):
+    return Level(5 if worth[0] > worth[1] else 1, 5)
+
+
+GRADED = find_kind("rating")._replace(options=range(2, 3), answer=grade, choices=graded, alone=False)
+OWN_KIND = f"{__name__}:GRADED"
+
+
+def test_held_out_queries_of_a_kind_of_ones_own_are_comparisons():
+    rlhf = RLHF(small(labels=12, kind=OWN_KIND, query={"heldout": 0.25}))
+    *_, done = rlhf.rounds()
+    assert [p.query.kind for p in rlhf.preferences if p.query.why == HELDOUT] == ["comparison"] * 3
+    assert 0 <= done.reward_accuracy_uniform <= 1
+    rlhf.close()
+
+
+@pytest.mark.parametrize("teacher", ["terminal", "web", "store"])
+def test_people_are_not_asked_a_kind_of_ones_own_which_nobody_would_be_shown(teacher, tmp_path):
+    with pytest.raises(ValueError, match=r":GRADED and teacher is .*, but people can be shown only the toolkit's own"):
+        RLHF(small(labels=6, kind=OWN_KIND, teacher=teacher, run_dir=str(tmp_path / "run")))
+    assert not (tmp_path / "run").exists()
+
+
+class Rater(Teacher):
+    name, kinds = "rater", ("rating",)
+
+    def answer(self, queries):
+        return [Level(1 + i % 5, 5) for i, _ in enumerate(queries)]
+
+
+@pytest.mark.parametrize("planned", ["heldout", "checks"])
+def test_planned_queries_that_a_teacher_cant_answer_are_refused(planned):
+    told = f"query.{planned} is 0.2, whose queries are comparisons here, and teacher rater can't answer a comparison; "
+    with pytest.raises(ValueError, match=told):
+        RLHF(small(labels=12, kind="rating", query={planned: 0.2}), teacher=Rater())
+    RLHF(small(labels=12, kind="rating"), teacher=Rater()).close()
 
 
 class Indifferent(Teacher):

@@ -12,7 +12,7 @@ from rlhf_gym.asking import Asking
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.kinds import choices
-from rlhf_gym.preferences import HELDOUT, Answer, Preference, Query, Ranking
+from rlhf_gym.preferences import HELDOUT, Answer, Level, Preference, Query, Ranking
 from rlhf_gym.quality import heldout_figures
 from rlhf_gym.queries import is_heldout, make_heldout, make_repeats, runs_into_termination
 from rlhf_gym.rlhf import RLHF
@@ -149,6 +149,12 @@ def test_where_teachers_have_rewards_of_their_own_each_answer_is_measured_by_its
     assert heldout_figures([mine, yours, theirs], pay, each)["reward_accuracy_uniform"] == 1
     assert heldout_figures([mine, yours, theirs], pay)["reward_accuracy_uniform"] == 1 / 3
     assert math.isnan(heldout_figures([theirs], pay, each)["reward_accuracy_uniform"])
+
+
+def test_answers_that_judge_no_pair_are_left_out():
+    kept = [said(Level(5, 5), 1, 0, kind="rating")]
+    assert all(math.isnan(figure) for figure in heldout_figures(kept, pay).values())
+    assert heldout_figures([*kept, said(Answer.LEFT, 1, 0)], pay)["reward_accuracy_uniform"] == 1
 
 
 def test_other_queries_and_skips_are_left_out():

@@ -50,7 +50,9 @@ def cover(inputs: Array, labelled: Sequence[Array]) -> Coverage:
         BadInput: If there are fewer than 2 labelled segments.
     """
     if len(labelled) < 2:
-        raise BadInput(f"coverage needs at least 2 labelled segments and got {len(labelled)}; ask for labels that imply choices")
+        raise BadInput(
+            f"coverage needs at least 2 labelled segments and got {len(labelled)}; ask for labels that imply choices"
+        )
     known = np.concatenate(labelled).astype(np.float64)
     segments = np.repeat(np.arange(len(labelled)), [len(one) for one in labelled])
     mean, std = known.mean(axis=0), known.std(axis=0)
