@@ -89,7 +89,7 @@ class _Take:
                 check_clonable(policy)  # before it plays
             segments = self.played(actor)
         else:
-            segments = [fitted(trajectory, here, whose=whose) for trajectory in load_recordings(place)]
+            segments = fitted(load_recordings(place), here, whose=whose)
         with _said(f"{whose} is to be cloned"):
             cloned = clone(policy, first(segments, limits.episodes, limits.steps), rng=self.rng, **limits.cloning)
         figures = {"pairs": cloned.pairs + cloned.pairs_heldout, "epochs": cloned.kept}

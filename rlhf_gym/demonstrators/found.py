@@ -42,6 +42,6 @@ def find_demonstrator(place: str, origin: Origin, *, length: int, corrects: bool
             f"{whose} holds recorded trajectories, which can't go on from where a correction starts; use a run "
             "directory or a policy's file, or ask for a demonstration alone"
         )
-    trajectories = [fitted(trajectory, here, whose=whose) for trajectory in load_recordings(place)]
+    trajectories = fitted(load_recordings(place), here, whose=whose)
     check_length(trajectories, length, whose=whose)
     return recorded(trajectories, rng=rng)

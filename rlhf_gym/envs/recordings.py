@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -13,7 +14,7 @@ from gymnasium import Space, spaces
 from rlhf_gym.envs.make import make_env
 from rlhf_gym.envs.trajectory_files import load_trajectories
 from rlhf_gym.errors import BadInput
-from rlhf_gym.segments import Origin, Trajectory, count_windows
+from rlhf_gym.segments import Array, Origin, Trajectory, count_windows
 
 MINARI = "minari:"
 Spaces = tuple[Space[Any], Space[Any]]
@@ -63,7 +64,7 @@ def recordings_of(origin: Origin, place: str, *, length: int, setting: str) -> l
         )
     with closing(make_env(origin)) as env:
         here = env.observation_space, env.action_space
-    trajectories = [fitted(trajectory, here, whose=whose) for trajectory in trajectories]
+    trajectories = fitted(trajectories, here, whose=whose)
     check_length(trajectories, length, whose=whose)
     return trajectories
 
@@ -73,18 +74,24 @@ def _bare(env_id: str) -> str:
     return env_id.rpartition(":")[2]
 
 
-def fitted(trajectory: Trajectory, to: Spaces, *, whose: str) -> Trajectory:
-    """Convert a trajectory to the dtypes in which a run records.
+def fitted(trajectories: Sequence[Trajectory], to: Spaces, *, whose: str) -> list[Trajectory]:
+    """Convert trajectories to the dtypes in which a run records.
 
     Args:
-        trajectory: The trajectory, whose shapes must be the run's.
+        trajectories: The trajectories, whose shapes must be the run's.
         to: The run's spaces.
-        whose: Where it comes from, for error messages.
+        whose: Where they come from, for error messages.
 
     Raises:
-        BadInput: If it is of another environment.
+        BadInput: If one is of another environment, or an observation or action isn't finite or outside its Box, naming
+            trajectory and step.
     """
+    return [_fitted(trajectory, to, whose=whose, number=number) for number, trajectory in enumerate(trajectories)]
+
+
+def _fitted(trajectory: Trajectory, to: Spaces, *, whose: str, number: int) -> Trajectory:
     check_shapes(whose, (trajectory.observations.shape[1:], trajectory.actions.shape[1:]), to)
+    _check_values(trajectory, to[1], whose=whose, number=number)
     actions = trajectory.actions.astype(to[1].dtype or np.float32)
     if isinstance(to[1], spaces.Discrete):
         if trajectory.actions.dtype.kind not in "iu" or actions.min() < 0 or actions.max() >= to[1].n:
@@ -97,6 +104,34 @@ def fitted(trajectory: Trajectory, to: Spaces, *, whose: str) -> Trajectory:
         # With rounded actions, the episode wouldn't replay.
         origin=trajectory.origin if np.array_equal(actions, trajectory.actions) else None,
     )
+
+
+def _check_values(trajectory: Trajectory, space: Space[Any], *, whose: str, number: int) -> None:
+    """Refuse observations and actions that aren't finite, and actions outside a Box by more than rounding."""
+    actions = trajectory.actions
+    inside = np.ones(actions.shape, bool)
+    if isinstance(space, spaces.Box):
+        inside = (actions >= space.low - _rounding(space.low)) & (actions <= space.high + _rounding(space.high))
+    for what, array, right, expected in (
+        ("observation", trajectory.observations, _are_finite(trajectory.observations), "finite numbers"),
+        ("action", actions, _are_finite(actions), "finite numbers"),
+        ("action", actions, inside, f"one in {space}"),
+    ):
+        if not right.all():
+            step = int(np.argwhere(~right)[0, 0])
+            raise BadInput(
+                f"{whose} has {what} {reprlib.repr(array[step].tolist())} in trajectory {number}, step {step}; expected"
+                f" {expected}: correct the recording, or leave the trajectory out"
+            )
+
+
+def _are_finite(array: Array) -> Array:
+    """Test each value, also once it is rounded to float32."""
+    return np.asarray(np.abs(array) <= np.finfo(np.float32).max)
+
+
+def _rounding(bound: Array) -> Array:
+    return np.asarray(1e-5 * np.maximum(1, np.abs(bound)))
 
 
 def check_shapes(whose: str, came: tuple[tuple[int, ...], tuple[int, ...]], to: Spaces) -> None:

@@ -13,7 +13,7 @@ from rlhf_gym.envs import save_trajectories
 from rlhf_gym.envs.minari_datasets import trajectories_to_minari
 from rlhf_gym.envs.recordings import recordings_of
 from rlhf_gym.evaluation import play
-from rlhf_gym.segments import Ending, Origin
+from rlhf_gym.segments import Ending, Origin, Trajectory
 
 CARTPOLE = Origin("CartPole-v1", 0)
 
@@ -89,6 +89,39 @@ def test_other_spaces_are_refused_where_no_environment_is_named(episodes, tmp_pa
     with pytest.raises(ValueError, match=r"some has observations and actions of shapes \(4,\) and \(\), and the run's"):
         found(tmp_path / "some", Origin("Pendulum-v1", 0))
     assert len(found(tmp_path / "some")) == 2
+
+
+PENDULUM = Origin("Pendulum-v1", 0)
+
+
+def swings(steps=6):
+    """Recorded by others: actions at the bounds, up to rounding."""
+    actions = np.tile(np.array([[2.0], [-2.0]]) * (1 + 1e-7), (steps // 2, 1))
+    return Trajectory(np.zeros((steps + 1, 3)), actions, np.zeros(steps), Ending.TRUNCATED)
+
+
+@pytest.mark.parametrize(
+    ("array", "place", "value", "told"),
+    [
+        ("observations", (6, 1), np.nan, r"observation \[0.0, nan, 0.0\] in trajectory 1, step 6; expected finite num"),
+        ("observations", (0, 1), -1e39, r"observation \[0.0, -1e\+39, 0.0\] in trajectory 1, step 0; expected finite"),
+        (
+            "actions",
+            (3, 0),
+            np.nan,
+            r"action \[nan\] in trajectory 1, step 3; expected finite numbers: correct the rec",
+        ),
+        ("actions", (3, 0), 2.1, r"action \[2.1\] in trajectory 1, step 3; expected one in Box\(-2.0, 2.0, "),
+    ],
+)
+def test_values_that_no_step_can_have_are_refused_by_trajectory_and_step(array, place, value, told, tmp_path):
+    whole, broken = swings(), swings()
+    save_trajectories(tmp_path / "some", [whole, broken])
+    assert len(found(tmp_path / "some", PENDULUM)) == 2
+    getattr(broken, array)[place] = value
+    save_trajectories(tmp_path / "some", [whole, broken])
+    with pytest.raises(ValueError, match=f"query.trajectories .*some has {told}"):
+        found(tmp_path / "some", PENDULUM)
 
 
 def test_what_is_too_short_or_not_there_is_refused(episodes, tmp_path):
