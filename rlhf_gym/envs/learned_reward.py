@@ -167,12 +167,9 @@ class VecLearnedReward(VecEnvWrapper):
             next_observations, terminated = endings(observations, dones, infos)  # type: ignore[arg-type]
             paid = self.reward_function(self._observations, self._actions, next_observations, terminated)  # type: ignore[arg-type]
             rewards = np.array(paid, np.float32)  # a copy: SB3's PPO adds to the array it is given
-            if rewards.shape != dones.shape:
-                raise BadInput(
-                    f"the reward function returned shape {rewards.shape} for {self.num_envs} steps; expected one real "
-                    f"number per step, shape ({self.num_envs},)"
-                )
+            _check_rewards(rewards, self.num_envs)
         rewards = self._scaled(rewards)
+        infos = [_without_episode(info) if "episode" in info else info for info in infos]
         for info, true_reward in zip(infos, true_rewards.tolist(), strict=True):
             info["true_reward"] = true_reward
         self._observations = observations
@@ -211,6 +208,25 @@ class VecLearnedReward(VecEnvWrapper):
         """Return the episodes finished since the last call."""
         episodes, self._episodes = self._episodes, []
         return episodes
+
+
+def _check_rewards(rewards: Array, n: int) -> None:
+    """Refuse rewards that aren't one finite number for each of `n` environments."""
+    if rewards.shape != (n,):
+        raise BadInput(
+            f"the reward function returned shape {rewards.shape} for {n} steps; expected one real number per step, "
+            f"shape ({n},)"
+        )
+    if not (finite := np.isfinite(rewards)).all():
+        raise BadInput(
+            f"the reward function returned {rewards[~finite][0]} for a step in environment {int(np.argmin(finite))}; "
+            "expected finite numbers: correct the function, or the reward model in it"
+        )
+
+
+def _without_episode(info: dict[str, Any]) -> dict[str, Any]:
+    """Leave out an environment's own `episode`, which SB3 would take for the figures of a finished one."""
+    return {name: value for name, value in info.items() if name != "episode"}
 
 
 def _terminated(trajectory: Trajectory | Segment) -> Array:

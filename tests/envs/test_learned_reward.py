@@ -210,6 +210,33 @@ def test_a_function_that_gives_another_shape_is_refused():
         venv.step(np.zeros(2, np.int64))
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_function_that_gives_no_finite_number_is_refused_by_the_environment(wrong):
+    venv = several(CASES["CartPole"], lambda *_: np.array([1.0, wrong]))
+    venv.reset()
+    with pytest.raises(ValueError, match=f"the reward function returned {wrong} for a step in environment 1; expected"):
+        venv.step(np.zeros(2, np.int64))
+
+
+class Numbered(gymnasium.Wrapper):
+    """Tells in every step which episode it is, where SB3 expects figures of a finished one."""
+
+    def step(self, action):
+        *step, info = self.env.step(action)
+        return *step, {**info, "episode": 12}
+
+
+def test_an_environments_own_episode_is_not_taken_for_the_figures_of_a_finished_one():
+    name = "LearnedRewardTest/Numbered-v0"
+    gymnasium.register(name, lambda: Numbered(gymnasium.make("CartPole-v1")), max_episode_steps=6)
+    venv = several(Origin(name, 0), lambda observations, *_: np.ones(len(observations)))
+    venv.reset()
+    told = [venv.step(np.zeros(2, np.int64))[-1] for _ in range(6)]
+    del gymnasium.registry[name]
+    assert [["episode" in info for info in infos] for infos in told] == [[False] * 2] * 5 + [[True] * 2]
+    assert told[-1][0]["episode"] == {"r": 6.0, "l": 6}
+
+
 def test_ppo_does_not_change_an_array_that_the_function_keeps():
     kept = np.ones(2)
     venv = several(CASES["CartPole cut short"], lambda *_: kept)
