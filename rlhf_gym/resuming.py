@@ -17,6 +17,7 @@ from rlhf_gym.parts import Parts
 from rlhf_gym.rewards import RewardFit
 from rlhf_gym.runs.directory import ASKED
 from rlhf_gym.segments import Array
+from rlhf_gym.teachers.teacher import state_as_json
 
 REST = "rest.json"
 ASKING = ("queries", "teacher", "shows")  # streams that asking and answering draw from
@@ -160,7 +161,7 @@ class Resuming:
         answers = self._parts.answers
         streams = {name: state_of(self._parts.rng[name]) for name in ASKING}
         asked = answers.store.number_asked() + further
-        return {"asked": asked, "streams": streams, "teacher": answers.teacher.save_state()}
+        return {"asked": asked, "streams": streams, "teacher": state_as_json(answers.teacher)}
 
     def _read_notes(self) -> list[dict[str, Any]]:
         """Read the notes that :meth:`note` wrote; empty if they are missing or damaged, as after a power cut."""

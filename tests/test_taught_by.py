@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,30 @@ def test_a_goal_that_cannot_be_imported_has_to_be_given_again(tmp_path: Path) ->
         RLHF.resume(tmp_path / "run")
     with closing(RLHF.resume(tmp_path / "run", goal=goal)) as rlhf:
         assert rlhf.goal is goal
+
+
+class Tallying(Teacher):
+    """Keeps in its state how many answers it has given, as NumPy counts."""
+
+    name, given = "tallying", np.int64(0)
+
+    def answer(self, queries: Sequence[Query]) -> list[Said]:
+        self.given = self.given + len(queries)
+        return [Answer.LEFT] * len(queries)
+
+    def save_state(self) -> dict[str, Any]:
+        return {"given": self.given}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        self.given = np.int64(state["given"])
+
+
+def test_a_teachers_state_may_hold_numpys_numbers(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path / "run"), teacher=Tallying())) as rlhf:
+        next(rlhf.rounds())
+    teacher = Tallying()
+    with closing(RLHF.resume(tmp_path / "run", teacher=teacher)) as rlhf:
+        assert teacher.given == rlhf.store.counts().labels > 0
 
 
 # A scheme and a network of one's own

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 from rlhf_gym.contracts.examples import example_queries, must
+from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text, find_kind
 from rlhf_gym.preferences import Query, Said, content
 from rlhf_gym.registry import KINDS
 from rlhf_gym.teachers.several import Open, Reply, Several
-from rlhf_gym.teachers.teacher import Teacher
+from rlhf_gym.teachers.teacher import Teacher, state_as_json
 
 MOST = 1000  # most teachers behind one name
 
@@ -83,7 +83,11 @@ def goes_on_from_its_state(make: MakeTeacher, queries: Sequence[Query]) -> None:
     """Check that a teacher restored from a saved state answers as the saved one does."""
     one, other = make(), make()
     one.answer(queries)
-    other.restore_state(json.loads(json.dumps(one.save_state())))
+    try:
+        state = state_as_json(one)
+    except BadInput as error:
+        raise AssertionError(f"its state can be saved: {error}") from error
+    other.restore_state(state)
     must(one.answer(queries) == other.answer(queries), "it goes on from its state, as plain JSON, as it would have")
 
 

@@ -8,6 +8,7 @@ from rlhf_gym.contracts import TEACHER_RULES, check_teacher, example_queries
 from rlhf_gym.preferences import Answer, Query, Ranking
 from rlhf_gym.segments import Segment
 from rlhf_gym.teachers import OracleTeacher, RandomTeacher, Teacher, goal_returns, true_returns
+from rlhf_gym.teachers.teacher import state_as_json
 
 TEACHERS = {
     "oracle": OracleTeacher,
@@ -50,6 +51,49 @@ def test_the_contract_catches_a_teacher_that_looks_at_the_batch():
 
     with pytest.raises(AssertionError, match="one by one"):
         check_teacher(Comparer)
+
+
+class Counting(OracleTeacher):
+    """Its state is its number of answers, of any type."""
+
+    def __init__(self, as_type):
+        super().__init__()
+        self.given, self.as_type = as_type(0), as_type
+
+    def answer(self, queries):
+        self.given = self.as_type(int(self.given) + len(queries))
+        return super().answer(queries)
+
+    def save_state(self):
+        return {"given": self.given, "by": [self.given]}
+
+    def restore_state(self, state):
+        assert state["by"] == [state["given"]] and type(state["given"]) is int
+        self.given = self.as_type(state["given"])
+
+
+@pytest.mark.parametrize("as_type", [int, np.int64, np.array])
+def test_a_state_may_hold_numpys_numbers(as_type):
+    check_teacher(lambda: Counting(as_type), example_queries(4))
+
+
+class Holding(OracleTeacher):
+    def __init__(self, state):
+        super().__init__()
+        self.state = state
+
+    def save_state(self):
+        return {"state": self.state}
+
+
+def test_a_state_that_isnt_json_is_refused_by_the_teachers_name():
+    told = (
+        r"save_state of teacher oracle returned \{.*\}, which can't be written as JSON \(it holds a complex\); return"
+    )
+    with pytest.raises(ValueError, match=told):
+        state_as_json(Holding(1j))
+    with pytest.raises(AssertionError, match=f"its state can be saved: {told}"):
+        check_teacher(lambda: Holding(1j), example_queries(4))
 
 
 def test_the_contract_catches_a_teacher_that_forgets_a_query():
