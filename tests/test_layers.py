@@ -167,7 +167,7 @@ MAY_IMPORT = {
         "reporting",
         "rlhf",
     },
-    "resuming": {"segments", "errors", "generators", "rewards", "runs", "answers", "parts"},
+    "resuming": {"segments", "errors", "generators", "rewards", "runs", "teachers", "answers", "parts"},
     "rlhf": {"segments", "preferences", "config", "moved", "rewards", "runs", "assembly", "reporting", "resuming"},
     "__init__": {"segments", "preferences", "config", "rlhf", "runs"},
     "option_flags": {"config", "errors"},

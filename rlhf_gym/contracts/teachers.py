@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rlhf_gym.contracts.examples import example_queries, must
-from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text, find_kind
 from rlhf_gym.preferences import Query, Said, content
 from rlhf_gym.registry import KINDS
@@ -85,7 +84,7 @@ def goes_on_from_its_state(make: MakeTeacher, queries: Sequence[Query]) -> None:
     one.answer(queries)
     try:
         state = state_as_json(one)
-    except BadInput as error:
+    except ValueError as error:
         raise AssertionError(f"its state can be saved: {error}") from error
     other.restore_state(state)
     must(one.answer(queries) == other.answer(queries), "it goes on from its state, as plain JSON, as it would have")
