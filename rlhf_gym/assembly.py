@@ -97,7 +97,7 @@ def assemble(
     if not (finished or loaded):  # else the agent's policy and reference are read back
         started = start_agent(config, agent, lambda: earlier or preferences_before(config, venv), rng=base["start"])
     method = make_method(config, agent, venv, goal, base)  # after the start, whose std it may set
-    run = RunDirectory(config.run_dir, resume=resume, further=len(budgets) > 1) if config.run_dir else None
+    run = RunDirectory(config.run_dir, resume=resume) if config.run_dir else None
     before = labels_before(run) if run and begun else sum(p.answer is not Answer.SKIP for p in earlier)
     try:
         if run and not resume:

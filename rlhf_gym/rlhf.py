@@ -13,6 +13,7 @@ from rlhf_gym.assembly import assemble
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.moved import warn_of
 from rlhf_gym.preferences import Query
+from rlhf_gym.queries.schedules import Part
 from rlhf_gym.reporting import report_round, summary, tell_if_never_fitted
 from rlhf_gym.resuming import Resuming
 from rlhf_gym.rewards import RewardFit
@@ -69,7 +70,8 @@ class RLHF:
         again, with the answers.
 
         With a larger budget a finished run goes on, too. Finished rounds stay; further ones, about as long, spend the
-        rest (:func:`rlhf_gym.queries.further.plan_further`), and linearly falling rates reach 0 at the new end.
+        rest (:func:`rlhf_gym.queries.further.plan_further`), and linearly falling rates reach 0 at the new end. Or with
+        the same one, if people had taken answers back when it ended: these are waited for, and the reward fitted again.
 
         Args:
             directory: Directory of the run.
@@ -87,7 +89,7 @@ class RLHF:
             rlhf.stopwatch = rlhf._checkpoints.restore(rlhf.method, rlhf._parts.recorders, rest=rlhf._rest)
             rlhf._rest.catch_up()
             if rlhf.run:
-                write_budgets(rlhf.run, rlhf.config, rlhf._parts.budgets)
+                write_budgets(rlhf.run, rlhf.config, rlhf._parts.budgets, rlhf._parts.finished)
             rlhf.agent.log_to(rlhf.run and rlhf.run / "tensorboard", after=rlhf.env_steps)
         except BaseException:
             rlhf.close()
@@ -118,17 +120,19 @@ class RLHF:
             self._rest.begin_round(part.round)
             with self.stopwatch.timing("query"):
                 self.collect()
-                for n, people in self._parts.asking.missing(part.labels, last=part.last, step=self.agent.steps):
-                    self.ask(n, people)
+                self._gather(part)
                 self._rest.end_asking(part.labels)
             fit = self.fit_reward() if self._parts.asking.enough_new else None
             self.improve(part.steps)
+            if part is self.plan[-1]:
+                fit = self._fit_to_changes() or fit
             done = report_round(self._parts, part.round, fit, self.stopwatch)
             saved = (part.round, self.method, self._parts.recorders, self.stopwatch)
             self._checkpoints.save(*saved, rest=self._rest, last=part is self.plan[-1])
             self._finished += 1
             yield done
         self.answers.hold_back(None)
+        self._fit_to_changes()  # a run is also resumed for an answer that was taken back after its last round
         tell_if_never_fitted(self._parts)
 
     def learn(self, *, progress: bool = False) -> dict[str, Any]:
@@ -164,6 +168,19 @@ class RLHF:
         self._rest.note(further=len(queries))
         self.answers.post(queries, people=people)
         return queries
+
+    def _gather(self, part: Part) -> None:
+        """Ask until the labels that a part of the plan wants are there."""
+        for n, people in self._parts.asking.missing(part.labels, last=part.last, step=self.agent.steps):
+            self.ask(n, people)
+
+    def _fit_to_changes(self) -> RewardFit | None:
+        """After the last round, wait for what people took back meanwhile, and fit again if any answer has changed."""
+        if self.answers.people is None:
+            return None
+        with self.stopwatch.timing("query"):
+            self._gather(self.plan[-1])
+        return self.fit_reward() if self._parts.asking.enough_new else None
 
     def fit_reward(self) -> RewardFit:
         """Fit the method to all answers; :meth:`improve` uses the fit from its next call on."""

@@ -92,6 +92,48 @@ def test_an_answer_that_is_taken_back_counts_no_more(tmp_path: Path) -> None:
     assert labels(tmp_path).count(taken_back.query.id) == 1
 
 
+def test_a_run_waits_for_an_answer_taken_back_while_its_last_round_learns(tmp_path: Path) -> None:
+    undone: list[str] = []
+
+    def waiting() -> None:
+        person(tmp_path, answer=Answer.TIE if undone else None)()
+
+    with closing(RLHF(config(tmp_path), waiting=waiting)) as rlhf:
+        improve = rlhf.improve
+
+        def then_undo(steps: int) -> None:
+            improve(steps)
+            if rlhf.labels == 12:
+                undone.append(labels(tmp_path)[-1])
+                rlhf.store.record(undone[0], None, teacher="ann")
+
+        rlhf.improve = then_undo  # type: ignore[method-assign]
+        summary = rlhf.learn()
+        assert (summary["labels"], summary["asked"], rlhf.store.counts().labels) == (12, 12, 12)
+        assert rlhf.answers.fits == 7  # in each of six rounds, and to the new answer
+        assert rlhf.answers.state["fitted"] == rlhf.answers.state["read"] == 14
+    assert read_run(tmp_path).metrics[-1]["labels"] == 12
+
+
+def test_a_run_whose_last_answer_was_taken_back_during_the_evaluation_is_resumed(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
+        save = rlhf.save
+
+        def then_undo(directory: str | Path) -> None:
+            save(directory)
+            rlhf.store.record(labels(tmp_path)[-1], None, teacher="ann")
+
+        rlhf.save = then_undo  # type: ignore[method-assign]
+        assert rlhf.learn()["labels"] == 11
+    with closing(RLHF.resume(tmp_path, waiting=person(tmp_path, answer=Answer.TIE))) as rlhf:
+        assert not (tmp_path / "summary.json").exists() and (tmp_path / "summary_after_6_rounds.json").exists()
+        assert rlhf.learn()["labels"] == 12
+        assert rlhf.answers.state["fitted"] == rlhf.answers.state["read"] == 14
+    assert len(read_run(tmp_path).metrics) == 6
+    with pytest.raises(ValueError, match="is finished; there is nothing to resume"):
+        RLHF.resume(tmp_path)
+
+
 def test_people_need_a_place_to_meet() -> None:
     with closing(RLHF(RLHFConfig.from_dict(SMALL))) as rlhf:
         with pytest.raises(ValueError, match="teacher is store, who answers through a store; set run_dir or store"):

@@ -14,6 +14,7 @@ from rlhf_gym.config.earlier import as_written
 from rlhf_gym.config.mappings import plain, read_yaml
 from rlhf_gym.config.places import absolute_paths, lost_store
 from rlhf_gym.errors import UNREADABLE, BadInput
+from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.runs.directory import RunDirectory, is_finished, unfinished_run
 
 PROVENANCE, CONFIG, SUMMARY = "provenance.json", "config.yaml", "summary.json"
@@ -64,7 +65,7 @@ def run_to_resume(path: str | Path, *, labels: int | None = None, total_timestep
 
     Raises:
         BadInput: If there is no run, its store is missing, a setting outside `MAY_CHANGE` has changed, or it is
-            finished and has no new budget or no checkpoint.
+            finished and has no new budget, no answer to wait for, or no checkpoint.
     """
     path, given = Path(path), {"labels": labels, "total_timesteps": total_timesteps}
     config = unfinished_run(path, finished_too=True)
@@ -82,7 +83,7 @@ def run_to_resume(path: str | Path, *, labels: int | None = None, total_timestep
     config = config.replace(**{name: value for name, value in given.items() if value is not None})
     if is_finished(path):
         last = budgets_so_far(path)[-1]
-        if (config.labels, config.total_timesteps) == last[:2]:
+        if (config.labels, config.total_timesteps) == last[:2] and not _taken_back(path, config):
             return unfinished_run(path)  # which refuses
         if not any((path / "checkpoints").glob("[0-9]*")):
             raise BadInput(
@@ -90,6 +91,14 @@ def run_to_resume(path: str | Path, *, labels: int | None = None, total_timestep
                 f"answers: --preferences {path}"
             )
     return config
+
+
+def _taken_back(path: Path, config: RLHFConfig) -> bool:
+    """Test whether people had taken answers back when a run ended: only then does it have fewer than its budget."""
+    if not (teacher_entry(config.teacher).people and source_entry(config.reward.source).labels):
+        return False
+    labels = json.loads((path / SUMMARY).read_text(encoding="utf-8")).get("labels")
+    return type(labels) is int and labels < _provenance(path).get("labels_before", 0) + config.labels
 
 
 def budgets_so_far(path: str | Path) -> list[Budget]:
@@ -119,15 +128,22 @@ def budgets_of(config: RLHFConfig, finished: int) -> list[Budget]:
     return budgets
 
 
-def write_budgets(run: RunDirectory, config: RLHFConfig, budgets: Sequence[Budget]) -> None:
-    """Record a run's new budget, if it has one; its earlier summary is kept under another name."""
-    if list(budgets) == budgets_so_far(run.path):
-        return
-    config.to_yaml(run / CONFIG)
-    if (run / SUMMARY).exists():
-        (run / SUMMARY).replace(run / f"summary_after_{budgets[-1].round}_rounds.json")
-    # Last: until it is written, config.yaml shows that the budget is new.
-    run.write_json(PROVENANCE, _provenance(run.path) | {"budgets": list(budgets)})
+def write_budgets(run: RunDirectory, config: RLHFConfig, budgets: Sequence[Budget], finished: int) -> None:
+    """Record a resumed run's new budget, if it has one; an earlier summary is kept under another name.
+
+    Args:
+        run: Its directory.
+        config: Its settings now.
+        budgets: From :func:`budgets_of`.
+        finished: Number of finished rounds.
+    """
+    new = list(budgets) != budgets_so_far(run.path)
+    if new:
+        config.to_yaml(run / CONFIG)
+    if is_finished(run.path):
+        (run / SUMMARY).replace(run / f"summary_after_{finished}_rounds.json")
+    if new:  # last: until it is written, config.yaml shows that the budget is new
+        run.write_json(PROVENANCE, _provenance(run.path) | {"budgets": list(budgets)})
 
 
 def _provenance(path: Path) -> dict[str, Any]:

@@ -78,21 +78,20 @@ class RunDirectory:
 
     Args:
         path: A directory without any file of a run; created if missing.
-        resume: Whether to resume the unfinished run that it holds.
-        further: Whether that run may be finished, as when it has a larger budget now.
+        resume: Whether to resume the run that it holds; :func:`rlhf_gym.runs.run_to_resume` refuses a finished one.
 
     Attributes:
         path: The directory's absolute path.
 
     Raises:
-        BadInput: If it holds a run, is a file, or can't be made; with `resume`, unless it holds an unfinished run.
+        BadInput: If it holds a run, is a file, or can't be made; with `resume`, unless it holds a run.
     """
 
-    def __init__(self, path: str | Path, *, resume: bool = False, further: bool = False) -> None:
+    def __init__(self, path: str | Path, *, resume: bool = False) -> None:
         self.path = Path(path).absolute()  # an environment may change the working folder
         self._began_here, self._made = not resume, False
         if resume:
-            unfinished_run(path, finished_too=further)
+            unfinished_run(path, finished_too=True)
             self._lock_alone()
             return
         if self.path.exists() and not self.path.is_dir():
@@ -178,7 +177,7 @@ def unfinished_run(path: str | Path, *, finished_too: bool = False) -> RLHFConfi
 
     Args:
         path: Its directory.
-        finished_too: Whether a finished run is accepted, to get a larger budget.
+        finished_too: Whether a finished run is accepted, as one that gets a larger budget.
 
     Raises:
         BadInput: If the directory holds no run, a finished one, or one that `RLHF.save` wrote.

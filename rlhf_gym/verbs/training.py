@@ -161,7 +161,8 @@ def _learn(rlhf: RLHF) -> None:
         if rlhf.run and (rlhf.run / "config.yaml").exists():
             print(f"the run is kept; to go on: rlhf-gym resume {place}", file=sys.stderr)
         raise
-    of = f" of {config.labels}" if summary["labels"] < config.labels else ""
+    wanted = rlhf.answers.before + config.labels
+    of = f" of {wanted}" if summary["labels"] < wanted else ""
     first = metrics_so_far(str(config.run_dir))[0]
     by_goal = summary["goal_return_mean"] is not None
     began = first["goal_return" if by_goal else "true_return"]
@@ -171,6 +172,7 @@ def _learn(rlhf: RLHF) -> None:
         + ("" if math.isnan(began) else f"; it began with {began:{'.4g' if by_goal else '.1f'}}")
         + f"\nfiles in {config.run_dir}"
         + (f"; to see the policy: rlhf-gym watch {place}" if can_be_drawn(config) else "")
+        + (f"; answers were taken back: rlhf-gym resume {place}" if of and rlhf.answers.people else "")
     )
 
 
