@@ -104,7 +104,7 @@ def assemble(
             config.to_yaml(run / "config.yaml")
         store = store or open_store(config)
         store.train_alone()
-        store.describe(run_in_store(config))
+        store.describe(run_in_store(config, before=before))
         store.add(earlier)
         if run and not begun:  # last, because it marks the run as begun
             began = {"labels_before": before, **started, **began_with(run, config)}

@@ -22,6 +22,7 @@ from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import read_run
 from rlhf_gym.store import PreferenceStore
 from rlhf_gym.teachers import OracleTeacher
+from rlhf_gym.verbs.labelling import Label
 
 SMALL: dict[str, Any] = {
     "env_id": "CartPole-v1",
@@ -151,6 +152,21 @@ def test_a_run_doesnt_begin_under_another_runs_name(tmp_path: Path) -> None:
         assert store.runs() == told  # what its people are shown hasn't changed
     with pytest.raises(ValueError, match=r"feedback.run is mine, and feedback.store isn't set"):
         RLHF(config(tmp_path / "two", feedback={"run": "mine"}))
+
+
+def test_people_see_the_labels_that_a_run_began_with_in_its_budget_too(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path / "first", teacher="oracle", query={"rounds": 1}))) as rlhf:
+        rlhf.ask(12)
+        rlhf.answers.tell(rlhf.answers.open, rlhf.teacher.answer(rlhf.answers.open))
+        rlhf.save(tmp_path / "saved")
+    run = tmp_path / "second"
+    settings = config(run, labels=4, feedback={"preferences": str(tmp_path / "saved")})
+    with closing(RLHF(settings, waiting=person(run))) as rlhf:
+        next(rlhf.rounds())
+        with Label(run).desk() as desk:
+            assert desk.progress("ann")[:3] == (13, 1, 16)
+    with closing(RLHF.resume(run, labels=6, total_timesteps=2000)), Label(run).desk() as desk:
+        assert desk.progress("ann").labels == 18
 
 
 def test_planned_repeats_and_checks_are_asked_at_their_share(tmp_path: Path) -> None:

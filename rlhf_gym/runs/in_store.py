@@ -32,12 +32,17 @@ def with_place_in_store(config: RLHFConfig) -> RLHFConfig:
     return config.replace(feedback={"store": absolute_store(feedback.store, Path.cwd()), "run": name})
 
 
-def run_in_store(config: RLHFConfig) -> StoredRun:
-    """Describe a run for its store: its name there, and what people are shown of it."""
+def run_in_store(config: RLHFConfig, *, before: int = 0) -> StoredRun:
+    """Describe a run for its store: its name there, and what people are shown of it.
+
+    Args:
+        config: Its settings.
+        before: Labels that it began with; people see them counted, so they belong to the budget they see.
+    """
     feedback = config.feedback
     shown = {name: getattr(feedback, name) for name in ("instructions", "levels", "draw")}
     # In a store of its own a run needs no name, and had none in earlier versions.
-    return StoredRun(feedback.run or FIRST, env_id=config.env_id, labels=config.labels, **shown)
+    return StoredRun(feedback.run or FIRST, env_id=config.env_id, labels=before + config.labels, **shown)
 
 
 def _made_up(config: RLHFConfig) -> str:

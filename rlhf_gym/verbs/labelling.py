@@ -116,10 +116,11 @@ class Label:
         ):
             clips.ahead(store.pending(2))  # the first person needn't wait for the drawing to begin
             one = run_in_store(config) if config else None if store.shows_every_run else store.runs()[0]
+            told = all(run.labels is not None for run in store.runs())  # not by runs of earlier versions
             yield Desk(
                 store,
                 clips,
-                labels=one.labels if one else None,
+                labels=one.labels if one and not told else None,
                 instructions=self.instructions or (one.instructions if one else ""),
                 kinds=_shown_on_page() if self.web else SHOWS,
                 levels=one.levels if one else (),
