@@ -322,6 +322,10 @@ def takes_preferences_over(store: PreferenceStore) -> None:
     store.post(posted, people=3)
     store.add([Preference(posted[0], Answer.LEFT, "a")])
     must((store.counts().open, store.counts().awaited) == (1, 2), "added queries are answered; posted ones stay open")
+    store.record(queries[2].id, None, teacher="b")
+    must(store.add(preferences) == 0, "what was taken back since stays so")
+    must(store.add([Preference(queries[2], Answer.TIE, "b")]) == 1, "and may be answered otherwise")
+    must(store.add(preferences) == 0, "which isn't a contradiction")
 
 
 def _answer(query: Query) -> Said:

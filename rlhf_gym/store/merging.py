@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -11,7 +12,6 @@ from sqlalchemy import Connection, insert, select
 from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text
 from rlhf_gym.preferences import QUERY_FIELDS, Preference
-from rlhf_gym.store.answers import stands
 from rlhf_gym.store.queries import AtHand, Written, digests_of, in_parts, write, written
 from rlhf_gym.store.runs import Scope
 from rlhf_gym.store.schema import ANSWERS, QUERIES
@@ -56,23 +56,32 @@ def _new_queries(connection: Connection, queries: Iterable[Written]) -> list[Wri
 def _new_answers(
     connection: Connection, preferences: Iterable[Preference], now: float, scope: Scope
 ) -> list[dict[str, Any]]:
-    """Make rows of the new answers; the others must equal the stored ones."""
+    """Make rows of the new answers; the others must equal the stored ones, one taken back since among them."""
     rows = [_answer_to_row(preference, scope) for preference in preferences]
-    standing = select(*(ANSWERS.c[name] for name in _ANSWER)).where(stands())
+    history = select(*(ANSWERS.c[name] for name in _ANSWER)).order_by(ANSWERS.c.number + 0)  # see rlhf_gym.store.tally
     ids = list(dict.fromkeys(row["query_id"] for row in rows))
-    answers = {(r.query_id, r.who): r._asdict() for r in in_parts(connection, standing, ANSWERS.c.query_id, ids)}
+    ever: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for found in in_parts(connection, history, ANSWERS.c.query_id, ids):
+        ever[found.query_id, found.who].append(found._asdict())
     new = []
     for row in rows:
-        key = (row["query_id"], row["who"])
-        if key not in answers:
-            answers[key] = {**row, "answered_at": now if row["answered_at"] is None else row["answered_at"]}
-            new.append(answers[key])
-        elif changed := [name for name in row if row[name] not in (answers[key][name], None)]:
+        said = ever[row["query_id"], row["who"]]
+        if any(not _differing(row, one) for one in said):
+            continue
+        if said and said[-1]["answer"] is not None:
+            name = _differing(row, said[-1])[0]
             raise BadInput(
-                f"{changed[0]} of {key[1]!r} to query {scope.id(key[0])!r} is {answers[key][changed[0]]!r} in the "
-                f"store and {row[changed[0]]!r} in what is to be added; keep one of the two"
+                f"{name} of {row['who']!r} to query {scope.id(row['query_id'])!r} is {said[-1][name]!r} in the store "
+                f"and {row[name]!r} in what is to be added; keep one of the two"
             )
+        said.append({**row, "answered_at": now if row["answered_at"] is None else row["answered_at"]})
+        new.append(said[-1])
     return new
+
+
+def _differing(row: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """List the columns in which an answer to add differs from a stored one; what it leaves open doesn't."""
+    return [name for name in row if row[name] not in (stored[name], None)]
 
 
 def _content(one: Written) -> tuple[Any, ...]:

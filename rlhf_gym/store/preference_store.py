@@ -257,8 +257,8 @@ class PreferenceStore(Reading):
     def add(self, preferences: Iterable[Preference]) -> int:
         """Add preferences from elsewhere, queries with their answers: all of them, or none if one is refused.
 
-        Those that are stored already, bit for bit, are left as they are, so that adding twice changes nothing. Other
-        writers wait meanwhile.
+        Those that are stored already, bit for bit, are left as they are, also where they were taken back since, so that
+        adding twice changes nothing. Other writers wait meanwhile.
 
         Args:
             preferences: Not an iterator, as a retry reads them again; read in batches.
