@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future
@@ -24,7 +25,7 @@ from PIL import Image
 from rlhf_gym.errors import BadInput
 from rlhf_gym.labelling.drawer import Drawer
 from rlhf_gym.labelling.drawing import MANIFEST, draw_clip
-from rlhf_gym.labelling.drawing_process import DrawerDied, DrawerLate
+from rlhf_gym.labelling.drawing_process import DrawerDied, DrawerLate, NotWritten
 from rlhf_gym.labelling.states import can_plot
 from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Array
@@ -32,6 +33,7 @@ from rlhf_gym.segments import Array
 DRAW = ("auto", "replay", "states")
 JPEG_END = b"\xff\xd9"
 DEATHS = 3  # of the drawing process, in a row or on one clip, after which the clip is refused
+AGAIN_AFTER = 5.0  # seconds after a clip couldn't be written, as on a full disk
 INSTEAD = "--draw states plots the observations instead (frames aren't recorded while training)"
 
 
@@ -185,7 +187,7 @@ class ClipCache:
             if isinstance(error, DrawerDied) and max(error.times, self._deaths[place] + 1) < DEATHS:
                 raise ClipNotReady(f"the process that drew query {query.id} ended unexpectedly; ask again") from error
             why = self._why(query, error)
-            if self._plots_instead(query, place, drawing, why):
+            if not isinstance(error, NotWritten) and self._plots_instead(query, place, drawing, why):
                 return self.wait(query, timeout=timeout)
             raise why from error
         return self._read(query, place)
@@ -279,6 +281,9 @@ class ClipCache:
             told = f"query {query.id} can't be shown, as the process that draws has died {error.times} times in a row"
             said = f"its last words were {error.words!r}" if error.words else "it said nothing"
             return ClipError(f"{told}{self._or_states(query)}", said)
+        if isinstance(error, NotWritten):
+            told = f"query {query.id} can't be shown just now, as its clip can't be written"
+            return ClipError(told, f"{error}; make room in {self.directory}, or let it be written to")
         told, why = f"query {query.id} can't be shown", f"{error}{self._or_states(query)}"
         # Our refusals are ValueErrors, but so are some of MuJoCo's errors, which name the file of a model.
         ours = isinstance(error, (ValueError, DrawerLate)) and not set(why) & set("/\\")
@@ -304,8 +309,16 @@ def _read_whole(query: Query, place: Path) -> Clip:
 
 
 def _lost(drawing: Future[None]) -> bool:
-    """Test whether a missing clip may be drawn again: it was cancelled, removed since, or its process died."""
-    return drawing.done() and (drawing.cancelled() or drawing.exception() is None or _died(drawing))
+    """Test whether to draw a missing clip again: it was cancelled, removed since, its process died, or the disk failed.
+
+    A disk that is full may have room later, so it is tried as often as somebody asks, but not all the time.
+    """
+    if not drawing.done() or drawing.cancelled():
+        return drawing.done()
+    error = drawing.exception()
+    if isinstance(error, NotWritten):
+        return time.monotonic() - error.at >= AGAIN_AFTER
+    return error is None or _died(drawing)
 
 
 def _died(drawing: Future[None]) -> bool:

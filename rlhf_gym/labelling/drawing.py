@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from PIL import Image
 
+from rlhf_gym.labelling.drawing_process import NotWritten
 from rlhf_gym.labelling.pictures import Pace, draw_query, order, sheet
 from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Segment
@@ -32,8 +33,8 @@ GOES_WITHIN = 2.0  # seconds for a drawing under way when the parent ends
 def draw_jobs(said: str) -> None:
     """Do the pickled jobs that come on standard input until it ends, and answer each with a line of JSON.
 
-    The first line is "ready". Each answer is null, or an object that says `why` there is no clip, and whether the error
-    is `ours`, a ValueError. :class:`rlhf_gym.labelling.drawing_process.DrawingProcess` starts it.
+    The first line is "ready". Each answer is null, or an object that says `why` there is no clip, and whose `fault` it
+    is, one of :data:`rlhf_gym.labelling.drawing_process.FAULTS`, whose DrawingProcess starts it.
 
     Args:
         said: Path of the log file that takes the process's output; removed at the end.
@@ -73,7 +74,8 @@ def _done(job: Callable[[], None]) -> dict[str, Any] | None:
         job()
     except Exception as error:
         # Our refusals are ValueErrors, but so are some of MuJoCo's errors, which name the file of a model.
-        return {"ours": isinstance(error, ValueError), "why": str(error) or type(error).__name__}
+        fault = "ours" if isinstance(error, ValueError) else "disk" if isinstance(error, NotWritten) else "other"
+        return {"fault": fault, "why": str(error) or type(error).__name__}
     return None
 
 
@@ -93,9 +95,26 @@ def draw_clip(
 
     Raises:
         BadInput: If the query can't be drawn.
-        OSError: If the folder can't be written.
+        NotWritten: If the folder can't be written.
     """
     pace, pictures = draw_query(query, draw=draw, width=width)
+    try:
+        _write(query, place, pace, pictures, films=films, instead=instead)
+    except OSError as error:
+        raise NotWritten(str(error)) from error
+    prune(place.parent, max_bytes=max_bytes, keep=place)
+
+
+def _write(
+    query: Query,
+    place: Path,
+    pace: Pace,
+    pictures: dict[str, list[Image.Image]],
+    *,
+    films: bool,
+    instead: str,
+) -> None:
+    """Write a clip's files; see :func:`draw_clip`."""
     options, first = dict(zip(query.names, query.options, strict=True)), pictures[query.names[0]][0]
     place.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=place.parent, prefix="."))
@@ -124,7 +143,6 @@ def draw_clip(
             unfinished.rename(place)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    prune(place.parent, max_bytes=max_bytes, keep=place)
 
 
 def _sync(directory: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -41,7 +42,24 @@ class DrawerLate(Exception):
 
 
 class NotDrawn(Exception):
-    """A drawing failed with an error other than a ValueError, such as a full disk or a fault of the environment."""
+    """A drawing failed with an error other than a ValueError, such as a fault of the environment."""
+
+
+class NotWritten(Exception):
+    """A clip was drawn and couldn't be written, as on a full disk.
+
+    Args:
+        why: The system's reason.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.at = time.monotonic()
+        """When that was."""
+
+
+FAULTS = {"ours": BadInput, "disk": NotWritten, "other": NotDrawn}
+"""What :meth:`DrawingProcess.draw` raises, by what the process says."""
 
 
 class DrawingProcess:
@@ -69,6 +87,7 @@ class DrawingProcess:
             BadInput: If the query can't be drawn.
             DrawerDied: If the process died while drawing.
             DrawerLate: If it took too long.
+            NotWritten: If it couldn't be written.
             NotDrawn: For any other fault.
         """
         job, late = pickle.dumps(draw), threading.Event()
@@ -82,7 +101,7 @@ class DrawingProcess:
         self._deaths = 0
         told = json.loads(said)
         if told is not None:
-            raise (BadInput if told["ours"] else NotDrawn)(told["why"])
+            raise FAULTS[told["fault"]](told["why"])
 
     def kill(self) -> None:
         """End the process at once, whatever it does. Safe to call from any thread."""

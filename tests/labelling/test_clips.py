@@ -311,6 +311,23 @@ def test_a_clip_that_its_process_dies_of_is_told_though_others_are_drawn_between
         assert not isinstance(refusal.value, ClipNotReady)
 
 
+@pytest.mark.parametrize("draw", ["replay", "auto"])
+def test_a_clip_that_could_not_be_written_is_drawn_again_once_there_is_room(draw, tmp_path, monkeypatch):
+    (tmp_path / "clips").touch()  # a file where the folder is to be, as root may write anywhere
+    with ClipCache(tmp_path / "clips", width=40, draw=draw) as cache:
+        with pytest.raises(
+            ClipError, match="q can't be shown just now, as its clip can't be written: .*make room"
+        ) as no:
+            cache.wait(query())
+        assert "--draw states" not in str(no.value) and str(tmp_path) not in no.value.told
+        (tmp_path / "clips").unlink()
+        with pytest.raises(ClipError, match="can't be written"):  # it isn't tried all the time
+            cache.wait(query())
+        monkeypatch.setattr(clips, "AGAIN_AFTER", 0.0)
+        drawn = cache.wait(query())
+        assert (drawn.width, drawn.instead) == (40, "")
+
+
 HANGS = BROKEN.replace("os._exit(3)", "__import__('time').sleep(600)")
 
 
