@@ -25,12 +25,13 @@ Found = TypeVar("Found")
 # SQLite's result codes (sqlite.org/rescode.html). Python 3.10 doesn't report them: there the message is searched.
 _BUSY = {5, 6, 13}  # BUSY, LOCKED, FULL
 _NO_SPACE = {778, 4874, 1546}  # IOERR_WRITE, IOERR_SHMSIZE, IOERR_TRUNCATE
+_READ_ONLY, _READ_ONLY_IN_WORDS = 8, "readonly database"
 _IN_WORDS = ("is locked", "is full")
 _STARTING = ("starting up", "shutting down", "too many clients", "not yet accepting connections")
 
 
 class Unusable(BadInput):
-    """A database that couldn't be used for too long."""
+    """A database that couldn't be used for too long, or can't be written to."""
 
 
 @final
@@ -56,13 +57,18 @@ class Patience:
             passes: Whether an error is temporary.
 
         Raises:
-            Unusable: If the database couldn't be used for too long.
+            Unusable: If the database couldn't be used for too long, or can only be read.
         """
         for tries in count():
             began = time.monotonic()
             try:
                 found = work(tries > 0)
             except (DBAPIError, NoConnectionFree) as error:
+                if _only_to_read(error):
+                    raise Unusable(
+                        f"preference store {self._place} can't be {self._what}: {reason(error)}; let it and its folder "
+                        "be written to, or copy it and use the copy"
+                    ) from error
                 if not passes(error):
                     raise
                 self._note(error, began)
@@ -108,6 +114,13 @@ def may_pass(engine: Engine, error: Exception) -> bool:
     if code is None:
         return any(words in str(error.orig) for words in _IN_WORDS)
     return code & 0xFF in _BUSY or code in _NO_SPACE
+
+
+def _only_to_read(error: Exception) -> bool:
+    """Test whether a database in a file refused to be written, as on a medium mounted read-only."""
+    original = getattr(error, "orig", None)
+    code = getattr(original, "sqlite_errorcode", None)
+    return _READ_ONLY_IN_WORDS in str(original) if code is None else code & 0xFF == _READ_ONLY
 
 
 def may_pass_at_first(engine: Engine, error: Exception) -> bool:

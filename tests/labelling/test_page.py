@@ -47,6 +47,18 @@ def said(response, status):
     return response.json()["detail"]
 
 
+def test_a_store_that_can_only_be_read_is_told_to_the_browser_and_the_log(tmp_path, caplog):
+    with PreferenceStore(tmp_path / "preferences.db") as store:
+        store.post(example_queries(1))
+    read_only = f"sqlite:///file:{tmp_path / 'preferences.db'}?mode=ro&uri=true"
+    with PreferenceStore(read_only) as store, ClipCache(tmp_path / "clips") as clips:
+        with TestClient(make_app(Desk(store, clips)), base_url=HERE) as client:
+            for _ in range(2):
+                told = said(client.post("/api/next", json={"who": "Ann"}), 503)
+                assert told == "the store can't be used just now; ask again"
+    assert len(caplog.messages) == 1 and "can't be written to: attempt to write a readonly database" in caplog.text
+
+
 # Questions and answers
 
 

@@ -86,6 +86,17 @@ def test_a_full_disk_is_waited_for(path):
         assert store.counts().asked == 203
 
 
+def test_a_store_that_can_only_be_read_says_so_at_once(path):
+    with PreferenceStore(f"sqlite:///file:{path}?mode=ro&uri=true") as store:
+        assert len(store.pending()) == 3
+        for write in (lambda: store.claim("ann"), lambda: store.record("0-0", Answer.LEFT, teacher="ann")):
+            with pytest.raises(
+                Unusable, match=r"can't be written to: .*readonly database; let it and its folder be"
+            ) as no:
+                write()
+            assert str(path) in str(no.value) and "\n" not in str(no.value)
+
+
 @pytest.fixture
 def lossy(monkeypatch):
     """Have each first commit's reply be lost: it is done, and an error comes."""

@@ -98,7 +98,7 @@ def make_app(desk: Desk, *, token: str | None = None, curve: Curve = tuple, acce
     app.add_exception_handler(UnknownQuery, lambda _, error: _refusal(404, str(error)))
     app.add_exception_handler(UnknownRun, lambda *_: _refusal(404, "there is no such run"))
     app.add_exception_handler(ValueError, _broken)
-    app.add_exception_handler(Unusable, lambda *_: _refusal(503, "the store is away just now; ask again"))
+    app.add_exception_handler(Unusable, _away())
     app.add_exception_handler(NoAnswer, lambda _, error: _refusal(422, str(error)))
     app.add_exception_handler(NoGame, lambda _, error: _refusal(409, str(error)))
     app.add_exception_handler(Taken, lambda _, error: _refusal(409, str(error)))
@@ -290,6 +290,19 @@ def _undrawable(_: Request, error: Exception) -> Response:
         return _refusal(409, error.told)
     LOG.warning("%s", error)
     return _refusal(409, f"{error.told}; the server's log says why")
+
+
+def _away() -> Callable[[Request, Exception], Response]:
+    """Make the handler of a store that can't be used: the log says why, once, though browsers ask every second."""
+    told: set[str] = set()
+
+    def answer(_: Request, error: Exception) -> Response:
+        if str(error) not in told:
+            told.add(str(error))
+            LOG.warning("%s", error)
+        return _refusal(503, "the store can't be used just now; ask again")
+
+    return answer
 
 
 def _broken(_: Request, error: Exception) -> Response:
