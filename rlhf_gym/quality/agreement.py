@@ -31,6 +31,35 @@ def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
     return 1 - (n - 1) * differing / by_chance
 
 
+def ordinal_alpha(units: Iterable[Sequence[int]]) -> float | None:
+    """Compute Krippendorff's alpha for ordinal data, missing values allowed (Krippendorff 2011, section D).
+
+    Two values differ by the number of values given from one to the other, these two counted half, squared.
+
+    Args:
+        units: For each item that was judged, the places on the scale that people gave it; see
+            :func:`krippendorff_alpha`.
+
+    Returns:
+        As :func:`krippendorff_alpha` does.
+    """
+    tallies = [Counter(values) for values in units if len(values) > 1]
+    totals = sum(tallies, Counter[int]())
+    squared = {
+        (low, high): (sum(totals[g] for g in totals if low <= g <= high) - (totals[low] + totals[high]) / 2) ** 2
+        for low, high in combinations(sorted(totals), 2)
+    }
+    by_chance = sum(totals[low] * totals[high] * far for (low, high), far in squared.items())
+    if by_chance == 0:
+        return None
+    differing = sum(
+        tally[low] * tally[high] * far / (tally.total() - 1)
+        for tally in tallies
+        for (low, high), far in squared.items()
+    )
+    return 1 - (totals.total() - 1) * differing / by_chance
+
+
 def _differing(tally: Counter[Hashable]) -> float:
     """Count the ordered pairs of values of one unit that differ, weighted so that each value counts once."""
     m = tally.total()

@@ -11,11 +11,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Query, Ranking, Said
-from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha, pairs
+from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Level, Query, Ranking, Said, Stop
+from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha, ordinal_alpha, pairs
 from rlhf_gym.quality.groups import find_groups
 from rlhf_gym.quality.reliability import reliabilities
-from rlhf_gym.quality.report import PersonQuality, QualityReport, Share
+from rlhf_gym.quality.report import OrdinalAgreement, PersonQuality, QualityReport, Share
 
 
 class Given(Protocol):
@@ -83,6 +83,7 @@ def assess(history: Iterable[Given], queries: Iterable[Query], *, reliability: b
         rankings=sum(isinstance(said.answer, Ranking) for said in everything),
         reliability=tuple(reliabilities(told)) if reliability else (),
         groups=find_groups(told) if reliability else None,
+        ordinal=_ordinal(people),
     )
 
 
@@ -137,6 +138,21 @@ def _judgements(people: Mapping[str, Iterable[_Said]]) -> Iterable[list[Answer]]
             for (i, j), better in pairs(_unmirrored(said), len(said.query.options)).items():
                 judged[said.query.repeats or said.query.id, i, j].setdefault(who, better)
     return [list(by_person.values()) for by_person in judged.values()]
+
+
+def _ordinal(people: Mapping[str, Iterable[_Said]]) -> tuple[OrdinalAgreement, ...]:
+    """Compute the agreement about ratings and switch-offs, by kind, from the first answer of each person to a query."""
+    judged: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    for who, mine in people.items():
+        for query, answer, _ in mine:
+            if isinstance(answer, Level | Stop):
+                place = answer.level if isinstance(answer, Level) else answer.after
+                judged[query.kind][query.repeats or query.id].setdefault(who, place)
+    found = []
+    for kind in sorted(judged):
+        shared = [list(by_person.values()) for by_person in judged[kind].values() if len(by_person) > 1]
+        found.append(OrdinalAgreement(kind, ordinal_alpha(shared), len(shared)))
+    return tuple(found)
 
 
 def _unmirrored(said: _Said) -> Said:

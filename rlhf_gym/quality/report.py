@@ -71,6 +71,27 @@ class PersonQuality:
 
 
 @dataclass(frozen=True)
+class OrdinalAgreement:
+    """Agreement between people about the levels of segments, or about when to switch them off.
+
+    Args:
+        kind: Kind of query.
+        alpha: Krippendorff's alpha for ordinal data; None if it is undefined.
+        shared: Queries that two or more people answered, from which alpha comes.
+    """
+
+    kind: str
+    alpha: float | None
+    shared: int
+
+    def __str__(self) -> str:
+        return (
+            f"agreement on {self.kind} (Krippendorff's alpha, ordinal): {_alpha(self.alpha)}; queries that several "
+            f"judged: {self.shared}"
+        )
+
+
+@dataclass(frozen=True)
 class QualityReport:
     """Quality figures of all answers.
 
@@ -85,6 +106,7 @@ class QualityReport:
             and `intransitive`, and they are left out of `left`, `checks` and `ties`.
         reliability: Of each person, estimated from all answers together; empty if it wasn't asked for, or fewer than
             two people judged any two options.
+        ordinal: Agreement between people for each kind of query that is answered by a place on a scale.
         groups: The most probable two groups of people with different goals; None likewise.
     """
 
@@ -97,6 +119,7 @@ class QualityReport:
     rankings: int = 0
     reliability: tuple[Reliability, ...] = ()
     groups: Groups | None = None
+    ordinal: tuple[OrdinalAgreement, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Turn the report into plain JSON values; a share has `hits`, `of`, `share` and `interval`."""
@@ -106,13 +129,14 @@ class QualityReport:
         """Write a table of the people, and a line for each figure about all of them."""
         columns = "who answers undone seconds left repeats mirrored checks ties skips".split()
         rows = [columns, *map(_row, self.people)]
-        alpha = "can't be told" if self.alpha is None else f"{self.alpha:.2f}"
+        alpha = _alpha(self.alpha)
         return "\n".join(
             [
                 *(_table(rows) if self.people else ["nobody has answered yet"]),
                 "",
                 "seconds are the median (quartiles); left is of left and right, with its 95 % interval",
                 f"agreement between people (Krippendorff's alpha): {alpha}; pairs that several judged: {self.shared}",
+                *map(str, self.ordinal),
                 f"contradictions among three segments: {self.intransitive}",
                 f"ties: {self.ties}; skips: {self.skips}",
                 *([_RANKINGS.format(self.rankings)] if self.rankings else []),
@@ -120,6 +144,10 @@ class QualityReport:
                 *(["", *_groups(self.groups)] if self.groups else []),
             ]
         )
+
+
+def _alpha(alpha: float | None) -> str:
+    return "can't be told" if alpha is None else f"{alpha:.2f}"
 
 
 def _reliability(people: Sequence[Reliability]) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 
 from rlhf_gym.contracts import example_queries
 from rlhf_gym.preferences import Answer, Query, Ranking
-from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha, pairs, segment_digest
+from rlhf_gym.quality.agreement import intransitive_triples, krippendorff_alpha, ordinal_alpha, pairs, segment_digest
 
 LEFT, RIGHT, TIE, SKIP = Answer
 
@@ -26,6 +26,33 @@ def test_alpha_is_that_of_krippendorffs_own_examples(observers, alpha):
     lines = [line.split() for line in observers.split("|")]
     units = [[value for value in unit if value != "."] for unit in zip(*lines, strict=True)]
     assert krippendorff_alpha(units) == pytest.approx(alpha, abs=5e-4)
+
+
+def test_ordinal_alpha_is_that_of_krippendorffs_own_example():
+    """Krippendorff (2011), section D, on the data of section C."""
+    lines = "1 2 3 3 2 1 4 1 2 . . .|1 2 3 3 2 2 4 1 2 5 . 3|. 3 3 3 2 3 4 2 2 5 1 .|1 2 3 3 2 4 4 1 2 5 1 ."
+    units = [
+        [int(value) for value in unit if value != "."] for unit in zip(*map(str.split, lines.split("|")), strict=True)
+    ]
+    assert ordinal_alpha(units) == pytest.approx(0.815, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("units", "alpha"),
+    [
+        ([[2, 2], [5, 5], [1, 1]], 1.0),
+        # Four values, of each two: they differ by (4 - 2) ** 2 = 4, so 1 - 3 * (4 + 4) / (2 * 2 * 4).
+        ([[1, 2], [2, 1]], -0.5),
+        # 1 three times, 2 once, 3 twice: by chance 3 * 1 * 2**2 + 3 * 2 * 3.5**2 + 1 * 2 * 1.5**2 = 90, and 4 differs.
+        ([[1, 1], [1, 2], [3, 3], [1]], 1 - 5 * 4 / 90),
+        # With 3 in place of 2 each is there three times: by chance 3 * 3 * (6 - 3)**2 = 81, and 9 differs.
+        ([[1, 1], [1, 3], [3, 3]], 1 - 5 * 9 / (3 * 3 * 9)),
+        ([[4, 4], [4, 4]], None),
+        ([[1], [2]], None),
+    ],
+)
+def test_ordinal_alpha_counts_how_many_values_lie_between_two(units, alpha):
+    assert ordinal_alpha(units) == (alpha if alpha is None else pytest.approx(alpha))
 
 
 def test_two_who_always_say_the_opposite_are_below_chance():

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from rlhf_gym.contracts import example_queries
-from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Ranking
+from rlhf_gym.preferences import CHECK, MIRRORED, REPEAT, Answer, Level, Ranking, Stop
 from rlhf_gym.quality.assessment import assess
-from rlhf_gym.quality.report import Share
+from rlhf_gym.quality.report import OrdinalAgreement, Share
 
 LEFT, RIGHT, TIE, SKIP = Answer
 PLAIN = [replace(query, repeats=None) for query in example_queries(8)]
@@ -107,6 +107,23 @@ def test_one_persons_repeats_are_no_agreement_between_people():
     repeats = [again(query, REPEAT) for query in PLAIN[:2]]
     found = assess(rows("ann", LEFT, RIGHT) + rows("ann", LEFT, RIGHT, queries=repeats), [*PLAIN, *repeats])
     assert (found.shared, found.alpha) == (0, None)
+
+
+def test_agreement_on_ratings_and_switch_offs_is_ordinal_and_told_by_kind():
+    rated = [replace(q, options=q.options[:1], kind="rating") for q in PLAIN[:3]]
+    stopped = [replace(q, options=q.options[:1], kind="switch_off", id=f"s{q.id}") for q in PLAIN[:3]]
+    repeat = replace(rated[0], id="again", why=REPEAT, repeats=rated[0].id)
+    history = [
+        *rows("ann", Level(1, 5), Level(2, 5), SKIP, queries=rated),
+        *rows("bob", Level(2, 5), Level(1, 5), Level(3, 5), queries=rated),
+        *rows("bob", Level(5, 5), queries=[repeat]),
+        *(row for who in ("ann", "bob") for row in rows(who, Stop(3, 8), Stop(8, 8), Stop(1, 8), queries=stopped)),
+    ]
+    found = assess(history, [*rated, *stopped, repeat])
+    assert found.ordinal == (OrdinalAgreement("rating", -0.5, 2), OrdinalAgreement("switch_off", 1.0, 3))
+    assert (found.shared, found.as_dict()["ordinal"][1]) == (0, {"kind": "switch_off", "alpha": 1.0, "shared": 3})
+    lines = found.as_text().splitlines()
+    assert "agreement on rating (Krippendorff's alpha, ordinal): -0.50; queries that several judged: 2" in lines
 
 
 def test_contradictions_are_counted_over_everybody():

@@ -23,6 +23,7 @@ function figures(progress, quality) {
     ["people", quality.people.length],
     ["seconds an answer", seconds.length ? median(seconds).toFixed(1) : "–"],
     ["agreement (α)", quality.alpha === null ? "–" : quality.alpha.toFixed(2)],
+    ...quality.ordinal.map(({ kind, alpha }) => [`agreement on ${kind} (α)`, alpha === null ? "–" : alpha.toFixed(2)]),
     ["contradictions", ofSome(quality.intransitive)],
   ];
   $("figures").replaceChildren(...told.map(([name, value]) => {
