@@ -333,7 +333,7 @@ def test_a_client_is_told_that_a_clip_can_not_be_written_and_the_log_where(room,
     with ClipCache(tmp_path / "no folder" / "clips", draw="states") as clips:
         with TestClient(make_app(Desk(room.store, clips)), base_url=HERE) as page:
             told = said(page.get("/api/clips?query_id=0-0"), 409)
-    assert told == "query 0-0 can't be shown; the server's log says why"
+    assert told == "query 0-0 can't be shown just now, as its clip can't be written; the server's log says why"
     assert str(tmp_path / "no folder") in caplog.text
 
 
