@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
+from functools import partial, reduce
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, get_origin
@@ -27,10 +27,12 @@ from tyro.constructors import (
 )
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.config.mappings import read_yaml, types_of
+from rlhf_gym.config.mappings import plain, read_yaml, types_of
+from rlhf_gym.config.named import get
 from rlhf_gym.config.places import from_home
+from rlhf_gym.config.settings import laid_over
 from rlhf_gym.errors import BadInput
-from rlhf_gym.option_flags import take_options
+from rlhf_gym.option_flags import HOLDERS, take_options
 
 REGISTRY = ConstructorRegistry()
 EXAMPLE = '{"gravity": 5}'
@@ -73,17 +75,18 @@ def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig
     """Lay settings over each other: default < preset of the environment and algorithm < file; flags come last.
 
     Args:
-        args: Words of the command line; of them only ``--env-id``, ``--config``, ``--total-timesteps``, names from the
-            registry and their options count here.
+        args: Words of the command line; of them only ``--env-id``, ``--algo``, ``--config``, ``--total-timesteps`` and
+            options of named parts count here.
         prog: Name of the command, for errors.
 
     Returns:
-        The settings, the file they come from, if any, and the words that are still to be read.
+        The settings, the file they come from, if any, and the words that are still to be read. Among these are all
+        options of each part whose options change, as one flag, so that all settings are checked together.
 
     Raises:
         BadInput: If the file can't be read, or a setting is invalid.
     """
-    left, named = take_options(args)
+    left, changes = take_options(args)
     first, _ = read_flags(_First, left, prog=prog, return_unknown_args=True, add_help=False)
     settings = read_yaml(first.config) if first.config else {}
     if first.env_id is not None:
@@ -91,8 +94,13 @@ def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig
     steps = None
     with suppress(TypeError, ValueError):
         steps = int(first.total_timesteps)
-    config = RLHFConfig.over_preset(settings, algo=named.get("algo"), total_timesteps=steps)
-    return config.replace(**named), first.config, left
+    config = RLHFConfig.over_preset(settings, algo=changes[0].get("algo"), total_timesteps=steps)
+    changed = reduce(laid_over, changes, asdict(config))
+    for holder in HOLDERS:
+        options = get(changed, holder) or {}
+        if options != get(config, holder):
+            left += [f"--{holder.replace('_', '-')}", json.dumps(plain(options), default=str)]
+    return config, first.config, left
 
 
 def _unbox(box: str, args: Sequence[str]) -> str:

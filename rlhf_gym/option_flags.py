@@ -10,36 +10,38 @@ from rlhf_gym.config.earlier import RENAMED, RENAMED_VALUES, put
 from rlhf_gym.config.named import BY_NAME, OPTIONS_OF
 from rlhf_gym.errors import BadInput
 
+HOLDERS = (*OPTIONS_OF.values(), *BY_NAME)
+EXAMPLE = '{"beta": 1}'
 LISTS = ("reward.network_options.hidden",)  # one number is a list of one
 
 
-def take_options(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+def take_options(args: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """Take options such as ``--agent.options.gamma 0.9`` out of the words of a command line.
 
     Args:
         args: The words.
 
     Returns:
-        The words that are left, earlier flags renamed, and nested settings: options taken and names they belong to.
+        The words that are left, earlier flags renamed, and nested settings to lay over each other: first the names that
+        options belong to, then the options of each flag, in the order given.
 
     Raises:
-        BadInput: If an option has no value.
+        BadInput: If an option has no value, or all options of a part come as something other than a JSON object.
     """
     left: list[str] = []
-    settings: dict[str, Any] = {}
+    names: dict[str, Any] = {}
+    options: list[dict[str, Any]] = []
     for flag, values in _grouped(args):
         name = RENAMED.get(_plain(flag), _plain(flag))
         if name in OPTIONS_OF and values:
             values = [_today(name, values[0]), *values[1:]]
-            put(settings, name.split("."), values[0], over=True)  # of two equal flags the last counts
-        if any(name.startswith(f"{options}.") for options in (*OPTIONS_OF.values(), *BY_NAME)):
-            alone = name.rpartition(".")[0] in BY_NAME  # a name, which may come without options
-            if not (values or alone):
-                raise BadInput(f"{flag} has no value; expected {flag} VALUE")
-            put(settings, name.split("."), _value(name, values) if values else {}, over=bool(values))
+            put(names, name.split("."), values[0], over=True)  # of two equal flags the last counts
+        if name in HOLDERS or name.startswith(tuple(f"{holder}." for holder in HOLDERS)):
+            options.append({})
+            put(options[-1], name.split("."), _object(flag, values) if name in HOLDERS else _value(flag, name, values))
         else:
             left += [f"--{name.replace('_', '-')}" if _plain(flag) in RENAMED else flag, *values]
-    return left, settings
+    return left, [names, *options]
 
 
 def _grouped(args: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -64,7 +66,20 @@ def _today(name: str, value: str) -> str:
     return RENAMED_VALUES.get((group, inner, value), value)
 
 
-def _value(name: str, words: Sequence[str]) -> Any:
+def _object(flag: str, words: Sequence[str]) -> dict[str, Any]:
+    """Read all options of a part, which are one JSON object."""
+    text = " ".join(words)
+    value = _read(text)
+    if not isinstance(value, dict):
+        raise BadInput(f"{flag} is {text!r}; expected one JSON object in quotes, such as '{EXAMPLE}'")
+    return value
+
+
+def _value(flag: str, name: str, words: Sequence[str]) -> Any:
+    if not words and name.rpartition(".")[0] in BY_NAME:  # a name, which may come without options
+        return {}
+    if not words:
+        raise BadInput(f"{flag} has no value; expected {flag} VALUE")
     values = [_read(word) for word in words]
     if name in LISTS and not (len(values) == 1 and isinstance(values[0], list)):
         return values

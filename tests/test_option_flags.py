@@ -1,8 +1,11 @@
 """Flags for single options, and flags of earlier versions."""
 
+from functools import reduce
+
 import pytest
 
 from rlhf_gym.cli import parse
+from rlhf_gym.config.mappings import merge
 from rlhf_gym.option_flags import take_options
 
 
@@ -35,7 +38,8 @@ def settings(*words):
     ],
 )
 def test_options_are_taken_out_of_the_words(words, left, named):
-    assert take_options(words) == (left, named)
+    others, changes = take_options(words)
+    assert (others, reduce(merge, changes)) == (left, named)
 
 
 def test_one_option_is_set_and_the_others_of_the_preset_stay():
@@ -55,6 +59,49 @@ def test_flags_of_earlier_versions_are_read():
 
 def test_all_options_may_come_as_one_object():
     assert settings("--teacher-options", '{"beta": 2}').teacher_options == {"beta": 2}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--teacher-options", '{"beta": 1}', "--teacher-options.eps-mistake", "0.2"],
+        ["--teacher-options.eps-mistake", "0.2", "--teacher-options", '{"beta": 1}'],
+        ["--teacher-options", '{"beta": 1}', "--teacher-options", '{"eps_mistake": 0.2}'],
+    ],
+)
+def test_options_in_one_object_and_one_by_one_are_laid_over_each_other(words):
+    assert settings("--teacher", "noisy", *words).teacher_options == {"beta": 1, "eps_mistake": 0.2}
+
+
+def test_of_two_values_of_an_option_the_last_counts_in_whichever_form():
+    one, all_ = ["--agent.options.gamma", "0.9"], ["--agent.options", '{"gamma": 0.5}']
+    assert settings(*all_, *one).agent.options["gamma"] == 0.9
+    assert settings(*one, *all_).agent.options["gamma"] == 0.5
+
+
+def test_one_object_leaves_the_other_options_of_the_preset_and_an_empty_one_drops_them():
+    preset = settings("--env-id", "HalfCheetah-v5").agent.options
+    words = ["--env-id", "HalfCheetah-v5", "--agent.options"]
+    assert settings(*words, '{"gamma": 0.5}').agent.options == preset | {"gamma": 0.5}
+    dropped = settings(*words, "{}", "--agent.options.gamma", "0.5").agent.options
+    assert (dropped["gamma"], dropped["log_std_init"], preset["log_std_init"]) == (0.5, 0.0, -1.0)
+
+
+def test_names_with_options_in_one_object_and_one_by_one_are_laid_over_each_other():
+    more = settings("--reward.more", '{"crops": {}}', "--reward.more.pseudo-labels.threshold", "0.9").reward.more
+    assert more == {"crops": {}, "pseudo_labels": {"threshold": 0.9}}
+
+
+def test_options_are_checked_together_with_all_other_flags():
+    words = ["--agent.n-envs", "32", "--agent.options.n-steps", "16", "--agent.options.batch-size", "512"]
+    options = settings("--env-id", "HalfCheetah-v5", *words).agent.options  # a rollout of its 8 has 128 steps
+    assert (options["n_steps"], options["batch_size"]) == (16, 512)
+
+
+@pytest.mark.parametrize(("words", "came"), [(["5"], "'5'"), (["{beta:", "1}"], "'{beta: 1}'"), ([], "''")])
+def test_options_that_are_no_object_are_refused(words, came):
+    with pytest.raises(ValueError, match=f"^--teacher-options is {came}; expected one JSON object in quotes, such as"):
+        settings("--teacher-options", *words)
 
 
 def test_an_option_without_a_value_is_refused():

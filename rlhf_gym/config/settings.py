@@ -381,10 +381,10 @@ class RLHFConfig:
             algo: The algorithm, if not the settings' own; options that they have for another one are dropped.
             total_timesteps: Steps to take the preset for, if not the settings' own.
         """
-        settings = settings if algo is None else _laid_over(settings, {"algo": algo})
+        settings = settings if algo is None else laid_over(settings, {"algo": algo})
         steps = total_timesteps or settings.get("total_timesteps")
         below = preset(settings.get("env_id", cls.env_id), settings.get("algo"), steps)
-        return cls.from_dict(_laid_over(below, settings))
+        return cls.from_dict(laid_over(below, settings))
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> RLHFConfig:
@@ -398,7 +398,7 @@ class RLHFConfig:
 
     def replace(self, **settings: Any) -> RLHFConfig:
         """Copy with some settings replaced; a group takes a mapping of its settings to replace."""
-        return type(self).from_dict(_laid_over(asdict(self), settings))
+        return type(self).from_dict(laid_over(asdict(self), settings))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> RLHFConfig:
@@ -427,8 +427,8 @@ class RLHFConfig:
         write_text(path, dump(keepable(plain(settings), "")))
 
 
-def _laid_over(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `changes` over `settings`; the options of replaced parts are dropped."""
+def laid_over(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay `changes` over `settings`, both nested; the options of replaced parts are dropped."""
     settings = renamed(settings)
     changes = renamed(changes, settings)
     return merge(without_foreign_options(settings, changes), changes)

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from rlhf_gym import RLHFConfig
+from rlhf_gym.cli import parse
 from rlhf_gym.config.presets import has_preset, preset
-from rlhf_gym.flags import settings_before_flags
 from rlhf_gym.registry import make
 
 FILE = Path(__file__).parents[2] / "rlhf_gym" / "config" / "presets" / "algorithms.yaml"
@@ -18,7 +18,8 @@ NAMES = list(yaml.safe_load(FILE.read_text()))
 
 
 def from_flags(*words: str) -> RLHFConfig:
-    return settings_before_flags(words, prog="rlhf-gym train")[0]
+    config: RLHFConfig = parse(["train", *words]).settings
+    return config
 
 
 @pytest.mark.parametrize("name", NAMES)
