@@ -213,6 +213,11 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
     "feedback.goal": GOALS,
 }
 """Tables by the setting that takes their names."""
+OFFERED = frozenset(
+    "self goal seed rng store waiting name demonstrator shows values offered probabilities draw agent learner "
+    "new_learner source size observation_space action_space label_noise label_smoothing env_id".split()
+)
+"""Parameters of the registered factories that a run gives; `model` is one in reward.more, and a judge's own option."""
 CALLED_WITH = {"feedback.goal": ("observations", "actions", "next_observations")}
 """Positional arguments that the objects of some tables take, instead of options."""
 
@@ -362,6 +367,16 @@ def check_options(
         if name not in TABLES[setting]:
             remedy += f", or give it a default (it is offered {', '.join(offered) or 'nothing'})"
         raise BadInput(f"{setting} {name} needs {', '.join(missing)}; {remedy}")
+
+
+def check_user_options(setting: str, name: str, options: Mapping[str, Any]) -> None:
+    """Check the options of a registered name as :func:`check_options` does, before there is a run to offer the rest.
+
+    Raises:
+        BadInput: As :func:`check_options`.
+    """
+    offered = OFFERED | ({"model"} if setting == "reward.more" else set())
+    check_options(setting, name, load(setting, name), options, dict.fromkeys(offered - options.keys()))
 
 
 def check_is(setting: str, name: str, thing: Any, wanted: Any, what: str) -> None:

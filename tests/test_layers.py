@@ -172,7 +172,7 @@ MAY_IMPORT = {
     "__init__": {"segments", "preferences", "config", "rlhf", "runs"},
     "option_flags": {"config", "errors"},
     "flags": {"config", "option_flags", "errors"},
-    "sweeps": {"config", "runs", "rlhf", "stats", "errors"},
+    "sweeps": {"config", "registry", "agents", "runs", "rlhf", "stats", "errors"},
     "verbs": {
         "files",
         "sweeps",

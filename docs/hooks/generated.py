@@ -14,16 +14,11 @@ from typing import Any
 import yaml
 
 from rlhf_gym.config import RLHFConfig
-from rlhf_gym.registry import TABLES
+from rlhf_gym.registry import OFFERED, TABLES
 
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"^<!-- (settings|names|presets|api)(?:: (.*))? -->$", re.MULTILINE)
 ROLE = re.compile(r":(?:func|class|meth|mod|attr|data|exc):(?=`|<code>)")
-OFFERED = set(
-    "self goal seed rng store waiting name demonstrator shows values offered probabilities draw agent learner "
-    "new_learner source size observation_space action_space label_noise label_smoothing".split()
-)
-"""Parameters that the run gives, not the user; `model` is one of these in reward.more, and a judge's own option."""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

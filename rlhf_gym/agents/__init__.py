@@ -5,7 +5,7 @@ from rlhf_gym.agents.agent import Agent
 from rlhf_gym.agents.archive import check_layers
 from rlhf_gym.agents.cloning import Cloned, check_clonable, clone
 from rlhf_gym.agents.copying import copy_weights
-from rlhf_gym.agents.make import load_algorithm, load_policy, make_agent, replays
+from rlhf_gym.agents.make import check_algorithm_options, load_algorithm, load_policy, make_agent, replays
 from rlhf_gym.agents.normalisation import NormalizedObservations
 from rlhf_gym.agents.off_policy import OffPolicyAgent
 from rlhf_gym.agents.on_policy import OnPolicyAgent
@@ -21,6 +21,7 @@ __all__ = [
     "OnPolicyAgent",
     "RelabelledReplay",
     "check_layers",
+    "check_algorithm_options",
     "check_clonable",
     "clone",
     "copy_weights",

@@ -15,9 +15,9 @@ from rlhf_gym.agents.agent import Agent, Schedule
 from rlhf_gym.agents.critic import CriticAfterFit
 from rlhf_gym.agents.images import are_images
 from rlhf_gym.agents.jax_state import in_jax
-from rlhf_gym.agents.off_policy import OffPolicyAgent
-from rlhf_gym.agents.on_policy import OnPolicyAgent
-from rlhf_gym.agents.options import CNN, MLP, check_observations, takes_actions
+from rlhf_gym.agents.off_policy import RESERVED_HERE, OffPolicyAgent
+from rlhf_gym.agents.on_policy import POLICY_OPTIONS, OnPolicyAgent
+from rlhf_gym.agents.options import CNN, MLP, check_observations, check_options, takes_actions
 from rlhf_gym.agents.reference import Closeness
 from rlhf_gym.agents.return_statistics import StatisticsAfterFit
 from rlhf_gym.errors import UNREADABLE, BadInput
@@ -151,3 +151,23 @@ def load_algorithm(algo: str) -> type[BaseAlgorithm]:
         )
     algorithm: type[BaseAlgorithm] = found
     return algorithm
+
+
+def check_algorithm_options(algo: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that an algorithm doesn't take, before there are environments to make an agent for.
+
+    One that isn't installed here isn't checked: a run elsewhere may have it.
+
+    Raises:
+        BadInput: As its agent raises it.
+    """
+    try:
+        sb3_class = load_algorithm(algo)
+    except BadInput as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            return
+        raise
+    if issubclass(sb3_class, OffPolicyAlgorithm):
+        check_options(sb3_class, options, reserved=RESERVED_HERE)
+    else:
+        check_options(sb3_class, options, also=POLICY_OPTIONS)

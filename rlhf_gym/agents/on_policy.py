@@ -34,6 +34,7 @@ from rlhf_gym.segments import Array, Segment, Trajectory
 
 GAMMA = 0.99  # SB3's default of every on-policy algorithm
 OPTIMIZER = {"eps": 1e-5, "fused": True}  # SB3's settings of Adam; fused, its step takes a third of the time
+POLICY_OPTIONS = ["log_std_init"]  # options beside the algorithm's own, for its policy
 
 
 @final
@@ -88,7 +89,7 @@ class OnPolicyAgent(Agent):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         settings = dict(options or {})
-        check_options(sb3_class, settings, also=["log_std_init"])
+        check_options(sb3_class, settings, also=POLICY_OPTIONS)
         set_random_seed(seed)
         policy_kwargs: dict[str, Any] = {"net_arch": list(net_arch)}
         if "log_std_init" in settings:

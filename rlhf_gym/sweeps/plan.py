@@ -11,8 +11,10 @@ from typing import Any
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge, plain, read_yaml, unknown_name
+from rlhf_gym.config.named import without_foreign_options
 from rlhf_gym.errors import BadInput
 from rlhf_gym.sweeps.columns import setting_columns
+from rlhf_gym.sweeps.options import check_part_options
 from rlhf_gym.sweeps.runner import OfSetting
 
 PARTS = ("shared", "settings", "seeds")
@@ -47,10 +49,10 @@ def read_plan(file: Path, *, out: Path, keep_runs: bool = True) -> list[SweepRun
 
     ::
 
-        shared: {env_id: Pendulum-v1, labels: 50}     # defaults of each setting; optional
+        shared: {env_id: Pendulum-v1, labels: 50}     # defaults of each setting, but no options of a part it replaces
         settings:
           comparisons: {}
-          rankings: {kind: {ranking: 1.0}}
+          rankings: {kind: ranking}
         seeds: [0, 1, 2]
 
     Args:
@@ -95,11 +97,12 @@ def _config(file: Path, name: Any, shared: Mapping[str, Any], own: Any, seed: in
         raise BadInput(f"sweep {file} has a setting named {name!r}; use letters, digits, - and _")
     if not isinstance(own or {}, Mapping):
         raise BadInput(f"sweep {file}: settings.{name} is {own!r}; expected a group of settings")
-    given = merge(shared, own or {})
+    given = merge(without_foreign_options(shared, own or {}), own or {})
     if taken := {"seed", "run_dir"} & set(given):
         raise BadInput(f"sweep {file}: setting {name} has {min(taken)}; leave it out: the sweep gives each run its own")
     try:
         config = RLHFConfig.over_preset(merge(given, {"seed": seed}))
+        check_part_options(config)
     except BadInput as error:
         raise BadInput(f"sweep {file}, setting {name}: {error}") from error
     if config.feedback.run is not None:

@@ -5,13 +5,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import yaml
 
 from rlhf_gym import RLHFConfig
 from rlhf_gym.cli import main
+from rlhf_gym.config.named import BY_NAME, OPTIONS_OF
 from rlhf_gym.errors import BadInput
+from rlhf_gym.registry import TABLES, check_user_options
 from rlhf_gym.runs.in_store import with_place_in_store
 from rlhf_gym.sweeps.executors import locally
 from rlhf_gym.sweeps.fresh_process import ProcessDied, fresh_process
@@ -264,6 +267,46 @@ def until(holds):
 def test_a_file_that_does_not_fit_is_refused_before_any_run(tmp_path, changes, said):
     with pytest.raises(BadInput, match=said):
         read_plan(written(tmp_path, PLAN | changes), out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"teacher": "noisy", "teacher_options": {"bta": 1}}, "teacher noisy has no option bta; did you mean beta"),
+        ({"teacher": "rules"}, "teacher rules needs file; set teacher_options.file"),
+        ({"algo": "a2c", "agent": {"options": {"batch_size": 64}}}, "algo A2C has no option batch_size"),
+        ({"algo": "sac", "agent": {"options": {"n_steps": 64}}}, "option n_steps of SAC can't be set"),
+        ({"query": {"schedule_options": {"by": 1}}}, "query.schedule christiano has no option by"),
+        ({"reward": {"more": {"crops": {"longest": 1}}}}, "reward.more crops has no option longest"),
+        ({"agent": {"start": "runs/a", "start_options": {"epoch": 1}}}, "agent.start_options.epoch; did you mean"),
+    ],
+)
+def test_options_that_a_part_does_not_take_are_refused_before_any_run(tmp_path, own, said):
+    shared = {"env_id": "Pendulum-v1", "labels": 4}
+    plan = {"shared": shared, "settings": {"a": {}, "b": own}, "seeds": [0]}
+    with pytest.raises(BadInput, match=f"setting b: .*{said}"):
+        read_plan(written(tmp_path, plan), out=tmp_path)
+
+
+def test_every_registered_name_takes_no_more_than_its_own_options():
+    for setting in {*OPTIONS_OF, *BY_NAME} & {*TABLES} - {"algo"}:
+        for name in TABLES[setting]:
+            with pytest.raises(BadInput, match=f"^{setting} {name} has no option xyz; it takes"):
+                check_user_options(setting, name, {"xyz": 1})
+
+
+def test_a_setting_with_another_part_has_none_of_the_shared_one_s_options(tmp_path):
+    shared = SHORT | {"teacher": "noisy", "teacher_options": {"beta": 1.0}}
+    settings = {"noisy": {}, "oracle": {"teacher": "oracle"}, "a2c": {"algo": "a2c"}, "ranked": {"kind": "ranking"}}
+    plan = {"shared": shared, "settings": settings, "seeds": [0]}
+    of = {run.setting: json.loads(run.config) for run in read_plan(written(tmp_path, plan), out=tmp_path)}
+    assert (of["noisy"]["teacher_options"], of["oracle"]["teacher_options"]) == ({"beta": 1.0}, {})
+    assert of["ranked"]["agent"]["options"]["n_steps"] == 64 and "batch_size" not in of["a2c"]["agent"]["options"]
+
+
+def test_the_example_of_a_plan_is_one(tmp_path):
+    example = dedent(read_plan.__doc__.partition("::")[2].partition("Args:")[0])
+    assert len(read_plan(written(tmp_path, yaml.safe_load(example)), out=tmp_path)) == 6
 
 
 @pytest.mark.parametrize(
