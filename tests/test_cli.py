@@ -1,6 +1,7 @@
 """Each verb does its work, and each bad input is told in one line."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,19 @@ def test_evaluate_compares_the_learned_reward_with_the_true_one(say: Say, traine
     assert status == 0 and metrics["correlation"] is None  # CartPole pays 1 a step
     assert metrics["pair_accuracy"] is None or 0 <= metrics["pair_accuracy"] <= 1
     status, out, _ = say("evaluate", trained, "--n-episodes", 3, *words)
-    assert status == 0 and "correlation of the learned reward with the true one: -" in out
+    assert status == 0 and "correlation of the learned reward with the true one: - (one of the two rewards is" in out
+
+
+def test_a_metric_that_cannot_be_computed_is_told_why_and_the_others_are_kept(say: Say, trained: Path) -> None:
+    words = ("evaluate", trained, "--n-episodes", 1, "--metrics", "calibration_error", "epic", "outside_coverage")
+    why = "epic needs at least 2 trajectories, or a goal, and got 1; play more episodes"
+    status, out, err = say(*words)
+    assert (status, err) == (0, "") and f"epic of the learned reward with the true one: - ({why})\n" in out
+    assert re.search(r"outside_coverage of the learned reward with the true one: [01]\.\d{3}\n", out)
+    status, out, _ = say(*words, "--json")
+    found = json.loads(out)
+    assert status == 0 and found["metrics"]["epic"] is None and found["untold"]["epic"] == why
+    assert 0 <= found["metrics"]["outside_coverage"] <= 1 and "outside_coverage" not in found["untold"]
 
 
 def test_evaluate_says_mean_and_spread_in_words(say: Say, trained: Path) -> None:

@@ -4,10 +4,12 @@ from rlhf_gym.reward_report.assess import RunJudged, assess, judge_run, judging_
 from rlhf_gym.reward_report.figures import reliability_figure
 from rlhf_gym.reward_report.maps import check_variables, map_figure
 from rlhf_gym.reward_report.relearning import Relearning, Returns, relearn
-from rlhf_gym.reward_report.report import ROWS, RewardReport, Row, SourceReport
+from rlhf_gym.reward_report.report import CONSTANT, ROWS, Figure, RewardReport, Row, SourceReport, figure
 
 __all__ = [
+    "CONSTANT",
     "ROWS",
+    "Figure",
     "Relearning",
     "Returns",
     "RewardReport",
@@ -16,6 +18,7 @@ __all__ = [
     "SourceReport",
     "assess",
     "check_variables",
+    "figure",
     "judge_run",
     "judging_of",
     "map_figure",

@@ -147,11 +147,12 @@ def report_source(name: str, about: str, judged: Judged, rows: Sequence[Row] = R
         n_episodes=len(judged.trajectories),
         n_steps=judged.step_rewards.shape[1],
         true_return_mean=float(judged.step_rewards[1].sum() / len(judged.trajectories)),
-        figures={row.key: _figure(row, judged) for row in rows},
+        figures={row.key: figure(row, judged) for row in rows},
     )
 
 
-def _figure(row: Row, judged: Judged) -> Figure:
+def figure(row: Row, judged: Judged) -> Figure:
+    """Compute a row's figure, or find the reason why there is none."""
     try:
         value = measure(make_metric(row.metric, row.options), judged)
     except BadInput as error:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.errors import BadInput
 from rlhf_gym.files import check_output
 from rlhf_gym.verbs.arguments import check_played
 
 if TYPE_CHECKING:
-    from rlhf_gym.reward_report import RunJudged
+    from rlhf_gym.reward_report import Figure, RunJudged
     from rlhf_gym.segments import Trajectory
     from rlhf_gym.verbs.looking import Evaluate
 
@@ -53,16 +54,20 @@ def _drawn(asked: Evaluate, run: RunJudged) -> list[Path]:
 
 def measured(
     names: Sequence[str], run_dir: Path, config: RLHFConfig, episodes: Sequence[Trajectory]
-) -> dict[str, float | None]:
-    """Compute metrics by name; None for one that isn't finite."""
+) -> dict[str, Figure]:
+    """Compute metrics by name; one that can't be computed is a figure with the reason.
+
+    Raises:
+        BadInput: If none can be computed, with the reasons.
+    """
     if not names:
         return {}
-    import math
-
-    from rlhf_gym.reward_report import judging_of
-    from rlhf_gym.rewards.metrics.metric import make_metric, measure
+    from rlhf_gym.reward_report import CONSTANT, Row, figure, judging_of
     from rlhf_gym.rewards.metrics.quadratic import with_true_function
 
     judged = with_true_function(judging_of(run_dir, config)(episodes))
-    values = {name: measure(make_metric(name, {}), judged) for name in names}
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+    found = {name: figure(Row(name, name), judged) for name in names}
+    reasons = dict.fromkeys(figure.why for figure in found.values())
+    if not {"", CONSTANT} & set(reasons):
+        raise BadInput("; ".join(reasons))
+    return found

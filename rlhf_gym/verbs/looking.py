@@ -74,13 +74,16 @@ class Evaluate:
             "goal_return_mean": _goal_return(config.feedback.goal, episodes),
             "episode_length_mean": fmean(map(len, episodes)),
         }
-        values = measured(self.metrics, self.run_dir, config, episodes)
+        figures = measured(self.metrics, self.run_dir, config, episodes)
         if self.json:
-            print(json.dumps(found | ({"metrics": values} if values else {})))
+            found |= {"metrics": {name: figure.value for name, figure in figures.items()}} if figures else {}
+            untold = {name: figure.why for name, figure in figures.items() if figure.why}
+            print(json.dumps(found | ({"untold": untold} if untold else {})))
             return
         print(f"{config.env_id}: {true_return(found)}")
-        for name, value in values.items():
-            print(f"{name} of the learned reward with the true one: {'-' if value is None else f'{value:.3f}'}")
+        for name, figure in figures.items():
+            why = f" ({figure.why})" if figure.why else ""
+            print(f"{name} of the learned reward with the true one: {figure}{why}")
 
 
 @dataclass(frozen=True)
