@@ -41,12 +41,26 @@ Fraction: Final = _Fraction()
 @dataclass(frozen=True)
 class _Positive:
     def check(self, name: str, value: Any) -> None:
-        if not value > 0:
+        if value is not None and not value > 0:
             raise BadInput(f"{name} is {value}; use a number above 0")
 
 
 Positive: Final = _Positive()
-"""Above 0."""
+"""Above 0; None passes."""
+
+
+@dataclass(frozen=True)
+class _ToldApart:
+    def check(self, name: str, value: tuple[str, ...]) -> None:
+        shown = [" ".join(text.split()) for text in value]
+        for number, text in enumerate(shown):
+            if not text or text in shown[:number]:
+                what = f"{text!r} twice" if text else "an empty name"
+                raise BadInput(f"{name} is {', '.join(map(repr, value))}, with {what}; use a different name for each")
+
+
+ToldApart: Final = _ToldApart()
+"""Texts that people can tell apart: none is empty, and none comes twice."""
 
 
 WHOLE_NUMBERS: Final[Mapping[str, AtLeast]] = {

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from rlhf_gym.config.bounds import AtLeast, Fraction, Positive, check_together, with_whole_numbers
+from rlhf_gym.config.bounds import AtLeast, Fraction, Positive, ToldApart, check_together, with_whole_numbers
 from rlhf_gym.config.earlier import as_written, renamed
 from rlhf_gym.config.mappings import build, check_types, keepable, merge, plain, read_yaml
 from rlhf_gym.config.named import DEFAULTS, Named, without_foreign_options
@@ -45,7 +45,7 @@ class EnvConfig:
     (made with `terminate_when_unhealthy` False, unless `env_kwargs` say otherwise); elsewhere the observation freezes,
     the environment pays 0, and a `feedback.goal` rates the frozen observation like any other. None keeps the
     environment's own terminations. Which to choose: rlhf_gym/envs/HORIZON.md."""
-    step_seconds: Annotated[float | None, AtLeast0] = None
+    step_seconds: Annotated[float | None, Positive] = None
     """Most seconds that a reset or a step of the environment may take; then the run ends, and can be resumed. None
     waits for ever. Works on POSIX systems in the main thread, as soon as the environment's code returns to Python."""
 
@@ -130,7 +130,7 @@ class FeedbackConfig:
     draw: Annotated[Literal["auto", "replay", "states"], arg(aliases=["--draw"])] = "auto"
     """What people are shown: a rendered replay of the environment (replay); plots of its observations (states); or the
     replay, and plots where the environment can't be rendered or replayed (auto)."""
-    levels: tuple[str, ...] = ()
+    levels: Annotated[tuple[str, ...], ToldApart] = ()
     """Names of all levels of a rating, the worst first, in your words; without any, levels have numbers."""
     async_labels: Annotated[bool, arg(aliases=["--async-labels"])] = False
     """Go on learning while people think, instead of waiting for all answers of a round."""
@@ -176,7 +176,7 @@ class RewardConfig:
     """Inputs of the reward model: s, (s, a), or (s, a, s')."""
     observe: str | None = None
     """Coordinates of the observation in the inputs, counted from 0, such as "0:27" or "0,3,5:9"; None is all."""
-    clip: Annotated[float | None, AtLeast0] = None
+    clip: Annotated[float | None, Positive] = None
     """Clip standardised inputs to this many standard deviations; None doesn't clip."""
     learning_rate: Annotated[float, AtLeast0] = 3e-3
     """Adam's step size."""

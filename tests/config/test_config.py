@@ -181,6 +181,20 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"labels": None}, "labels is None"),
         ({"seed": -1}, "seed is -1; use at least 0"),
         ({"segment_length": 0}, "segment_length is 0; use at least 1"),
+        ({"env": {"step_seconds": 0}}, "env.step_seconds is 0.0; use a number above 0"),
+        ({"reward": {"clip": 0}}, "reward.clip is 0.0; use a number above 0"),
+        (
+            {"feedback": {"levels": ["a", "b", "a"]}},
+            "feedback.levels is 'a', 'b', 'a', with 'a' twice; use a different",
+        ),
+        (
+            {"feedback": {"levels": ["falls", "falls "]}},
+            "feedback.levels is 'falls', 'falls ', with 'falls' twice; use",
+        ),
+        (
+            {"feedback": {"levels": ["", " ", "x"]}},
+            "feedback.levels is '', ' ', 'x', with an empty name; use a different",
+        ),
         ({"total_timesteps": 0}, "total_timesteps is 0; use at least"),
         ({"env_id": 3}, "env_id is 3; expected str"),
         ({"env_kwargs": [1]}, "env_kwargs is"),
