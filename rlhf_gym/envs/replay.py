@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,8 @@ from rlhf_gym.envs.opengl import told_without_opengl
 from rlhf_gym.envs.remade import remake_env
 from rlhf_gym.errors import BadInput
 from rlhf_gym.segments import Array, Origin, Segment, Trajectory
+
+OR_PLOTS = "or plots of its observations (`draw=False` in Python, --draw states of a command)"
 
 
 def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **drawing: Any) -> Array:
@@ -48,7 +50,7 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **d
             _check_same(observation, what, origin, step)
             if draw and (step % every == 0 or action is None):
                 with told_without_opengl(origin.env_id):
-                    frames.append(env.render())
+                    frames.append(checked_frame(env.render(), origin.env_id, before=frames[-1:]))
             if action is not None:
                 observation = env.step(action)[0]
     finally:
@@ -106,9 +108,30 @@ def check_drawable(env: gymnasium.Env[Any, Any], env_id: str) -> None:
     modes = env.metadata.get("render_modes", [])
     if "rgb_array" not in modes:
         raise BadInput(
-            f"{env_id} can't be drawn: its render_modes are {modes}; expected rgb_array among them, "
-            "or plots of its observations (`draw=False` in Python, --draw states of a command)"
+            f"{env_id} can't be drawn: its render_modes are {modes}; expected rgb_array among them, {OR_PLOTS}"
         )
+
+
+def checked_frame(frame: Any, env_id: str, *, before: Sequence[Array] = ()) -> Array:
+    """Return what an environment's render() gave, or refuse what is no picture, or of another size than those before.
+
+    Raises:
+        BadInput: Saying what came.
+    """
+    shape, dtype = getattr(frame, "shape", ()), getattr(frame, "dtype", None)
+    if not isinstance(frame, np.ndarray) or dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or not frame.size:
+        came = f"{dtype} of shape {shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise BadInput(
+            f"{env_id} can't be drawn: its render() gives {came}; expected an array of uint8 of shape (height, width, "
+            f"3), {OR_PLOTS}"
+        )
+    for other in before:
+        if shape != other.shape:
+            raise BadInput(
+                f"{env_id} can't be drawn: its render() gives shape {shape} after {other.shape}; expected pictures of "
+                f"one size, {OR_PLOTS}"
+            )
+    return frame
 
 
 def draw_without_screen() -> None:

@@ -6,13 +6,13 @@ import io
 import threading
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from PIL import Image
 
 from rlhf_gym.envs import remake_env
-from rlhf_gym.envs.replay import check_drawable, draw_without_screen, follow, plain_light
+from rlhf_gym.envs.replay import check_drawable, checked_frame, draw_without_screen, follow, plain_light
 from rlhf_gym.errors import BadInput
 from rlhf_gym.labelling.controls import controls
 from rlhf_gym.preferences import Query
@@ -109,9 +109,13 @@ class Game:
                 self._step(np.asarray(action, self._env.action_space.dtype))
 
     def picture(self) -> bytes:
-        """Draw the current state as a JPEG."""
+        """Draw the current state as a JPEG.
+
+        Raises:
+            BadInput: If the environment draws no picture.
+        """
         with self._lock:
-            frame: Any = self._env.render()
+            frame = checked_frame(self._env.render(), self._origin.env_id)
         size = (self._width, round(frame.shape[0] * self._width / frame.shape[1]))
         written = io.BytesIO()
         Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0).save(written, "JPEG")

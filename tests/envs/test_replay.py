@@ -151,6 +151,40 @@ def test_an_environment_whose_constructor_takes_no_render_mode_is_told_what_it_l
         replay(episode)
 
 
+class Drawn(Plain):
+    """Draws itself, not always as a picture."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+    gives = {}  # noqa: RUF012
+    drawn = 0
+
+    def render(self):
+        Drawn.drawn += 1
+        return self.gives["frame"](Drawn.drawn)
+
+
+@pytest.mark.parametrize(
+    ("frame", "came"),
+    [
+        (lambda number: None, "gives NoneType; expected an array of uint8 of shape"),
+        (lambda number: [np.zeros((8, 8, 3), np.uint8)], "gives list; expected"),
+        (lambda number: np.full((8, 8, 3), 0.5), r"gives float64 of shape \(8, 8, 3\); expected"),
+        (lambda number: np.zeros((8, 8), np.uint8), r"gives uint8 of shape \(8, 8\); expected"),
+        (lambda number: np.zeros((8, 8, 4), np.uint8), r"gives uint8 of shape \(8, 8, 4\); expected"),
+        (lambda number: np.zeros((0, 8, 3), np.uint8), r"gives uint8 of shape \(0, 8, 3\); expected"),
+        (lambda number: np.zeros((8 + number % 2, 8, 3), np.uint8), "expected pictures of one size, or plots of its"),
+    ],
+)
+def test_what_is_no_picture_is_refused_saying_what_came(registered, monkeypatch, frame, came):
+    monkeypatch.setattr(gymnasium.registry["ReplayTest/Plain-v0"], "entry_point", Drawn)
+    monkeypatch.setitem(Drawn.gives, "frame", frame)
+    (episode,) = record("ReplayTest/Plain-v0", steps=5, n_envs=1)
+    with pytest.raises(ValueError, match=f"Plain-v0 can't be drawn: its render.* {came}"):
+        replay(episode)
+    monkeypatch.setitem(Drawn.gives, "frame", lambda number: np.full((8, 9, 3), 7, np.uint8))
+    assert replay(episode).shape == (6, 8, 9, 3)
+
+
 # What is refused
 
 
