@@ -126,7 +126,7 @@ def _consistency(mine: Collection[_Said], why: str) -> Share:
     again = [
         (first.get(said.query.repeats or "", Answer.SKIP), _unmirrored(said)) for said in mine if said.query.why == why
     ]
-    both = [pair for pair in again if Answer.SKIP not in pair]
+    both = [(one, other) for one, other in again if other is not None and Answer.SKIP not in (one, other)]
     return Share(sum(one == other for one, other in both), len(both))
 
 
@@ -135,7 +135,9 @@ def _judgements(people: Mapping[str, Iterable[_Said]]) -> Iterable[list[Answer]]
     judged: dict[tuple[str, int, int], dict[str, Answer]] = defaultdict(dict)
     for who, mine in people.items():
         for said in mine:
-            for (i, j), better in pairs(_unmirrored(said), len(said.query.options)).items():
+            if (answer := _unmirrored(said)) is None:
+                continue
+            for (i, j), better in pairs(answer, len(said.query.options)).items():
                 judged[said.query.repeats or said.query.id, i, j].setdefault(who, better)
     return [list(by_person.values()) for by_person in judged.values()]
 
@@ -155,9 +157,15 @@ def _ordinal(people: Mapping[str, Iterable[_Said]]) -> tuple[OrdinalAgreement, .
     return tuple(found)
 
 
-def _unmirrored(said: _Said) -> Said:
-    """Return an answer in the original order of the options, which a mirrored query reversed."""
-    return said.answer.mirrored if said.query.why == MIRRORED else said.answer
+def _unmirrored(said: _Said) -> Said | None:
+    """Return an answer in the original order of the options, which a mirrored query reversed.
+
+    Of a kind of the user's own, None: only comparisons and rankings are known to be about the order. One option is the
+    same in reverse.
+    """
+    if said.query.why != MIRRORED or len(said.query.options) == 1:
+        return said.answer
+    return said.answer.mirrored if isinstance(said.answer, Answer | Ranking) else None
 
 
 def _ties(said: Collection[_Said]) -> Share:

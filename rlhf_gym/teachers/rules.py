@@ -119,6 +119,7 @@ class RulesTeacher(Teacher):
         shows: Shows | None = None,
         env_id: str | None = None,
     ) -> None:
+        file = str(file)  # a flag's value may read as a number
         copy = store.beside(COPY) if store else None
         text = _text(file, copy)
         rules = _parsed(file, text)

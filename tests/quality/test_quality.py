@@ -83,6 +83,21 @@ def test_a_repeat_tells_nothing_about_who_skipped_it_or_never_saw_the_first():
     assert (ann.repeated, bob.repeated) == (Share(0, 0), Share(0, 0))
 
 
+@pytest.mark.parametrize("mine", [(Level(5, 5), Level(1, 5)), (0, 1)])  # graded; "the first", "the second"
+def test_mirrored_repeats_of_a_kind_of_ones_own_are_left_out(mine):
+    repeats = [again(PLAIN[0], REPEAT), again(PLAIN[1], MIRRORED)]
+    history = rows("ann", mine[0], mine[0]) + rows("ann", mine[0], mine[1], queries=repeats)
+    found = assess(history, [*PLAIN, *repeats])
+    assert (found.people[0].repeated, found.people[0].mirrored) == (Share(1, 1), Share(0, 0))
+
+
+def test_a_rating_asked_again_in_reverse_is_the_same_rating():
+    first = replace(PLAIN[0], options=PLAIN[0].options[:1], kind="rating")
+    repeat = replace(first, id="again", why=MIRRORED, repeats=first.id)
+    [ann] = assess(rows("ann", Level(2, 5)) + rows("ann", Level(2, 5), queries=[repeat]), [first, repeat]).people
+    assert ann.mirrored == Share(1, 1)
+
+
 def test_an_attention_check_is_passed_by_the_side_that_its_value_names():
     values = (0.9, -0.9, 0.9, 0.9, -0.9)
     checks = [replace(query, why=CHECK, value=v) for query, v in zip(PLAIN, values, strict=False)]

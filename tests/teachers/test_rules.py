@@ -9,6 +9,7 @@ from gymnasium import spaces
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.contracts import check_teacher, example_queries
 from rlhf_gym.errors import BadInput
+from rlhf_gym.option_flags import take_options
 from rlhf_gym.preferences import Answer, Query, Ranking
 from rlhf_gym.segments import Origin, Segment
 from rlhf_gym.store import PreferenceStore
@@ -248,8 +249,15 @@ def test_bad_rules_are_told_in_one_line(rules, text, message):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"teacher_options.file is '.*none.yaml', which can't be read"):
         RulesTeacher(str(tmp_path / "none.yaml"))
-    with pytest.raises(ValueError, match=r"teacher_options.file is 5, which can't be read"):
+    with pytest.raises(ValueError, match=r"teacher_options.file is '5', which can't be read"):
         RulesTeacher(5)
+
+
+def test_a_file_whose_name_is_a_number_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "2024").write_text(UPRIGHT_THEN_NEAR)
+    (options,) = take_options(["--teacher-options.file", "2024"])[1][1:]
+    assert [p.name for p in RulesTeacher(**options["teacher_options"]).principles] == ["upright", "near 1"]
 
 
 def test_segments_of_another_environment_are_refused(rules):
