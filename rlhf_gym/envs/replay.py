@@ -45,7 +45,7 @@ def replay(what: Segment | Trajectory, *, draw: bool = True, every: int = 1, **d
             plain_light(env)
             follow(env)
         observation = _go_to_start(env, what, origin)
-        frames = []
+        frames: list[Array] = []
         for step, action in enumerate([*what.actions, None]):
             _check_same(observation, what, origin, step)
             if draw and (step % every == 0 or action is None):
@@ -118,9 +118,9 @@ def checked_frame(frame: Any, env_id: str, *, before: Sequence[Array] = ()) -> A
     Raises:
         BadInput: Saying what came.
     """
-    shape, dtype = getattr(frame, "shape", ()), getattr(frame, "dtype", None)
-    if not isinstance(frame, np.ndarray) or dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or not frame.size:
-        came = f"{dtype} of shape {shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+    shape = frame.shape if isinstance(frame, np.ndarray) else ()
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or shape[2:] != (3,) or not frame.size:
+        came = f"{frame.dtype} of shape {shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
         raise BadInput(
             f"{env_id} can't be drawn: its render() gives {came}; expected an array of uint8 of shape (height, width, "
             f"3), {OR_PLOTS}"
