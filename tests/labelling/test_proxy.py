@@ -116,6 +116,7 @@ def label(view, keyboard):
     view.fill("#who", "Ann")
     keyboard.press("Enter")
     shows(view, "0-0")
+    view.wait_for_timeout(400)  # an answer that comes at once is ignored
     keyboard.press("ArrowLeft")
     shows(view, "0-1")
 

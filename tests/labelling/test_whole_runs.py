@@ -113,6 +113,7 @@ class Browser:
         return None if query == self.pressed else query
 
     def press(self, query, run_dir):
+        self.tab.wait_for_timeout(400)  # an answer that comes at once is ignored
         self.tab.keyboard.press(PAGE_KEYS[oracle(run_dir, query)])
         self.pressed = query
 
