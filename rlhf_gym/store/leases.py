@@ -64,9 +64,9 @@ class Clock:
         jump = _seconds_since_1970(connection) - before
         if self._ahead is None or abs(jump) < SET:
             return
-        for moment in (before - LONGEST, before):  # those that ended lately stay ended
-            for row in connection.execute(_HELD, {"now": moment}).all():
-                _reserve(connection, [row.query_id], row.who, until=row.until + jump)
+        moments = (before - LONGEST, before)  # those that ended lately stay ended
+        for row in [row for moment in moments for row in connection.execute(_HELD, {"now": moment})]:
+            _reserve(connection, [row.query_id], row.who, until=row.until + jump)
         self._ahead += jump
 
 

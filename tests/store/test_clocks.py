@@ -58,6 +58,16 @@ def test_processes_that_began_before_and_after_a_clock_was_set_give_no_query_to_
             )
 
 
+@pytest.mark.parametrize("jump", [-60, 60])
+def test_a_lease_that_had_ended_before_a_clock_was_set_stays_ended(clock, tmp_path, jump):
+    with PreferenceStore(tmp_path / "preferences.db") as store:
+        store.post(example_queries(2))
+        assert ids(store.claim("ann", lease=10)) == ["0-0"]
+        clock.wall, clock.ticks = clock.wall + 40, clock.ticks + 40
+        clock.wall += jump
+        assert ids(store.claim("bob")) == ["0-0"] and store.holders("0-0") == {"bob"}
+
+
 def test_no_lease_is_longer_than_ten_minutes(clock):
     with PreferenceStore() as store:
         store.post(example_queries(1))
