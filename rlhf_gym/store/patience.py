@@ -26,6 +26,7 @@ Found = TypeVar("Found")
 _BUSY = {5, 6, 13}  # BUSY, LOCKED, FULL
 _NO_SPACE = {778, 4874, 1546}  # IOERR_WRITE, IOERR_SHMSIZE, IOERR_TRUNCATE
 _READ_ONLY, _READ_ONLY_IN_WORDS = 8, "readonly database"
+_READ_ONLY_ON_A_SERVER = "25006"  # PostgreSQL's read_only_sql_transaction
 _IN_WORDS = ("is locked", "is full")
 _STARTING = ("starting up", "shutting down", "too many clients", "not yet accepting connections")
 
@@ -64,10 +65,9 @@ class Patience:
             try:
                 found = work(tries > 0)
             except (DBAPIError, NoConnectionFree) as error:
-                if _only_to_read(error):
+                if what_to_do := _only_to_read(error):
                     raise Unusable(
-                        f"preference store {self._place} can't be {self._what}: {reason(error)}; let it and its folder "
-                        "be written to, or copy it and use the copy"
+                        f"preference store {self._place} can't be {self._what}: {reason(error)}; {what_to_do}"
                     ) from error
                 if not passes(error):
                     raise
@@ -116,11 +116,15 @@ def may_pass(engine: Engine, error: Exception) -> bool:
     return code & 0xFF in _BUSY or code in _NO_SPACE
 
 
-def _only_to_read(error: Exception) -> bool:
-    """Test whether a database in a file refused to be written, as on a medium mounted read-only."""
+def _only_to_read(error: Exception) -> str:
+    """Say what to do about a database that refused to be written; "" if it failed for another reason."""
     original = getattr(error, "orig", None)
+    if getattr(original, "sqlstate", None) == _READ_ONLY_ON_A_SERVER:
+        return "let it be written to, or name the server that it is a standby of"
     code = getattr(original, "sqlite_errorcode", None)
-    return _READ_ONLY_IN_WORDS in str(original) if code is None else code & 0xFF == _READ_ONLY
+    if _READ_ONLY_IN_WORDS in str(original) if code is None else code & 0xFF == _READ_ONLY:
+        return "let it and its folder be written to, or copy it and use the copy"
+    return ""
 
 
 def may_pass_at_first(engine: Engine, error: Exception) -> bool:

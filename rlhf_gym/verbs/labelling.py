@@ -151,7 +151,7 @@ class Label:
             given = prompt(desk, who=who, wait=sys.stdin.isatty(), page=self.page)
             waiting = desk.waiting_elsewhere()
             more = f"; {waiting} more to answer on a page: {self.page}" if waiting else ""
-            print(f"{given} answers, all kept{more}")
+            print(f"{given} {'answer, kept' if given == 1 else 'answers, all kept'}{more}")
 
     @property
     def page(self) -> str:

@@ -97,6 +97,19 @@ def test_a_store_that_can_only_be_read_says_so_at_once(path):
             assert str(path) in str(no.value) and "\n" not in str(no.value)
 
 
+def test_a_server_that_can_only_be_read_says_so_at_once(postgresql_url):
+    with PreferenceStore(postgresql_url) as store:
+        store.post(example_queries(3))
+    with PreferenceStore(f"{postgresql_url}&options=-cdefault_transaction_read_only%3Don") as store:
+        assert len(store.pending()) == 3 and store.counts().asked == 3
+        for write in (lambda: store.claim("ann"), lambda: store.record("0-0", Answer.LEFT, teacher="ann")):
+            with pytest.raises(
+                Unusable, match=r"can't be written to: .*read-only transaction; let it be written to, or"
+            ) as no:
+                write()
+            assert "\n" not in str(no.value)
+
+
 @pytest.fixture
 def lossy(monkeypatch):
     """Have each first commit's reply be lost: it is done, and an error comes."""
