@@ -8,7 +8,7 @@ for a table that is older but not listed, or listed but not older.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from experiments.harness.confirmed import standing
@@ -33,6 +33,11 @@ def listed_older(results_dir: Path = Path("results")) -> dict[str, str]:
                 raise ValueError(f"{path}, line {number}, is {line!r}; expected `table: why`")
             found[table] = why.strip()
     return found
+
+
+def warning(table: str, older: Mapping[str, str]) -> list[str]:
+    """Say on its page that a table is older, and why, in one line or none."""
+    return [f"**Older than the present code:** {older[table]}.\n"] if table in older else []
 
 
 def stale(results: Results, family: Family) -> list[str]:

@@ -15,7 +15,7 @@ from tyro.conf import Positional
 
 from experiments.harness.confirmed import run_again
 from experiments.harness.made import made_with
-from experiments.harness.older import listed_older
+from experiments.harness.older import listed_older, warning
 from experiments.harness.parts import returns
 from experiments.harness.results import Results, read_results
 from experiments.harness.settings import Family, Row, Setting
@@ -25,6 +25,12 @@ from rlhf_gym.stats import bootstrap_interval, interquartile_mean
 from rlhf_gym.sweeps.records import append_rows
 
 ENOUGH = 5  # seeds; with fewer, the 95 % bootstrap interval always reaches from the lowest to the highest
+CODE = "A test compares the column `code` of `runs.csv` with it."
+AGAIN = (
+    "Where earlier code made the rows, today's gave one seed of each setting the same figures in its first rounds, "
+    "which are named below the table; later rounds weren't compared. A test compares the column `code` of `runs.csv`, "
+    "and `confirmed.csv`, with it."
+)
 VERDICTS = {True: "pass", False: "**short**", None: "open: runs are missing"}
 
 
@@ -56,9 +62,9 @@ def first_line(results: Results) -> str:
     """Answer the question in a sentence, or say how much is missing."""
     judged = {**results.experiment.SETTINGS, **results.settings}
     verdicts = [asked.judge(judged, results.runs) for asked in results.experiment.ASKED]
-    missing = sum(verdict.passed is None for verdict in verdicts)
-    if missing:
-        return f"Open: the runs for {missing} of {len(verdicts)} figures asked for are missing."
+    if missing := sum(verdict.passed is None for verdict in verdicts):
+        passed, short = (sum(verdict.passed is how for verdict in verdicts) for how in (True, False))
+        return f"Of {len(verdicts)} figures asked for {passed} pass, {short} are short, and {missing} lack runs."
     return results.experiment.answer(judged, results.runs)
 
 
@@ -137,8 +143,7 @@ def _page(results: Results, testing: bool) -> Iterator[str]:
         for s, setting in results.of(family).items():
             if setting.clip and (results.folder / f"{s}.webp").exists():
                 yield f"![{setting.title}, the policy of seed {setting.seeds[0]}]({s}.webp)\n"
-        if why := older.get(f"{name}/{key}"):
-            yield f"**Older than the present code:** {why}.\n"
+        yield from warning(f"{name}/{key}", older)
         yield table(results, family)
         if again := _run_again(results, family):
             yield f"\n{again}"
@@ -157,8 +162,7 @@ def _of_what_code(results: Results, older: Mapping[str, str]) -> Iterator[str]:
         )
     else:
         again = any(_run_again(results, family) for family in results.families.values())
-        beside = "together with `confirmed.csv`, " * again
-        yield f"All tables are of the present code: the column `code` of `runs.csv`, {beside}which a test compares.\n"
+        yield f"All tables {'stand for' if again else 'are of'} the present code. {AGAIN if again else CODE}\n"
 
 
 def _run_again(results: Results, family: Family) -> str:

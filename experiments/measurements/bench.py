@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from experiments.harness.checkout import figures_from
 from experiments.harness.fingerprint import code_of
-from experiments.harness.older import listed_older
+from experiments.harness.older import listed_older, warning
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.agents.on_policy import OPTIMIZER
 from rlhf_gym.evaluation import mean_return, play
@@ -189,8 +189,7 @@ def page(path: Path) -> str:
     """Make the text of the page from the pairs of the commit timed last."""
     last = read_rows(path)[-1]
     rows, how = of_commit(path, last["commit"]), (__doc__ or "").partition("\n\n")[2]
-    older = listed_older(path.parents[1]).get("bench")
-    code = f"**Older than the present code:** {older}.\n\n" if older else ""
+    code = "\n".join([*warning("bench", listed_older(path.parents[1])), ""])
     return (
         f"<!-- Made by `make bench`. -->\n# What it costs over plain PPO\n\n"
         f"**{answer(rows)}**\n\n{how}\n```\nmake bench\n```\n\n{code}{table(rows)}\n\n"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -20,7 +20,7 @@ import numpy as np
 import tyro
 from scipy.stats import pearsonr, spearmanr
 
-from experiments.harness.older import listed_older
+from experiments.harness.asked import listed
 from experiments.harness.results import Results
 from experiments.harness.settings import Row
 from experiments.measurements.fractions import results_with_rows
@@ -40,19 +40,23 @@ KNOWN = {
 """Figures known without the true reward, by column, with their titles; those that no run has are left out."""
 JUDGED = {f"all_{metric}": title for metric, title in METRICS.items()}
 """Figures by the true reward, on trajectories of all policies together."""
-FEWEST = 5  # runs of a task; a correlation of fewer says nothing about it
+LOWER_IS_BETTER = ("reward_loss_heldout", "reward_loss", "disagreement", "tie_rate") + tuple(
+    f"all_{metric}" for metric in ("epic", "dard", "calibration_error", "outside_coverage")
+)
+FEWEST = 5  # runs of a task, or tasks of a page; fewer say nothing about it
 FEWEST_POOLED = 2  # one run, less its task's mean, is 0
 
 
 HOW_TO_READ = """
 ## How to read it
 
-A figure that is known during training is useful if its sign is the same on every task. Runs of one task differ in seed,
-labels and settings, so a figure may go with the return because both go with the number of labels. With few runs, chance
-has a large effect: of samples of 10 unrelated pairs, one in twenty has a coefficient beyond ±0.65, and of 50 pairs
-beyond ±0.28. The first of several figures is also the luckiest. Most of the judged rewards put nine in ten fresh pairs
-or more in order, and taught fresh policies about as well as the run's own. On these, two runs of a task differ more
-by the policy's path than by the reward, and a figure of the reward can't foretell that.
+Runs of older code are included, as far as their rows are kept. A figure that is known during training is useful if its
+sign is the same on every task. Runs of one task differ in seed, labels and settings, so a figure may go with the return
+because both go with the number of labels. With few runs, chance has a large effect: of samples of 10 unrelated pairs,
+one in twenty has a coefficient beyond ±0.65, and of 50 pairs beyond ±0.28. The first of several figures is also the
+luckiest. Most of the judged rewards put nine in ten fresh pairs or more in order, and taught fresh policies about as
+well as the run's own. On these, two runs of a task differ more by the policy's path than by the reward, and a figure of
+the reward can't foretell that.
 """
 
 
@@ -93,6 +97,12 @@ class Section:
         found = {column: got for column in self.figures if (got := pooled(self.runs, column))}
         return dict(sorted(found.items(), key=lambda one: -abs(one[1][1])))
 
+    @cached_property
+    def steady(self) -> list[str]:
+        """Titles of the figures whose rank correlation has the same sign on every task, of at least `FEWEST` tasks."""
+        signs = {column: [own[1] > 0 for own in of_tasks(self.runs, column).values()] for column in self.ranked}
+        return [self.figures[column] for column, own in signs.items() if len(own) >= FEWEST and len(set(own)) == 1]
+
 
 def runs_with_figures(results: Results) -> Iterator[Reached]:
     """List a question's runs that learned from answers, on tasks whose scale has runs."""
@@ -111,7 +121,7 @@ def runs_with_figures(results: Results) -> Iterator[Reached]:
 
 def sections(results_dir: Path) -> list[Section]:
     """Make the sections: figures of all runs, and figures of the rewards that were judged by the true one."""
-    runs = [run for results in results_with_rows(results_dir) for run in runs_with_figures(results)]
+    runs = _apart(run for results in results_with_rows(results_dir) for run in runs_with_figures(results))
     judged = list(learned(read_rows(results_dir / "relearned" / "runs.csv"), results_dir))
     own, fresh = ([Reached(j.task, part(j), _finite(j.row, JUDGED)) for j in judged] for part in PARTS)
     return [
@@ -123,7 +133,11 @@ def sections(results_dir: Path) -> list[Section]:
     ]
 
 
-BY_TRUE = "Judged by the true reward"
+def _apart(runs: Iterable[Reached]) -> list[Reached]:
+    """Keep one of runs with equal figures: two questions may have the same setting."""
+    return list({(run.task, tuple(run.figures.items())): run for run in runs if run.figures}.values())
+
+
 PARTS = (attrgetter("own"), attrgetter("relearned"))
 
 
@@ -175,17 +189,16 @@ def page(results_dir: Path = Path("results")) -> str:
     found = [section for section in sections(results_dir) if section.ranked]
     if not found:
         raise ValueError(f"no task in {results_dir} has 2 runs that learned from answers; do them first")
-    return "\n".join(_lines(found, listed_older(results_dir)))
+    return "\n".join(_lines(found))
 
 
-def _lines(found: Sequence[Section], older: Mapping[str, str]) -> Iterator[str]:
+def _lines(found: Sequence[Section]) -> Iterator[str]:
     yield "<!-- Made by `python -m experiments.measurements.foretells`; what is changed here by hand is lost. -->"
     yield "# Which figure foretells the return?\n"
-    yield f"**{' '.join(map(_answer, found))}**\n"
+    steady = f"Of what a user knows, {listed(found[0].steady)} has the same sign on every task."
+    yield f"**{' '.join([steady, *map(_answer, found)])}**\n"
     yield f"{(__doc__ or '').partition(chr(10) * 2)[2]}"
     yield "```\npython -m experiments.measurements.foretells\n```\n"
-    if "foretells" in older:
-        yield f"**Older than the present code:** {older['foretells']}.\n"
     for section in found:
         yield from _section(section)
     yield HOW_TO_READ
@@ -193,9 +206,10 @@ def _lines(found: Sequence[Section], older: Mapping[str, str]) -> Iterator[str]:
 
 def _answer(section: Section) -> str:
     best, (_, spearman, runs, tasks) = next(iter(section.ranked.items()))
+    wrong = ", which is the wrong direction" if (spearman > 0) == (best in LOWER_IS_BETTER) else ""
     return (
-        f"Of {len(section.ranked)} figures, *{section.figures[best]}* correlates most with {section.returns}: rank "
-        f"correlation {_signed(spearman)} within tasks, over {runs} runs of {tasks} tasks."
+        f"Of {len(section.ranked)} figures *{section.figures[best]}* correlates most with {section.returns}: rank "
+        f"correlation {_signed(spearman)} within tasks, over {runs} runs of {tasks} tasks{wrong}."
     )
 
 

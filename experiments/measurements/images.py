@@ -123,9 +123,14 @@ def in_fresh_process(of: dict[str, Any]) -> dict[str, Any]:
     return figures_from([sys.executable, "-m", "experiments.measurements.images", "--one", json.dumps(of)])
 
 
+def of_case(rows: Sequence[dict[str, str]], case: tuple[int, int, int], images: str) -> list[dict[str, str]]:
+    """Pick the rows of a case, a seed each."""
+    return [r for r in rows if (int(r["size"]), int(r["channels"]), int(r["labels"]), r["images"]) == (*case, images)]
+
+
 def means(rows: Sequence[dict[str, str]], case: tuple[int, int, int], images: str) -> dict[str, float]:
     """Average a case's rows over seeds; empty where there are none."""
-    of = [r for r in rows if (int(r["size"]), int(r["channels"]), int(r["labels"]), r["images"]) == (*case, images)]
+    of = of_case(rows, case, images)
     return {name: float(np.mean([float(row[name]) for row in of])) for name in MEASURED} if of else {}
 
 
@@ -140,7 +145,9 @@ def page(path: Path) -> str:
         for seen, found in both.items():
             if found:
                 cells = f"{found['seconds']:.1f} | {found['memory_mb']:.0f} | {found['by_step']:.2f}"
-                lines.append(f"| {size}×{size}×{channels} | {labels} | {seen} | {cells} | {found['by_segment']:.2f} |")
+                by_segment = [float(row["by_segment"]) for row in of_case(rows, case, seen)]
+                span = f"{found['by_segment']:.2f} ({min(by_segment):.2f} to {max(by_segment):.2f})"
+                lines.append(f"| {size}×{size}×{channels} | {labels} | {seen} | {cells} | {span} |")
         if all(both.values()):
             cnn, flat = both["cnn"], both["flat"]
             said.append(
@@ -155,8 +162,8 @@ def page(path: Path) -> str:
     return (
         f"<!-- Made by `python -m experiments.measurements.images`. -->\n# Rewards that see images\n\n"
         f"**{told[:1].upper()}{told[1:]}.**\n\n{how}\n```\n{command}\n```\n\n"
-        f"{chr(10).join(lines)}\n\nMeans over {seeds} seed{'s' * (seeds > 1)}. {last['machine']}; Python "
-        f"{last['python']}; commit {last['commit']}; {last['date']}.\n"
+        f"{chr(10).join(lines)}\n\nMeans over {seeds} seed{'s' * (seeds > 1)} (lowest to highest). "
+        f"{last['machine']}; Python {last['python']}; commit {last['commit']}; {last['date']}.\n"
     )
 
 

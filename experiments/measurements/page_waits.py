@@ -32,6 +32,7 @@ import tyro
 from tqdm import tqdm
 
 from experiments.harness.made import measured_last
+from experiments.harness.older import listed_older, warning
 from rlhf_gym import RLHF, RLHFConfig
 from rlhf_gym.labelling import ClipCache
 from rlhf_gym.runs.provenance import provenance
@@ -212,11 +213,13 @@ def page(path: Path) -> str:
     rows, how = measured_last(path), (__doc__ or "").partition("\n\n")[2]
     last = rows[-1]
     medians = [float(row["median_ms"]) for row in rows]
+    older = "\n".join([*warning("page_waits", listed_older(path.parents[1])), ""])
     return (
         f"<!-- Made by `python -m experiments.measurements.page_waits`. -->\n# Waiting for the next pair\n\n"
         f"**The median wait for the next pair is {min(medians):.0f} to {max(medians):.0f} ms, by task and thinking "
         f"time; the target is below {ASKED_MS} ms.**\n\n{how}\n"
-        f"```\npython -m experiments.measurements.page_waits --answers {last['answers']}\n```\n\n{table(rows)}\n\n"
+        f"```\npython -m experiments.measurements.page_waits --answers {last['answers']}\n```\n\n{older}"
+        f"{table(rows)}\n\n"
         f"The target is a median below {ASKED_MS} ms after the first pair. All rows are of one commit; `runs.csv` "
         f"has every row. Load average: processes that wanted a core in the minute before.\n"
         f"{last['machine']}; Python {last['python']}; {last['versions']}; commit {last['commit']}; {last['date']}.\n"

@@ -1,14 +1,20 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from experiments.harness.results import read_results
 from experiments.harness.settings import choose, known_columns, load
 from experiments.questions import cartpole
 from experiments.questions.cartpole.goals import distance_last_200, episode_length, goal_return, hold_at_one
+from experiments.questions.cartpole.settings import HELD_SCALE
+from experiments.questions.label_efficiency.settings import HELD_NOTE
 from rlhf_gym.plots import Panel
 from rlhf_gym.segments import Ending, Trajectory
 from rlhf_gym.teachers import load_goal
+
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 def episode(places):
@@ -105,3 +111,10 @@ def test_every_setting_of_a_run_has_a_column_with_a_dotted_name():
     assert columns["reward.network_options"] == '{"hidden": [32, 32]}' and columns["teacher_options"] == "{}"
     assert columns["env.fixed_horizon"] is None
     assert "run_dir" not in columns
+
+
+def test_what_other_pages_say_of_the_held_cart_is_in_the_rows():
+    rows = read_results("cartpole", results_dir=RESULTS).runs
+    labels, constant = (HELD_SCALE.part(f"hold_at_one_{name}", rows) for name in ("50", "constant"))
+    assert f"50 labels reach {labels.middle:.2f} of" in HELD_NOTE.replace("\n", " ")
+    assert f"reaches {constant.middle:.2f} [{constant.low:.2f}, {constant.high:.2f}]" in HELD_NOTE.replace("\n", " ")

@@ -331,7 +331,7 @@ def test_a_page_says_what_was_run_again(folder, today):
         "| 2 |\n\nThe runs were made at the commits that their rows name. One seed of each setting was run again with "
         "the code of commit 0123456789ab and gave the same figures.\n"
     ) in page
-    assert "the column `code` of `runs.csv`, together with `confirmed.csv`, which a test compares" in page
+    assert "All tables stand for the present code. Where earlier code made the rows" in page
 
 
 def test_a_page_names_the_settings_where_not_all_were_run_again_or_not_by_one_commit():

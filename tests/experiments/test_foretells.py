@@ -6,6 +6,9 @@ import pytest
 from experiments.measurements.foretells import (
     JUDGED,
     Reached,
+    Section,
+    _answer,
+    _apart,
     correlations,
     main,
     of_tasks,
@@ -90,3 +93,21 @@ def test_the_page_is_of_the_rows_that_are_there_now():
 def test_too_few_runs_are_refused_with_one_line(tmp_path, capsys):
     assert main(tmp_path) == 2
     assert "has 2 runs that learned from answers; do them first" in capsys.readouterr().err
+
+
+def test_the_answer_says_which_signs_are_steady_and_which_are_wrong():
+    tasks = [f"task {n}" for n in range(5)]
+    runs = [Reached(task, n, {"disagreement": n, "reward_accuracy": -n, "x": n}) for task in tasks for n in range(5)]
+    found = Section("known", "the return", {"disagreement": "disagreement", "reward_accuracy": "accuracy"}, runs)
+    assert found.steady == ["disagreement", "accuracy"]
+    assert _answer(found).endswith("+1.00 within tasks, over 25 runs of 5 tasks, which is the wrong direction.")
+    turned = [Reached("task 0", n, {"disagreement": -n, "reward_accuracy": -n}) for n in range(5)]
+    other = Section("known", "the return", found.figures, runs[5:] + turned)
+    assert other.steady == ["accuracy"] and "wrong direction" in _answer(other)
+
+
+def test_equal_runs_of_two_questions_count_once(tmp_path):
+    run = Reached("hard", 0.5, {"disagreement": 0.25})
+    assert _apart([run, Reached("hard", 0.4, {"disagreement": 0.25}), Reached("hard", 0.4, {})]) == [
+        Reached("hard", 0.4, {"disagreement": 0.25})
+    ]

@@ -134,5 +134,16 @@ def test_imitations_part_is_taken_of_what_its_own_ppo_reaches(tmp_path):
     assert published == list(PUBLISHED) == elsewhere(tmp_path / "nowhere")
 
 
+def test_imitation_is_placed_by_the_settings_that_it_documents(tmp_path):
+    returns = {"imitation": -160, "imitation_our_agent": -700, "imitation_ppo": -180, "rlhf_gym": -150}
+    shared = {"task": "pendulum_100", "env_id": "Pendulum-v1", "labels": 100}
+    append_rows(
+        tmp_path / "peers" / "runs.csv", [{**shared, "who": w, "true_return_mean": r} for w, r in returns.items()]
+    )
+    fill(tmp_path, "classic_control", {"pendulum_untrained_policy": [-1180]})
+    pendulum, *_ = elsewhere(tmp_path)
+    assert (pendulum.task, pendulum.fraction) == ("Pendulum-v1", 1.02)
+
+
 def test_experiments_are_found_by_their_families():
     assert {"cartpole", "classic_control", "mujoco", "novel_goals"} <= set(names())

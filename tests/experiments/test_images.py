@@ -36,7 +36,7 @@ def test_the_page_says_what_the_rows_of_the_last_commit_say(tmp_path: Path) -> N
     written = page(tmp_path / "runs.csv")
     assert "a fit takes 16 s and 9 MB by convolutions, 8 s and 9 MB flat" in written
     assert "correlate with the true ones by 0.82 and 0.62" in written and "99" not in written
-    assert "--seeds 1 --jobs 2" in written and "Means over 1 seed. a machine" in written
+    assert "--seeds 1 --jobs 2" in written and "Means over 1 seed (lowest to highest). a machine" in written
 
 
 def test_the_page_is_named_where_results_are_listed() -> None:

@@ -198,8 +198,11 @@ def test_the_verdict_is_by_the_worst_case_and_says_so_where_no_rule_is_better_th
     )
     risen = kept_by_rule(curves_of(rows_of("10", curve([0, 5, 10], least=[0, 1, 0]))))
     assert "keeps 1.00 of the gain; no rule does better" in verdict(risen)
-    both = {"a": next(iter(shares.values())), "b": dict.fromkeys(next(iter(risen.values())), math.nan)}
+    ((case, kept),) = shares.items()
+    both = {case: kept, ("another", "10"): dict.fromkeys(kept, math.nan)}
     assert verdict(both) == verdict(shares)
+    assert verdict(shares).startswith("**In the worst of 1 case, on 1 task,")
+    assert verdict(both | {("another", "20"): kept}).startswith("**In the worst of 2 cases, on 2 tasks,")
 
 
 def test_every_task_has_each_budget_and_the_true_reward_beside_it():

@@ -67,7 +67,7 @@ def test_a_page_begins_with_the_answer_from_the_rows(tmp_path):
 def test_a_page_says_that_it_is_open_while_runs_are_missing(tmp_path):
     fill(tmp_path / "cartpole", {"labels_50": [500] * 5})
     page = page_of(tmp_path)
-    assert page.splitlines()[3] == "**Open: the runs for 6 of 7 figures asked for are missing.**"
+    assert page.splitlines()[3] == "**Of 7 figures asked for 1 pass, 0 are short, and 6 lack runs.**"
 
 
 RUN = [name for name in names() if (RESULTS / name / "runs.csv").exists()]

@@ -84,10 +84,12 @@ def verdict(shares: Mapping[tuple[str, str], Mapping[str, float]]) -> str:
         return "**Nothing was gained, so there is nothing to keep.**"
     worst = {name: min(case[name] for case in cases) for name in TITLES}
     best = max(worst, key=lambda name: worst[name])  # the end, if nothing is better
+    tasks = len({task for (task, _), case in shares.items() if math.isfinite(case["end"])})
+    where = f"In the worst of {len(cases)} case{'s' * (len(cases) > 1)}, on {tasks} task{'s' * (tasks > 1)}"
     if best == "end":
-        return f"**In the worst case, training to the end keeps {worst['end']:.2f} of the gain; no rule does better.**"
+        return f"**{where}, training to the end keeps {worst['end']:.2f} of the gain; no rule does better.**"
     return (
-        f"**In the worst case, training to the end keeps {worst['end']:.2f} of the gain. Of {len(TITLES) - 1} rules, "
+        f"**{where}, training to the end keeps {worst['end']:.2f} of the gain. Of {len(TITLES) - 1} rules, "
         f"*{TITLES[best]}* has the best worst case, {worst[best]:.2f}; it is chosen on the same runs, so it is also "
         "the luckiest.**"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from experiments.harness.made import made_with
+from experiments.harness.older import listed_older, warning
 from experiments.measurements import peers
 from experiments.measurements.peers.run import tasks
 from experiments.measurements.peers.settings import Task
@@ -79,7 +80,7 @@ def page(path: Path, *, testing: bool = False) -> str:
     rows = read_rows(path)
     if not rows:
         raise ValueError(f"{path} holds no runs")
-    return "\n".join(_parts(rows, testing))
+    return "\n".join(_parts(rows, testing, listed_older(path.parents[1])))
 
 
 def answer(rows: Sequence[Row], testing: bool = False) -> str:
@@ -167,12 +168,13 @@ def _cells(found: Sequence[Row], rows: Sequence[Row], who: str) -> list[str]:
     ]
 
 
-def _parts(rows: Sequence[Row], testing: bool) -> Iterator[str]:
+def _parts(rows: Sequence[Row], testing: bool, older: Mapping[str, str]) -> Iterator[str]:
     flag = " --testing" if testing else ""
     yield f"<!-- Made by `python -m experiments.measurements.peers{flag}`; what is changed here by hand is lost. -->"
     newest = latest(rows)
     yield f"# Beside imitation\n\n**{answer(newest, testing)}**\n\n{(peers.__doc__ or '').strip()}\n"
     yield f"```\npython -m experiments.measurements.peers{flag} --python PYTHON_3_11\n```\n"
+    yield from warning("peers", older)
     for name, task in tasks(testing).items():
         found = [row for row in newest if row["task"] == name]
         if found:

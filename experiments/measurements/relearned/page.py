@@ -10,7 +10,7 @@ from numpy import clip
 
 from experiments.harness.confirmed import read_confirmed, run_again
 from experiments.harness.made import made_with
-from experiments.harness.older import listed_older
+from experiments.harness.older import listed_older, warning
 from experiments.harness.settings import Row
 from experiments.measurements.relearned.parts import METRICS, Learned, learned
 from experiments.measurements.relearned.runs import FRESH, JUDGED_ON
@@ -76,8 +76,7 @@ def _lines(
     yield f"**{answer(tasks)}**\n"
     yield ABOUT
     yield "```\npython -m experiments.measurements.relearned\n```\n"
-    if "relearned" in older:
-        yield f"**Older than the present code:** {older['relearned']}.\n"
+    yield from warning("relearned", older)
     yield "![Fresh policies beside the runs' own, a dot for each reward](relearned.png)\n"
     titles = " | ".join(METRICS[name] for name in SHOWN)
     yield f"| task | labels | rewards | the run's own | relearned | learned more | {titles} |"

@@ -1,9 +1,10 @@
-"""What makes 50 answers enough? Ablations: each setting differs from its task's preset in one thing.
+"""What makes 50 answers enough? Ablations: each setting differs from its task's base in one thing.
 
-On three tasks the reward is about a quadratic of observation and action (HalfCheetah, Ant, and Reacher except that its
-distance isn't squared), which some of the variants assume. The other three have goals of another form: the cart held at
-x = +1, HalfCheetah on its back leg, a spinning pendulum. Each setting has 50 labels and five seeds to run; the tables
-say how many are done.
+The base is the task's preset; the held cart's is the setting of [cartpole](../cartpole/README.md), which differs from
+CartPole's preset. "As they were" is a set of six older choices. On three tasks the reward is about a quadratic of
+observation and action (HalfCheetah, Ant, and Reacher except that its distance isn't squared), which some of the
+variants assume. The other three have goals of another form: the cart held at x = +1, HalfCheetah on its back leg, a
+spinning pendulum. Each setting has 50 labels and five seeds to run; the tables say how many are done.
 """
 
 from __future__ import annotations

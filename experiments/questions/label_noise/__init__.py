@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from experiments.harness.settings import Asked, Row, Setting
+from experiments.questions.label_efficiency.settings import HELD_NOTE
 from experiments.questions.label_noise.settings import (
     FAMILIES,
     MISTAKES,
@@ -34,11 +35,13 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
     return f"Part of PPO's gain by the share of mistakes. {'; '.join(told)}."
 
 
-HOW_TO_READ = """\
+HOW_TO_READ = f"""\
 Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or with the
 cart the sum of exp(−|x − 1| / 0.5). A part is a share of what PPO, paid the true reward or the goal itself, gains over
 the untrained policy. *The likelihood told of it* assumes that a share 2 e of the answers is drawn by a coin
 (`reward.label_noise`), where e is the share of mistakes, because a coin flips half of them. *The likelihood as it is*
-assumes no mistakes."""
+assumes no mistakes.
+
+{HELD_NOTE}"""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from experiments.harness.settings import Asked, Row, Setting
+from experiments.questions.label_efficiency.settings import HELD_NOTE
 from experiments.questions.more_from_labels.settings import FAMILIES, OPTIONS, SETTINGS, TASKS, TESTING, scale
 
 ASKED: Sequence[Asked] = ()
@@ -28,10 +29,12 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
     return f"Part of PPO's gain, {'; '.join(told)}; ahead of networks alone on every task: {better or 'none'}."
 
 
-HOW_TO_READ = """\
+HOW_TO_READ = f"""\
 Every figure is of the deterministic policy over 20 episodes of the unmodified environment: the true return, or with the
 cart the sum of exp(−|x − 1| / 0.5). A part is a share of what PPO, paid the true reward or the goal itself, gains over
 the untrained policy. Three seeds show only large differences. `python -m experiments.measurements.more_offline` fits
-the same rewards to recorded steps, which takes minutes, and prints how well they order fresh segments."""
+the same rewards to recorded steps, which takes minutes, and prints how well they order fresh segments.
+
+{HELD_NOTE}"""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

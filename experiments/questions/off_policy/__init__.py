@@ -37,16 +37,17 @@ def answer(settings: Mapping[str, Setting], runs: Mapping[str, Sequence[Row]]) -
 
 HOW_TO_READ = """\
 Every return is that of the deterministic policy over 20 episodes of the unmodified environment. The curves show the
-policy during training, when it still explores, at first at random. Each learner has its preset, the same whatever it is
-paid. Replayed steps are paid by the latest fit, so no step is learned from with an older reward. *Scaled* is the true
-reward at the size of a learned one: SAC's temperature weighs reward against entropy, so the size is part of the task. A
-part is a share of what the better of the two gains over the untrained policy. Where episodes terminate, a constant
-reward of +1 already teaches to stay alive: compare every figure with that control. On CartPole-v1 it is the true
-reward, and gives the same runs on one machine (seed 4 was run on another, and differs). DQN is paid a tenth of the
-reward in all settings but one (`agent.reward_scale`), because its loss is clipped at errors of 1, and 1 per step adds
-up to 100. That it does better with answers than on the true reward wasn't expected and isn't explained; five seeds of
-so unsteady a learner say little about which is better. Its settings were found on seeds 100 to 102. The short runs are
-one seed each: they show that a learner learns from answers at all, but not how well. The extra `learners` installs
-sb3_contrib and sbx."""
+policy during training, when it still explores, at first at random. Each learner has its preset, the same whatever it
+is paid. Replayed steps are paid by the latest fit, so no step is learned from with an older reward. *Scaled* is the
+true reward at the size of a learned one: SAC's temperature weighs reward against entropy, so the size is part of the
+task. A part is a share of what the better of the two gains over the untrained policy. Where episodes terminate, a
+constant reward of +1 already teaches to stay alive: compare every figure with that control, where it was run. On
+CartPole-v1 it is the true reward, and gives the same runs on one machine (seed 4 was run on another, and differs).
+DQN is paid a tenth of the reward in all settings but one (`agent.reward_scale`), because its loss is clipped at
+errors of 1, and 1 per step adds up to 100. That it does better with answers than on the true reward wasn't expected
+and isn't explained; five seeds of so unsteady a learner say little about which is better. Its settings were found on
+seeds 100 to 102. The short runs are one seed each: they show that a learner runs and learns from answers at all, but
+not how well; on Pendulum-v1 SAC and TQC do nearly as well from random answers, so theirs show only that they run. The
+extra `learners` installs sb3_contrib and sbx."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]

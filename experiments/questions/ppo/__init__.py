@@ -1,8 +1,8 @@
 """What is the strongest PPO on the true reward, task by task, at the steps that the results have?
 
-Everything that learns from answers is compared with PPO on the true reward, so PPO is tuned first. The candidates are
-variants of Stable-Baselines3's PPO, paid the true reward, on seeds 100 to 102, which no result uses. Each task's preset
-is to have the best of them.
+Everything that learns from answers is compared with PPO on the true reward, so PPO is to be tuned first; so far it is
+on four tasks, and there in part. The candidates are variants of Stable-Baselines3's PPO, paid the true reward, on seeds
+100 to 102, which no result uses. Each task's preset is to have the best of them.
 """
 
 from __future__ import annotations
