@@ -56,11 +56,12 @@ def test_returns_are_parts_of_what_ppo_gained(results):
     assert (one.task, one.own, one.relearned) == ("Hopper-v5", 0.5, 0.25)
 
 
-def test_the_answer_names_the_task_on_which_fresh_policies_fall_furthest_behind():
-    found = [Learned("easy", 1.0, 0.9, {}), Learned("easy", 0.8, 0.9, {}), Learned("hard", 0.7, 0.1, {})]
+def test_the_answer_names_the_task_on_which_fresh_policies_differ_most():
+    found = [Learned("easy", 1.0, 0.9, {}), Learned("easy", 0.8, 1.1, {}), Learned("hard", 0.7, 0.0, {})]
     assert answer(by_task(found)) == (
         "On 2 tasks policies that learn from a run's frozen reward reach 0.50 of the best PPO's gain in the mean, the "
-        "runs' own 0.80; they fall furthest behind on hard, with 0.10 beside 0.70."
+        "runs' own 0.80; they fall furthest behind on hard, with 0.00 beside 0.70, and are furthest ahead on easy, "
+        "with 1.00 beside 0.90."
     )
 
 

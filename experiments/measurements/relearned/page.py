@@ -54,14 +54,15 @@ def by_task(found: Sequence[Learned]) -> dict[str, list[Learned]]:
 
 
 def answer(tasks: Mapping[str, Sequence[Learned]]) -> str:
-    """Say what fresh policies and the runs' own reach in the mean over tasks, and where fresh ones lose most."""
+    """Say what fresh policies and the runs' own reach in the mean over tasks, and where they differ most."""
     means = {task: [interquartile_mean([getattr(one, who) for one in of]) for who in WHO] for task, of in tasks.items()}
     own, fresh = (sum(each[n] for each in means.values()) / len(means) for n in range(2))
-    worst = min(means, key=lambda task: means[task][1] - means[task][0])
+    ends = (pick(means, key=lambda task: means[task][1] - means[task][0]) for pick in (min, max))
+    worst, best = (f"{task}, with {_number(means[task][1])} beside {_number(means[task][0])}" for task in ends)
     return (
         f"On {len(tasks)} tasks policies that learn from a run's frozen reward reach {_number(fresh)} of the best "
-        f"PPO's gain in the mean, the runs' own {_number(own)}; they fall furthest behind on {worst}, with "
-        f"{_number(means[worst][1])} beside {_number(means[worst][0])}."
+        f"PPO's gain in the mean, the runs' own {_number(own)}; they fall furthest behind on {worst}, and are furthest "
+        f"ahead on {best}."
     )
 
 

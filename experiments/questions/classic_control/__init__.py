@@ -68,10 +68,10 @@ learned from them.
 reached −173 there (−216 to −137). PPO was better with that preset: on the true reward it reached −205 (−244 to −184),
 and with today's −253 on the same five seeds.
 
-**A quadratic part, as on MuJoCo,** was tried on Pendulum. On seeds 100 to 103, 30 labels reached −199 with it and −213
-without (means). But on seeds 0 to 4, 100 labels reached −193 (−698 to −175) with it, where networks alone had reached
-−157, and on seeds 0 to 9, 30 labels reached −199 (−406 to −131). Those runs are in `quadratic_runs.csv`, and Pendulum
-keeps networks alone. The MountainCars have had it since: on seeds 100 to 103, 50 labels reached −112 with it and −120
-with networks alone."""
+**A quadratic part, as on MuJoCo,** was tried on Pendulum. On seeds 100 to 103, 30 labels reached −199 with it and
+−213 without (means). But on seeds 0 to 4, 100 labels reached −193 (−698 to −175) with it, where networks alone had
+reached −157 by older code (−174 today), and on seeds 0 to 9, 30 labels reached −199 (−406 to −131). Those runs are in
+`quadratic_runs.csv`, and Pendulum keeps networks alone. The MountainCars have had it since: on seeds 100 to 103, 50
+labels reached −112 with it and −120 with networks alone."""
 
 __all__ = ["ASKED", "FAMILIES", "HOW_TO_READ", "SETTINGS", "TESTING", "answer"]
