@@ -43,7 +43,18 @@ def test_a_longer_run_asks_within_as_many_steps_as_the_preset_says_in_rounds_as_
     assert (longer.rounds, longer.schedule, longer.schedule_options) == (40, "front_loaded", {"by": 0.25})
     same = dataclasses.replace(longer, rounds=usual.rounds, schedule=usual.schedule, schedule_options={})
     assert same == usual
-    assert "asked_within" not in preset(env_id, "sac", 600_000)
+    assert "longer" not in preset(env_id, "sac", 600_000)
+
+
+def test_a_longer_run_gets_what_the_preset_has_for_it_beside_the_rest() -> None:
+    usual, longer = (
+        RLHFConfig.for_env("InvertedDoublePendulum-v5", total_timesteps=n).agent for n in (300_000, 600_000)
+    )
+    assert (usual.schedule, usual.options["ent_coef"]) == ("constant", 0.0)
+    assert (longer.schedule, longer.options["ent_coef"]) == ("linear", 0.01)
+    assert longer.options == {**usual.options, "ent_coef": 0.01}
+    given = RLHFConfig.for_env("InvertedDoublePendulum-v5", total_timesteps=600_000, agent={"schedule": "constant"})
+    assert (given.agent.schedule, given.agent.options["ent_coef"]) == ("constant", 0.01)
 
 
 def test_what_is_given_goes_before_what_a_longer_run_gets() -> None:

@@ -12,8 +12,10 @@ import yaml
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.config.named import DEFAULTS
 
+LONGER = "longer"
+"""What a preset has beside settings: others, laid over them in a run of more steps than its own."""
 ASKED_WITHIN = "asked_within"
-"""What a preset has beside settings: the steps within which a longer run asks for all labels, instead of ever later."""
+"""What these have beside settings: the steps within which such a run asks for all labels, instead of ever later."""
 
 
 def preset(env_id: str, algo: str | None = None, total_timesteps: Any = None) -> dict[str, Any]:
@@ -29,10 +31,10 @@ def preset(env_id: str, algo: str | None = None, total_timesteps: Any = None) ->
         Settings, nested, empty where there are none.
     """
     found = deepcopy(_by_name().get(str(env_id), {}))
-    within = found.pop(ASKED_WITHIN, None)
+    longer = found.pop(LONGER, None)
     if algo in (None, DEFAULTS["algo"]):
-        longer = within and isinstance(total_timesteps, int) and total_timesteps > found["total_timesteps"]
-        return _asked_within(within, found, total_timesteps) if longer else found
+        is_longer = longer and isinstance(total_timesteps, int) and total_timesteps > found["total_timesteps"]
+        return _for_longer(found, longer, total_timesteps) if is_longer else found
     found.pop("agent", None)
     own = deepcopy(_by_name().get(f"{env_id}/{algo}", {}))
     return merge(found, {"algo": algo, **own})
@@ -43,11 +45,12 @@ def has_preset(env_id: str, algo: str) -> bool:
     return (env_id if algo == DEFAULTS["algo"] else f"{env_id}/{algo}") in _by_name()
 
 
-def _asked_within(within: int, found: dict[str, Any], total_timesteps: int) -> dict[str, Any]:
-    """Ask for all labels within as many steps of a longer run, in rounds as long as the preset's own."""
+def _for_longer(found: dict[str, Any], longer: dict[str, Any], total_timesteps: int) -> dict[str, Any]:
+    """Lay settings for longer runs over a preset's, and ask for all labels in time, in rounds as long as its own."""
     rounds = round(found["query"]["rounds"] * total_timesteps / found["total_timesteps"])
-    options = {"by": within / total_timesteps}
-    return merge(found, {"query": {"rounds": rounds, "schedule": "front_loaded", "schedule_options": options}})
+    options = {"by": longer.pop(ASKED_WITHIN) / total_timesteps}
+    asked = {"query": {"rounds": rounds, "schedule": "front_loaded", "schedule_options": options}}
+    return merge(merge(found, asked), longer)
 
 
 @cache
