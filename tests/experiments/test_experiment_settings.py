@@ -47,10 +47,10 @@ def test_ppo_has_the_presets_settings_whatever_it_is_paid(task):
     of_task = [s for name, s in mujoco.SETTINGS.items() if s.config["env_id"] == mujoco.TASKS[task]]
     learning = [s for s in of_task if "untrained policy" not in s.title]
     assert len(learning) >= 6
-    preset = RLHFConfig.for_env(mujoco.TASKS[task]).agent
-    assert all(s.run_config(0).agent == preset for s in learning)
     steps = {s.run_config(0).total_timesteps: s.seeds for s in learning}
     assert steps == {300_000: tuple(range(10)), 1_000_000: tuple(range(5))}
+    presets = {n: RLHFConfig.for_env(mujoco.TASKS[task], total_timesteps=n).agent for n in steps}
+    assert all(config.agent == presets[config.total_timesteps] for s in learning for config in [s.run_config(0)])
 
 
 def test_an_ablation_differs_from_its_task_s_preset_in_what_its_line_says_and_nothing_else():
