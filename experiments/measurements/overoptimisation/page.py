@@ -79,12 +79,12 @@ def kept_by_rule(curves: Curves) -> dict[tuple[str, str], dict[str, float]]:
 
 def verdict(shares: Mapping[tuple[str, str], Mapping[str, float]]) -> str:
     """Say which rule keeps most in its worst case, beside going on to the end; cases without a gain are left out."""
-    cases = [case for case in shares.values() if math.isfinite(case["end"])]
+    cases = {key: case for key, case in shares.items() if math.isfinite(case["end"])}
     if not cases:
         return "**Nothing was gained, so there is nothing to keep.**"
-    worst = {name: min(case[name] for case in cases) for name in TITLES}
+    worst = {name: min(case[name] for case in cases.values()) for name in TITLES}
     best = max(worst, key=lambda name: worst[name])  # the end, if nothing is better
-    tasks = len({task for (task, _), case in shares.items() if math.isfinite(case["end"])})
+    tasks = len({task for task, _ in cases})
     where = f"In the worst of {len(cases)} case{'s' * (len(cases) > 1)}, on {tasks} task{'s' * (tasks > 1)}"
     if best == "end":
         return f"**{where}, training to the end keeps {worst['end']:.2f} of the gain; no rule does better.**"
