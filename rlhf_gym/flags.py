@@ -53,9 +53,7 @@ def read_flags(kind: type, args: Sequence[str], *, prog: str, **options: Any) ->
     """
     with redirect_stderr(io.StringIO()) as said:
         try:
-            return tyro.cli(
-                kind, args=args, prog=prog, config=(tyro.conf.FlagCreatePairsOff,), registry=REGISTRY, **options
-            )
+            return tyro.cli(kind, args=args, prog=prog, registry=REGISTRY, **options)
         except SystemExit as stop:
             if stop.code:
                 raise BadInput(f"{_unbox(said.getvalue(), args)} see {prog} --help") from None

@@ -12,6 +12,7 @@ from rlhf_gym.errors import BadInput
 
 HOLDERS = (*OPTIONS_OF.values(), *BY_NAME)
 EXAMPLE = '{"beta": 1}'
+HELP = "-h"
 LISTS = ("reward.network_options.hidden",)  # one number is a list of one
 
 
@@ -48,7 +49,7 @@ def _grouped(args: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Group each flag with the words up to the next one; words before the first flag are a group."""
     group: list[str] = []
     for word in args:
-        if word.startswith("--") and group:
+        if (word.startswith("--") or word == HELP) and group:
             yield group[0], group[1:]
             group = []
         flag, equals, value = word.partition("=")

@@ -17,7 +17,7 @@ def url_without_password(url: str) -> str:
 
     try:
         found = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return url
     bare = URL.create(**{**found._asdict(), "password": None}).difference_update_query(IN_QUERY)
     return url if bare == found else bare.render_as_string(hide_password=False)
@@ -39,7 +39,7 @@ def password_variable(url: str | None) -> dict[str, str]:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
-    with suppress(ArgumentError):  # a bad URL is refused where it is opened
+    with suppress(ArgumentError, ValueError):  # a bad URL is refused where it is opened
         found = make_url(url or "sqlite://")
         if password := found.password or found.query.get("password"):
             return {"PGPASSWORD": str(password)}

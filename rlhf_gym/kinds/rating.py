@@ -19,7 +19,8 @@ BLOCK = 9
 """Number of successive segments whose ratings are compared with each other.
 
 Not more, as levels drift when segments get better; and no rating is compared outside its block, so that a block can be
-held out without its ratings being in other choices.
+held out without its ratings being in other choices. Each person has blocks of their own: where several rate the same
+segments, what is held out of one person's ratings may be fitted in another's, and only `query.heldout` is unbiased.
 """
 WORTH = 2.0
 """Choices that a rating counts for, however many others it is compared with: one of five levels tells about as much as
@@ -48,7 +49,8 @@ def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[C
     places: dict[str, int] = {}  # a repeat has the place of the query that it repeats
     *earlier, block = [places.setdefault(_first(p), len(places)) // BLOCK for p in (*before, preference)]
     together = [p for p, its in zip(before, earlier, strict=True) if its == block]
-    against = [(p.query, p.answer) for p in together if isinstance(p.answer, Level) and p.answer.level != rated.level]
+    others = [(p.query, p.answer) for p in together if _first(p) != _first(preference)]
+    against = [(other, level) for other, level in others if isinstance(level, Level) and level.level != rated.level]
     return [
         Choice(
             (*query.options, *other.options),

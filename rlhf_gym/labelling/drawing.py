@@ -27,6 +27,7 @@ from rlhf_gym.preferences import Query
 from rlhf_gym.segments import Segment
 
 MANIFEST = "clip.json"
+UNFINISHED = ".drawing-"  # how the name of a clip's folder begins while it is written
 GOES_WITHIN = 2.0  # seconds for a drawing under way when the parent ends
 
 
@@ -117,7 +118,7 @@ def _write(
     """Write a clip's files; see :func:`draw_clip`."""
     options, first = dict(zip(query.names, query.options, strict=True)), pictures[query.names[0]][0]
     place.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=place.parent, prefix="."))
+    unfinished = Path(tempfile.mkdtemp(dir=place.parent, prefix=UNFINISHED))
     try:
         columns = {}
         for name, segment in options.items():
@@ -158,8 +159,8 @@ def write_sheet(whole: Image.Image, path: Path) -> None:
 
 
 def prune(directory: Path, *, max_bytes: int, keep: Path) -> None:
-    """Remove the least recently used folders until the rest fits; never `keep`."""
-    clips = {place: _age_and_size(place) for place in directory.iterdir() if place.is_dir()}
+    """Remove the least recently used clips, finished or not, until the rest fits; never `keep`, nor other folders."""
+    clips = {place: _age_and_size(place) for place in directory.iterdir() if _is_clip(place)}
     total = sum(size for _, size in clips.values())
     for place in sorted(clips, key=lambda place: clips[place][0]):
         if total <= max_bytes:
@@ -167,6 +168,10 @@ def prune(directory: Path, *, max_bytes: int, keep: Path) -> None:
         if place != keep:
             shutil.rmtree(place, ignore_errors=True)
             total -= clips[place][1]
+
+
+def _is_clip(place: Path) -> bool:
+    return (place / MANIFEST).is_file() or (place.name.startswith(UNFINISHED) and place.is_dir())
 
 
 def _age_and_size(place: Path) -> tuple[float, int]:

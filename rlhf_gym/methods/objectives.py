@@ -9,6 +9,7 @@ preference-based optimisation; Roijers et al. 2013, A survey of multi-objective 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -172,8 +173,9 @@ def _is_number(weight: object) -> bool:
 
 
 def _together(fits: Sequence[RewardFit]) -> RewardFit:
-    """Average the figures of several fits."""
+    """Average the figures of several fits; nan where none of them has one."""
     names = ("loss", "loss_heldout", "accuracy", "accuracy_heldout", "l2")
-    means: dict[str, Any] = {name: float(np.mean([getattr(fit, name) for fit in fits])) for name in names}
+    known = {name: [value for fit in fits if not math.isnan(value := getattr(fit, name))] for name in names}
+    means: dict[str, Any] = {name: float(np.mean(values)) if values else math.nan for name, values in known.items()}
     sums: dict[str, Any] = {name: sum(getattr(fit, name) for fit in fits) for name in ("n", "seconds")}
     return replace(fits[0], **means, **sums, left_out=None, sureness={})

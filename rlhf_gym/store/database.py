@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -132,9 +133,10 @@ def _url(url: str | Path) -> URL:
         return URL.create("sqlite", database=str(url))
     try:
         return make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # a port that is no number is a ValueError
+        shown = re.sub("://.*@", "://***@", url)  # where the password ends isn't known
         raise BadInput(
-            f"preference store is {url!r}; expected a database URL such as sqlite:///answers.db, or in Python a Path"
+            f"preference store is {shown!r}; expected a database URL such as sqlite:///answers.db, or in Python a Path"
         ) from error
 
 

@@ -13,6 +13,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.kinds import answer_text
 from rlhf_gym.preferences import QUERY_FIELDS, Preference
 from rlhf_gym.store.queries import AtHand, Written, digests_of, in_parts, write, written
+from rlhf_gym.store.rows import answer_row
 from rlhf_gym.store.runs import Scope
 from rlhf_gym.store.schema import ANSWERS, QUERIES
 
@@ -105,5 +106,10 @@ def _another(id_: str) -> BadInput:
 def _answer_to_row(preference: Preference, scope: Scope) -> dict[str, Any]:
     query = preference.query
     text = answer_text(preference.answer, kind=query.kind, options=len(query.options), query_id=query.id)
-    said = (scope.key(query.id), preference.teacher, text, preference.shown_at, preference.answered_at)
-    return dict(zip(_ANSWER, said, strict=True))
+    return answer_row(
+        query_id=scope.key(query.id),
+        who=preference.teacher,
+        answer=text,
+        shown_at=preference.shown_at,
+        answered_at=preference.answered_at,
+    )

@@ -46,6 +46,17 @@ def read_header(path: Path) -> list[str] | None:
         return next(csv.reader(file), [])
 
 
+def check_header(path: Path, row: Collection[str]) -> None:
+    """Refuse a row with other columns than the file's.
+
+    Raises:
+        ValueError: If there is such a file.
+    """
+    header = read_header(path)
+    if header is not None and header != list(row):
+        raise ValueError(refusal(path, header, row))
+
+
 def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append rows in one write, after a header if the file is new; without rows nothing is written.
 
@@ -54,9 +65,8 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     if not rows:
         return
+    check_header(path, rows[0])
     header = read_header(path)
-    if header is not None and header != list(rows[0]):
-        raise ValueError(refusal(path, header, rows[0]))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
     if header is None:

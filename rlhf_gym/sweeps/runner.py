@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from rlhf_gym.runs import FolderLock
 from rlhf_gym.sweeps.executors import Executor, locally
-from rlhf_gym.sweeps.records import append_rows, read_rows
+from rlhf_gym.sweeps.records import append_rows, check_header, read_rows
 
 RUNS, CURVES = "runs.csv", "curves.csv"
 
@@ -116,7 +116,13 @@ def keep_rows(
         key: The columns that identify its rows.
         run: Its row.
         curves: A row per round.
+
+    Raises:
+        ValueError: If one of the tables has other columns; nothing is written.
     """
+    for name, row in ((CURVES, curves[0] if curves else None), (RUNS, run)):  # before either is written
+        if row is not None:
+            check_header(folder / name, row)
     if not any(key.items() <= row.items() for row in read_rows(folder / CURVES)):
         append_rows(folder / CURVES, curves)
     append_rows(folder / RUNS, [run])

@@ -15,11 +15,12 @@ from rlhf_gym.config.mappings import unknown_name
 from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.config.places import absolute_store
 from rlhf_gym.errors import BadInput
+from rlhf_gym.registry import teacher_entry
 from rlhf_gym.stats import interquartile_mean, mean_name
 from rlhf_gym.sweeps.columns import setting_columns
 from rlhf_gym.sweeps.executors import PROCESSES, executor
 from rlhf_gym.sweeps.plan import SweepRun, read_plan
-from rlhf_gym.sweeps.records import as_text, read_rows
+from rlhf_gym.sweeps.records import as_text, read_header, read_rows, refusal
 from rlhf_gym.sweeps.runner import RUNS, alone, keep_rows, missing, run_missing
 from rlhf_gym.sweeps.worker import in_fresh_process
 
@@ -60,6 +61,7 @@ def sweep(
     try:
         with alone(out):
             todo = missing(wanted, out / RUNS, partial(_check, out / RUNS))
+            _check_columns(out / RUNS, todo)
             for run in todo:
                 _check_begun(run)
             print(f"{out}: {len(todo)} runs to do, {len(wanted) - len(todo)} already there", flush=True)
@@ -83,11 +85,28 @@ def reached(out: Path) -> Iterator[str]:
 
 
 def _where_people_answer(runs: Sequence[SweepRun]) -> list[str]:
-    """List a line for each store with the command by which people answer its runs."""
-    configs = [RLHFConfig.over_preset(json.loads(run.config)) for run in runs]
-    stores = dict.fromkeys(config.feedback.store for config in configs if config.teacher == "store")
-    places = [shlex.quote(url_without_password(store)) for store in stores if store]
-    return [f"people answer all of them on one page: rlhf-gym label --web --store {place}" for place in places]
+    """List a line for each store that runs share, and for each run with its own, with the command by which to answer.
+
+    Raises:
+        BadInput: If people couldn't answer a run, because nothing of it is kept.
+    """
+    lines: dict[str, None] = {}
+    for run in runs:
+        config = RLHFConfig.over_preset(json.loads(run.config))
+        if not teacher_entry(config.teacher).people:
+            continue
+        if store := config.feedback.store:
+            place = shlex.quote(url_without_password(store))
+            lines[f"people answer all of them on one page: rlhf-gym label --web --store {place}"] = None
+        elif run.run_dir:
+            web = "" if teacher_entry(config.teacher).face == "terminal" else " --web"
+            lines[f"people answer {run.title} by: rlhf-gym label {shlex.quote(run.run_dir)}{web}"] = None
+        else:
+            raise BadInput(
+                f"setting {run.setting} has teacher {config.teacher}, but without its run directory nobody can answer; "
+                "leave out --no-keep-runs, or set feedback.store"
+            )
+    return list(lines)
 
 
 def _chosen(runs: Sequence[SweepRun], only: Sequence[str], seeds: Sequence[int]) -> list[SweepRun]:
@@ -103,6 +122,13 @@ def _chosen(runs: Sequence[SweepRun], only: Sequence[str], seeds: Sequence[int])
         for run in runs
         if (not seeds or run.seed in seeds) and (not only or any(fnmatchcase(run.setting, o) for o in only))
     ]
+
+
+def _check_columns(path: Path, todo: Sequence[SweepRun]) -> None:
+    """Refuse a table that lacks a setting, as one by another version of this package, before any run is done."""
+    header = read_header(path)
+    if todo and header is not None and not set(todo[0].known) <= set(header):
+        raise BadInput(refusal(path, header, todo[0].known))
 
 
 def _check(path: Path, run: SweepRun, row: Mapping[str, str]) -> None:

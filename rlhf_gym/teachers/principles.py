@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import final
+from typing import Any, final
 
 from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import Query, Said
@@ -53,6 +53,15 @@ class PrinciplesTeacher(Several):
             for one, who in zip(waiting, asked, strict=True)
             for principle in who
         ]
+
+    def save_state(self) -> dict[str, Any]:
+        """See :meth:`Teacher.save_state`: by principle, the scores of the segments rated lately."""
+        return {name: seen.state for name, seen in self._seen.items()}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """See :meth:`Teacher.restore_state`."""
+        for name, seen in self._seen.items():
+            seen.restore(state[name])
 
     def _answers(self, principle: Principle, queries: Sequence[Query]) -> Iterator[Said]:
         worth = worths(partial(principle.scores, variables=self._rules.variables), queries)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.files import check_output
+from rlhf_gym.files import check_output, sqlite_file
 from rlhf_gym.verbs.arguments import OfRun, RunDir, config_of, config_there, spaces_of, store_of
 
 
@@ -25,7 +25,7 @@ class Export:
     """A run directory, finished or not."""
     output: Path | None = None
     """Folder to write; None is export in the run directory."""
-    no_parquet: bool = False
+    no_parquet: FlagCreatePairsOff[bool] = False
     """Leave Parquet out; to write it needs pyarrow."""
     minari: Annotated[str | None, arg(metavar="ID")] = None
     """Write a Minari dataset of this name instead, such as cartpole/mine-v0: episodes of the run, true rewards."""
@@ -45,6 +45,9 @@ class Export:
 
     def run(self) -> None:
         """Write the preferences, episodes or policy."""
+        for name, default in (("episodes", "policy"), ("n_episodes", 20), ("seed", 0)):
+            if self.minari is None and getattr(self, name) != default:
+                raise BadInput(f"{name} is of a Minari dataset; name it, as in --minari {self.run_dir.name}/policy-v0")
         if self.policy is not None:
             from rlhf_gym.verbs.policy_export import export_policy
 
@@ -55,9 +58,6 @@ class Export:
 
             print(export_to_minari(self, self.minari))
             return
-        for name, default in (("episodes", "policy"), ("n_episodes", 20), ("seed", 0)):
-            if getattr(self, name) != default:
-                raise BadInput(f"{name} is of a Minari dataset; name it, as in --minari {self.run_dir.name}/policy-v0")
         from rlhf_gym.store.exchange import export
 
         config, output = config_there(self.run_dir), self.output or self.run_dir / "export"
@@ -94,7 +94,9 @@ class Import:
         preferences, wanted = Exported(self.path), None
         if self.run_dir and (config := config_of(self.run_dir)):
             wanted = wanted_by_run(config.env_id, *spaces_of(config, self.run_dir), config.segment_length)
-        there, run = self.run_dir, self.of_run
+        there, run, file = self.run_dir, self.of_run, sqlite_file(self.store)
+        if run and file and not Path(file).is_file():
+            raise BadInput(f"store {self.store} is a file that isn't there, so it has no run {run}; leave out --run")
         with store_of(there, run=run) if there else PreferenceStore(self.store or "", run=run) as store:
             if store.in_memory:
                 raise BadInput(f"store is {self.store}, which is gone when this ends; use sqlite:///preferences.db")

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from rlhf_gym.config.passwords import url_without_password
 from rlhf_gym.errors import BadInput
 from rlhf_gym.verbs.arguments import MaybeRunDir, OfRun, check_named, config_of, store_of
 from rlhf_gym.verbs.how_shown import say_how_shown
@@ -155,8 +156,8 @@ class Label:
 
     @property
     def page(self) -> str:
-        """Command that serves a page for the same queries."""
-        of = {"--store": self.store, "--run": self.of_run}
+        """Command that serves a page for the same queries, without a password."""
+        of = {"--store": self.store and url_without_password(self.store), "--run": self.of_run}
         flags = [part for flag, value in of.items() if value for part in (flag, value)]
         return shlex.join(["rlhf-gym", "label", *([str(self.run_dir)] if self.run_dir else []), "--web", *flags])
 

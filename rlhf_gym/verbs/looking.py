@@ -146,7 +146,9 @@ class Plot:
         if self.output.suffix not in (".png", ".svg", ".pdf"):
             raise BadInput(f"output is {self.output}; use a name that ends in .png, .svg or .pdf")
         check_output("output", self.output)
-        runs = [read_so_far(run_dir) for given in self.run_dirs for run_dir in _runs_of(given)]
+        # Each once: a run that is named twice, as a sweep's too, is no second seed.
+        run_dirs = {run_dir.resolve(): run_dir for given in self.run_dirs for run_dir in _runs_of(given)}
+        runs = [read_so_far(run_dir) for run_dir in run_dirs.values()]
         learning_curve(runs, self.output, interval=self.interval, seconds=self.seconds)
         print(f"wrote {self.output}")
 

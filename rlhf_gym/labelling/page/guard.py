@@ -68,7 +68,7 @@ class Guard:
 
         path = self._access.in_root(scope["path"])
         scope = dict(scope) | {"path": path or "/", "root_path": self._access.root_path}
-        answer = self._refusal(scope) or (_slash(scope) if path is None else None)
+        answer = _slash(scope) if path is None else self._refusal(scope)
         if answer is None and scope["method"] not in READING:
             answer, receive = await _taken_in(Headers(scope=scope), receive)
         await (answer or self._app)(scope, receive, send_guarded)

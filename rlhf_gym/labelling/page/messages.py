@@ -214,8 +214,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     408: {"model": Refusal, "description": "The body didn't come in time."},
     413: {"model": Refusal, "description": "The body is larger than any message."},
     404: {"model": Refusal, "description": "No such query, or no such option of it."},
-    400: {"model": Refusal, "description": "The body is no JSON."},
-    422: {"model": Refusal, "description": "Not as described here."},
+    400: {"model": Refusal, "description": "The body can't be decoded."},
+    422: {"model": Refusal, "description": "Not as described here, or no JSON."},
     409: {"model": Refusal, "description": "The query is somebody else's by now, or can't be drawn or played."},
 }
 

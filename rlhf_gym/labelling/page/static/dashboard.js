@@ -112,7 +112,8 @@ async function look() {
       ask("api/progress?who=dashboard"), ask(`api/quality${chosen}`), ask("api/curve"), ask("api/runs"),
     ]);
     runs(all);
-    figures(progress, quality);
+    const one = all.length > 1 && all.find(({ name }) => name === $("run").value);
+    figures(one || progress, quality);
     people(quality);
     rounds = rows;
     $("curve").replaceChildren(curve(rounds));
