@@ -107,3 +107,15 @@ def test_options_that_are_no_object_are_refused(words, came):
 def test_an_option_without_a_value_is_refused():
     with pytest.raises(ValueError, match="--agent.options.gamma has no value; expected --agent.options.gamma VALUE"):
         settings("--agent.options.gamma")
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_flag_means_the_same_whatever_the_preset_or_file_says(tmp_path, on):
+    file = tmp_path / "file.yaml"
+    file.write_text(f"feedback: {{async_labels: {str(on).lower()}}}\nreward: {{calibrate: {str(on).lower()}}}\n")
+    for flags, wanted in (
+        (["--async-labels", "--reward.calibrate"], True),
+        (["--no-async-labels", "--reward.no-calibrate"], False),
+    ):
+        config = settings("--config", str(file), *flags)
+        assert (config.feedback.async_labels, config.reward.calibrate) == (wanted, wanted)

@@ -483,10 +483,13 @@ def alive(pid):
 def test_the_folders_not_looked_at_for_longest_go_first(tmp_path):
     for age, name in enumerate(["newest", "middle", "oldest", "keep"]):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "left.jpg").write_bytes(bytes(100))
+        (tmp_path / name / "clip.json").write_bytes(bytes(100))
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    (tmp_path / "videos").mkdir()  # somebody's own
+    (tmp_path / "videos" / "mine.mp4").write_bytes(bytes(1000))
+    os.utime(tmp_path / "videos", (0, 0))
     prune(tmp_path, max_bytes=250, keep=tmp_path / "keep")
-    assert sorted(os.listdir(tmp_path)) == ["keep", "newest"]
+    assert sorted(os.listdir(tmp_path)) == ["keep", "newest", "videos"]
 
 
 def test_the_cache_stays_within_its_bound_and_draws_again_what_it_has_removed(tmp_path):
