@@ -46,15 +46,15 @@ def read_header(path: Path) -> list[str] | None:
         return next(csv.reader(file), [])
 
 
-def check_header(path: Path, row: Collection[str]) -> None:
-    """Refuse a row with other columns than the file's.
+def check_header(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Check that rows, if there are any, have the columns of the file, if there is one.
 
     Raises:
-        ValueError: If there is such a file.
+        ValueError: If they have others.
     """
     header = read_header(path)
-    if header is not None and header != list(row):
-        raise ValueError(refusal(path, header, row))
+    if rows and header is not None and header != list(rows[0]):
+        raise ValueError(refusal(path, header, rows[0]))
 
 
 def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -65,11 +65,10 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     if not rows:
         return
-    check_header(path, rows[0])
-    header = read_header(path)
+    check_header(path, rows)
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
-    if header is None:
+    if not path.exists():
         writer.writeheader()
     writer.writerows(rows)
     path.parent.mkdir(parents=True, exist_ok=True)

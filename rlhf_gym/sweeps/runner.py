@@ -120,9 +120,8 @@ def keep_rows(
     Raises:
         ValueError: If one of the tables has other columns; nothing is written.
     """
-    for name, row in ((CURVES, curves[0] if curves else None), (RUNS, run)):  # before either is written
-        if row is not None:
-            check_header(folder / name, row)
+    for name, rows in ((CURVES, curves), (RUNS, [run])):  # before either is written
+        check_header(folder / name, rows)
     if not any(key.items() <= row.items() for row in read_rows(folder / CURVES)):
         append_rows(folder / CURVES, curves)
     append_rows(folder / RUNS, [run])
