@@ -99,7 +99,7 @@ def sqlite_file(url: str | None) -> str | None:
 
     try:
         found = make_url(url) if url else None
-    except ArgumentError:  # refused where it is opened
+    except (ArgumentError, ValueError):  # refused where it is opened
         return None
     if found is None or found.get_backend_name() != "sqlite":
         return None

@@ -205,6 +205,11 @@ class Query:
             )
 
     @property
+    def original(self) -> str:
+        """Id of the query that this one repeats, or its own."""
+        return self.repeats or self.id
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the options by place: left and right, or letters if there aren't two."""
         return option_names(len(self.options))

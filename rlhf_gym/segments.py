@@ -102,9 +102,12 @@ class Trajectory:
 
     @property
     def settled(self) -> int:
-        """First step from which the observation never changes again, as after a failure in fixed horizon."""
+        """First step from which the observation never changes again, as after a failure in fixed horizon.
+
+        The number of steps where it never changes at all, since then it says nothing about failures.
+        """
         changed = (self.observations[1:] != self.observations[:-1]).reshape(len(self), -1).any(axis=1)
-        return int(np.flatnonzero(changed).max(initial=-1)) + 1
+        return int(np.flatnonzero(changed)[-1]) + 1 if changed.any() else len(self)
 
     def cut(self, start: int, length: int) -> Segment:
         """Cut the segment that starts at step `start` and nominally lasts `length` steps."""
@@ -197,13 +200,15 @@ class Steps:
 
 
 def pad(segments: Sequence[Segment]) -> Steps:
-    """Stack N segments of nominal length T; padding repeats zeros and weighs 0."""
+    """Stack N segments of nominal length T, in a dtype that holds all of them; padding repeats zeros and weighs 0."""
     if not segments:
         raise BadInput("got no segments; expected at least one")
     n, length, first = len(segments), segments[0].length, segments[0]
-    observations = np.zeros((n, length, *first.observations.shape[1:]), first.observations.dtype)
+    # Imported segments may have other dtypes than a run's own.
+    observed, acted = {s.observations.dtype for s in segments}, {s.actions.dtype for s in segments}
+    observations = np.zeros((n, length, *first.observations.shape[1:]), np.result_type(*observed))
     next_observations = np.zeros_like(observations)
-    actions = np.zeros((n, length, *first.actions.shape[1:]), first.actions.dtype)
+    actions = np.zeros((n, length, *first.actions.shape[1:]), np.result_type(*acted))
     lived = np.array([segment.lived for segment in segments])
     for i, segment in enumerate(segments):
         observations[i, : lived[i]] = segment.observations[:-1]

@@ -54,6 +54,13 @@ def test_windows_of_three_steps_are_counted_by_the_rule(steps, ending, windows):
     assert trajectory(steps, ending).windows(3) == windows
 
 
+def test_an_episode_whose_observation_never_changes_has_windows_as_any_other():
+    still = Trajectory(np.ones((6, 1)), np.arange(5), np.arange(5.0), TRUNCATED)
+    assert still.windows(3) == 3
+    fallen = Trajectory(np.array([0, 1, 2, 2, 2, 2])[:, None], np.arange(5), np.arange(5.0), TRUNCATED)
+    assert (still.settled, fallen.settled) == (5, 2) and fallen.windows(1) == 3
+
+
 def test_before_a_termination_a_window_starts_anywhere_and_lives_until_the_end():
     segments = sample_segments([trajectory(5, TERMINATED)], length=3, n=5, rng=np.random.default_rng(0))
     assert seen(segments) == [(0, 3, 3), (1, 4, 3), (2, 5, 3), (3, 5, 2), (4, 5, 1)]
@@ -272,6 +279,15 @@ def test_a_query_of_unequal_lengths_is_refused():
 def test_lived_lengths_of_a_query_may_differ():
     query = Query((segment([1, 2, 3, 4], length=3), segment([1, 2], length=3, terminated=True)), id="q")
     assert (query.left.lived, query.right.lived) == (3, 1)
+
+
+def test_segments_of_other_numbers_are_padded_without_cutting_any():
+    whole = Segment(np.array([[1], [2]]), np.array([1]), np.ones(1), 1, False, earlier_actions=np.zeros(0, np.int64))
+    broken = dataclasses.replace(whole, observations=np.array([[0.5], [1.5]], np.float32), actions=np.array([0.25]))
+    for segments in ([whole, broken], [broken, whole]):
+        steps = pad(segments)
+        assert sorted(steps.observations.flatten()) == [0.5, 1] and sorted(steps.actions) == [[0.25], [1]]
+        assert sorted(steps.next_observations.flatten()) == [1.5, 2]
 
 
 def test_padding_nothing_is_refused():

@@ -148,6 +148,17 @@ class Agent(ABC):
         """
         return self.sb3.predict(observations, deterministic=deterministic)
 
+    def explore(self, observations: Array) -> Array:
+        """Choose actions as in training, with all of the algorithm's own noise.
+
+        Args:
+            observations: Shape (n, *obs).
+
+        Returns:
+            Actions in the action space, shape (n, *act).
+        """
+        return self.predict(observations, deterministic=False)[0]
+
     @abstractmethod
     def act(self, observations: Array, noise: Array, *, rng: np.random.Generator) -> Array:
         """Choose actions with more or less exploration noise than the policy's own.

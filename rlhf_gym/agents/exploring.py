@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.distributions import CategoricalDistribution, DiagGaussianDistribution
-from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
+from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, VectorizedActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
@@ -89,7 +89,7 @@ def _scaled(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, rng: np.
         mean, log_std, _ = policy.actor.get_action_dist_params(tensor)
         own = log_std.exp() * torch.from_numpy(_normal(rng, mean))
         actions = torch.tanh(mean + torch.from_numpy(noise)[:, None] * own).numpy()
-    elif isinstance(gaussian := _of_one(sb3.action_noise), NormalActionNoise):
+    elif isinstance(gaussian := of_one(sb3.action_noise), NormalActionNoise):
         mean = policy.actor(tensor).numpy()
         centre, sigma = (np.float32(each).reshape(-1) for each in (gaussian._mu, gaussian._sigma))
         own = centre + sigma * _normal(rng, mean)
@@ -99,7 +99,7 @@ def _scaled(sb3: OffPolicyAlgorithm, observations: Array, noise: Array, rng: np.
     return np.asarray(actions.reshape(-1, *sb3.action_space.shape))  # type: ignore[misc]
 
 
-def _of_one(noise: object) -> object:
+def of_one(noise: ActionNoise | None) -> ActionNoise | None:
     """Return the noise of a single environment, which SB3 wraps in a vector when it starts to learn in several."""
     return noise.base_noise if isinstance(noise, VectorizedActionNoise) else noise
 

@@ -18,7 +18,7 @@ from stable_baselines3.common.utils import LinearSchedule, set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhf_gym.agents.agent import Agent, Schedule
-from rlhf_gym.agents.exploring import act_off_policy
+from rlhf_gym.agents.exploring import act_off_policy, of_one
 from rlhf_gym.agents.images import channels_last
 from rlhf_gym.agents.options import MLP, RESERVED, build, check_options
 from rlhf_gym.agents.q_networks import reset_q
@@ -118,6 +118,14 @@ class OffPolicyAgent(Agent):
         if np.ndim(observations) == len(self.sb3.observation_space.shape or ()):
             return np.asarray(space.sample()), None
         return np.array([space.sample() for _ in observations]), None
+
+    def explore(self, observations: Array) -> Array:
+        """See :meth:`Agent.explore`; `action_noise`, which SB3's `predict` leaves out, is drawn for each row."""
+        actions = super().explore(observations)
+        if self.steps < self.sb3.learning_starts or (noise := of_one(self.sb3.action_noise)) is None:
+            return actions
+        scaled = self.sb3.policy.scale_action(actions) + np.stack([noise() for _ in actions])
+        return np.asarray(self.sb3.policy.unscale_action(np.clip(scaled, -1, 1)), actions.dtype)
 
     def act(self, observations: Array, noise: Array, *, rng: np.random.Generator) -> Array:
         """See :meth:`Agent.act`; until `learning_starts`, actions with a factor above 0 are random."""

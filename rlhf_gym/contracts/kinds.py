@@ -71,7 +71,7 @@ def makes_choices_among_what_was_shown(name: str) -> None:
         for answer, worth in _errorless(query):
             preference = Preference(query, answer)
             told = {_bits(segment) for given in (preference, *before) for segment in _weighed(given)}
-            groups = {p.query.repeats or p.query.id for p in (preference, *(before if find_kind(name).alone else ()))}
+            groups = {p.query.original for p in (preference, *(before if find_kind(name).alone else ()))}
             made = find_kind(name).choices(preference, before)
             if not find_kind(name).alone:
                 must(len(made) > 0, f"an answer other than a skip tells something; {answer!r} to {worth} doesn't")

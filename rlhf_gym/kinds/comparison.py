@@ -31,7 +31,7 @@ def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[C
     """Make one choice between two segments; a tie has target 0.5 for each."""
     left = Answer(preference.answer).target
     query = preference.query
-    return [Choice(query.options, (left, 1 - left), group=query.repeats or query.id, sided=True)]
+    return [Choice(query.options, (left, 1 - left), group=query.original, sided=True)]
 
 
 COMPARISON = Kind(range(2, 3), parse, text, answer, choices)

@@ -27,7 +27,7 @@ def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[C
     corrected = shown(preference.answer, original)
     if not np.array_equal(corrected.observations[0], original.observations[0]):
         raise BadInput(f"the correction of query {query.id!r} starts in another state than what it corrects")
-    return [Choice((corrected, original), (1.0, 0.0), group=query.repeats or query.id)]
+    return [Choice((corrected, original), (1.0, 0.0), group=query.original)]
 
 
 CORRECTION = Kind(range(1, 2), parse, text, None, choices, seconds=lambda options: 20.0)

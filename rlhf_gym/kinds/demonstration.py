@@ -18,7 +18,7 @@ def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[C
     """Make one choice of the segment shown over those of the query."""
     query = preference.query
     options = (shown(preference.answer, query.options[0]), *query.options)
-    return [Choice(options, (1.0, *[0.0] * len(query.options)), group=query.repeats or query.id)]
+    return [Choice(options, (1.0, *[0.0] * len(query.options)), group=query.original)]
 
 
 DEMONSTRATION = Kind(range(3, 9), parse, text, None, choices, seconds=lambda options: 20.0)

@@ -66,7 +66,7 @@ def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[C
     assert isinstance(preference.answer, Ranking)  # noqa: S101
     query = preference.query
     return [
-        Choice(tuple(query.options[option] for option in left), target, group=query.repeats or query.id)
+        Choice(tuple(query.options[option] for option in left), target, group=query.original)
         for left, target in _stages(preference.answer)
     ]
 

@@ -47,24 +47,19 @@ def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[C
     rated, query = preference.answer, preference.query
     assert isinstance(rated, Level)  # noqa: S101
     places: dict[str, int] = {}  # a repeat has the place of the query that it repeats
-    *earlier, block = [places.setdefault(_first(p), len(places)) // BLOCK for p in (*before, preference)]
+    *earlier, block = [places.setdefault(p.query.original, len(places)) // BLOCK for p in (*before, preference)]
     together = [p for p, its in zip(before, earlier, strict=True) if its == block]
-    others = [(p.query, p.answer) for p in together if _first(p) != _first(preference)]
+    others = [(p.query, p.answer) for p in together if p.query.original != preference.query.original]
     against = [(other, level) for other, level in others if isinstance(level, Level) and level.level != rated.level]
     return [
         Choice(
             (*query.options, *other.options),
             (1.0, 0.0) if rated.level > level.level else (0.0, 1.0),
-            group=_first(together[0]),
+            group=together[0].query.original,
             weight=WORTH / len(against),
         )
         for other, level in against
     ]
-
-
-def _first(preference: Preference) -> str:
-    """Return the id of the query that a query repeats, or its own."""
-    return preference.query.repeats or preference.query.id
 
 
 RATING = rating(LEVELS)

@@ -48,7 +48,7 @@ def choices(preference: Preference, before: Sequence[Preference] = ()) -> list[C
     if len(different) == 1:
         return []
     target = tuple(float(segment.lived == chosen) for segment in different)
-    return [Choice(tuple(different), target, group=query.repeats or query.id)]
+    return [Choice(tuple(different), target, group=query.original)]
 
 
 def _begun(whole: Segment, steps: int) -> Segment:

@@ -138,7 +138,7 @@ def _judgements(people: Mapping[str, Iterable[_Said]]) -> Iterable[list[Answer]]
             if (answer := _unmirrored(said)) is None:
                 continue
             for (i, j), better in pairs(answer, len(said.query.options)).items():
-                judged[said.query.repeats or said.query.id, i, j].setdefault(who, better)
+                judged[said.query.original, i, j].setdefault(who, better)
     return [list(by_person.values()) for by_person in judged.values()]
 
 
@@ -149,7 +149,7 @@ def _ordinal(people: Mapping[str, Iterable[_Said]]) -> tuple[OrdinalAgreement, .
         for query, answer, _ in mine:
             if isinstance(answer, Level | Stop):
                 place = answer.level if isinstance(answer, Level) else answer.after
-                judged[query.kind][query.repeats or query.id].setdefault(who, place)
+                judged[query.kind][query.original].setdefault(who, place)
     found = []
     for kind in sorted(judged):
         shared = [list(by_person.values()) for by_person in judged[kind].values() if len(by_person) > 1]

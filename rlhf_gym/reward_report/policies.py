@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from rlhf_gym.agents import Agent, OffPolicyAgent
 from rlhf_gym.assembly import make_policy, make_recorder, random_streams
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import VecLearnedReward
-from rlhf_gym.errors import BadInput
 from rlhf_gym.evaluation import Predict, play
 from rlhf_gym.saved_policy import saved_policy
 from rlhf_gym.segments import Array, Trajectory
@@ -70,27 +68,15 @@ def _policies(run_dir: Path, config: RLHFConfig, seed: int) -> Iterator[Policy]:
     """Yield the policies one after the other, as each sets the seed of its actions."""
     trained = saved_policy(run_dir, config)
     trained.sb3.set_random_seed(seed)
-    yield Policy("policy", _exploring(trained, np.random.default_rng(seed)))
+    yield Policy("policy", lambda observations: (trained.explore(observations), None))
     yield Policy("deterministic", partial(trained.predict, deterministic=True))
     streams = random_streams(config.seed)
     with closing(VecLearnedReward(make_recorder(config, streams["envs"]))) as venv:
         agent = make_policy(config, venv, streams["agent"])
         agent.sb3.set_random_seed(seed)
-        yield Policy("untrained", _exploring(agent, np.random.default_rng(seed)))
+        yield Policy("untrained", lambda observations: (agent.explore(observations), None))
         venv.action_space.seed(seed)
         yield Policy("random", lambda observations: (_drawn(venv.action_space.sample, len(observations)), None))
-
-
-def _exploring(agent: Agent, rng: np.random.Generator) -> Predict:
-    """Act as the agent explores, with the noise that TD3 adds to its actions included, which isn't in `predict`."""
-
-    def predict(observations: Array) -> tuple[Array, None]:
-        if isinstance(agent, OffPolicyAgent):
-            with suppress(BadInput):  # it explores in another way
-                return agent.act(observations, np.ones(len(observations), np.float32), rng=rng), None
-        return agent.predict(observations, deterministic=False)[0], None
-
-    return predict
 
 
 def _drawn(sample: object, n: int) -> Array:

@@ -90,7 +90,8 @@ class Likelihood:
         data: N choices.
         standardise: Standardises inputs for the networks.
         targets: Probability with which each option counts as chosen, shape (N, K).
-        given: Return of each option to which the networks' is added, shape (N, K); None is 0.
+        given: Return of each option to which the networks' is added, shape (N, K), of which a window counts the share
+            of its steps; None is 0.
         label_noise: See :func:`rlhf_gym.rewards.likelihood.choice_loss`.
         windows: Chooses the lived steps that count where `whole` is False; None is all.
 
@@ -125,11 +126,15 @@ class Likelihood:
         """
         rows, offered = self.data.rows[batch], self.data.offered[batch]
         lived = self.data.lived[rows[offered]]
+        given = None if self._given is None else self._given[batch]
         if self._windows is not None and not whole:
+            of = lived.sum(dim=-1)
             lived = self._windows(self.data.lived[rows].masked_fill(~offered[..., None], 1))[offered]
+            if given is not None:
+                given = given * _spread((lived.sum(dim=-1) / of)[None], offered)[0]
         returns = _spread(self._returns(rows[offered], lived), offered)
-        if self._given is not None:
-            returns = returns + self._given[batch]
+        if given is not None:
+            returns = returns + given
         returns = self.data.surely(returns, batch)
         return choice_loss(returns, self.targets[batch], offered, label_noise=self.label_noise)
 

@@ -14,6 +14,8 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.rewards.encoding import Encoding
 
 Form = Literal["linear", "quadratic", "absolute"]
+ROUNDING = 1e-6
+"""Standard deviation of what float32 can't tell from a constant: of numbers up to 1, or as a share of larger ones."""
 SCALES = {
     "state": 1.0, "state squares": 0.3, "state magnitudes": 1.0, "actions": 0.1, "effort": 1.0, "living": 1.0,
 }  # fmt: skip
@@ -114,9 +116,9 @@ class Features:
 
 
 def mean_and_std(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute both over the first axis; a standard deviation of at most 1e-6 counts as 1."""
+    """Compute both over the first axis; a standard deviation that may be mere rounding, see ROUNDING, counts as 1."""
     mean = values.mean(dim=0)
     std = (values - mean).square_().mean(dim=0).sqrt()
     if values.dtype != torch.float64 and not std.isfinite().all():  # squares beyond float32
         mean, std = (part.to(values.dtype) for part in mean_and_std(values.double()))
-    return mean, torch.where(std > 1e-6, std, torch.ones_like(std))
+    return mean, torch.where(std > ROUNDING * mean.abs().clamp_min(1), std, torch.ones_like(std))

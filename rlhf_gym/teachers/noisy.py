@@ -15,6 +15,7 @@ from rlhf_gym.kinds import find_kind
 from rlhf_gym.preferences import Answer, Query, Said
 from rlhf_gym.segments import Array
 from rlhf_gym.teachers.goals import Goal
+from rlhf_gym.teachers.oracle import OracleTeacher
 from rlhf_gym.teachers.showing import Shows, answered
 from rlhf_gym.teachers.teacher import Teacher
 from rlhf_gym.teachers.values import LATELY, Seen, goal_returns, recent_returns, true_returns, worths
@@ -49,7 +50,7 @@ class NoisyTeacher(Teacher):
         eps_skip: Share of M that the best option must exceed; 0 never skips.
         eps_equal: Difference below which returns count as equal, as a share of |M|.
         left: Probability of answering in the order shown, without looking.
-        drift: Added to eps_mistake per 100 answers, until the probability is 0.5.
+        drift: Added to eps_mistake per 100 answers (what `shows` makes isn't counted), until the probability is 0.5.
         standardise: Whether beta is per standard deviation of G over the options seen lately.
         shows: Makes demonstrations and corrections, without flaws; None can't make any.
         seed: Seed of all random draws.
@@ -93,7 +94,7 @@ class NoisyTeacher(Teacher):
 
     def answer(self, queries: Sequence[Query]) -> list[Said]:
         """See :meth:`Teacher.answer`."""
-        return answered(queries, self._judge, self._shows)
+        return answered(queries, self._judge, self._shows, compare=OracleTeacher(values=self._returns).answer)
 
     def save_state(self) -> dict[str, Any]:
         """See :meth:`Teacher.save_state`: the returns seen lately, the number of answers, and the generator."""

@@ -13,8 +13,12 @@ Shows = Callable[[Query], Segment]
 """Makes the segment that answers a query: a demonstration, or a correction."""
 
 
+Judge = Callable[[Sequence[Query]], Sequence[Said]]
+"""Answers queries for which no segment has to be made."""
+
+
 def answered(
-    queries: Sequence[Query], judge: Callable[[Sequence[Query]], Sequence[Said]], shows: Shows | None
+    queries: Sequence[Query], judge: Judge, shows: Shows | None, *, compare: Judge | None = None
 ) -> list[Said]:
     """Answer queries of every kind, in their order.
 
@@ -24,23 +28,25 @@ def answered(
 
     Args:
         queries: N of them.
-        judge: Answers queries that need no segment made, and compares segments made with options.
+        judge: Answers queries that need no segment made.
         shows: Makes the segments for the other queries; None can't make any.
+        compare: Compares segments made with options; None is `judge`.
 
     Raises:
         BadInput: If a query needs a segment made, and `shows` is None.
     """
     made = [find_kind(query.kind).made for query in queries]
     judged = iter(judge([query for query, is_made in zip(queries, made, strict=True) if not is_made]))
-    return [_shown(query, judge, shows) if m else next(judged) for query, m in zip(queries, made, strict=True)]
+    compare = compare or judge
+    return [_shown(query, compare, shows) if m else next(judged) for query, m in zip(queries, made, strict=True)]
 
 
-def _shown(query: Query, judge: Callable[[Sequence[Query]], Sequence[Said]], shows: Shows | None) -> Said:
+def _shown(query: Query, compare: Judge, shows: Shows | None) -> Said:
     if shows is None:
         raise BadInput(
             f"query {query.id!r} is a {query.kind}, and the teacher has nothing to show; set feedback.demonstrator: a "
             "run directory, a policy's file, or recorded trajectories"
         )
     segment = shows(query)
-    against = set(judge([Query((segment, option), id=query.id) for option in query.options]))
+    against = set(compare([Query((segment, option), id=query.id) for option in query.options]))
     return Shown(segment) if Answer.LEFT in against and Answer.RIGHT not in against else Answer.SKIP

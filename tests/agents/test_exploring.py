@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlhf_gym.agents import Agent, make_agent
@@ -78,6 +79,18 @@ def test_the_factor_multiplies_td3s_noise_also_where_actions_have_two_axes() -> 
     spread = {factor: (found[factor] - found[0.0]).std(axis=0) for factor in found}
     assert spread[1.0] == pytest.approx(np.full((2, 2), 0.05), abs=0.005)  # 0.1 of half the range
     assert spread[2.0] == pytest.approx(np.full((2, 2), 0.1), abs=0.01)
+
+
+def test_td3_explores_with_the_noise_that_sb3_adds_to_what_it_predicts() -> None:
+    agent: Any = make("td3", "Pendulum-v1", action_noise=0.1, learning_starts=0)
+    observations = np.tile(np.array([1, 0, 0], np.float32), (N, 1))
+    np.random.seed(0)  # SB3's noise is NumPy's
+    found, calm = agent.explore(observations), agent.predict(observations)[0]
+    assert found.shape == calm.shape and (found - calm).std() == pytest.approx(0.2, abs=0.01)  # of actions up to 2
+    agent.sb3.action_noise = NormalActionNoise(np.full(1, 9.0), np.zeros(1))
+    assert (agent.explore(observations) == 2).all()
+    agent.sb3.learning_starts = 10
+    assert agent.explore(observations).std() == pytest.approx(4 / np.sqrt(12), abs=0.03)  # uniform on [-2, 2]
 
 
 def test_the_factor_multiplies_dqns_epsilon() -> None:

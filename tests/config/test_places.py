@@ -41,6 +41,7 @@ def test_a_tilde_is_the_home_folder_in_settings_and_in_paths_of_flags(
         ("sqlite:///file:b.db?uri=true", None),
         ("postgresql+psycopg://ann@host/name", None),
         ("no url", None),
+        ("postgresql://host:port/name", None),
         (None, None),
     ],
 )

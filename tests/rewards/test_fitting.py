@@ -13,6 +13,7 @@ from gymnasium import spaces
 from rlhf_gym.kinds import choices
 from rlhf_gym.preferences import Answer, Choice, Preference, Query
 from rlhf_gym.rewards import Bootstrap, RewardFit, RewardModel, descent, fit_reward_model, fitting
+from rlhf_gym.rewards.features import mean_and_std
 from rlhf_gym.segments import Array, Segment, pad
 
 TWO = spaces.Box(-np.inf, np.inf, (2,))
@@ -162,6 +163,15 @@ def test_input_statistics_are_those_of_the_lived_steps() -> None:
     lived = np.concatenate([side.observations[:-1] for p in kept for side in (p.query.left, p.query.right)])
     np.testing.assert_allclose(model.input_mean[:2].tolist(), lived.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(model.input_std[:2].tolist(), lived.std(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("constant", [0.0, 37.7, 65.3, -100_000.1])
+def test_an_input_that_was_constant_is_standardised_by_1_whatever_its_size(constant: float) -> None:
+    values = torch.full((999, 2), constant)
+    values[:, 1] = torch.linspace(0, 1, 999)
+    mean, std = mean_and_std(values)
+    assert std[0] == 1 and std[1] == pytest.approx(0.289, abs=0.001)
+    assert mean.tolist() == pytest.approx([constant, 0.5], rel=1e-5)
 
 
 def test_a_fit_does_not_rescale_what_is_paid() -> None:

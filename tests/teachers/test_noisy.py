@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from rlhf_gym.contracts import check_teacher, example_queries
-from rlhf_gym.preferences import Answer, Query, Ranking
+from rlhf_gym.preferences import Answer, Query, Ranking, Shown
 from rlhf_gym.segments import Segment
 from rlhf_gym.teachers.noisy import NoisyTeacher
 
@@ -181,6 +181,14 @@ def test_a_goal_counts_in_place_of_the_environments_reward():
 
     assert one(query(segment(1, length=2), segment(1, 1)), goal=goal) is Answer.LEFT
     assert one(query(segment(1, length=2), segment(1, 1)), goal=goal, gamma=0.5) is Answer.LEFT
+
+
+def test_what_it_shows_is_without_flaws_and_tires_it_not():
+    better, worse = segment(1, 1), segment(0, 0)
+    teacher = NoisyTeacher(seed=3, eps_mistake=1.0, eps_skip=1.0, left=1.0, shows=lambda asked: better)
+    assert teacher.answer([query(worse, kind="correction")] * 20) == [Shown(better)] * 20
+    assert teacher.answer([query(better, kind="correction")]) == [Answer.SKIP]  # no better than what it would correct
+    assert teacher.save_state()["answered"] == 0
 
 
 def test_one_flaw_leaves_the_chance_of_the_others_alone():

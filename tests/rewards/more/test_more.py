@@ -1,6 +1,7 @@
 """`reward.more`: by name, on the command line and in a file, off unless named, through the loop, and on again."""
 
 import json
+import math
 import sys
 from contextlib import closing
 from dataclasses import replace
@@ -189,6 +190,25 @@ def test_a_learner_without_any_pays_the_model_s_own_reward() -> None:
     one = RewardLearner(model(), rng=np.random.default_rng(0), l2=1e-3)
     steps = (np.ones((3, 2), np.float32), np.zeros(3, int), np.ones((3, 2), np.float32), np.zeros(3, bool))
     np.testing.assert_array_equal(one.reward_function(100)(*steps), one.model.reward_function()(*steps))
+
+
+def test_a_window_counts_its_share_of_the_return_that_is_given() -> None:
+    data, rng = Dataset(fresh().encoding), np.random.default_rng(3)
+    left, right = (replace(segment(rng), length=9) for _ in range(2))
+    data.update([Choice((left, right), (1, 0), "a")])
+    ensemble = fresh().ensemble
+    assert ensemble
+    for parameter in ensemble.parameters():
+        parameter.data.zero_()
+
+    def first(lived: torch.Tensor) -> torch.Tensor:
+        return lived * (torch.arange(lived.shape[-1]) == 0)
+
+    given = torch.tensor([[3.0, -2.0]])
+    likelihood = Likelihood(ensemble, data, lambda inputs: inputs, targets=data.targets, given=given, windows=first)
+    for whole, difference in ((True, 5.0), (False, 3 / left.lived + 2 / right.lived)):
+        losses = likelihood.losses(torch.arange(1), whole=whole)
+        assert losses[:, 0].tolist() == pytest.approx([math.log1p(math.exp(-difference))] * len(losses))
 
 
 def test_where_no_option_is_offered_windows_see_a_whole_segment() -> None:
