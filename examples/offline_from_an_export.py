@@ -2,11 +2,12 @@
 
     python examples/offline_from_an_export.py [--export runs/first/export] [--steps 40000]
 
-Without --export, 50 answers about an untrained policy are collected first. All of it on the command line:
+Without --export, 50 answers about an untrained policy are collected, once. All of it on the command line:
 `rlhf-gym train --preferences DIR --labels 0`.
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 from stable_baselines3 import PPO
@@ -19,7 +20,7 @@ from rlhf_gym.kinds import choices
 from rlhf_gym.rewards import RewardLearner, RewardModel
 from rlhf_gym.store.exchange import export, read_preferences, read_spaces
 
-ENV_ID = "CartPole-v1"
+ENV_ID, EXPORT = "CartPole-v1", "runs/offline_export"
 
 
 def collect(directory, labels=50):
@@ -48,9 +49,9 @@ if __name__ == "__main__":
     parser.add_argument("--export")
     parser.add_argument("--steps", type=int, default=40_000)
     args = parser.parse_args()
-    if args.export is None:
-        collect("runs/offline_export")
-    venv = VecLearnedReward(make_vec_env(ENV_ID, n_envs=8, seed=0), fit(args.export or "runs/offline_export"))
+    if args.export is None and not Path(EXPORT).exists():
+        collect(EXPORT)
+    venv = VecLearnedReward(make_vec_env(ENV_ID, n_envs=8, seed=0), fit(args.export or EXPORT))
     ppo = PPO("MlpPolicy", venv, n_steps=128, batch_size=128, gamma=0.98, gae_lambda=0.9, learning_rate=1e-3, seed=0)
     before = mean_return(play(ppo.predict, ENV_ID, seed=0))
     after = mean_return(play(ppo.learn(args.steps).predict, ENV_ID, seed=0))

@@ -3,8 +3,8 @@
     python examples/offline_from_minari.py [--dataset mujoco/hopper/medium-v0] [--labels 100]
 
 Nothing is played: half of the episodes serve for queries, the other half for testing the reward. Without --dataset,
-some episodes of Pendulum are recorded as one first. To learn a policy online, too, from queries about a dataset:
-`rlhf-gym train --env-id Pendulum-v1 --query.trajectories minari:pendulum/mixed-v0`.
+some episodes of Pendulum are recorded as one first, in runs/minari. To learn a policy too, from queries about them:
+`MINARI_DATASETS_PATH=runs/minari rlhf-gym train --env-id Pendulum-v1 --query.trajectories minari:pendulum/mixed-v0`.
 """
 
 import argparse

@@ -2,10 +2,11 @@
 
     python examples/reward_in_another_ppo.py [--reward runs/first/reward_model] [--steps 60000]
 
-Without --reward, one is learned first. `make_envs` is all that ties this PPO to rlhf_gym.
+Without --reward, one is learned, once. `make_envs` is all that ties this PPO to rlhf_gym.
 """
 
 import argparse
+from pathlib import Path
 
 import gymnasium
 import torch
@@ -17,7 +18,8 @@ from rlhf_gym.envs import VectorLearnedReward
 from rlhf_gym.evaluation import mean_return, play
 from rlhf_gym.rewards import RewardModel
 
-ENV_ID, ENVS, ROLLOUT, GAMMA, LAMBDA, CLIP = "CartPole-v1", 8, 128, 0.98, 0.9, 0.2
+ENV_ID, SAVED = "CartPole-v1", "runs/for_another_ppo"
+ENVS, ROLLOUT, GAMMA, LAMBDA, CLIP = 8, 128, 0.98, 0.9, 0.2
 
 
 def make_envs(reward_model):
@@ -76,12 +78,12 @@ if __name__ == "__main__":
     parser.add_argument("--reward")
     parser.add_argument("--steps", type=int, default=60_000)
     args = parser.parse_args()
-    if args.reward is None:
+    if args.reward is None and not Path(SAVED).exists():
         rlhf = RLHF(RLHFConfig.for_env(ENV_ID, total_timesteps=min(args.steps, 20_000), query={"rounds": 5}))
         rlhf.learn()
-        rlhf.save("runs/for_another_ppo")
+        rlhf.save(SAVED)
         rlhf.close()
     torch.manual_seed(0)
-    actor = learn(make_envs(args.reward or "runs/for_another_ppo/reward_model"), args.steps)
+    actor = learn(make_envs(args.reward or f"{SAVED}/reward_model"), args.steps)
     episodes = play(lambda obs: (actor(torch.as_tensor(obs)).argmax(dim=1).numpy(), None), ENV_ID, seed=0)
     print(f"true return {mean_return(episodes):.0f} (mean of 20 episodes) after {args.steps} steps on a learned reward")

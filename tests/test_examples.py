@@ -58,6 +58,15 @@ def test_an_example_runs_and_says_what_came_of_it(name, folder, monkeypatch, cap
     assert re.search(SAYS[name], capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("name", ["offline_from_an_export", "reward_in_another_ppo"])
+def test_what_an_example_collects_serves_the_next_time_too(name, folder, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [name, "--steps", "2048"])
+    for _ in range(2):
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    first, second = re.findall(r"true return.*", capsys.readouterr().out)
+    assert first == second  # the same reward, and the same seed
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_an_example_imports_nothing_private(name):
     text = (EXAMPLES / f"{name}.py").read_text()

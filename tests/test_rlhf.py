@@ -887,6 +887,16 @@ def test_a_saved_run_comes_back_and_predicts_the_same(make: Make, tmp_path: Path
     loaded.close()
 
 
+def test_where_something_was_saved_nothing_else_is_saved_and_no_resume_advised(make: Make, tmp_path: Path) -> None:
+    rlhf = make()
+    list(rlhf.rounds())
+    rlhf.save(tmp_path)
+    with pytest.raises(ValueError, match=r"already holds a run \(.*\); use another directory$"):
+        rlhf.save(tmp_path)
+    with pytest.raises(ValueError, match=r"already holds a run \(.*\); use another directory$"):
+        make(run_dir=str(tmp_path))
+
+
 def test_a_run_directory_is_loaded_into_memory_and_goes_on_from_there(make: Make, tmp_path: Path) -> None:
     finished = make(run_dir=str(tmp_path), agent={"schedule": "linear"})
     finished.learn()

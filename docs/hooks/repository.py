@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import cache
 from pathlib import Path
 
+from markdown.extensions.toc import slugify
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -22,7 +24,7 @@ PICTURES = (".png", ".gif", ".webp")
 HEADING = re.compile(r"^# (.*)$", re.MULTILINE)
 SECTION = re.compile(r"^<!-- include: (\S+) # (.*) -->$", re.MULTILINE)
 CODE_FILE = re.compile(r"^<!-- file: (\S+) -->$", re.MULTILINE)
-LINK = re.compile(r"(!?)\[([^]]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)]*)?\)")
+LINK = re.compile(r"(!?)\[([^]]*)\]\((?!\w+:)([^)#\s]*)(#[^)]*)?\)")
 NOTEBOOK = re.compile(r"^(notebooks/\w+)\.ipynb$")
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
@@ -60,6 +62,16 @@ def section(path: str, title: str) -> str:
     return found[title].strip()
 
 
+@cache
+def included() -> dict[tuple[str, str], str]:
+    """Find the page that shows a section of a file, by the file and the section's anchor there."""
+    found = {}
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        for path, title in SECTION.findall(page.read_text(encoding="utf-8")):
+            found[path, f"#{slugify(title, '-')}"] = page.relative_to(ROOT / "docs").as_posix()
+    return found
+
+
 def code_file(path: str) -> str:
     """Show a script of the repository."""
     return f"`{path}`:\n\n```python\n{(ROOT / path).read_text(encoding='utf-8').strip()}\n```"
@@ -78,6 +90,9 @@ def relink(markdown: str, source: str, here: str, files: Files) -> str:
 
     def relinked(match: re.Match[str]) -> str:
         image, text, target, anchor = match.groups()
+        if not target:
+            name = included().get((source, anchor), here)
+            return match[0] if name == here else f"[{text}]({posixpath.relpath(name, posixpath.dirname(here) or '.')})"
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         path = NOTEBOOK.sub(r"\1.md", path)
         name = pages.get(path, path.removeprefix("docs/"))

@@ -150,8 +150,8 @@ class RunDirectory:
 
 
 def _instead_of(path: Path) -> str:
-    """Say what to do if a directory holds a run already."""
-    there = (path / "config.yaml").exists() and not is_finished(path)
+    """Say what to do if a directory holds a run already, or a saved one."""
+    there = (path / "config.yaml").exists() and not (is_finished(path) or is_saved(path))
     return "use another directory" + (f", or go on with it: rlhf-gym resume {shlex.quote(str(path))}" if there else "")
 
 
