@@ -189,6 +189,16 @@ def test_plot_draws_many_runs_into_one_picture(say: Say, trained: Path, tmp_path
         assert image.width > 400
 
 
+def test_a_run_that_is_named_twice_is_drawn_once(
+    say: Say, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[object] = []
+    monkeypatch.setattr("rlhf_gym.plots.learning_curve", lambda runs, *_, **__: drawn.extend(runs))
+    monkeypatch.chdir(trained.parent)
+    assert say("plot", trained, trained.name, trained, "--output", tmp_path / "curve.png")[0] == 0
+    assert len(drawn) == 1
+
+
 def test_plot_draws_the_rounds_of_a_run_that_still_goes_on(say: Say, trained: Path, tmp_path: Path) -> None:
     going_on = shutil.copytree(trained, tmp_path / "run")
     (going_on / "summary.json").unlink()

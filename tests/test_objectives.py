@@ -1,10 +1,15 @@
 """Several objectives at once: a reward model each, by the answers of a teacher each, paid as their weighted sum."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rlhf_gym import RLHF
 from rlhf_gym.config import RLHFConfig
+from rlhf_gym.methods.objectives import _together
+from rlhf_gym.rewards import RewardFit
 from rlhf_gym.rewards.paid import weighted
 from rlhf_gym.teachers import OracleTeacher
 
@@ -143,6 +148,14 @@ def test_answers_of_nobody_who_is_named_are_refused():
         with pytest.raises(ValueError, match="names fast, and answers are by oracle; name teachers"):
             rlhf.fit_reward()
     rlhf.close()
+
+
+def test_a_figure_that_one_of_the_fits_lacks_is_the_others():
+    known = RewardFit(n=3, loss=0.5, loss_heldout=0.7, accuracy=1.0, accuracy_heldout=0.8, l2=0.1, steps=1, seconds=2.0)
+    lacking = replace(known, n=1, loss=1.5, loss_heldout=math.nan, accuracy_heldout=math.nan)
+    both = _together([lacking, known])
+    assert (both.n, both.loss, both.loss_heldout, both.accuracy_heldout) == (4, 1.0, 0.7, 0.8)
+    assert math.isnan(_together([lacking, lacking]).loss_heldout)
 
 
 def test_another_reward_than_its_own_is_refused():

@@ -53,6 +53,13 @@ def test_what_a_rating_tells_is_in_choices_of_its_block_alone_which_are_one_grou
     assert {c.group for c in told} == {ratings[first].query.id for first in range(0, 40, 9)}
 
 
+def test_a_rating_is_not_held_against_what_was_said_of_the_same_segment_before():
+    first, other = rated(1, 3)
+    again = replace(first, query=replace(first.query, id="again", repeats=first.query.id), answer=Level(5, 5))
+    assert choices([first, again]) == []
+    assert [c.options for c in choices([first, other, again])[1:]] == [(first.query.options[0], other.query.options[0])]
+
+
 def test_two_people_have_two_scales():
     assert choices([*rated(1, teacher="a"), *rated(5, teacher="b", seed=1)]) == []
 

@@ -659,6 +659,13 @@ def test_the_root_path_without_its_slash_leads_to_the_page(proxied):
     assert proxied.get("/labelled").status_code == 404
 
 
+def test_the_slash_comes_before_the_token_is_asked_for(room):
+    app = make_app(room.desk, token="s3cret", access=Access(root_path="/label"))
+    with TestClient(app, base_url="https://labels.example") as page:
+        answer = page.get("/label?token=s3cret", follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (308, "/label/?token=s3cret")
+
+
 def test_the_api_says_under_which_path_it_is_served(proxied):
     assert proxied.get("/openapi.json").json()["servers"] == [{"url": "/label"}]
 

@@ -125,6 +125,39 @@ def begin(job):
     config.to_yaml(Path(job.run_dir) / "config.yaml")
 
 
+def test_a_table_of_other_columns_is_refused_before_any_run(file, tmp_path):
+    sweep(file, out=tmp_path / "out", seeds=[0], execute=pretend)
+    table = tmp_path / "out" / "runs.csv"
+    table.write_text(table.read_text().replace("segment_length", "an_older_name"))
+    with pytest.raises(BadInput, match=r"the header of .*runs.csv isn't .*: it lacks segment_length; nothing was"):
+        sweep(file, out=tmp_path / "out", execute=never)
+    rounds = tmp_path / "out" / "curves.csv"
+    table.write_text(table.read_text().replace("an_older_name", "segment_length"))
+    rounds.write_text(rounds.read_text().replace("env_steps", "steps"))
+    before = table.read_text()
+    with pytest.raises(BadInput, match="curves.csv isn't the one this code writes: it lacks env_steps"):
+        sweep(file, out=tmp_path / "out", only=["four"], execute=pretend)
+    assert table.read_text() == before  # no row without its rounds
+
+
+def test_a_sweep_with_people_says_where_they_answer_each_run(tmp_path, capsys):
+    settings = {
+        "page": {"teacher": "web"},
+        "keys": {"teacher": "terminal"},
+        "shared": {"teacher": "store", "feedback": {"store": "postgresql://ann:secret@h/db"}},
+        "oracle": {},
+    }
+    file, out = written(tmp_path, PLAN | {"settings": settings, "seeds": [0]}), tmp_path / "out"
+    assert sweep(file, out=out, execute=pretend) == {}
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("people")] == [
+        f"people answer keys seed 0 by: rlhf-gym label {out}/runs/keys_seed0",
+        f"people answer page seed 0 by: rlhf-gym label {out}/runs/page_seed0 --web",
+        "people answer all of them on one page: rlhf-gym label --web --store postgresql://ann@h/db",
+    ]
+    with pytest.raises(BadInput, match="setting keys has teacher terminal, but without its run directory nobody"):
+        sweep(file, out=tmp_path / "none", keep_runs=False, execute=never)
+
+
 def test_a_run_that_other_settings_began_is_not_gone_on_with(file, tmp_path):
     (job, *_) = read_plan(file, out=tmp_path / "out")
     begin(job)

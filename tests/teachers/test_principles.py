@@ -1,5 +1,7 @@
 """The principles of a constitution, one by one: each under its own name, as if it were alone."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,18 @@ def test_each_rates_by_what_it_has_seen_itself(file):
         asked = Query((segment(position, angle),), id=str(number), kind="rating-2")
         rated += [(reply.who, reply.answer) for reply in teacher.replies([Open(asked, 2)])]
     assert rated[2:] == [("right", Level(2, 2)), ("upright", Level(1, 2))]
+
+
+def test_what_each_has_seen_is_kept_with_a_run(file):
+    def rates(teacher, position):
+        asked = Query((segment(position, 0.0),), id=str(position), kind="rating-9")
+        return [(reply.who, reply.answer) for reply in teacher.replies([Open(asked, 2)])]
+
+    kept, fresh = PrinciplesTeacher(file), PrinciplesTeacher(file)
+    for position in (0.0, 1.0, 2.0):
+        rates(kept, position)
+    fresh.restore_state(json.loads(json.dumps(kept.save_state())))
+    assert rates(fresh, 0.5) == rates(kept, 0.5) != rates(PrinciplesTeacher(file), 0.5)
 
 
 def test_a_run_learns_a_reward_of_each_principle_from_one_set_of_answers(file):
