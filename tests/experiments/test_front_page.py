@@ -59,6 +59,20 @@ def test_a_fixed_horizon_stands_beside_the_task_as_it_is():
     assert list(panels(draw(shown))) == ["A", "A, fixed horizon", "B"]
 
 
+def test_runs_of_a_million_steps_stand_beside_the_others_in_the_panel_of_their_task():
+    banded = Point("B-v5, 1M steps", "labels", 50, 0.7, 0.6, 0.8, 3, "here", "", 0.5, 1.1, ppo_seeds=2)
+    shown = [point("B-v5, 1M steps", 100, 0.8), banded, point("A-v5", 50, 0.9), point("B-v5", 50, 0.5)]
+    assert list(by_task(shown)) == ["B-v5", "A-v5"]
+    figure = draw(shown)
+    assert marks(panels(figure)["B"]) == [(50, 0.5), (65, 0.7), (130, 0.8)]
+    (line,) = [line for line in panels(figure)["B"].lines if line.get_zorder() == 3]
+    assert list(line.get_xdata()) == [65, 130]  # and none from 300,000 steps to a million
+    (band,) = panels(figure)["B"].patches
+    assert band.get_x() < 65 and band.get_x() + band.get_width() > 130
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[:2] == ["this toolkit", "this toolkit, 1M steps"]
+
+
 def test_a_point_beyond_the_axis_is_an_arrow_at_the_edge_with_its_number_and_a_dashed_line():
     shown = [point("Hopper-v5", 50, 4.2), point("Hopper-v5", 100, 1.4), point("Hopper-v5", 700, 1.2)]
     hopper, reacher = panels(draw([*shown, point("Reacher-v5", 50, -2.6)])).values()
