@@ -81,12 +81,18 @@ def assemble(
     if config.run_dir and not loaded:
         tell_if_only_here(config.env_id)
     venv = VecLearnedReward(recorder, scale=config.agent.reward_scale)
-    agent = make_policy(config, venv, rng["agent"])
+    agent = make_policy(config, venv, base["agent"])  # with the weights of the beginning, should it begin anew
+    if finished:
+        agent.seed(int(rng["agent"].integers(2**31)))
     shown = make_shown(config, agent, rng["shown"])
     budgets = budgets_of(config, finished) if resume else []
     parts = make_plan(config, agent.portion, budgets)
     explore_steps = whole_portions(config.agent.explore_steps, agent.portion)
     agent.learn_for(explore_steps + sum(part.steps for part in parts))  # it doesn't learn from shown steps
+    asks = config.labels > 0 and source_entry(config.reward.source).labels  # else the reward never gets any better
+    restart_round = round_of_restart(config.agent.restart_steps if asks else 0, explore_steps, parts)
+    if restart_round is not None:
+        agent.restart()  # changes nothing yet, but refuses the agent now
     scheme, kinds = make_scheme(config), kinds_asked(config)
     recorded = recordings(config)
     begun = resume and (Path(config.run_dir or "") / "provenance.json").exists()  # False if killed at its start
@@ -143,11 +149,27 @@ def assemble(
         seed,
         recorded=recorded,
         explore_steps=explore_steps,
+        restart_round=restart_round,
         budgets=budgets,
     )
     if recorded:
         method.begin(made.lately())  # with a warm-up, this is done after it
     return made
+
+
+def round_of_restart(steps: int, explore_steps: int, plan: Sequence[Part]) -> int | None:
+    """Find the first round that begins after so many steps of learning; None if `steps` is 0.
+
+    Raises:
+        BadInput: If there is none.
+    """
+    begins = np.cumsum([explore_steps, *(part.steps for part in plan[:-1])])
+    if steps > begins[-1]:
+        raise BadInput(
+            f"agent.restart_steps is {steps}, and the last of {len(plan)} rounds begins after {begins[-1]} steps; use "
+            "fewer, or more query.rounds"
+        )
+    return plan[int(np.searchsorted(begins, steps))].round if steps else None
 
 
 def random_streams(*seed: int) -> Streams:

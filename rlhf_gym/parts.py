@@ -78,6 +78,7 @@ class Parts:
         evaluation_seed: Seed of the evaluation's episodes.
         recorded: Trajectories recorded elsewhere, which queries are cut from; empty where they are the policy's own.
         explore_steps: Environment steps in which the agent explores before the first query.
+        restart_round: Number of the round before whose training the policy begins anew; None if it never does.
         budgets: Successive budgets of a run that went on with a larger one.
         mark: The run's mark, which its query ids end with.
         before: Tracks the queries asked before that could be drawn again.
@@ -100,6 +101,7 @@ class Parts:
     evaluation_seed: int
     recorded: Sequence[Trajectory] = ()
     explore_steps: int = 0
+    restart_round: int | None = None
     budgets: Sequence[Budget] = ()
     mark: str = field(default_factory=new_mark)
     before: AskedBefore = field(default_factory=AskedBefore)

@@ -123,6 +123,8 @@ class RLHF:
                 self._gather(part)
                 self._rest.end_asking(part.labels)
             fit = self.fit_reward() if self._parts.asking.enough_new else None
+            if part.round == self._parts.restart_round:
+                self.agent.restart()
             self.improve(part.steps)
             if part is self.plan[-1]:
                 fit = self._fit_to_changes() or fit

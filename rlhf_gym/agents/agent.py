@@ -12,10 +12,11 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
-from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, safe_mean
+from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, safe_mean, set_random_seed
 from stable_baselines3.common.vec_env import VecEnvWrapper, unwrap_vec_wrapper
 from torch.utils.tensorboard import SummaryWriter
 
+from rlhf_gym.agents.anew import begin_anew, untrained
 from rlhf_gym.agents.jax_state import in_jax, write_arrays
 from rlhf_gym.agents.state import POLICY, go_on, restore_state, weights, write_state
 from rlhf_gym.agents.unpickled import PACKAGES
@@ -43,6 +44,7 @@ class Agent(ABC):
 
     def __init__(self, sb3: BaseAlgorithm, *, total_timesteps: int, schedule: Schedule) -> None:
         self.sb3, self._schedule = sb3, schedule
+        self._untrained = None if in_jax(type(sb3)) else untrained(sb3)
         self._learning_rate = float(sb3.learning_rate)  # type: ignore[arg-type]
         self.learn_for(total_timesteps)
         self.log_to(None)
@@ -210,6 +212,27 @@ class Agent(ABC):
             BadInput: If the algorithm has no value function.
         """
         raise BadInput(f"agent.explore_steps is set and {type(self.sb3).__name__} has no value function; use 0")
+
+    def seed(self, seed: int) -> None:
+        """Seed the generators that it explores and trains with: Python's, NumPy's, torch's and its action space's."""
+        set_random_seed(seed)
+        self.sb3.action_space.seed(seed)
+
+    def restart(self) -> None:
+        """Begin anew with the weights and optimizers of before any training; steps, schedules and replay buffer go on.
+
+        A policy that learned from wrong rewards at first may be stuck where a fresh one isn't: resetting it, once the
+        rewards are better, is the remedy of Nikishin et al. 2022 for such a primacy bias.
+
+        Raises:
+            BadInput: If its networks are JAX's.
+        """
+        if self._untrained is None:
+            raise BadInput(
+                f"agent.restart_steps is set and {type(self.sb3).__name__} has networks of JAX, which can't begin "
+                "anew; use 0, or an algorithm of Stable-Baselines3"
+            )
+        begin_anew(self.sb3, self._untrained)
 
     def _payer(self) -> VecLearnedReward:
         payer = unwrap_vec_wrapper(self.sb3.env, VecLearnedReward) if isinstance(self.sb3.env, VecEnvWrapper) else None

@@ -157,6 +157,14 @@ class OnPolicyAgent(Agent):
         """
         check_critic(self.sb3, setting="agent.explore_steps", instead="0")
         CHANGES["reset"](self.sb3, (), self._rng)
+        self._forget_returns()
+
+    def restart(self) -> None:
+        """See :meth:`Agent.restart`; return statistics are reset too."""
+        super().restart()
+        self._forget_returns()
+
+    def _forget_returns(self) -> None:
         if (statistics := self.sb3.get_vec_normalize_env()) is not None:
             statistics.ret_rms = RunningMeanStd(shape=())
             statistics.returns[:] = 0

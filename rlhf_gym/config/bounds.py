@@ -212,6 +212,11 @@ def _check_reference(agent: Any) -> None:
         raise BadInput("agent.reference is start and agent.start is None; set agent.start, or another reference")
     if agent.start_options and agent.start is None and agent.reference is None:
         raise BadInput(f"agent.start_options is {agent.start_options} and agent.start is None; set agent.start")
+    if agent.restart_steps and agent.start is not None:
+        raise BadInput(
+            f"agent.restart_steps is {agent.restart_steps} and agent.start is {agent.start}, which would be lost then; "
+            "leave one of them out"
+        )
 
 
 def _check_direct(config: Any) -> None:
@@ -224,6 +229,7 @@ def _check_direct(config: Any) -> None:
         (bool(reward.more), "reward.more", ", ".join(reward.more), "leave it out"),
         (feedback.reliability, "feedback.reliability", "on", "leave it out"),
         (critic != "keep", "agent.critic_after_fit", critic, "leave it out"),
+        (bool(config.agent.restart_steps), "agent.restart_steps", config.agent.restart_steps, "leave it out"),
         (kl, "agent.reference", config.agent.reference, "leave it out; method dpo stays close to what it cloned"),
         (needs_ensemble(scheme), "query.scheme", scheme, f"no members are there to disagree: use one of {able}"),
     ):

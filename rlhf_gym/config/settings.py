@@ -269,6 +269,10 @@ class AgentConfig:
     """Environment steps between warm-up and first query, in whole portions, in which the agent learns to reach states
     unlike those of before (unsupervised pre-training of PEBBLE, Lee et al. 2021); they count as steps of the run, and
     its value function is reset after them."""
+    restart_steps: Annotated[int, AtLeast0] = 0
+    """Environment steps after which the policy begins anew, at the next round and once, with the weights of before any
+    training (Nikishin et al. 2022): what it learned from the first, wrong rewards is gone, the answers and the reward
+    stay. 0 is never; where nobody is asked, as in controls on the true reward, it isn't done."""
     torch_threads: Annotated[int, AtLeast1] = 1
     """Threads of torch; one is fastest for networks this small."""
     options: Options = field(default_factory=dict)

@@ -174,7 +174,7 @@ def relearning_config(run: Run, seed: int, total_timesteps: int, run_dir: Path |
         feedback=FeedbackConfig(goal=None if goal and goal.startswith(GIVEN) else goal, preferences=cloned),
         query=NOBODY_ASKED,
         reward={"source": "frozen", "source_options": _reward(run), "more": {}},
-        agent={"explore_steps": 0},
+        agent={"explore_steps": 0, "restart_steps": 0},
     )
 
 
