@@ -50,6 +50,14 @@ LONG: Mapping[str, tuple[str, Settings]] = {
     "ppo_true_reward_1m": ("PPO on the true reward, 1M steps", TRUE),
 }
 
+NEVER_ASKED: Mapping[str, Settings] = {
+    "walker2d_ppo_true_reward_1m": {
+        "query": {"rounds": 20, "schedule": "christiano", "schedule_options": {}},
+        "agent": {"restart_steps": 0},
+    }
+}
+"""On the true reward, what the preset says about asking in longer runs changes only how often figures are written."""
+
 
 def scale(task: str, *, long: bool = False) -> Scale:
     """Count the better of the PPOs on the true reward as 1, and the untrained policy as 0."""
@@ -64,7 +72,8 @@ def _setting(task: str, name: str, title: str, config: Settings) -> Setting:
         "control": name in CONTROLS or name == "ppo_true_reward_1m",
         "scale": scale(task, long=long),
     }
-    return Setting(title, merge(shared, config), SEEDS_1M if long else SEEDS, **more)
+    settings = merge(merge(shared, config), NEVER_ASKED.get(f"{task}_{name}", {}))
+    return Setting(title, settings, SEEDS_1M if long else SEEDS, **more)
 
 
 SETTINGS = {
