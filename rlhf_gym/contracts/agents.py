@@ -175,6 +175,24 @@ def learns_from_a_new_reward_at_once(make: MakeAgent) -> None:
         must(sampled == [7.0], f"replayed steps are paid 7 too, not {sampled}")
 
 
+def begins_anew_when_told(make: MakeAgent) -> None:
+    """Check that a restarted agent has the weights of before training, and learns on; or that it says what to use."""
+    agent = make(0)
+    untrained = _weights(agent)
+    _train(agent)
+    trained, steps = _weights(agent), agent.steps
+    try:
+        agent.restart()
+    except ValueError as error:
+        must("use " in str(error), f"the refusal says what to do, not {error}")
+        must(_same(trained, _weights(agent)), "a refusal changes nothing")
+        return
+    must(_same(untrained, _weights(agent)), "it has the weights of before training")
+    must(agent.steps == steps, f"its steps are counted on from {steps}, not {agent.steps}")
+    agent.improve(4 * agent.portion)
+    must(not _same(untrained, _weights(agent)), "it learns on")
+
+
 AGENT_RULES = (
     moves_in_whole_portions,
     acts_on_one_observation_and_on_many,
@@ -183,6 +201,7 @@ AGENT_RULES = (
     leaves_a_policy_that_sb3_loads,
     goes_on_from_its_state_in_place,
     learns_from_a_new_reward_at_once,
+    begins_anew_when_told,
 )
 
 
