@@ -104,7 +104,7 @@ def test_a_resumed_run_is_the_same_whether_it_had_begun_anew_or_not(done, tmp_pa
             "restart_steps is 901, and the last of 4 rounds begins after 900 steps; use",
         ),
         ({"restart_steps": -1}, "agent.restart_steps is -1; use at least 0"),
-        ({"method": "cpl"}, "agent.restart_steps is 500 and method is cpl, which learns no reward; leave it out"),
+        ({"method": "cpl"}, "agent.restart_steps is 500 and method is cpl, which learns no reward; set it to 0"),
     ],
 )
 def test_what_cannot_begin_anew_is_refused(settings, message, tmp_path):

@@ -215,7 +215,7 @@ def _check_reference(agent: Any) -> None:
     if agent.restart_steps and agent.start is not None:
         raise BadInput(
             f"agent.restart_steps is {agent.restart_steps} and agent.start is {agent.start}, which would be lost then; "
-            "leave one of them out"
+            "set agent.restart_steps to 0, or leave agent.start out"
         )
 
 
@@ -229,7 +229,7 @@ def _check_direct(config: Any) -> None:
         (bool(reward.more), "reward.more", ", ".join(reward.more), "leave it out"),
         (feedback.reliability, "feedback.reliability", "on", "leave it out"),
         (critic != "keep", "agent.critic_after_fit", critic, "leave it out"),
-        (bool(config.agent.restart_steps), "agent.restart_steps", config.agent.restart_steps, "leave it out"),
+        (bool(config.agent.restart_steps), "agent.restart_steps", config.agent.restart_steps, "set it to 0"),
         (kl, "agent.reference", config.agent.reference, "leave it out; method dpo stays close to what it cloned"),
         (needs_ensemble(scheme), "query.scheme", scheme, f"no members are there to disagree: use one of {able}"),
     ):

@@ -14,6 +14,8 @@ from rlhf_gym.config.named import DEFAULTS
 
 LONGER = "longer"
 """What a preset has beside settings: others, laid over them in a run of more steps than its own."""
+ABOVE = "above"
+"""What these may have beside settings: the number of steps that a run has to exceed, if that isn't the preset's own."""
 ASKED_WITHIN = "asked_within"
 """What these have beside settings: the steps within which such a run asks for all labels, instead of ever later."""
 
@@ -33,7 +35,8 @@ def preset(env_id: str, algo: str | None = None, total_timesteps: Any = None) ->
     found = deepcopy(_by_name().get(str(env_id), {}))
     longer = found.pop(LONGER, None)
     if algo in (None, DEFAULTS["algo"]):
-        is_longer = longer and isinstance(total_timesteps, int) and total_timesteps > found["total_timesteps"]
+        above = longer.pop(ABOVE, found["total_timesteps"]) if longer else 0
+        is_longer = longer and isinstance(total_timesteps, int) and total_timesteps > above
         return _for_longer(found, longer, total_timesteps) if is_longer else found
     found.pop("agent", None)
     own = deepcopy(_by_name().get(f"{env_id}/{algo}", {}))
