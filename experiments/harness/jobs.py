@@ -49,7 +49,7 @@ def in_fresh_process(job: Job, *, folder: Path = ROOT) -> Rows:
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "rows.json"
         command = [sys.executable, "-m", "experiments.harness.worker", job.experiment, job.setting, str(job.seed)]
-        more = ["--command", job.command, "--first", str(job.first), *["--testing"] * job.testing]
+        more = ["--first", str(job.first), *["--testing"] * job.testing]
         process_here([*command, str(output), *more], folder=folder)
         rows: Rows = json.loads(output.read_text())
         clip = output.with_suffix(".webp")

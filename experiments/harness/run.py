@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from experiments.harness.fingerprint import has_part
 from experiments.harness.jobs import Execute, Job, Rows, in_fresh_process
 from experiments.harness.made import made_columns
 from experiments.harness.retire import retire_rows
+from experiments.harness.serving import serving
 from experiments.harness.settings import Setting, choose, known_columns, load
 from rlhf_gym.sweeps.executors import PROCESSES, executor
 from rlhf_gym.sweeps.records import as_text
@@ -94,12 +96,14 @@ def run(
         check_headers(name, settings, folder)
         if confirm:
             how: dict[str, Any] = {"jobs": jobs, "testing": testing, "first": first, "executor": where}
-            if not beside:
+            with ExitStack() as stack:
+                if serve := first < 1 and on == PROCESSES and execute is in_fresh_process:
+                    execute = stack.enter_context(serving(ROOT))
+                if beside:
+                    place = stack.enter_context(package_as_of(commit := commit_of(beside)))
+                    there = stack.enter_context(serving(place)) if serve else partial(in_fresh_process, folder=place)
+                    how["beside"] = Beside(commit, there)
                 return confirm_rows(name, chosen, folder, execute, **how)
-            commit = commit_of(beside)
-            with package_as_of(commit) as place:
-                earlier = Beside(commit, partial(in_fresh_process, folder=place))
-                return confirm_rows(name, chosen, folder, execute, **how, beside=earlier)
         todo = _missing(wanted, settings, folder / "runs.csv")
         print(f"{name}: {len(todo)} runs to do, {len(wanted) - len(todo)} already there", flush=True)
         return run_missing(todo, execute, partial(_keep, folder), jobs=jobs, executor=where)

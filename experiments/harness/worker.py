@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import tyro
 
 from experiments.harness.fingerprint import CODE, code_of
+from experiments.harness.jobs import Job, Rows
 from experiments.harness.made import made_columns
 from experiments.harness.settings import Setting, choose, known_columns, load, measure_names
 from rlhf_gym.envs import frames_per_second, replay, write_clip
@@ -27,6 +28,28 @@ from rlhf_gym.sweeps.columns import summary_columns
 from rlhf_gym.sweeps.fresh_process import stop_in_order
 
 CLIP_SECONDS, CLIP_WIDTH = 5, 240
+
+
+def do(job: Job, clip: Path) -> Rows:
+    """Do a run, or its first rounds; then its row has no figures of the whole run.
+
+    Args:
+        job: What to do.
+        clip: Where to write the clip, if the setting wants one.
+    """
+    settings = choose(load(job.experiment), testing=job.testing)
+    setting = settings[job.setting]
+    config = setting.run_config(job.seed)
+    code = code_of(config, setting.measures.values())  # before anybody edits it
+    summary: dict[str, Any] = {}
+    measures: dict[str, float] = {}
+    if job.first < 1:
+        metrics = run_first(setting, job.seed, job.first)
+    else:
+        summary, metrics, measures = run_setting(setting, job.seed, clip)
+    known = known_columns(job.experiment, job.setting, config)
+    row = run_row(known, summary, measures, measure_names(settings), job.command, code)
+    return {"run": row, "curves": [{"setting": job.setting, "seed": job.seed} | row for row in metrics]}
 
 
 def run_first(setting: Setting, seed: int, first: float) -> list[dict[str, float]]:
@@ -100,22 +123,10 @@ def main(
     output: tyro.conf.Positional[Path],
     /,
     testing: bool = False,
-    command: Annotated[str, tyro.conf.arg(help="what to record as the command")] = "",
     first: Annotated[float, tyro.conf.arg(help="share of its rounds to do; the row of fewer has no figures")] = 1.0,
 ) -> None:
     """Run one setting with one seed, and write its rows as JSON."""
-    settings = choose(load(name), testing=testing)
-    code = code_of(settings[setting].run_config(seed), settings[setting].measures.values())  # before anybody edits it
-    summary: dict[str, Any] = {}
-    measures: dict[str, float] = {}
-    if first < 1:
-        metrics = run_first(settings[setting], seed, first)
-    else:
-        summary, metrics, measures = run_setting(settings[setting], seed, output.with_suffix(".webp"))
-    known = known_columns(name, setting, settings[setting].run_config(seed))
-    row = run_row(known, summary, measures, measure_names(settings), command, code)
-    curves = [{"setting": setting, "seed": seed} | row for row in metrics]
-    output.write_text(json.dumps({"run": row, "curves": curves}))
+    output.write_text(json.dumps(do(Job(name, setting, seed, testing, first), output.with_suffix(".webp"))))
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ from experiments.harness.older import all_fresh
 from experiments.harness.report import page_text
 from experiments.harness.results import read_results
 from experiments.harness.run import main, run
+from experiments.harness.serving import serving
 from experiments.harness.settings import choose, known_columns, measure_names
 from experiments.questions import cartpole
 from rlhf_gym import RLHF
-from rlhf_gym.sweeps.records import append_rows, read_rows
+from rlhf_gym.sweeps.fresh_process import ProcessDied
+from rlhf_gym.sweeps.records import append_rows, as_text, read_rows
 
 RUN = "experiments/harness/run.py"
 MADE = {"versions": "torch 2", "python": "3", "commit": "0123456789abcdef", "machine": "a machine", "command": "run"}
@@ -233,6 +235,31 @@ def test_the_worker_does_the_first_rounds(tmp_path):
     assert 0 < len(some["curves"]) == wanted < len(rlhf.plan)
     assert [row["true_return"] for row in some["curves"]] == [done.true_return for done in rounds]
     assert "summary.labels" not in some["run"] and some["run"]["code"]
+
+
+def test_a_process_that_serves_does_the_first_rounds_of_one_run_after_the_other_as_fresh_ones_do():
+    jobs = [Job("cartpole", "labels_50", seed, testing=True, first=0.3) for seed in (3, 4)]
+    with serving(ROOT) as execute:
+        served = [execute(job) for job in jobs]
+        with pytest.raises(RuntimeError, match="KeyError: 'no_such_setting'"):
+            execute(replace(jobs[0], setting="no_such_setting"))
+        assert execute(jobs[0])["curves"][0]["labels"] == served[0]["curves"][0]["labels"]  # it goes on
+    for job, mine in zip(jobs, served, strict=True):
+        fresh_one = in_fresh_process(job)
+        for rows in (mine, fresh_one):
+            for row in (rows["run"], *rows["curves"]):
+                row.pop("seconds", None), row.pop("date", None)
+        assert as_text(mine) == as_text(fresh_one)
+
+
+def test_a_process_that_ends_over_a_run_fails_that_run_alone(tmp_path):
+    package = tmp_path / "experiments" / "harness"
+    package.mkdir(parents=True)
+    (package / "serving.py").write_text("import sys\nfor line in sys.stdin: sys.exit(3)")
+    with serving(tmp_path) as execute:
+        for _ in range(2):
+            with pytest.raises(ProcessDied, match="its process ended, with status 3"):
+                execute(Job("cartpole", "labels_50", 3, first=0.3))
 
 
 def test_another_number_of_rounds_is_another_figure(folder, today):
