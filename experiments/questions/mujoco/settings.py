@@ -53,7 +53,6 @@ LONG: Mapping[str, tuple[str, Settings]] = {
 NEVER_ASKED: Mapping[str, Settings] = {
     "walker2d_ppo_true_reward_1m": {
         "query": {"rounds": 20, "schedule": "christiano", "schedule_options": {}},
-        "agent": {"restart_steps": 0},
     }
 }
 """On the true reward, what the preset says about asking in longer runs changes only how often figures are written."""
