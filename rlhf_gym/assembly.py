@@ -20,7 +20,7 @@ from rlhf_gym.errors import BadInput
 from rlhf_gym.methods import Method, whole_portions
 from rlhf_gym.parts import Parts, Streams
 from rlhf_gym.preferences import Answer
-from rlhf_gym.queries import Insertion, Part, Scheme, plan
+from rlhf_gym.queries import Insertion, Part, Scheme, begins, plan
 from rlhf_gym.queries.further import plan_further
 from rlhf_gym.registry import check_called, check_is, kind_shares, make, source_entry, teacher_entry
 from rlhf_gym.rewards import RewardLearner, RewardModel
@@ -92,7 +92,7 @@ def assemble(
     asks = config.labels > 0 and source_entry(config.reward.source).labels  # else the reward never gets any better
     restart_round = round_of_restart(config.agent.restart_steps if asks else 0, explore_steps, parts)
     if restart_round is not None:
-        agent.restart()  # changes nothing yet, but refuses the agent now
+        agent.keep_weights()
     scheme, kinds = make_scheme(config), kinds_asked(config)
     recorded = recordings(config)
     begun = resume and (Path(config.run_dir or "") / "provenance.json").exists()  # False if killed at its start
@@ -157,19 +157,20 @@ def assemble(
     return made
 
 
-def round_of_restart(steps: int, explore_steps: int, plan: Sequence[Part]) -> int | None:
-    """Find the first round that begins after so many steps of learning; None if `steps` is 0.
+def round_of_restart(steps: int, explore_steps: int, parts: Sequence[Part]) -> int | None:
+    """Find the first round that begins after at least so many steps of learning; None if `steps` is 0.
 
     Raises:
         BadInput: If there is none.
     """
-    begins = np.cumsum([explore_steps, *(part.steps for part in plan[:-1])])
-    if steps > begins[-1]:
+    if not steps:
+        return None
+    if steps > (at := begins(parts, explore_steps))[-1]:
         raise BadInput(
-            f"agent.restart_steps is {steps}, and the last of {len(plan)} rounds begins after {begins[-1]} steps; use "
-            "fewer, or more query.rounds"
+            f"agent.restart_steps is {steps}, and the last of {len(parts)} rounds begins after {at[-1]} steps; use at "
+            "most as many, more query.rounds, or 0, which is never"
         )
-    return plan[int(np.searchsorted(begins, steps))].round if steps else None
+    return parts[int(np.searchsorted(at, steps))].round
 
 
 def random_streams(*seed: int) -> Streams:

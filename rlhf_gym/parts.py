@@ -25,6 +25,7 @@ from rlhf_gym.queries import (
     Insertion,
     Part,
     Scheme,
+    begins,
     choose_queries,
     due,
     is_heldout,
@@ -147,8 +148,8 @@ class Parts:
 
     def _part_now(self) -> Part:
         """Find the latest round that has begun by the agent's current step."""
-        begins = np.cumsum([self.explore_steps, *(part.steps for part in self.plan[:-1])])
-        return self.plan[int(np.searchsorted(begins, self.method.agent.steps, side="right")) - 1]
+        begun = np.searchsorted(begins(self.plan, self.explore_steps), self.method.agent.steps, side="right")
+        return self.plan[int(begun) - 1]
 
     def lately(self) -> Lately:
         """Collect the latest trajectories learned from, and whether rewards may be shifted.

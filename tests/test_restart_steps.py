@@ -40,6 +40,7 @@ def same(one, other):
 @pytest.mark.parametrize("algo", OPTIONS)
 def test_an_agent_that_begins_anew_is_as_untrained_as_at_first_and_can_be_trained(algo):
     agent, fresh = made(algo), made(algo)
+    agent.keep_weights()
     agent.improve(100)
     assert not same(weights(agent.sb3), weights(fresh.sb3))
     agent.restart()
@@ -54,6 +55,19 @@ def test_an_agent_that_begins_anew_is_as_untrained_as_at_first_and_can_be_traine
     assert not same(weights(agent.sb3), weights(fresh.sb3))
     agent.restart()
     assert same(weights(agent.sb3), weights(fresh.sb3))  # what was copied isn't trained
+
+
+def test_an_agent_that_kept_no_weights_has_none_to_begin_anew_with():
+    with pytest.raises(ValueError, match="kept no weights to begin anew with; use keep_weights before it is trained"):
+        made("a2c").restart()
+
+
+@pytest.mark.parametrize(("steps", "kept"), [(0, 0), (500, 1)])
+def test_weights_are_copied_only_where_a_run_begins_anew(steps, kept, monkeypatch):
+    copied = []
+    monkeypatch.setattr(Agent, "keep_weights", lambda agent: copied.append(agent))
+    RLHF(config(steps)).close()
+    assert len(copied) == kept
 
 
 def test_a_run_begins_anew_once_at_the_first_round_that_begins_so_late(monkeypatch):
@@ -101,7 +115,8 @@ def test_a_resumed_run_is_the_same_whether_it_had_begun_anew_or_not(done, tmp_pa
     [
         (
             {"restart_steps": 901},
-            "restart_steps is 901, and the last of 4 rounds begins after 900 steps; use",
+            "restart_steps is 901, and the last of 4 rounds begins after 900 steps; use at most as many"
+            ", more query.rounds, or 0, which is never",
         ),
         ({"restart_steps": -1}, "agent.restart_steps is -1; use at least 0"),
         ({"method": "cpl"}, "agent.restart_steps is 500 and method is cpl, which learns no reward; set it to 0"),

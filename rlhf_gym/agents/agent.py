@@ -16,7 +16,7 @@ from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, safe_m
 from stable_baselines3.common.vec_env import VecEnvWrapper, unwrap_vec_wrapper
 from torch.utils.tensorboard import SummaryWriter
 
-from rlhf_gym.agents.anew import begin_anew, untrained
+from rlhf_gym.agents.anew import Weights, copy_weights, put_back
 from rlhf_gym.agents.jax_state import in_jax, write_arrays
 from rlhf_gym.agents.state import POLICY, go_on, restore_state, weights, write_state
 from rlhf_gym.agents.unpickled import PACKAGES
@@ -44,7 +44,7 @@ class Agent(ABC):
 
     def __init__(self, sb3: BaseAlgorithm, *, total_timesteps: int, schedule: Schedule) -> None:
         self.sb3, self._schedule = sb3, schedule
-        self._untrained = None if in_jax(type(sb3)) else untrained(sb3)
+        self._kept: Weights | None = None
         self._learning_rate = float(sb3.learning_rate)  # type: ignore[arg-type]
         self.learn_for(total_timesteps)
         self.log_to(None)
@@ -218,21 +218,31 @@ class Agent(ABC):
         set_random_seed(seed)
         self.sb3.action_space.seed(seed)
 
-    def restart(self) -> None:
-        """Begin anew with the weights and optimizers of before any training; steps, schedules and replay buffer go on.
-
-        A policy that learned from wrong rewards at first may be stuck where a fresh one isn't: resetting it, once the
-        rewards are better, is the remedy of Nikishin et al. 2022 for such a primacy bias.
+    def keep_weights(self) -> None:
+        """Keep a copy of its present weights and optimizers, from which :meth:`restart` begins anew.
 
         Raises:
             BadInput: If its networks are JAX's.
         """
-        if self._untrained is None:
+        if in_jax(type(self.sb3)):
             raise BadInput(
                 f"agent.restart_steps is set and {type(self.sb3).__name__} has networks of JAX, which can't begin "
                 "anew; use 0, or an algorithm of Stable-Baselines3"
             )
-        begin_anew(self.sb3, self._untrained)
+        self._kept = copy_weights(self.sb3)
+
+    def restart(self) -> None:
+        """Begin anew with the weights and optimizers that were kept; steps, schedules and replay buffer go on.
+
+        A policy that learned from wrong rewards at first may be stuck where an untrained one isn't: resetting it, once
+        the rewards are better, is the remedy of Nikishin et al. 2022 for such a primacy bias.
+
+        Raises:
+            BadInput: If none were kept.
+        """
+        if self._kept is None:
+            raise BadInput("the agent has kept no weights to begin anew with; use keep_weights before it is trained")
+        put_back(self.sb3, self._kept)
 
     def _payer(self) -> VecLearnedReward:
         payer = unwrap_vec_wrapper(self.sb3.env, VecLearnedReward) if isinstance(self.sb3.env, VecEnvWrapper) else None

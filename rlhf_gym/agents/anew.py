@@ -1,4 +1,4 @@
-"""An algorithm as it was before any training: its weights and optimizers are copied, and put back in place."""
+"""What an algorithm has learned, copied and later put back in place, so that it begins anew from there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 
-class Untrained(NamedTuple):
+class Weights(NamedTuple):
     """What an algorithm learns."""
 
     parameters: dict[str, Any]
@@ -20,16 +20,16 @@ class Untrained(NamedTuple):
     """Single tensors, such as SAC's entropy coefficient."""
 
 
-def untrained(sb3: BaseAlgorithm) -> Untrained:
-    """Copy the weights and optimizers of an algorithm that hasn't been trained; its networks must be torch's."""
+def copy_weights(sb3: BaseAlgorithm) -> Weights:
+    """Copy an algorithm's weights and optimizers; its networks must be torch's."""
     _, names = sb3._get_torch_save_params()
     tensors = {name: attrgetter(name)(sb3).detach().clone() for name in names}
-    return Untrained(deepcopy(sb3.get_parameters()), tensors)
+    return Weights(deepcopy(sb3.get_parameters()), tensors)
 
 
 @torch.no_grad()
-def begin_anew(sb3: BaseAlgorithm, before: Untrained) -> None:
-    """Put back what :func:`untrained` copied."""
-    sb3.set_parameters(deepcopy(before.parameters))
-    for name, tensor in before.tensors.items():
+def put_back(sb3: BaseAlgorithm, kept: Weights) -> None:
+    """Put back what :func:`copy_weights` copied."""
+    sb3.set_parameters(deepcopy(kept.parameters))
+    for name, tensor in kept.tensors.items():
         attrgetter(name)(sb3).copy_(tensor)

@@ -14,7 +14,7 @@ from rlhf_gym.queries.planned import (
     runs_into_termination,
 )
 from rlhf_gym.queries.sampling import AskedBefore, count_queries, sample_candidates
-from rlhf_gym.queries.schedules import Part, Schedule, apportion, christiano, constant, front_loaded, plan
+from rlhf_gym.queries.schedules import Part, Schedule, apportion, begins, christiano, constant, front_loaded, plan
 from rlhf_gym.queries.schemes.scheme import Scheme, best, by_value
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Scheme",
     "StepScores",
     "apportion",
+    "begins",
     "best",
     "by_value",
     "choose_queries",

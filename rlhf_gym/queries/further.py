@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlhf_gym.errors import BadInput
-from rlhf_gym.queries.schedules import Part, Schedule, apportion, spread
+from rlhf_gym.queries.schedules import Part, Schedule, apportion, begins, spread
 
 
 def plan_further(
@@ -56,8 +56,9 @@ def plan_further(
     usual = (spent - before - last.shown) / len(done)
     rounds = min(portions, max(1, round(portions * portion / usual)))
     borders = np.linspace(0, portions, rounds + 1).round().astype(int)
-    begun = before + np.cumsum([0, *(part.steps for part in done[:-1])])
-    given = spread(schedule, labels, np.concatenate([begun, spent + borders[:-1] * portion]))[len(done) :]
+    given = spread(schedule, labels, np.concatenate([begins(done, before), spent + borders[:-1] * portion]))[
+        len(done) :
+    ]
     weights = np.array(given, float) if any(given) else np.ones(rounds)
     wanted = last.labels + np.cumsum(apportion(labels - last.labels, weights))
     asking = np.cumsum(np.diff(wanted, prepend=last.labels) > 0)

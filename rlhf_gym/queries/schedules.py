@@ -30,6 +30,16 @@ class Part(NamedTuple):
     """Steps only played to be shown, not learned from, before the round asks, those of earlier rounds included."""
 
 
+def begins(parts: Sequence[Part], before: int) -> Array:
+    """Count the steps made when each round begins, shape (rounds,).
+
+    Args:
+        parts: Plan of each round.
+        before: Steps made before the first.
+    """
+    return before + np.cumsum([0, *(part.steps for part in parts[:-1])])
+
+
 def plan(
     labels: int,
     *,
