@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 
 from experiments.harness.jobs import Execute, Job, Rows
 from experiments.harness.worker import do
-from rlhf_gym.sweeps.fresh_process import ONE_THREAD, ProcessDied
+from rlhf_gym.sweeps.fresh_process import ONE_THREAD, ProcessDied, waiting_for
 
 
 @contextmanager
@@ -38,7 +38,8 @@ def serving(folder: Path) -> Iterator[Execute]:
         except Empty:
             process = _begin(folder)
             started.append(process)
-        answer = _ask(process, job)
+        with waiting_for(process):
+            answer = _ask(process, job)
         idle.put(process)
         if "error" in answer:
             raise RuntimeError(answer["error"])

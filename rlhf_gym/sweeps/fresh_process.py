@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -62,6 +62,16 @@ def stop_in_order() -> None:
         signal.signal(each, stop)
 
 
+@contextmanager
+def waiting_for(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Let :func:`end_all` terminate a process within this context."""
+    _running.add(process)
+    try:
+        yield
+    finally:
+        _running.discard(process)
+
+
 def end_all() -> None:
     """Terminate all processes that threads of this one are waiting for."""
     for process in list(_running):
@@ -76,12 +86,10 @@ def _run(command: Sequence[str], told: str | None, folder: Path | None) -> tuple
     with subprocess.Popen(
         command, cwd=folder, env=os.environ | ONE_THREAD, stdin=given, stdout=pipe, stderr=pipe, text=True
     ) as process:
-        _running.add(process)
-        try:
-            said, errors = process.communicate(told)
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            _running.discard(process)
+        with waiting_for(process):
+            try:
+                said, errors = process.communicate(told)
+            except BaseException:
+                process.kill()
+                raise
     return process.returncode, said, errors

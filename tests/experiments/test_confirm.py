@@ -1,6 +1,8 @@
 """Rows of older code stand where one seed, run again with today's, gives the same figures to the last digit."""
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -22,7 +24,7 @@ from experiments.harness.serving import serving
 from experiments.harness.settings import choose, known_columns, measure_names
 from experiments.questions import cartpole
 from rlhf_gym import RLHF
-from rlhf_gym.sweeps.fresh_process import ProcessDied
+from rlhf_gym.sweeps.fresh_process import ProcessDied, end_all
 from rlhf_gym.sweeps.records import append_rows, as_text, read_rows
 
 RUN = "experiments/harness/run.py"
@@ -260,6 +262,21 @@ def test_a_process_that_ends_over_a_run_fails_that_run_alone(tmp_path):
         for _ in range(2):
             with pytest.raises(ProcessDied, match="its process ended, with status 3"):
                 execute(Job("cartpole", "labels_50", 3, first=0.3))
+
+
+def test_a_confirmation_that_is_stopped_ends_the_processes_that_it_waits_for(tmp_path):
+    package = tmp_path / "experiments" / "harness"
+    package.mkdir(parents=True)
+    (package / "serving.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)")
+    with serving(tmp_path) as execute, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(execute, Job("cartpole", "labels_50", 3, first=0.3))
+        for _ in range(300):
+            if (tmp_path / "begun").exists():
+                break
+            time.sleep(0.1)
+        end_all()
+        with pytest.raises(ProcessDied, match="its process ended, with status -15"):
+            waiting.result(timeout=30)
 
 
 def test_another_number_of_rounds_is_another_figure(folder, today):

@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from rlhf_gym.contracts import STORE_RULES, check_store, example_queries, same_query
-from rlhf_gym.preferences import Answer, Query
+from rlhf_gym.errors import BadInput
+from rlhf_gym.preferences import Answer, Preference, Query
 from rlhf_gym.quality.assessment import assess
 from rlhf_gym.segments import Ending, Origin, Trajectory
 from rlhf_gym.store import PreferenceStore
@@ -50,6 +51,22 @@ def test_the_contract_catches_a_store_that_loses_withdrawals():
 
     with pytest.raises(AssertionError, match="pending again"):
         check_store(Stubborn)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"teacher": "a\0b"}, r"teacher is 'a\\x00b'; expected whole characters other than NUL"),
+        ({"teacher": "a\ud800"}, "teacher is .*; expected whole characters"),
+        ({"shown_at": math.nan}, "shown_at of the answer to query '0-1' is nan; expected seconds since 1970"),
+        ({"answered_at": math.inf}, "answered_at of the answer to query '0-1' is inf; expected seconds"),
+    ],
+)
+def test_answers_of_elsewhere_that_no_database_can_keep_are_refused_with_all_that_come_along(store, said, message):
+    fine, other = example_queries(2)
+    with pytest.raises(BadInput, match=message):
+        store.add([Preference(fine, Answer.LEFT, "ann"), Preference(other, Answer.LEFT, **{"teacher": "ann"} | said)])
+    assert store.preferences() == [] and store.number_asked() == 0
 
 
 def test_everything_is_there_after_closing_and_opening_again(url):
