@@ -1,9 +1,32 @@
-"""Regret on Pendulum: the optimal advantage that answers are about."""
+"""The direct question: its settings, its answer, and regret on Pendulum, the optimal advantage that answers are about."""
 
 import gymnasium
 import numpy as np
+import pytest
 
+from experiments.questions import direct
 from experiments.questions.direct.regret import FASTEST, STRONGEST, advantage, step
+from rlhf_gym.envs import load_trajectories
+
+
+@pytest.mark.parametrize("name", direct.SETTINGS)
+def test_every_setting_is_a_valid_run_of_one_family_and_demonstrations_are_where_its_name_says(name):
+    config = direct.SETTINGS[name].run_config(0)
+    assert sum(name in family.settings for family in direct.FAMILIES.values()) == 1
+    close = "_kl_" in name
+    assert (config.agent.start is not None) == (close or name.endswith("_demonstrations"))
+    assert (config.agent.reference == "start" and config.agent.kl > 0) == close
+    if config.agent.start:
+        assert len(load_trajectories(config.agent.start)) == 20
+
+
+def test_the_answer_compares_the_best_direct_method_with_both_that_have_a_reward_model():
+    part = {"reward": 90, "kl": 70, "cpl": 10, "cpl_unbiased": 30, "dpo": 20, "clone": 5}
+    runs = {f"half_cheetah_{name}_500": [{"true_return_mean": str(value)}] for name, value in part.items()}
+    ends = {"half_cheetah_ppo": 100, "half_cheetah_untrained_policy": 0}
+    runs |= {name: [{"true_return_mean": str(value)}] for name, value in ends.items()}
+    told = direct.answer(direct.SETTINGS, runs)
+    assert "with 500 labels: 0.90 by a reward model and PPO, 0.70 close to cloned demonstrations, 0.30 by" in told
 
 
 def observed(angle, speed):

@@ -11,6 +11,7 @@ from experiments.harness.parts import Scale
 from experiments.harness.settings import SHORT, Family, Setting, shortened
 from experiments.questions.direct.regret import advantage, regret
 from experiments.questions.kinds.settings import TASKS
+from experiments.questions.pretrained.settings import demonstrations
 from rlhf_gym.config.mappings import merge
 
 SEEDS = (0, 1, 2)
@@ -18,12 +19,15 @@ LABELS = (50, 500, 5000)
 AT_RANDOM = 500
 METHODS: Mapping[str, tuple[str, Settings]] = {
     "reward": ("a reward model and PPO", {}),
+    "kl": ("the same close to cloned demonstrations", {"agent": {"reference": "start", "kl": 0.1}}),
     "cpl": ("CPL", {"method": "cpl"}),
     "cpl_unbiased": ("CPL without its regulariser", {"method": "cpl", "method_options": {"bias": 1.0}}),
     "dpo": ("DPO", {"method": "dpo"}),
     "clone": ("cloning all segments", {"method": "cpl", "method_options": {"steps": 0}}),
 }
 """By name: the title, and the settings laid over the task's."""
+DIRECT = tuple(name for name in METHODS if name not in ("reward", "kl"))
+"""Methods without a reward model."""
 LONG: Settings = {"method_options": {"steps": 2000}}
 """Five times the gradient steps per fit, which pay off for answers that a policy can explain."""
 REGRET = "pendulum"
@@ -49,16 +53,21 @@ def _settings(task: str) -> dict[str, Setting]:
     def setting(title: str, config: Settings, *, control: bool = False) -> Setting:
         return Setting(title, merge(where.config, config), SEEDS, control=control, **more)
 
+    start = {"agent": {"start": demonstrations(task)}}
+    methods = {
+        name: (title, merge(start, config) if name == "kl" else config) for name, (title, config) in METHODS.items()
+    }
     found = {
         f"{task}_{name}_{labels}": setting(f"{labels} labels, {title}", {"labels": labels, **config})
         for labels in LABELS
-        for name, (title, config) in METHODS.items()
+        for name, (title, config) in methods.items()
     }
     controls: dict[str, tuple[str, Settings]] = {
         f"{name}_random": (f"{AT_RANDOM} random answers, {title}", {**random_answers(AT_RANDOM), **config})
-        for name, (title, config) in METHODS.items()
+        for name, (title, config) in methods.items()
         if name != "clone"  # which uses no answers
     }
+    controls["demonstrations"] = ("cloning the demonstrations alone", merge(untrained_policy(8192), start))
     controls["ppo"] = ("PPO on the true reward, or on the goal", TRUE)
     controls["untrained_policy"] = ("untrained policy", untrained_policy(8192))
     return found | {f"{task}_{name}": setting(title, c, control=True) for name, (title, c) in controls.items()}

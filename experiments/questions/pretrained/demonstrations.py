@@ -1,7 +1,7 @@
 """Make the demonstrations to clone: 20 segments of a mediocre policy, PPO on the true reward or goal after few steps.
 
-`python -m experiments.questions.pretrained.demonstrations` makes the missing ones. The policy acts without exploring,
-and no row has its seed.
+`python -m experiments.questions.pretrained.demonstrations` makes the missing ones, of which the question `direct` has
+one more. The policy acts without exploring, and no row has its seed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.harness.controls import TRUE
-from experiments.questions.pretrained.settings import TASKS, demonstrations
+from experiments.questions.kinds.settings import TASKS
+from experiments.questions.pretrained.settings import demonstrations
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.mappings import merge
 from rlhf_gym.envs import save_trajectories
@@ -20,16 +21,16 @@ from rlhf_gym.rlhf import RLHF
 from rlhf_gym.segments import Ending, Segment, Trajectory, sample_segments
 
 SEED, SHOWN, LENGTH = 100, 20, 50
-STEPS = {"hold_at_one": 30_000, "half_cheetah": 60_000}
+STEPS = {"hold_at_one": 30_000, "pendulum": 50_000, "half_cheetah": 60_000}
 
 
 def main() -> None:
     """Make and save each task's demonstrations that are missing."""
-    for task, where in TASKS.items():
-        path = Path(demonstrations(task))
+    for task, steps in STEPS.items():
+        where, path = TASKS[task], Path(demonstrations(task))
         if path.exists():
             continue
-        config = RLHFConfig.for_env(**merge(where.config, {**TRUE, "seed": SEED, "total_timesteps": STEPS[task]}))
+        config = RLHFConfig.for_env(**merge(where.config, {**TRUE, "seed": SEED, "total_timesteps": steps}))
         rlhf = RLHF(config)
         found = rlhf.learn()
         episodes = play(rlhf.predict, config.env_id, seed=SEED, n_episodes=SHOWN)
