@@ -1,4 +1,4 @@
-"""The direct question: its settings and answer, and regret on Pendulum, the optimal advantage that answers are about."""
+"""The direct question: its settings and answer; and regret on Pendulum, the optimal advantage answers are about."""
 
 import gymnasium
 import numpy as np
