@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -68,23 +69,46 @@ def assemble(
     Raises:
         BadInput: On settings that don't fit the environment, unknown names, or objects of the wrong type.
     """
+    with ExitStack() as undo:
+        made = _assemble(config, undo, teacher, goal, waiting, resume=resume, loaded=loaded, trust=trust)
+        undo.pop_all()
+    return made
+
+
+def _assemble(
+    config: RLHFConfig,
+    undo: ExitStack,
+    teacher: Teacher | None,
+    goal: Goal | None,
+    waiting: Waiting | None,
+    *,
+    resume: bool,
+    loaded: bool,
+    trust: bool,
+) -> Parts:
+    """Make the parts of a run; how to close each that is open is put on the stack `undo`."""
     check_given(config, teacher, goal, waiting)
     if not resume:
         config = with_place_in_store(config if loaded else with_frozen_model(config))
     config, goal = name_given(config, teacher, goal, fixed=resume or loaded, trusted=trust)
-    finished = finished_rounds(Path(config.run_dir or "")) if resume else 0
-    store = open_store(config, finished_rounds=finished) if resume else None
+    run = open_directory(config, undo, resume=True) if resume else None  # locked before its last round is read
+    finished = finished_rounds(run.path) if run else 0
+    store = open_store(config, undo, finished_rounds=finished) if resume else None
     base = random_streams(config.seed)
     rng = streams_from(config.seed, base, finished, store.number_asked()) if store else base
     rng = {**rng, "shows": rng["teacher"].spawn(1)[0]}
     recorder = make_recorder(config, rng["envs"])
+    close_quietly(undo, recorder)
     if config.run_dir and not loaded:
         tell_if_only_here(config.env_id)
     venv = VecLearnedReward(recorder, scale=config.agent.reward_scale)
     agent = make_policy(config, venv, base["agent"])  # with the weights of the beginning, should it begin anew
+    close_quietly(undo, agent)
     if finished:
         agent.seed(int(rng["agent"].integers(2**31)))
     shown = make_shown(config, agent, rng["shown"])
+    if shown:
+        close_quietly(undo, shown)
     budgets = budgets_of(config, finished) if resume else []
     parts = make_plan(config, agent.portion, budgets)
     explore_steps = whole_portions(config.agent.explore_steps, agent.portion)
@@ -95,7 +119,7 @@ def assemble(
         agent.keep_weights()
     scheme, kinds = make_scheme(config), kinds_asked(config)
     recorded = recordings(config)
-    begun = resume and (Path(config.run_dir or "") / "provenance.json").exists()  # False if killed at its start
+    begun = run is not None and (run / "provenance.json").exists()  # False if killed at its start
     earlier = [] if begun or loaded else preferences_before(config, venv)
     if earlier:  # else the ids of its queries would be those of another run with this seed
         rng = {**rng, "queries": random_streams(config.seed, 0, len(earlier))["queries"]}
@@ -103,33 +127,26 @@ def assemble(
     if not (finished or loaded):  # else the agent's policy and reference are read back
         started = start_agent(config, agent, lambda: earlier or preferences_before(config, venv), rng=base["start"])
     method = make_method(config, agent, venv, goal, base)  # after the start, whose std it may set
-    run = RunDirectory(config.run_dir, resume=resume) if config.run_dir else None
+    if config.run_dir and run is None:
+        run = open_directory(config, undo, resume=False)
+        config.to_yaml(run / "config.yaml")
     before = labels_before(run) if run and begun else sum(p.answer is not Answer.SKIP for p in earlier)
-    try:
-        if run and not resume:
-            config.to_yaml(run / "config.yaml")
-        store = store or open_store(config)
-        store.train_alone()
-        store.describe(run_in_store(config, before=before))
-        store.add(earlier)
-        if run and not begun:  # last, because it marks the run as begun
-            began = {"labels_before": before, **started, **began_with(run, config)}
-            run.write_json("provenance.json", provenance(own=own_names(config)) | began)
-        recorders = [recorder, *([shown.recorder] if shown else [])]
-        offered = offer_learned(config, method, recorders, rng["teacher"], recorded=recorded)
-        offered |= {"shows_rng": rng["shows"]}
-        teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"], **offered)
-        check_kinds(config, teacher, venv.action_space)
-        together = scheme.choices if isinstance(scheme, Insertion) else None
-        answers = Answers(store, teacher, before=before, together=together)
-        if not resume:  # a resumed run doesn't know yet where it goes on
-            agent.log_to(run / "tensorboard" if run else None)
-    except BaseException:
-        if store:
-            store.close()
-        if run:
-            run.discard()
-        raise
+    store = store or open_store(config, undo)
+    store.train_alone()
+    store.describe(run_in_store(config, before=before))
+    store.add(earlier)
+    if run and not begun:  # last, because it marks the run as begun
+        began = {"labels_before": before, **started, **began_with(run, config)}
+        run.write_json("provenance.json", provenance(own=own_names(config)) | began)
+    recorders = [recorder, *([shown.recorder] if shown else [])]
+    offered = offer_learned(config, method, recorders, rng["teacher"], recorded=recorded)
+    offered |= {"shows_rng": rng["shows"]}
+    teacher = teacher or make_teacher(config, goal, store, waiting, rng["teacher"], **offered)
+    check_kinds(config, teacher, venv.action_space)
+    together = scheme.choices if isinstance(scheme, Insertion) else None
+    answers = Answers(store, teacher, before=before, together=together)
+    if not resume:  # a resumed run doesn't know yet where it goes on
+        agent.log_to(run / "tensorboard" if run else None)
     seed = int(base["evaluation"].integers(2**31))
     made = Parts(
         config,
@@ -155,6 +172,22 @@ def assemble(
     if recorded:
         method.begin(made.lately())  # with a warm-up, this is done after it
     return made
+
+
+def close_quietly(undo: ExitStack, opened: Recorder | Agent | ShownSteps) -> None:
+    """Have something closed should the run not be made; if that fails, too, it isn't what to tell."""
+
+    @undo.callback
+    def close() -> None:
+        with suppress(Exception):
+            opened.close()
+
+
+def open_directory(config: RLHFConfig, undo: ExitStack, *, resume: bool) -> RunDirectory:
+    """Open the run directory, which is locked."""
+    run = RunDirectory(config.run_dir or "", resume=resume)
+    undo.callback(run.discard)
+    return run
 
 
 def round_of_restart(steps: int, explore_steps: int, parts: Sequence[Part]) -> int | None:
@@ -211,19 +244,26 @@ def make_recorder(config: RLHFConfig, rng: np.random.Generator) -> Recorder:
     n_envs, seconds = config.agent.n_envs, config.env.step_seconds
     recorder = make_vec_env(origin_of(config), n_envs=n_envs, memory_steps=memory, rng=rng, step_seconds=seconds)
     spec = recorder.get_attr("spec", 0)[0]
-    limit = spec.max_episode_steps if spec else None
+    if wrong := _wrong_length(config, spec.max_episode_steps if spec else None):
+        recorder.close()
+        raise BadInput(wrong)
+    return recorder
+
+
+def _wrong_length(config: RLHFConfig, limit: int | None) -> str:
+    """Say what is wrong with the length of episodes, if anything is."""
     if limit is None:
-        raise BadInput(
+        return (
             f"env_id is {config.env_id}, which sets no limit to its episodes, so that an evaluation may never end; "
             'set one: env_kwargs {"max_episode_steps": 1000}'
         )
     longest = config.env.fixed_horizon or limit
     if config.segment_length > longest:
-        raise BadInput(
+        return (
             f"segment_length is {config.segment_length} but an episode of {config.env_id} has at most {longest} steps; "
             f"use segment_length <= {longest}"
         )
-    return recorder
+    return ""
 
 
 def make_shown(config: RLHFConfig, agent: Agent, rng: np.random.Generator) -> ShownSteps | None:
@@ -383,20 +423,24 @@ def make_asking(config: RLHFConfig, answers: Answers, parts: list[Part]) -> Aski
     )
 
 
-def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> PreferenceStore:
+def open_store(config: RLHFConfig, undo: ExitStack, *, finished_rounds: int | None = None) -> PreferenceStore:
     """Open the store where queries are posted and answered.
 
     Args:
         config: All settings.
+        undo: Gets how to close it.
         finished_rounds: Rounds that a resumed run has finished; None for a new run, of which nothing may be there.
 
     Raises:
         BadInput: If a new run's store holds queries of a run of its name, or a resumed run's holds none.
     """
     if config.feedback.store is None and config.run_dir is None:
-        return PreferenceStore()
+        store = PreferenceStore()
+        undo.callback(store.close)
+        return store
     place = config.feedback.store or Path(config.run_dir or "").absolute() / "preferences.db"
     store = PreferenceStore(place, lasting=teacher_entry(config.teacher).people, run=run_in_store(config))
+    undo.callback(store.close)
     if finished_rounds is None:
         store.train_alone()  # before counting, so that only one of two runs begun at once finds it empty
     asked = store.counts().asked
@@ -409,6 +453,5 @@ def open_store(config: RLHFConfig, *, finished_rounds: int | None = None) -> Pre
     elif finished_rounds and not asked and source_entry(config.reward.source).labels:
         wrong = f"the run has finished {finished_rounds} rounds, but its store is empty; bring back {store.place}"
     if wrong:
-        store.close()
         raise BadInput(wrong)
     return store

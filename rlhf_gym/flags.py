@@ -91,7 +91,7 @@ def settings_before_flags(args: Sequence[str], *, prog: str) -> tuple[RLHFConfig
         settings["env_id"] = first.env_id
     steps = None
     with suppress(TypeError, ValueError):
-        steps = int(first.total_timesteps)
+        steps = _read_whole_number(first.total_timesteps)
     config = RLHFConfig.over_preset(settings, algo=changes[0].get("algo"), total_timesteps=steps)
     changed = reduce(laid_over, changes, asdict(config))
     for holder in HOLDERS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Integral
@@ -262,10 +262,11 @@ class Parts:
 
     def close(self) -> None:
         """Close TensorBoard's file, the environments, the store and the directory."""
-        self.method.agent.close()
-        self.venv.close()
-        if self.shown:
-            self.shown.close()
-        self.answers.close()
-        if self.run:
-            self.run.close()
+        with ExitStack() as stack:  # each is closed, even if another one raises; the last one first
+            if self.run:
+                stack.callback(self.run.close)
+            stack.callback(self.answers.close)
+            if self.shown:
+                stack.callback(self.shown.close)
+            stack.callback(self.venv.close)
+            stack.callback(self.method.agent.close)

@@ -106,7 +106,11 @@ class RLHF:
         """
         saved = SavedRun(Path(directory))
         rlhf = cls(saved.config(), loaded=True, **given)
-        saved.read_into(rlhf.method, rlhf.store)
+        try:
+            saved.read_into(rlhf.method, rlhf.store)
+        except BaseException:
+            rlhf.close()
+            raise
         return rlhf
 
     def rounds(self) -> Iterator[Round]:

@@ -14,6 +14,8 @@ from gymnasium import spaces
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs.replay import replay
+from rlhf_gym.reporting import evaluate
+from rlhf_gym.reward_report import relearn
 from rlhf_gym.rlhf import RLHF
 from rlhf_gym.runs import lifecycle
 from rlhf_gym.store.exchange import export, read_preferences
@@ -99,6 +101,17 @@ def test_a_run_on_images_is_resumed_bit_for_bit_drawn_and_exported(
     for before, after in zip(kept, read_preferences(tmp_path / "export"), strict=True):
         assert np.array_equal(after.query.left.observations, before.query.left.observations)
         assert after.query.left.observations.dtype == np.uint8
+
+
+@pytest.mark.slow
+def test_a_reward_learned_from_images_is_relearned_and_pays_its_run_s_policy_as_the_run_did(tmp_path: Path) -> None:
+    with closing(RLHF(config(tmp_path / "run"))) as rlhf:
+        rlhf.learn()
+        pay = rlhf.method.learner.model.reward_function()  # type: ignore[attr-defined]
+        [episode] = evaluate(rlhf.predict, rlhf.config, seed=rlhf.config.seed)
+        paid = pay(episode.observations[:-1], episode.actions, episode.observations[1:]).sum()
+    found = relearn(tmp_path / "run", seeds=[5])
+    assert found.own.learned_return_mean == pytest.approx(paid)
 
 
 def test_a_run_directory_that_does_not_say_how_images_are_seen_is_of_a_version_that_saw_them_flat(

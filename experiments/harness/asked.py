@@ -87,7 +87,7 @@ class Ratio:
         measured, figure = (min(ours), f"{part.least:.2f}") if self.worst else (interquartile_mean(ours), str(part))
         reached = f"{figure}: {measured:.1f}, between {interquartile_mean(zero):.1f} and {interquartile_mean(one):.1f}"
         passed = (part.least if self.worst else part.low) >= self.least
-        whole = _whole((self.setting, scale.floor, better), settings, runs, scale.measure)
+        whole = _whole((self.setting, scale.floor, *scale.best), settings, runs, scale.measure)
         return Verdict(asked, reached, passed if whole else None)
 
 

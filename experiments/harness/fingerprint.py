@@ -46,6 +46,8 @@ UNUSED: Sequence[tuple[tuple[str, ...], Callable[[RLHFConfig], object]]] = (
 """Modules that every run imports and only some settings use; a test checks that other runs never call them."""
 LEARNING_BY = ("reward.source", "reward.source_options", "query.rounds", "query.warm_up_steps", "feedback.goal")
 """Settings of reward learning that affect the result even of a run without answers."""
+NORMALISED_BY = ("reward.shift", "query.memory_steps")
+"""Further ones that do if the true reward is normalised."""
 
 
 def code_of(config: RLHFConfig, measures: Collection[Callable[..., Any]] = ()) -> str:
@@ -73,6 +75,8 @@ def code_of(config: RLHFConfig, measures: Collection[Callable[..., Any]] = ()) -
 def has_part(setting: str, config: RLHFConfig) -> bool:
     """Test whether a setting (dotted name) affects the result; without answers, those of reward learning don't."""
     if not paid_without_answers(config) or setting in LEARNING_BY:
+        return True
+    if config.reward.source == "normalised_true" and setting in NORMALISED_BY:
         return True
     group = setting.partition(".")[0]
     return group not in ("reward", "query", "feedback", "teacher", "teacher_options", "kind", "segment_length")

@@ -16,7 +16,7 @@ from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, safe_m
 from stable_baselines3.common.vec_env import VecEnvWrapper, unwrap_vec_wrapper
 from torch.utils.tensorboard import SummaryWriter
 
-from rlhf_gym.agents.anew import Weights, copy_weights, put_back
+from rlhf_gym.agents.anew import Weights, put_back, weights_now
 from rlhf_gym.agents.jax_state import in_jax, write_arrays
 from rlhf_gym.agents.state import POLICY, go_on, restore_state, weights, write_state
 from rlhf_gym.agents.unpickled import PACKAGES
@@ -229,7 +229,7 @@ class Agent(ABC):
                 f"agent.restart_steps is set and {type(self.sb3).__name__} has networks of JAX, which can't begin "
                 "anew; use 0, or an algorithm of Stable-Baselines3"
             )
-        self._kept = copy_weights(self.sb3)
+        self._kept = weights_now(self.sb3)
 
     def restart(self) -> None:
         """Begin anew with the weights and optimizers that were kept; steps, schedules and replay buffer go on.

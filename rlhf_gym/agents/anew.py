@@ -20,7 +20,7 @@ class Weights(NamedTuple):
     """Single tensors, such as SAC's entropy coefficient."""
 
 
-def copy_weights(sb3: BaseAlgorithm) -> Weights:
+def weights_now(sb3: BaseAlgorithm) -> Weights:
     """Copy an algorithm's weights and optimizers; its networks must be torch's."""
     _, names = sb3._get_torch_save_params()
     tensors = {name: attrgetter(name)(sb3).detach().clone() for name in names}
@@ -29,7 +29,7 @@ def copy_weights(sb3: BaseAlgorithm) -> Weights:
 
 @torch.no_grad()
 def put_back(sb3: BaseAlgorithm, kept: Weights) -> None:
-    """Put back what :func:`copy_weights` copied."""
+    """Put back what :func:`weights_now` copied."""
     sb3.set_parameters(deepcopy(kept.parameters))
     for name, tensor in kept.tensors.items():
         attrgetter(name)(sb3).copy_(tensor)

@@ -120,7 +120,7 @@ class OffPolicyAgent(Agent):
         return np.array([space.sample() for _ in observations]), None
 
     def explore(self, observations: Array) -> Array:
-        """See :meth:`Agent.explore`; `action_noise`, which SB3's `predict` leaves out, is drawn for each row."""
+        """See :meth:`Agent.explore`; from `learning_starts` on, `action_noise` is added, which `predict` leaves out."""
         actions = super().explore(observations)
         if self.steps < self.sb3.learning_starts or (noise := of_one(self.sb3.action_noise)) is None:
             return actions

@@ -24,6 +24,7 @@ from rlhf_gym.segments import Array
 FILE, BETA = "reference.safetensors", "beta"
 FIRST_BETA = 0.1  # initial value of an adapted beta, by default
 ERROR_MOST = 0.2  # Ziegler et al. 2019, section 2.2
+BETA_RANGE = 1000.0  # most by which an adapted beta differs from its first value
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,15 @@ class Reference:
     def adapt(self, nats: float) -> None:
         """Record a rollout's mean divergence and, with a target, adapt beta in proportion to the relative error.
 
-        beta <- beta (1 + K e), with e = (KL - target) / target clipped to ±0.2 (Ziegler et al. 2019, section 2.2).
+        beta <- beta (1 + K e), with e = (KL - target) / target clipped to ±0.2 (Ziegler et al. 2019, section 2.2). Beta
+        stays within a factor of 1000 of its first value: otherwise it would fall on while the policy stays below the
+        target, and be too small for as long again once it strays.
         """
         self._seen.append(nats)
         if (target := self.closeness.target) is not None:
-            self.beta *= 1 + self.closeness.gain * min(max((nats - target) / target, -ERROR_MOST), ERROR_MOST)
+            error = min(max((nats - target) / target, -ERROR_MOST), ERROR_MOST)
+            least, most = self.closeness.first / BETA_RANGE, self.closeness.first * BETA_RANGE
+            self.beta = min(max(self.beta * (1 + self.closeness.gain * error), least), most)
 
     def pop_figures(self) -> dict[str, float]:
         """Return beta, and the mean divergence of the rollouts since the last call, nan if there were none."""

@@ -25,7 +25,8 @@ class RelabelledReplay(ReplayBuffer):
         sac = SAC("MlpPolicy", venv, replay_buffer_class=RelabelledReplay, replay_buffer_kwargs={"reward_function": f})
         sac.replay_buffer.reward_function = g  # from the next gradient step on
 
-    SB3's `save` pickles `replay_buffer_kwargs`, including `f`; to avoid that, set `reward_function` afterwards.
+    SB3's `save` pickles `replay_buffer_kwargs`, including `f`; to avoid that, set `reward_function` afterwards. SB3
+    stores images with their channels first: a reward function of the environment's own has to move them back.
 
     Args:
         *args: As SB3's ReplayBuffer takes them.

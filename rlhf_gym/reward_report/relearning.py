@@ -140,10 +140,10 @@ def relearn(
     if out:
         check_output("out", Path(out), folder=True)
     check_trusted(code_named(configs[0]), str(run_dir))
-    policy = saved_policy(run.path, run.config).sb3
-    model = RewardModel.load(run.path / "reward_model", policy.observation_space, policy.action_space)
+    agent = saved_policy(run.path, run.config)
+    model = RewardModel.load(run.path / "reward_model", agent.seen_space, agent.sb3.action_space)
     pay = model.reward_function()
-    own = _returns(lambda observations: policy.predict(observations, deterministic=True), run.config, run, pay)
+    own = _returns(agent.predict, run.config, run, pay)
     title = _title(run)
     found = _read(run)
     for config in configs:

@@ -87,8 +87,16 @@ class Encoding:
 
         Returns:
             float32, shape (..., D).
+
+        Raises:
+            BadInput: On observations of another shape, such as images whose channels are first and should be last.
         """
         lead = observations.shape[: observations.ndim - len(self.observation_shape)]
+        if (shape := observations.shape[len(lead) :]) != self.observation_shape:
+            raise BadInput(
+                f"observations have the shape {shape} each, and the reward was learned from {self.observation_shape}; "
+                "use them as the environment gives them"
+            )
         state = math.prod(self.observation_shape)  # not -1: there may be no steps
         parts = [self._look_at(observations.reshape(*lead, state))]
         if self.inputs != "observation":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import final
 
@@ -23,7 +23,7 @@ from rlhf_gym.runs.checkpoint import (
     save_checkpoint,
     set_damaged_aside,
 )
-from rlhf_gym.runs.directory import FolderLock, RunDirectory
+from rlhf_gym.runs.directory import RunDirectory
 from rlhf_gym.runs.metrics import forget_rounds_from
 from rlhf_gym.runs.stopwatch import Stopwatch
 from rlhf_gym.runs.strange_files import check_entries
@@ -81,11 +81,13 @@ class Checkpoints:
 def finished_rounds(path: Path) -> int:
     """Count the rounds up to a run's last undamaged checkpoint, and rename damaged ones after it.
 
+    Args:
+        path: The run directory, which the caller has locked.
+
     Raises:
         BadInput: If there are checkpoints, and all of them are damaged.
     """
-    with suppress(BlockingIOError), closing(FolderLock(path)):  # else another process is training it
-        set_damaged_aside(path / CHECKPOINTS)
+    set_damaged_aside(path / CHECKPOINTS)
     return next_round(path / CHECKPOINTS)
 
 

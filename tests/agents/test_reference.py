@@ -170,6 +170,16 @@ def test_beta_rises_above_the_target_and_falls_below_by_a_tenth_of_the_error_at_
     assert reference.beta == pytest.approx(wanted)
 
 
+def test_an_adapted_beta_comes_back_soon_however_long_the_policy_stayed_close() -> None:
+    reference = Reference(everywhere("CartPole-v1", [0.0, 0.0]), Closeness(target=0.05))
+    for _ in range(20_000):
+        reference.adapt(0.0)
+    assert reference.beta == pytest.approx(0.1 / 1000)
+    for _ in range(20_000):
+        reference.adapt(1.0)
+    assert reference.beta == pytest.approx(0.1 * 1000)
+
+
 def test_beta_stays_without_a_target_and_starts_at_a_tenth_with_one() -> None:
     policy = everywhere("CartPole-v1", [0.0, 0.0])
     fixed, adapted = Reference(policy, Closeness(0.5)), Reference(policy, Closeness(target=0.01))

@@ -12,6 +12,7 @@ from rlhf_gym.config.earlier import renamed
 from rlhf_gym.config.mappings import merge, read_yaml
 from rlhf_gym.config.named import DEFAULTS, OPTIONS_OF, get
 from rlhf_gym.config.presets import preset
+from rlhf_gym.flags import settings_before_flags
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -61,6 +62,22 @@ def test_a_preset_may_say_from_how_many_steps_a_run_is_long() -> None:
     usual, longer = (RLHFConfig.for_env("Walker2d-v5", total_timesteps=n) for n in (600_000, 600_001))
     assert (usual.agent.restart_steps, usual.query.schedule) == (0, "christiano")
     assert (longer.agent.restart_steps, longer.query.schedule) == (300_000, "front_loaded")
+
+
+@pytest.mark.parametrize("env_id", ["Hopper-v5", "Walker2d-v5", "InvertedDoublePendulum-v5"])
+def test_a_million_steps_written_as_1e6_are_as_many(env_id: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(f"env_id: {env_id}\ntotal_timesteps: 1e6\n")
+    wanted = RLHFConfig.for_env(env_id, total_timesteps=1_000_000)
+    assert wanted.query.schedule == "front_loaded"
+    assert RLHFConfig.for_env(env_id, total_timesteps=1e6) == RLHFConfig.from_yaml(tmp_path / "c.yaml") == wanted
+    flags, _, _ = settings_before_flags(["--env-id", env_id, "--total-timesteps", "1e6"], prog="train")
+    assert flags.query == wanted.query and flags.agent == wanted.agent
+
+
+@pytest.mark.parametrize("steps", [1e6 + 0.5, float("inf"), "a million"])
+def test_what_is_no_number_of_steps_is_refused_and_takes_no_preset_s_longer_run(steps: Any) -> None:
+    with pytest.raises(ValueError, match="total_timesteps is"):
+        RLHFConfig.for_env("Hopper-v5", total_timesteps=steps)
 
 
 def test_what_is_given_goes_before_what_a_longer_run_gets() -> None:

@@ -58,7 +58,7 @@ def test_nothing_is_judged_while_runs_are_missing():
 
 
 def ends(ours, *, ceiling=(100, 100, 100), floor=(0, 0, 0), **more):
-    found = {"ours": ours, "ceiling": ceiling, "floor": floor, **more}
+    found = {"ours": ours, "ceiling": ceiling, "scaled": floor, "floor": floor, **more}
     return {name: runs(*values) for name, values in found.items()}
 
 
@@ -77,6 +77,12 @@ def test_a_part_is_of_what_the_better_ppo_gained():
     verdict = Ratio("ours", SCALE, least=0.9).judge(SETTINGS, settings)
     assert (verdict.reached, verdict.passed) == ("0.75 (0.75 to 0.75): 90.0, between 0.0 and 120.0", False)
     assert verdict.asked.endswith("of Scaled")
+
+
+@pytest.mark.parametrize("scaled", [(), (10, 10)])
+def test_a_part_passes_only_when_every_ppo_that_could_be_better_has_run(scaled):
+    verdict = Ratio("ours", SCALE, least=0.5).judge(SETTINGS, ends([90] * 3, scaled=scaled))
+    assert verdict.passed is None and verdict.reached.startswith("0.90")
 
 
 def test_a_ratio_passes_only_if_the_lower_end_of_its_interval_does():

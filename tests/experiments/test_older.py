@@ -143,6 +143,9 @@ def test_measures_are_part_of_a_run_s_code():
 def test_settings_of_the_reward_have_no_part_in_what_ppo_reaches_on_the_true_reward():
     learned, true = (mujoco.SETTINGS[f"hopper_{name}"].run_config(0) for name in ("50", "ppo_true_reward"))
     assert has_part("reward.steps", learned) and not has_part("reward.steps", true)
+    normalised = true.replace(reward={"source": "normalised_true"})
+    for name in ("reward.shift", "query.memory_steps"):
+        assert has_part(name, normalised) and not has_part(name, true)
     assert all(has_part(name, true) for name in ("agent.options", "reward.source", "feedback.goal", "query.rounds"))
 
 

@@ -47,6 +47,13 @@ def test_other_inputs_are_refused() -> None:
         Encoding(FOUR, LEFT_RIGHT, "state")  # type: ignore[arg-type]
 
 
+def test_images_with_their_channels_elsewhere_are_refused() -> None:
+    encoding = Encoding(spaces.Box(0, 255, (8, 8, 3), np.uint8), LEFT_RIGHT)
+    first = np.zeros((5, 3, 8, 8), np.uint8)
+    with pytest.raises(ValueError, match=r"shape \(3, 8, 8\) each, and the reward was learned from \(8, 8, 3\); use"):
+        encoding(first, np.zeros(5, int), first)
+
+
 def test_no_steps_are_encoded_as_none() -> None:
     encoding = Encoding(spaces.Box(-1, 1, (3,)), spaces.Discrete(2))
     assert encoding(np.zeros((0, 3)), np.zeros(0, int), np.zeros((0, 3))).shape == (0, 5)

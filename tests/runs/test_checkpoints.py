@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.rlhf import RLHF
-from rlhf_gym.runs import checkpoint, lifecycle, read_run
+from rlhf_gym.runs import checkpoint, directory, lifecycle, read_run
 from rlhf_gym.runs.checkpoint import next_round, set_damaged_aside
 from rlhf_gym.runs.checksums import find_damage, write_checksums
 from rlhf_gym.runs.directory import RunDirectory, is_finished
@@ -103,14 +103,38 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_with_the_rows_be
     assert [row["round"] for row in read_run(tmp_path / "run").metrics] == [0, 1, 2, 3]
 
 
-def test_who_trains_a_run_is_not_disturbed_by_somebody_who_looks_for_damage(tmp_path: Path) -> None:
-    [place] = written(tmp_path / "checkpoints", 1)
-    written(tmp_path / "checkpoints", 0)
-    (place / "state.json").unlink()
-    with closing(RunDirectory(tmp_path / "other")), closing(lifecycle.FolderLock(tmp_path)):
-        assert lifecycle.finished_rounds(tmp_path) == 2
-    assert place.exists()
-    assert lifecycle.finished_rounds(tmp_path) == 1 and not place.exists()
+def test_who_trains_a_run_is_not_disturbed_by_somebody_who_resumes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "CHECKPOINT_SECONDS", 0.0)
+    with closing(RLHF(config(tmp_path / "run"))) as rlhf:
+        for _ in zip(range(2), rlhf.rounds(), strict=False):
+            pass
+        place = tmp_path / "run" / "checkpoints" / "000001"
+        (place / "state.json").unlink()
+        with pytest.raises(ValueError, match="is being trained by another process, or a run that is not closed"):
+            RLHF.resume(tmp_path / "run")
+        assert place.exists()
+    RLHF.resume(tmp_path / "run").close()
+    assert not place.exists()
+
+
+def test_the_round_to_go_on_with_is_read_once_nobody_else_trains_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = []
+
+    def watched(path: Path) -> int:
+        with pytest.raises(BlockingIOError):
+            directory.FolderLock(path)
+        locked.append(path)
+        return next_round(path / "checkpoints")
+
+    with closing(RLHF(config(tmp_path / "run"))) as rlhf:
+        next(rlhf.rounds())
+    monkeypatch.setattr("rlhf_gym.assembly.finished_rounds", watched)
+    RLHF.resume(tmp_path / "run").close()
+    assert locked == [tmp_path / "run"]
 
 
 # When one is written

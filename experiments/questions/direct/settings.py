@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
-from experiments.harness.controls import TRUE, Settings, random_answers, untrained_policy
+from experiments.harness.controls import TRUE, Settings, cloned_alone, random_answers, untrained_policy
 from experiments.harness.parts import Scale
 from experiments.harness.settings import SHORT, Family, Setting, shortened
 from experiments.questions.direct.regret import advantage, regret
@@ -67,7 +67,7 @@ def _settings(task: str) -> dict[str, Setting]:
         for name, (title, config) in methods.items()
         if name != "clone"  # which uses no answers
     }
-    controls["demonstrations"] = ("cloning the demonstrations alone", merge(untrained_policy(8192), start))
+    controls["demonstrations"] = ("cloning the demonstrations alone", merge(cloned_alone(), start))
     controls["ppo"] = ("PPO on the true reward, or on the goal", TRUE)
     controls["untrained_policy"] = ("untrained policy", untrained_policy(8192))
     return found | {f"{task}_{name}": setting(title, c, control=True) for name, (title, c) in controls.items()}

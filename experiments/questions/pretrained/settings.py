@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.harness.controls import TRUE, Settings, random_answers, untrained_policy
+from experiments.harness.controls import TRUE, Settings, cloned_alone, random_answers, untrained_policy
 from experiments.harness.parts import Scale
 from experiments.harness.settings import SHORT, Family, Setting, shortened
 from experiments.questions.label_efficiency.settings import HALF_CHEETAH, HELD_BY_NETWORKS, Task
@@ -50,7 +50,7 @@ def _settings(task: str) -> dict[str, Setting]:
         return Setting(title, merge(where.config, config), SEEDS, control=control, **more)
 
     def variant(name: str, agent: Mapping[str, Any] | None) -> Settings:
-        base: Settings = untrained_policy(STILL) if name == "clone" else {"labels": LABELS}
+        base: Settings = cloned_alone() if name == "clone" else {"labels": LABELS}
         return base if agent is None else merge(merge(base, start), {"agent": agent})
 
     found = {f"{task}_{name}": setting(title, variant(name, agent)) for name, (title, agent) in VARIANTS.items()}

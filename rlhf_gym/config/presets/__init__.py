@@ -32,6 +32,8 @@ def preset(env_id: str, algo: str | None = None, total_timesteps: Any = None) ->
     Returns:
         Settings, nested, empty where there are none.
     """
+    if isinstance(total_timesteps, float) and total_timesteps.is_integer():  # 1e6, which settings take as a million
+        total_timesteps = int(total_timesteps)
     found = deepcopy(_by_name().get(str(env_id), {}))
     longer = found.pop(LONGER, None)
     if algo in (None, DEFAULTS["algo"]):
