@@ -11,13 +11,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from experiments.harness.jobs import Execute, Job, Rows
-from experiments.harness.worker import do
 from rlhf_gym.sweeps.fresh_process import ONE_THREAD, ProcessDied, waiting_for
 
 
@@ -55,7 +54,7 @@ def serving(folder: Path) -> Iterator[Execute]:
 
 
 def _begin(folder: Path) -> subprocess.Popen[str]:
-    pipe, command = subprocess.PIPE, [sys.executable, "-m", "experiments.harness.serving"]
+    pipe, command = subprocess.PIPE, [sys.executable, "-m", "experiments.harness.served"]
     return subprocess.Popen(command, cwd=folder, env=os.environ | ONE_THREAD, stdin=pipe, stdout=pipe, text=True)
 
 
@@ -73,19 +72,3 @@ def _ask(process: subprocess.Popen[str], job: Job) -> Rows:
         raise ProcessDied(f"its process ended, with status {process.wait()}")
     answer: Rows = json.loads(line)
     return answer
-
-
-def main() -> None:
-    """Do the jobs that standard input lists, a line of JSON each, and write a line of rows for each."""
-    answers = sys.stdout
-    with redirect_stdout(sys.stderr):  # whatever a run prints is no answer
-        for line in sys.stdin:
-            try:
-                answer = do(Job(**json.loads(line)), Path(os.devnull))
-            except Exception as error:  # noqa: BLE001
-                answer = {"error": f"{type(error).__name__}: {error}"}
-            print(json.dumps(answer), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -257,7 +257,7 @@ def test_a_process_that_serves_does_the_first_rounds_of_one_run_after_the_other_
 def test_a_process_that_ends_over_a_run_fails_that_run_alone(tmp_path):
     package = tmp_path / "experiments" / "harness"
     package.mkdir(parents=True)
-    (package / "serving.py").write_text("import sys\nfor line in sys.stdin: sys.exit(3)")
+    (package / "served.py").write_text("import sys\nfor line in sys.stdin: sys.exit(3)")
     with serving(tmp_path) as execute:
         for _ in range(2):
             with pytest.raises(ProcessDied, match="its process ended, with status 3"):
@@ -267,7 +267,7 @@ def test_a_process_that_ends_over_a_run_fails_that_run_alone(tmp_path):
 def test_a_confirmation_that_is_stopped_ends_the_processes_that_it_waits_for(tmp_path):
     package = tmp_path / "experiments" / "harness"
     package.mkdir(parents=True)
-    (package / "serving.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)")
+    (package / "served.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)")
     with serving(tmp_path) as execute, ThreadPoolExecutor() as pool:
         waiting = pool.submit(execute, Job("cartpole", "labels_50", 3, first=0.3))
         for _ in range(300):
