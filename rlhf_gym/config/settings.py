@@ -327,8 +327,8 @@ class RLHFConfig:
     comparison=0.7,ranking=0.3. A rating has five levels, or as many as rating-3 says."""
     method: Annotated[str, Named("method"), _one_of("method")] = "learned_reward"
     """How answers become a better policy: by a reward model, or (`objectives`) by one for each teacher's answers; or
-    directly, with no reward and no updates by `algo`, which has to be ppo or a2c: by contrastive preference learning
-    (`cpl`) or direct preference optimisation (`dpo`)."""
+    directly, with no reward and, but for `agent.explore_steps`, no updates by `algo`, which has to be ppo or a2c: by
+    contrastive preference learning (`cpl`) or direct preference optimisation (`dpo`)."""
     method_options: Options = field(default_factory=dict)
     """The method's own parameters; objectives: `weights`, by the names of the teachers. cpl: `alpha` (0.1) and `bias`
     (0.5); dpo: `beta` (0.1); both: gradient `steps` of each fit (400; 0 is cloning alone) after `clone_steps` (200),
