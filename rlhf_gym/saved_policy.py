@@ -5,7 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
 from rlhf_gym.agents import Agent, check_layers, replays
+from rlhf_gym.agents.state import weights
 from rlhf_gym.assembly import make_policy, make_recorder, random_streams
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.envs import VecLearnedReward
@@ -22,7 +25,7 @@ def saved_policy(directory: Path, config: RLHFConfig) -> Agent:
         config: Its settings, whose environment and algorithm are code that may run (:mod:`rlhf_gym.trust`).
 
     Raises:
-        BadInput: If policy.zip is missing, damaged, or of other settings.
+        BadInput: If policy.zip is missing, damaged, of other settings, or has weights that aren't finite.
     """
     if not (directory / "policy.zip").is_file():
         raise BadInput(f"{directory} holds no policy.zip; use the directory of a finished run: rlhf-gym resume goes on")
@@ -34,4 +37,6 @@ def saved_policy(directory: Path, config: RLHFConfig) -> Agent:
     with closing(VecLearnedReward(make_recorder(config, streams["envs"]))) as venv:
         agent = make_policy(config, venv, streams["agent"])
     agent.restore(directory)
+    if not all(np.isfinite(array).all() for array in weights(agent.sb3).values()):
+        raise BadInput(f"the weights in {directory / 'policy.zip'} are nan or infinite; bring it back, or train again")
     return agent

@@ -442,6 +442,10 @@ def test_a_run_is_not_resumed_on_an_empty_store(tmp_path: Path) -> None:
     with closing(RLHF(config(tmp_path), waiting=person(tmp_path))) as rlhf:
         next(rlhf.rounds())
     (tmp_path / "preferences.db").rename(tmp_path / "elsewhere.db")
+    with pytest.raises(ValueError, match=r"were in .*preferences\.db, which isn't there; bring it back"):
+        RLHF.resume(tmp_path)
+    assert not (tmp_path / "preferences.db").exists()
+    PreferenceStore(tmp_path / "preferences.db").close()
     with pytest.raises(ValueError, match="the run has finished 1 rounds, but its store is empty; bring back"):
         RLHF.resume(tmp_path)
 

@@ -13,6 +13,7 @@ from gymnasium import Env
 
 from rlhf_gym.config import RLHFConfig
 from rlhf_gym.config.code import code_named
+from rlhf_gym.diverging import are_numbers
 from rlhf_gym.envs import make_env
 from rlhf_gym.envs.names import action_names, observation_names
 from rlhf_gym.errors import BadInput
@@ -119,19 +120,30 @@ def no_single_model(method: str) -> str:
     return f"was learned by method {method}, which left no single reward model; use a run of learned_reward"
 
 
-def judging_of(run_dir: Path, config: RLHFConfig) -> Judging:
-    """Read a run's reward model and its labelled segments.
+def check_has_model(run_dir: Path, config: RLHFConfig) -> None:
+    """Refuse a run directory without a reward model.
 
     Raises:
-        BadInput: If it learned no reward, there is no reward model, or its answers are gone.
+        BadInput: If the run learned no reward, or left no single reward model, or its model is gone.
     """
     check_learned(run_dir, config)
     if not (run_dir / "reward_model" / "model.json").is_file():
         if config.method != "learned_reward":
             raise BadInput(f"{run_dir} {no_single_model(config.method)}")
         raise BadInput(f"{run_dir} holds no reward model; use the directory of a whole run that learned a reward")
+
+
+def judging_of(run_dir: Path, config: RLHFConfig) -> Judging:
+    """Read a run's reward model and its labelled segments.
+
+    Raises:
+        BadInput: If it learned no reward, there is no reward model, its weights aren't finite, or its answers are gone.
+    """
+    check_has_model(run_dir, config)
     with closing(_env(config)) as env:
         model = RewardModel.load(run_dir / "reward_model", env.observation_space, env.action_space)
+    if not are_numbers(model.parameters()):
+        raise BadInput(f"the weights in {run_dir / 'reward_model'} are nan or infinite; bring it back, or train again")
     answered = [p for p in _preferences(run_dir, config) if p.answer is not Answer.SKIP]
     segments = dict.fromkeys(option for choice in choices(answered) for option in choice.options)
     return Judging(config, model, len(answered), list(segments))

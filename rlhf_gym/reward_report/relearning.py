@@ -24,7 +24,7 @@ from rlhf_gym.evaluation import Predict
 from rlhf_gym.files import check_output
 from rlhf_gym.registry import GIVEN
 from rlhf_gym.reporting import evaluate, return_figures
-from rlhf_gym.reward_report.assess import check_learned, no_single_model
+from rlhf_gym.reward_report.assess import check_has_model, no_single_model
 from rlhf_gym.rewards import RewardModel
 from rlhf_gym.rewards.files import model_digest
 from rlhf_gym.rlhf import RLHF
@@ -186,8 +186,8 @@ def _reward(run: Run) -> dict[str, str]:
 def _relearnable(run_dir: Path) -> Run:
     run = read_run(run_dir)
     method = run.config.method
-    check_learned(run_dir, run.config)
-    if method != "learned_reward" or not (run_dir / "reward_model" / "model.json").is_file():
+    check_has_model(run_dir, run.config)
+    if method != "learned_reward":
         raise BadInput(f"{run_dir} {no_single_model(method)}")
     return run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from rlhf_gym.errors import UNREADABLE, BadInput
 from rlhf_gym.registry import source_entry, teacher_entry
 from rlhf_gym.runs.directory import RunDirectory, is_finished, unfinished_run
 
-PROVENANCE, CONFIG, SUMMARY = "provenance.json", "config.yaml", "summary.json"
+PROVENANCE, CONFIG, SUMMARY, STORE = "provenance.json", "config.yaml", "summary.json", "preferences.db"
 BUDGET = ("labels", "total_timesteps")
 MAY_CHANGE = (
     *BUDGET,
@@ -70,7 +71,14 @@ def run_to_resume(path: str | Path, *, labels: int | None = None, total_timestep
     path, given = Path(path), {"labels": labels, "total_timesteps": total_timesteps}
     config = unfinished_run(path, finished_too=True)
     began = _provenance(path)
+    if began and config.feedback.store is None and not (path / STORE).is_file():
+        raise BadInput(f"the answers of {path} were in {path / STORE}, which isn't there; bring it back")
     if "settings" in began:
+        if not isinstance(began["settings"], dict) or not isinstance(began.get("folder", ""), str):
+            raise BadInput(
+                f"{path / PROVENANCE} is damaged: expected a group of settings and a folder's name; bring it back, or "
+                "begin another run with its answers (--preferences)"
+            )
         folder = Path(began.get("folder") or os.getcwd())
         was = RLHFConfig.from_dict(absolute_paths(as_written(began["settings"]), folder))
         config = RLHFConfig.from_dict(absolute_paths(plain(asdict(config)), folder))
@@ -104,13 +112,14 @@ def _taken_back(path: Path, config: RLHFConfig) -> bool:
 def budgets_so_far(path: str | Path) -> list[Budget]:
     """Read the budgets of a run in order; runs of earlier versions had one."""
     if found := _provenance(Path(path)).get("budgets"):
-        try:
-            return [Budget(*one) for one in found]
-        except UNREADABLE as error:
-            raise BadInput(
-                f"budgets in {Path(path) / PROVENANCE} are {found}; expected lists of labels and total_timesteps: "
-                "bring it back, or begin another run with its answers (--preferences)"
-            ) from error
+        with suppress(*UNREADABLE):
+            budgets = [Budget(*one) for one in found]
+            if all(type(number) is int for budget in budgets for number in budget):
+                return budgets
+        raise BadInput(
+            f"budgets in {Path(path) / PROVENANCE} are {found}; expected lists of labels and total_timesteps: bring it "
+            "back, or begin another run with its answers (--preferences)"
+        )
     config = RLHFConfig.from_run(Path(path) / CONFIG)
     return [Budget(config.labels, config.total_timesteps)]
 

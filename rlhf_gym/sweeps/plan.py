@@ -94,7 +94,9 @@ def _seeds(file: Path, seeds: Any) -> list[int]:
 def _config(file: Path, name: Any, shared: Mapping[str, Any], own: Any, seed: int) -> str:
     """Check the settings of one run, and return all of them as JSON."""
     if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
-        raise BadInput(f"sweep {file} has a setting named {name!r}; use letters, digits, - and _")
+        raise BadInput(
+            f"sweep {file} has a setting named {name!r}; use letters, digits, - and _, with quotes around a number"
+        )
     if not isinstance(own or {}, Mapping):
         raise BadInput(f"sweep {file}: settings.{name} is {own!r}; expected a group of settings")
     given = merge(without_foreign_options(shared, own or {}), own or {})

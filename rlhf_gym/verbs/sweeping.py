@@ -59,6 +59,7 @@ class Sweep:
                 on=self.on,
                 keep_runs=self.keep_runs,
             )
-        print(*reached(out), f"rows in {out / 'runs.csv'}, rounds in {out / 'curves.csv'}", sep="\n")
+        if (out / "runs.csv").exists():
+            print(*reached(out), f"rows in {out / 'runs.csv'}, rounds in {out / 'curves.csv'}", sep="\n")
         if failed:
             raise BadInput(f"{len(failed)} runs failed, as said above; the command given again does them again")

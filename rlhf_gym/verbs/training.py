@@ -169,7 +169,7 @@ def _learn(rlhf: RLHF) -> None:
     print(
         f"{config.env_id}, seed {config.seed}: {summary['labels']}{of} labels, {summary['total_timesteps']} "
         f"environment steps, {summary['wall_seconds']:.0f} s\n{true_return(summary)}"
-        + ("" if math.isnan(began) else f"; it began with {began:{'.4g' if by_goal else '.1f'}}")
+        + ("" if math.isnan(began) or first["round"] else f"; it began with {began:{'.4g' if by_goal else '.1f'}}")
         + f"\nfiles in {config.run_dir}"
         + (f"; to see the policy: rlhf-gym watch {place}" if can_be_drawn(config) else "")
         + (f"; answers were taken back: rlhf-gym resume {place}" if of and rlhf.answers.people else "")

@@ -164,6 +164,10 @@ def test_what_can_t_be_relearned_is_refused_in_one_line(run_dir, tmp_path, capsy
     (run_dir / "relearned.json").write_text("{}")
     assert "relearned.json is damaged" in told(run_dir)
     assert "config.yaml is no folder; use another place" in told(run_dir, "--out", run_dir / "config.yaml")
+    model = run_dir / "reward_model"
+    model.rename(tmp_path / "elsewhere")
+    assert "holds no reward model; use the directory of a whole run" in told(run_dir)
+    (tmp_path / "elsewhere").rename(model)
     edited(run_dir, reward={"source": "constant"})
     assert "was paid reward.source constant, which isn't learned" in told(run_dir)
     edited(run_dir, reward={"source": "learned"}, method="objectives")

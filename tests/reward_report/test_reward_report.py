@@ -4,10 +4,13 @@ import dataclasses
 import json
 import shutil
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from rlhf_gym import RLHF, RLHFConfig, cli
 from rlhf_gym.errors import BadInput
@@ -16,6 +19,7 @@ from rlhf_gym.reward_report import ROWS, Row, assess, judge_run, map_figure, map
 from rlhf_gym.reward_report.assess import judging_of
 from rlhf_gym.reward_report.policies import SOURCES, fresh_trajectories
 from rlhf_gym.rewards.model import RewardModel
+from rlhf_gym.saved_policy import saved_policy
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,21 @@ def test_learned_rewards_are_those_that_are_paid_and_the_members_those_of_the_li
     np.testing.assert_allclose(judged.judged["policy"].learned[0], model.reward_function()(*steps), rtol=1e-6)
     members = model(model.encode(*steps)).detach().numpy()
     np.testing.assert_allclose(judged.judged["policy"].members[0], members, rtol=1e-5, atol=1e-7)
+
+
+def test_weights_that_are_no_numbers_are_told_of_and_not_what_they_lead_to(run_dir, tmp_path):
+    run = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    config = RLHFConfig.from_run(run / "config.yaml")
+    file = run / "reward_model" / "model.safetensors"
+    save_file({name: np.full_like(array, np.nan) for name, array in load_file(file).items()}, file)
+    with pytest.raises(BadInput, match="the weights in .*reward_model are nan or infinite; bring it back"):
+        judging_of(run, config)
+    with closing(RLHF.load(run_dir)) as rlhf:
+        with torch.no_grad():
+            rlhf.agent.sb3.policy.action_net.bias[0] = np.nan
+        rlhf.agent.save(run / "policy.zip")
+    with pytest.raises(BadInput, match=r"the weights in .*policy\.zip are nan or infinite; bring it back"):
+        saved_policy(run, config)
 
 
 def test_held_out_segments_are_not_among_the_labelled_ones(tmp_path):

@@ -277,10 +277,19 @@ def test_what_settings_name_by_a_relative_path_is_found_from_another_folder(
         assert rlhf.learn()["labels"] == 6
 
 
-@pytest.mark.parametrize("budgets", [[1], "many", [[1, 2, 3, 4, 5, 6]]])
+@pytest.mark.parametrize("budgets", [[1], "many", [[1, 2, 3, 4, 5, 6]], [["a", "b"]]])
 def test_damaged_budgets_are_told_in_one_line(finished: Path, tmp_path: Path, budgets: Any) -> None:
     run = copy_of(finished, tmp_path / "run")
     told = json.loads((run / "provenance.json").read_text())
     (run / "provenance.json").write_text(json.dumps(told | {"budgets": budgets}))
     with pytest.raises(BadInput, match=r"^budgets in .*provenance\.json are "):
         budgets_so_far(run)
+
+
+@pytest.mark.parametrize("damage", [{"settings": [1]}, {"folder": 7}])
+def test_a_damaged_beginning_is_told_in_one_line(finished: Path, tmp_path: Path, damage: Any) -> None:
+    run = copy_of(finished, tmp_path / "run")
+    told = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps(told | damage))
+    with pytest.raises(BadInput, match=r"provenance\.json is damaged: expected .*; bring it back"):
+        RLHF.resume(run, labels=9)

@@ -291,6 +291,7 @@ def until(holds):
         ({"settings": {}}, "name at least one"),
         ({"setings": {}}, "unknown setting setings; did you mean settings?"),
         ({"settings": {"a b": {}}}, "a setting named 'a b'"),
+        ({"settings": {1: {}}}, "a setting named 1; use letters, digits, - and _, with quotes around a number"),
         ({"settings": {"a": {"seed": 3}}}, "setting a has seed; leave it out"),
         ({"settings": {"a": {"lables": 3}}}, "setting a: unknown setting lables; did you mean labels?"),
         ({"settings": {"a": 3}}, "settings.a is 3; expected a group"),
