@@ -59,9 +59,9 @@ def test_a_longer_run_gets_what_the_preset_has_for_it_beside_the_rest() -> None:
 
 
 def test_a_preset_may_say_from_how_many_steps_a_run_is_long() -> None:
-    usual, longer = (RLHFConfig.for_env("Walker2d-v5", total_timesteps=n) for n in (600_000, 600_001))
+    usual, longer = (RLHFConfig.for_env("Walker2d-v5", total_timesteps=n) for n in (450_000, 450_001))
     assert (usual.agent.restart_steps, usual.query.schedule) == (0, "christiano")
-    assert (longer.agent.restart_steps, longer.query.schedule) == (300_000, "front_loaded")
+    assert (longer.agent.restart_steps, longer.query.schedule) == (150_000, "front_loaded")
 
 
 @pytest.mark.parametrize("env_id", ["Hopper-v5", "Walker2d-v5", "InvertedDoublePendulum-v5"])
