@@ -146,6 +146,7 @@ MAY_IMPORT = {
     },
     "saved_policy": {"agents", "assembly", "config", "envs", "errors"},
     "reward_report": {
+        "diverging",
         "files",
         "kinds",
         "trust",
