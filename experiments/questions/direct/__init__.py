@@ -1,6 +1,6 @@
 """What is lost, or gained, by learning a policy from the answers without a reward model?
 
-Three tasks, of which HalfCheetah has hardly begun, on three seeds, with 50, 500 and 5,000 labels of an errorless
+Three tasks, of which HalfCheetah is still to be run, on three seeds, with 50, 500 and 5,000 labels of an errorless
 teacher, all collected online. Six methods are compared: a reward model and PPO; the same close to a policy that is
 cloned from 20 demonstrations of a mediocre one, which the others don't have; contrastive preference learning with and
 without its regulariser; direct preference optimisation; and cloning of all steps seen, which the direct methods do
